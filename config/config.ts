@@ -1,0 +1,122 @@
+import type { Secret } from './secret.ts'
+
+/** The whole configuration, validated, deep-frozen. One meaning per key; docs and defaults are in `schema.ts`. */
+export interface Config {
+  /** Host part of our users' addresses of record, lower case. */
+  readonly domain: string
+  /** True only when no config file was given. */
+  readonly demo: boolean
+  readonly web: WebConfig
+  readonly udp: UdpConfig
+  readonly users: readonly UserConfig[]
+  readonly trunks: readonly TrunkConfig[]
+  /** First match wins; tried after local users. */
+  readonly routes: readonly RouteConfig[]
+  readonly registration: RegistrationConfig
+  readonly calls: CallsConfig
+  readonly media: MediaConfig
+  readonly log: LogConfig
+}
+
+/** HTTPS + WSS and HTTP + WS listeners: softphone page, `/healthz` and SIP over WebSocket share each. */
+export interface WebConfig {
+  /** undefined: no such listener. */
+  readonly https:
+    | {
+        readonly host: string
+        readonly port: number
+        readonly certificate: string | undefined
+        readonly key: string | undefined
+      }
+    | undefined
+  readonly http: { readonly host: string; readonly port: number } | undefined
+  /** Serve the softphone page at `/`. */
+  readonly page: boolean
+  /** Allowed `Origin` values for WebSockets beside our own; `*` allows all. */
+  readonly origins: readonly string[]
+  readonly pingMs: number
+  readonly maxConnections: number
+  readonly maxConnectionsPerAddress: number
+  readonly maxMessageBytes: number
+  /** Bytes queued towards one slow WebSocket before it is cut. */
+  readonly maxBufferedBytes: number
+}
+
+/** SIP over UDP towards trunks. */
+export interface UdpConfig {
+  readonly host: string
+  readonly port: number
+  /** Address in Via, Contact and SDP when it differs from the bound one (1:1 NAT). */
+  readonly announced: string | undefined
+}
+
+export interface UserConfig {
+  /** User part of the AOR and digest user name. */
+  readonly name: string
+  readonly password: Secret
+}
+
+export interface TrunkConfig {
+  readonly name: string
+  /** IP address or host name of the peer. */
+  readonly host: string
+  readonly port: number
+  readonly transport: 'udp'
+  /** Source addresses requests are accepted from; default: the address of `host`. */
+  readonly sources: readonly string[]
+  readonly media: 'rtp' | 'sdes'
+  readonly codecs: readonly string[]
+  readonly suites: readonly ('AES_CM_128_HMAC_SHA1_80' | 'AES_CM_128_HMAC_SHA1_32')[]
+  /** User part of From when the caller has no number of its own here; undefined: the caller's user name. */
+  readonly callerId: string | undefined
+}
+
+export interface RouteConfig {
+  /** Leading characters of the dialled user part; '' matches all. */
+  readonly prefix: string
+  readonly trunk: string
+  /** Characters removed from the front, then `add` put before it. */
+  readonly strip: number
+  readonly add: string
+}
+
+export interface RegistrationConfig {
+  readonly minExpiresS: number
+  readonly maxExpiresS: number
+  readonly maxBindingsPerUser: number
+  readonly nonceLifetimeS: number
+  /** Offer MD5 beside SHA-256 (last of the challenges). */
+  readonly md5: boolean
+}
+
+export interface CallsConfig {
+  readonly maxCalls: number
+  readonly ringTimeoutS: number
+  readonly maxDurationS: number
+  /** How long SIGTERM waits for calls after BYE. */
+  readonly drainTimeoutS: number
+}
+
+export interface MediaConfig {
+  /** Local addresses for browser media; each becomes a candidate. Default: every own IPv4 address; in demo mode loopback too. */
+  readonly addresses: readonly string[]
+  /** Address that replaces the local one in candidates (1:1 NAT). */
+  readonly announced: string | undefined
+  /** UDP port shared by all browser legs; 0 picks one. */
+  readonly webrtcPort: number
+  readonly rtpPortMin: number
+  readonly rtpPortMax: number
+  /** How long an RTP port rests after a call. */
+  readonly portRestS: number
+  /** How long a trunk may send from another address than its SDP says before the source is fixed. */
+  readonly latchMs: number
+  readonly iceTimeoutS: number
+  readonly dtlsTimeoutS: number
+  /** No authenticated connectivity check for this long ends the call (RFC 7675). */
+  readonly consentTimeoutS: number
+}
+
+export interface LogConfig {
+  readonly level: 'error' | 'warn' | 'info' | 'debug'
+  readonly format: 'json' | 'pretty'
+}

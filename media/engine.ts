@@ -1,0 +1,94 @@
+import type { MediaFailure } from './failure.ts'
+import type { LocalTransport, PayloadMapping, RemoteTransport, SdesKey, SrtpSuite } from './parameters.ts'
+
+/**
+ * The media plane as the gateway sees it: calls are async, parameters plain, no sockets and no SDP.
+ * ICE, DTLS, SRTP and the latch live behind it. Errors are `MediaFailure`.
+ */
+export interface MediaEngine {
+  /** `callId` is for logs only. Rejects with `media.no-port`, `media.overload`, `media.closed`. */
+  openSession(callId: string, observer: MediaObserver): Promise<MediaSession>
+  /** Closes every session. May be called twice. */
+  close(): Promise<void>
+  /** Live table sizes; all zero when no session is open. Used by the nothing-left-behind test helper. */
+  tables(): Readonly<Record<string, number>>
+  /** Drop and overload counters since start, by reason (`stun.unknown-ufrag`, `srtp.auth-failed`, ...). */
+  counters(): Readonly<Record<string, number>>
+}
+
+/** A leg is named by its place in the call. */
+export type LegName = 'caller' | 'callee'
+
+export type LegParameters =
+  | { readonly kind: 'webrtc' }
+  /** `suites` empty: plain RTP. `localAddress`: the address that goes into the description and is bound. */
+  | { readonly kind: 'rtp'; readonly localAddress: string; readonly suites: readonly SrtpSuite[] }
+
+/** What one leg's source does with the packets it receives. */
+export type LegRoute =
+  /** Forward to the other leg of the session through the map; payload types not in it are dropped and counted. */
+  | { readonly kind: 'bridge'; readonly map: readonly PayloadMapping[] }
+  /** Send back to where it came from (same payload types), through our own SSRC. */
+  | { readonly kind: 'echo'; readonly map: readonly PayloadMapping[] }
+  /** Ignore what comes in. */
+  | { readonly kind: 'discard' }
+
+/** A ring of encoded frames sent by the relay itself, one each `intervalMs`, forever. */
+export interface Playback {
+  readonly payloadType: number
+  readonly frames: readonly Uint8Array[]
+  readonly intervalMs: number
+  /** RTP timestamp units per frame. */
+  readonly timestampStep: number
+}
+
+export interface MediaSession {
+  /** Allocates the leg's transport. At most one leg of each name. */
+  addLeg(leg: LegName, parameters: LegParameters): Promise<LocalTransport>
+  /** Drops a leg and its transport (a fork that lost). */
+  removeLeg(leg: LegName): Promise<void>
+  /**
+   * Tells what the peer's description said. For an `rtp` leg `localCrypto` is the line of ours the peer chose
+   * (same tag; undefined for plain RTP). May be called again (re-INVITE): the same values change nothing.
+   */
+  setRemote(leg: LegName, remote: RemoteTransport, localCrypto?: SdesKey): Promise<void>
+  /** What becomes of packets received on `leg`. Default: discard. */
+  setRoute(leg: LegName, route: LegRoute): Promise<void>
+  /** Starts or (undefined) stops a playback towards `leg`'s peer. */
+  play(leg: LegName, playback: Playback | undefined): Promise<void>
+  stats(): Promise<SessionStats>
+  /** Frees sockets (ports rest), keys, DTLS. May be called twice. */
+  close(): Promise<void>
+}
+
+export interface SessionStats {
+  readonly legs: Readonly<Partial<Record<LegName, LegStats>>>
+}
+
+export interface LegStats {
+  readonly packetsReceived: number
+  readonly octetsReceived: number
+  readonly packetsSent: number
+  readonly octetsSent: number
+  /** Dropped packets of this leg by reason. */
+  readonly drops: Readonly<Record<string, number>>
+  /** Where media goes; undefined while unknown. */
+  readonly remote: string | undefined
+  /** Negotiated SRTP suite, 'none' for plain RTP, undefined while no keys. */
+  readonly suite: SrtpSuite | 'none' | undefined
+}
+
+/** Rungs a leg climbs, in this order; each is reported once. */
+export type MediaStageEvent =
+  | { readonly kind: 'ice-checked'; readonly remote: string }
+  | { readonly kind: 'dtls-started' }
+  | { readonly kind: 'dtls-connected'; readonly suite: SrtpSuite }
+  | { readonly kind: 'keys-ready' }
+  | { readonly kind: 'first-packet'; readonly direction: 'received' | 'sent'; readonly remote: string }
+
+/** Called on the JavaScript thread, never re-entrantly from a call into the session. */
+export interface MediaObserver {
+  onStage(leg: LegName, event: MediaStageEvent): void
+  /** The leg cannot carry media (any more); the call should end. Reported once per leg. */
+  onFailure(leg: LegName, failure: MediaFailure): void
+}

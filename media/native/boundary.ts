@@ -1,0 +1,187 @@
+import type { SrtpSuite, TransportAddress } from '../parameters.ts'
+
+/**
+ * The shape of the C++ addon: everything TypeScript can ask of it. `index.ts` loads it, `src/binding.cc` is the other
+ * side. Wrong arguments are our own mistakes and throw TypeError/RangeError; system errors throw an Error with `code`
+ * (`EADDRINUSE`, ...). Nothing that arrives from the network ever throws.
+ */
+export interface NativeAddon {
+  /** `OPENSSL_VERSION_NUMBER` of the headers it was built with, and of the library it runs on. */
+  readonly openssl: { readonly built: number; readonly running: number }
+  createCertificate(options: CertificateOptions): Certificate
+  createDtlsContext(options: DtlsContextOptions): DtlsContext
+  /** Starts one relay thread. */
+  openRelay(options: RelayOptions): Relay
+}
+
+export interface CertificateOptions {
+  readonly commonName: string
+  readonly days: number
+  /** DNS names and IP addresses for subjectAltName. */
+  readonly names: readonly string[]
+}
+
+/** ECDSA P-256, self-signed. */
+export interface Certificate {
+  readonly certificatePem: string
+  readonly privateKeyPem: string
+}
+
+export interface DtlsContextOptions extends Certificate {
+  /** In order of preference. `_32` is not offered in DTLS here. */
+  readonly suites: readonly SrtpSuite[]
+  /** Largest datagram that we send, bytes of UDP payload. */
+  readonly mtu: number
+}
+
+export interface DtlsContext {
+  /** SHA-256 of our certificate: upper-case hex pairs joined by colons. */
+  readonly fingerprint: string
+  createSession(role: 'server' | 'client'): DtlsSession
+}
+
+/**
+ * One DTLS association, without socket or timer: datagrams in by `feed`, out by `take`. Runs on the JavaScript thread.
+ * The peer must present a certificate; whether it is the right one is for the caller to decide by `peerFingerprint`
+ * before the keys are used. Once connected, records of any kind can only end it by an authenticated alert.
+ */
+export interface DtlsSession {
+  readonly state: 'handshaking' | 'connected' | 'failed' | 'closed'
+  /** Set when `failed`: OpenSSL's reason, and the fatal alert received from the peer if that was it. */
+  readonly failure: { readonly reason: string; readonly alert: number | undefined } | undefined
+  /** Milliseconds until `timeout()` must be called; undefined when no retransmission is pending. */
+  readonly timeoutInMs: number | undefined
+  /** Client role: sends the ClientHello. */
+  start(): void
+  feed(datagram: Uint8Array): void
+  timeout(): void
+  /** Datagrams to send, oldest first; empties the list. */
+  take(): Buffer[]
+  /** Once connected: negotiated suite and RFC 5764 §4.2 keying material, each key followed by its salt. */
+  keys(): { readonly suite: SrtpSuite; readonly receive: Buffer; readonly send: Buffer } | undefined
+  /** Once the peer's certificate is known. `hash`: sha-256, sha-384 or sha-512. */
+  peerFingerprint(hash: string): string | undefined
+  /** Sends close_notify if connected, frees OpenSSL state. May be called twice; afterwards every call is a no-op. */
+  close(): void
+}
+
+export interface RelayOptions {
+  readonly maxLegs: number
+  /** Bytes of the queue towards TypeScript; a quarter of it is reserved for admitted 5-tuples and legs. */
+  readonly queueBytes: number
+  /** Token bucket per source address for datagrams that belong to no admitted 5-tuple. */
+  readonly strayPerSecond: number
+  readonly strayBurst: number
+  /** Source addresses kept for the buckets; beyond it, the least recently seen is replaced. */
+  readonly maxStraySources: number
+  /** Called on the JavaScript thread when `takeBatch` has something; not again before it was called. */
+  readonly onReady: () => void
+}
+
+/** A small integer; never reused while any command for it may be under way (it carries a generation). */
+export type LegId = number
+/** Index of a bound mux socket. */
+export type SocketId = number
+
+export type NativeLeg =
+  | { readonly kind: 'webrtc'; readonly ufrag: string; readonly ssrc: number }
+  /** Binds `rtpPort` and `rtpPort + 1` of `address`; throws with code EADDRINUSE. */
+  | { readonly kind: 'rtp'; readonly address: string; readonly rtpPort: number; readonly ssrc: number }
+
+export interface NativeKey {
+  readonly suite: SrtpSuite
+  /** Master key, then master salt. Copied; the caller may wipe it. */
+  readonly keySalt: Uint8Array
+}
+
+export interface RtpTarget {
+  readonly rtp: TransportAddress
+  /** Undefined: RTCP is muxed on the RTP port. */
+  readonly rtcp: TransportAddress | undefined
+  /** From now on, for this long, media from another source than `rtp` is accepted and becomes the target; then strict. 0: strict at once. */
+  readonly latchMs: number
+}
+
+export interface NativeRoute {
+  /** Leg to forward to; the leg itself for echo. */
+  readonly target: LegId
+  readonly map: readonly { readonly from: number; readonly to: number; readonly clockRateHz: number }[]
+}
+
+export interface NativePlayback {
+  readonly payloadType: number
+  readonly frames: readonly Uint8Array[]
+  readonly intervalMs: number
+  readonly timestampStep: number
+}
+
+/** One relay thread. Commands go through its mailbox and are carried out between batches, in order. */
+export interface Relay {
+  /** Binds a mux socket for browser legs; port 0 picks one. */
+  bind(local: TransportAddress): { readonly socket: SocketId; readonly port: number }
+  addLeg(leg: NativeLeg): LegId
+  /**
+   * Browser leg: an authenticated check arrived from `remote` on `socket`. From now on DTLS and SRTP of this 5-tuple
+   * belong to the leg. `nominated`: use it as the target until DTLS or authenticated SRTP shows a better one.
+   * At most 16 tuples a leg; the oldest that is not the target is replaced.
+   */
+  admit(leg: LegId, socket: SocketId, remote: TransportAddress, nominated: boolean): void
+  /** Trunk leg: where to send and whom to believe. */
+  setRemote(leg: LegId, target: RtpTarget): void
+  /**
+   * Keys or, for a plain RTP leg, 'none' (only then cleartext flows). Until set, everything on the leg is dropped and
+   * counted. A repeated call with the same key keeps rollover counters; a new key starts a new context.
+   */
+  setKeys(leg: LegId, direction: 'receive' | 'send', key: NativeKey | 'none'): void
+  setRoute(leg: LegId, route: NativeRoute | undefined): void
+  play(leg: LegId, playback: NativePlayback | undefined): void
+  /** Next records for TypeScript, in the format of `batch.ts`; undefined when there are none. */
+  takeBatch(): Buffer | undefined
+  /** Sends bytes as they are (STUN response, DTLS flight) from a mux socket. */
+  send(socket: SocketId, remote: TransportAddress, datagram: Uint8Array): void
+  /** Sends RTCP to the leg's target, protected as the leg is; dropped and counted when there are no keys. */
+  sendRtcp(leg: LegId, packet: Uint8Array): void
+  stats(leg: LegId): NativeLegStats | undefined
+  /** Of the thread: what belonged to no leg, by reason. */
+  counters(): Readonly<Record<string, number>>
+  /** Legs, tuples, sockets, players, stray sources. */
+  tables(): Readonly<Record<string, number>>
+  /** Frees the leg: sockets closed, keys cleansed. Unknown ids are ignored. */
+  remove(leg: LegId): void
+  /** Ends the thread. May be called twice. */
+  close(): void
+}
+
+export interface NativeLegStats {
+  readonly packetsReceived: number
+  readonly octetsReceived: number
+  readonly packetsSent: number
+  readonly octetsSent: number
+  readonly drops: Readonly<Record<string, number>>
+  readonly remote: TransportAddress | undefined
+}
+
+/** What `takeBatch` yields, decoded by `batch.ts`. */
+export type RelayRecord =
+  /** From a 5-tuple whose USERNAME starts with a known local ufrag: the leg is named. */
+  | {
+      readonly kind: 'stun'
+      readonly leg: LegId
+      readonly socket: SocketId
+      readonly remote: TransportAddress
+      readonly bytes: Buffer
+    }
+  /** From an admitted 5-tuple. */
+  | {
+      readonly kind: 'dtls'
+      readonly leg: LegId
+      readonly socket: SocketId
+      readonly remote: TransportAddress
+      readonly bytes: Buffer
+    }
+  /** Decrypted, compound, at most one datagram. */
+  | { readonly kind: 'rtcp'; readonly leg: LegId; readonly bytes: Buffer }
+  /** First authenticated (or plain accepted) packet of a leg, and first sent one. */
+  | { readonly kind: 'first-received' | 'first-sent'; readonly leg: LegId; readonly remote: TransportAddress }
+  /** The target of a leg moved (latch, or browser on a new path). */
+  | { readonly kind: 'target-moved'; readonly leg: LegId; readonly remote: TransportAddress }

@@ -1,0 +1,89 @@
+import type {
+  Codec,
+  Direction,
+  LocalTransport,
+  RemoteTransport,
+  SdesKey,
+  SrtpSuite,
+} from '../media/parameters.ts'
+
+/** Which kind of leg a description belongs to. */
+export type LegKind = 'webrtc' | 'rtp'
+
+/** What we keep per leg over its life: the `o=` line (RFC 3264 §8: version +1 on each change only). */
+export interface LocalOrigin {
+  readonly sessionId: string
+  readonly version: number
+}
+
+/** One m-section of a peer's description, as far as order and rejection need it. */
+export interface Section {
+  /** `audio`, `video`, `application`... */
+  readonly media: string
+  /** As sent, `UDP/TLS/RTP/SAVPF`. */
+  readonly protocol: string
+  readonly formats: string
+  readonly port: number
+  readonly mid: string | undefined
+}
+
+/** A peer's offer, read and checked for its kind of leg. */
+export interface Offer {
+  readonly kind: LegKind
+  readonly sections: readonly Section[]
+  /** Index of the one audio section that we take. */
+  readonly audioIndex: number
+  /** In the peer's order; only well-formed ones; telephone-event included. */
+  readonly codecs: readonly Codec[]
+  readonly direction: Direction
+  readonly ptimeMs: number | undefined
+  /** Its first usable crypto is `transport.crypto` (rtp). */
+  readonly transport: RemoteTransport
+  /** All usable crypto lines, in the peer's order (rtp). */
+  readonly crypto: readonly SdesKey[]
+  /** `a=group:BUNDLE` members. */
+  readonly bundle: readonly string[]
+  readonly isMuxed: boolean
+}
+
+/** What we offered, kept until the answer comes. */
+export interface SentOffer {
+  readonly kind: LegKind
+  readonly codecs: readonly Codec[]
+  readonly local: LocalTransport
+}
+
+/** A peer's answer to our offer. */
+export interface Answer {
+  /** Accepted codecs with the payload types that the PEER put in its answer, in its order. */
+  readonly codecs: readonly Codec[]
+  readonly direction: Direction
+  readonly ptimeMs: number | undefined
+  readonly transport: RemoteTransport
+  /** The line of ours whose tag the peer chose. */
+  readonly localCrypto: SdesKey | undefined
+}
+
+/** How a trunk wants its media. Values, never names tested by an `if`. */
+export interface TrunkMedia {
+  /** Allowed codecs by name, in order of preference. */
+  readonly codecs: readonly string[]
+  /** Empty: plain RTP (`RTP/AVP`). Else SDES (`RTP/SAVP`), in order of preference. */
+  readonly suites: readonly SrtpSuite[]
+}
+
+export interface SdpLimits {
+  readonly maxBytes: number
+  readonly maxLines: number
+  readonly maxLineBytes: number
+  readonly maxSections: number
+  readonly maxCodecs: number
+}
+
+export const DEFAULT_SDP_LIMITS: SdpLimits = {
+  maxBytes: 32_768,
+  maxLines: 1_000,
+  maxLineBytes: 2_048,
+  maxSections: 16,
+  maxCodecs: 64,
+}

@@ -1,0 +1,30 @@
+export type TransportName = 'udp' | 'tcp' | 'tls' | 'ws' | 'wss'
+
+export interface SocketAddress {
+  readonly address: string
+  readonly port: number
+}
+
+/**
+ * A way to a peer that is open now: a WebSocket, or a UDP socket together with the peer's address. Transports make
+ * flows; transactions and dialogs send by them. A dialog may be given another flow later.
+ */
+export interface Flow {
+  /** Unique in the process and unguessable. */
+  readonly id: string
+  readonly transport: TransportName
+  readonly local: SocketAddress
+  readonly remote: SocketAddress
+  /**
+   * Transactions and dialogs are looked up within a scope: one WebSocket, or one trunk (`trunk:NAME`). What one peer
+   * knows of its dialogs is worth nothing to another.
+   */
+  readonly scope: string
+  readonly isOpen: boolean
+  /** Never throws and never blocks; a datagram or frame that cannot be sent is counted by the transport. */
+  send(bytes: Uint8Array): void
+  /** Ends a connection; no-op for UDP. */
+  close(reason: string): void
+}
+
+export const isReliable = (flow: Flow): boolean => flow.transport !== 'udp'
