@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace webtrunk {
+
+/** Why a packet went no further: symbol and the name its counter has. */
+#define WEBTRUNK_DROPS(X)                                      \
+  X(none, "none")                                              \
+  X(rtp_too_short, "rtp.too-short")                            \
+  X(rtp_bad_header, "rtp.bad-header")                          \
+  X(rtp_empty, "rtp.empty")                                    \
+  X(rtp_stale, "rtp.stale")                                    \
+  X(rtp_unmapped, "rtp.unmapped-payload-type")                 \
+  X(rtcp_bad_header, "rtcp.bad-header")                        \
+  X(srtp_too_short, "srtp.too-short")                          \
+  X(srtp_replay, "srtp.replay")                                \
+  X(srtp_auth_failed, "srtp.auth-failed")                      \
+  X(srtp_too_many_ssrcs, "srtp.too-many-ssrcs")                \
+  X(srtp_no_keys, "srtp.no-keys")                              \
+  X(srtp_wrong_ssrc, "srtp.wrong-ssrc")                        \
+  X(srtp_index_reused, "srtp.index-reused")                    \
+  X(srtp_key_used_up, "srtp.key-used-up")                      \
+  X(srtp_no_room, "srtp.no-room")                              \
+  X(srtp_cipher_failed, "srtp.cipher-failed")                  \
+  X(media_wrong_source, "media.wrong-source")                  \
+  X(media_no_route, "media.no-route")                          \
+  X(media_no_target, "media.no-target")                        \
+  X(media_send_failed, "media.send-failed")                    \
+  X(media_unknown_kind, "media.unknown-kind")                  \
+  X(media_queue_full, "media.queue-full")
+
+enum class Drop : uint8_t {
+#define WEBTRUNK_DROP(symbol, name) symbol,
+  WEBTRUNK_DROPS(WEBTRUNK_DROP)
+#undef WEBTRUNK_DROP
+};
+
+inline constexpr const char* kDropNames[] = {
+#define WEBTRUNK_DROP(symbol, name) name,
+    WEBTRUNK_DROPS(WEBTRUNK_DROP)
+#undef WEBTRUNK_DROP
+};
+
+inline constexpr size_t kDropCount = sizeof(kDropNames) / sizeof(kDropNames[0]);
+
+inline constexpr const char* drop_name(Drop drop) { return kDropNames[static_cast<size_t>(drop)]; }
+
+/** What a step of the packet path yields: the new length of the packet, or why it was dropped. */
+struct Outcome {
+  Drop drop;
+  size_t length;
+
+  static constexpr Outcome kept(size_t length) { return {Drop::none, length}; }
+  static constexpr Outcome dropped(Drop drop) { return {drop, 0}; }
+  constexpr explicit operator bool() const { return drop == Drop::none; }
+};
+
+}  // namespace webtrunk

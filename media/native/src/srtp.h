@@ -1,0 +1,108 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "drop.h"
+#include "replay.h"
+
+namespace webtrunk {
+
+enum class Suite : uint8_t { aes_cm_128_hmac_sha1_80, aes_cm_128_hmac_sha1_32, aead_aes_128_gcm };
+
+/** One row of the suite table. Lengths in bytes. */
+struct SuiteParameters {
+  Suite suite;
+  /** As in media/parameters.ts. */
+  const char* name;
+  /** As `SSL_CTX_set_tlsext_use_srtp` knows it. */
+  const char* dtls_name;
+  size_t key_length;
+  size_t salt_length;
+  /** 0 for AEAD. */
+  size_t auth_key_length;
+  size_t rtp_tag_length;
+  size_t rtcp_tag_length;
+  bool is_aead;
+};
+
+const SuiteParameters& suite_parameters(Suite suite);
+/** Null when the name is unknown. */
+const SuiteParameters* find_suite(std::string_view name);
+
+/** Most that protecting adds to a packet: tag, and E bit with SRTCP index. */
+constexpr size_t kSrtpMaxOverhead = 16 + 4;
+
+class SrtpCipher;
+
+/**
+ * RFC 3711 and 7714, receiving side of one master key: both RTP and RTCP of every SSRC the peer uses with it.
+ * State comes into being only after a packet authenticated. Used from one thread at a time.
+ */
+class SrtpReceiver {
+ public:
+  /** SSRCs per key, RTP and RTCP together. Only an authenticated peer can fill it; never forgotten, or old packets could be replayed. */
+  static constexpr size_t kMaxSsrcs = 32;
+
+  /** `key_salt`: master key, then master salt. Null when the length is wrong or OpenSSL refuses. */
+  static std::unique_ptr<SrtpReceiver> create(Suite suite, const uint8_t* key_salt, size_t length);
+  ~SrtpReceiver();
+  SrtpReceiver(const SrtpReceiver&) = delete;
+  SrtpReceiver& operator=(const SrtpReceiver&) = delete;
+
+  Suite suite() const;
+  /** Whether this context was made from the same suite and key: then it is to be kept, with its rollover counters. */
+  bool has_key(Suite suite, const uint8_t* key_salt, size_t length) const;
+
+  /** In place; the result starts where the packet started. The contents are undefined when dropped. */
+  Outcome unprotect_rtp(uint8_t* packet, size_t length);
+  Outcome unprotect_rtcp(uint8_t* packet, size_t length);
+
+ private:
+  struct Stream {
+    uint32_t ssrc = 0;
+    ReplayWindow rtp;
+    ReplayWindow rtcp;
+  };
+
+  explicit SrtpReceiver(std::unique_ptr<SrtpCipher> cipher);
+  Stream* find(uint32_t ssrc);
+  /** Null when the table is full. */
+  Stream* add(uint32_t ssrc);
+
+  std::unique_ptr<SrtpCipher> cipher_;
+  std::array<Stream, kMaxSsrcs> streams_;
+  size_t stream_count_ = 0;
+};
+
+/**
+ * Sending side of one master key and one SSRC of ours. Never encrypts two packets under one index: a source that
+ * repeats a sequence number must not make us repeat a key stream.
+ */
+class SrtpSender {
+ public:
+  static std::unique_ptr<SrtpSender> create(Suite suite, const uint8_t* key_salt, size_t length, uint32_t ssrc);
+  ~SrtpSender();
+  SrtpSender(const SrtpSender&) = delete;
+  SrtpSender& operator=(const SrtpSender&) = delete;
+
+  Suite suite() const;
+  bool has_key(Suite suite, const uint8_t* key_salt, size_t length) const;
+
+  /** In place; needs up to `kSrtpMaxOverhead` bytes of `capacity` beyond `length`. The packet's SSRC must be ours. */
+  Outcome protect_rtp(uint8_t* packet, size_t length, size_t capacity);
+  Outcome protect_rtcp(uint8_t* packet, size_t length, size_t capacity);
+
+ private:
+  SrtpSender(std::unique_ptr<SrtpCipher> cipher, uint32_t ssrc);
+
+  std::unique_ptr<SrtpCipher> cipher_;
+  uint32_t ssrc_;
+  ReplayWindow sent_;
+  uint32_t next_rtcp_index_ = 0;
+};
+
+}  // namespace webtrunk
