@@ -1,0 +1,160 @@
+import { type Invitation, Inviter, Registerer, RegistererState, type URI, UserAgent } from 'sip.js'
+import type { IncomingResponse } from 'sip.js/lib/core/index.js'
+import { failureText } from './failure-text.ts'
+
+export type RegistrationState = 'signed-out' | 'connecting' | 'registered' | 'reconnecting' | 'failed'
+
+export interface Credentials {
+  /** `alice`, or `alice@example.com` when the domain is not the host this page came from. */
+  readonly user: string
+  readonly password: string
+}
+
+export interface AccountObserver {
+  /** `text` says why, for `reconnecting` and `failed`. */
+  onRegistration(state: RegistrationState, text: string): void
+  onInvitation(invitation: Invitation): void
+}
+
+/** The gateway hands out at most this; refreshed at three quarters of it, well before the binding ends. */
+const EXPIRES_S = 300
+const REFRESH_PERCENT = 75
+const FIRST_RETRY_MS = 1_000
+const MAX_RETRY_MS = 30_000
+const ICE_GATHERING_TIMEOUT_MS = 500
+
+const splitUser = (user: string): { readonly name: string; readonly domain: string } => {
+  const at = user.lastIndexOf('@')
+  if (at < 0) return { name: user, domain: location.hostname }
+  return { name: user.slice(0, at), domain: user.slice(at + 1) }
+}
+
+/** Percent-encodes what a SIP user part may not hold as it is (RFC 3261 §25.1). */
+const escapeUser = (user: string): string =>
+  encodeURIComponent(user).replace(/%(2B|2C|3B|3F|2F|24|26|3D)/g, decodeURIComponent)
+
+const sipUri = (user: string, domain: string): URI => {
+  const uri = UserAgent.makeURI(`sip:${escapeUser(user)}@${domain}`)
+  if (uri === undefined) throw new Error(`“${user}” is not a SIP address`)
+  return uri
+}
+
+/**
+ * One signed-in user: keeps the WebSocket connected and the registration alive until `close()`. A refused password ends
+ * it (`failed`); everything else is tried again with growing pauses.
+ */
+export class Account {
+  readonly #observer: AccountObserver
+  readonly #domain: string
+  readonly #agent: UserAgent
+  readonly #registerer: Registerer
+  #retryMs = FIRST_RETRY_MS
+  #retryTimer: number | undefined
+  #isClosed = false
+
+  /** Throws when the user is not a SIP address. */
+  constructor(credentials: Credentials, observer: AccountObserver) {
+    const { name, domain } = splitUser(credentials.user.trim())
+    this.#observer = observer
+    this.#domain = domain
+    this.#agent = new UserAgent({
+      uri: sipUri(name, domain),
+      authorizationUsername: name,
+      authorizationPassword: credentials.password,
+      transportOptions: {
+        server: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/sip`,
+        traceSip: false,
+      },
+      sessionDescriptionHandlerFactoryOptions: {
+        iceGatheringTimeout: ICE_GATHERING_TIMEOUT_MS,
+        // The gateway is reachable by itself: no STUN or TURN server learns of the call.
+        peerConnectionConfiguration: { iceServers: [], bundlePolicy: 'max-bundle' },
+      },
+      logBuiltinEnabled: false,
+      delegate: {
+        onDisconnect: (error) => {
+          if (error !== undefined) this.#retry('The connection to the gateway was lost.')
+        },
+        onInvite: (invitation) => observer.onInvitation(invitation),
+      },
+    })
+    this.#registerer = new Registerer(this.#agent, { expires: EXPIRES_S, refreshFrequency: REFRESH_PERCENT })
+    this.#registerer.stateChange.addListener((state) => this.#onRegistererState(state))
+  }
+
+  open(): void {
+    this.#observer.onRegistration('connecting', '')
+    this.#agent.start().then(
+      () => this.#register(),
+      () => this.#retry('The gateway cannot be reached.'),
+    )
+  }
+
+  /** Not yet sent: the caller sets delegates and calls `invite()`. Throws when the number is not a SIP address. */
+  inviterFor(target: string): Inviter {
+    const { name, domain } = splitUser(target)
+    return new Inviter(this.#agent, sipUri(name, target.includes('@') ? domain : this.#domain), {
+      earlyMedia: true,
+    })
+  }
+
+  /** Ends calls, unregisters, disconnects. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    clearTimeout(this.#retryTimer)
+    await this.#agent.stop().catch(() => undefined)
+  }
+
+  #register(): void {
+    this.#registerer
+      .register({ requestDelegate: { onReject: (response) => this.#onReject(response) } })
+      .catch(() => this.#retry('The registration could not be sent.'))
+  }
+
+  #onRegistererState(state: RegistererState): void {
+    if (this.#isClosed) return
+    if (state === RegistererState.Registered) {
+      this.#retryMs = FIRST_RETRY_MS
+      this.#observer.onRegistration('registered', '')
+    } else if (state === RegistererState.Unregistered && this.#agent.isConnected()) {
+      this.#retry('The gateway ended the registration.')
+    }
+  }
+
+  #onReject({ message }: IncomingResponse): void {
+    if (this.#isClosed) return
+    const text = failureText({
+      status: message.statusCode,
+      phrase: message.reasonPhrase ?? '',
+      reasons: message.getHeaders('Reason'),
+    })
+    const status = message.statusCode ?? 0
+    // Another try with the same password would only lock the account.
+    if (status === 401 || status === 403 || status === 404 || status === 407) {
+      this.#observer.onRegistration('failed', text ?? '')
+      void this.close()
+      return
+    }
+    this.#retry(text ?? '')
+  }
+
+  #retry(text: string): void {
+    if (this.#isClosed) return
+    clearTimeout(this.#retryTimer)
+    this.#observer.onRegistration('reconnecting', text)
+    this.#retryTimer = setTimeout(() => this.#reconnect(), this.#retryMs)
+    this.#retryMs = Math.min(MAX_RETRY_MS, this.#retryMs * 2)
+  }
+
+  #reconnect(): void {
+    if (this.#agent.isConnected()) {
+      this.#register()
+      return
+    }
+    this.#agent.reconnect().then(
+      () => this.#register(),
+      () => this.#retry('The gateway cannot be reached.'),
+    )
+  }
+}
