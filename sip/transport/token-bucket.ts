@@ -1,0 +1,24 @@
+/** A rate with a burst. Pure: the time is the caller's. */
+export class TokenBucket {
+  readonly #perSecond: number
+  readonly #burst: number
+  #tokens: number
+  #filledMs: number
+
+  constructor(perSecond: number, burst: number, nowMs: number) {
+    this.#perSecond = perSecond
+    this.#burst = burst
+    this.#tokens = burst
+    this.#filledMs = nowMs
+  }
+
+  /** False when nothing is left. */
+  take(nowMs: number): boolean {
+    const passedMs = Math.max(0, nowMs - this.#filledMs)
+    this.#tokens = Math.min(this.#burst, this.#tokens + (passedMs * this.#perSecond) / 1_000)
+    this.#filledMs = nowMs
+    if (this.#tokens < 1) return false
+    this.#tokens -= 1
+    return true
+  }
+}

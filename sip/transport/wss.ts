@@ -1,0 +1,330 @@
+import { isUtf8 } from 'node:buffer'
+import { type Server as HttpServer, type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { type WebSocket, WebSocketServer } from 'ws'
+import type { Flow, SocketAddress, TransportName } from '../flow.ts'
+import { addressGroup } from './address-group.ts'
+import { isOnlyLineEnds, isPing } from './keep-alive.ts'
+import { isAllowedOrigin } from './origin.ts'
+import { TokenBucket } from './token-bucket.ts'
+
+export interface WebSocketHandler {
+  onOpen(flow: Flow): void
+  /** One SIP message as it came in a text or binary frame. Must not throw. */
+  onMessage(bytes: Buffer, flow: Flow): void
+  /** Once for each flow that was opened. */
+  onClose(flow: Flow): void
+}
+
+export interface WebSocketLimits {
+  readonly maxConnections: number
+  /** Per IPv4 address or IPv6 /64. */
+  readonly maxConnectionsPerAddress: number
+  readonly maxMessageBytes: number
+  /** Bytes queued towards a peer that does not read before it is cut. */
+  readonly maxBufferedBytes: number
+  /** A peer that shows no sign of life between two pings is cut. */
+  readonly pingMs: number
+  /** Frames (pings included) a peer may send; one that sends more is cut. */
+  readonly framesPerSecond: number
+  readonly frameBurst: number
+}
+
+export const DEFAULT_WEBSOCKET_LIMITS: WebSocketLimits = {
+  maxConnections: 10_000,
+  maxConnectionsPerAddress: 100,
+  maxMessageBytes: 65_536,
+  maxBufferedBytes: 1_048_576,
+  pingMs: 30_000,
+  framesPerSecond: 50,
+  frameBurst: 200,
+}
+
+export interface WebSocketTransportOptions {
+  readonly handler: WebSocketHandler
+  /** Origins allowed beside our own; see `isAllowedOrigin`. */
+  readonly origins: readonly string[]
+  /** An unguessable string for `Flow.id`. */
+  readonly token: () => string
+  readonly limits?: Partial<WebSocketLimits>
+}
+
+const CLOSE_NORMAL = 1000
+const CLOSE_GOING_AWAY = 1001
+const CLOSE_POLICY = 1008
+/** RFC 6455 §5.5.1: what fits beside the status in a control frame. */
+const MAX_CLOSE_REASON_BYTES = 123
+/** How long a closing peer has for its part of the handshake. */
+const CLOSE_GRACE_MS = 1_000
+const PONG = Buffer.from('\r\n')
+
+type Counter =
+  | 'opened'
+  | 'closed'
+  | 'refusedProtocol'
+  | 'refusedOrigin'
+  | 'refusedPath'
+  | 'refusedFull'
+  | 'cutSilent'
+  | 'cutSlow'
+  | 'cutFlood'
+  | 'error'
+  | 'keepAlive'
+  | 'received'
+  | 'sent'
+
+/** SIP over WebSocket (RFC 7118) on HTTP servers of the owner. Each connection is a flow with a scope of its own. */
+export class WebSocketTransport {
+  readonly #options: WebSocketTransportOptions
+  readonly #limits: WebSocketLimits
+  readonly #server: WebSocketServer
+  readonly #connections = new Set<Connection>()
+  readonly #perAddress = new Map<string, number>()
+  readonly #detach = new Set<() => void>()
+  readonly #counters: Record<Counter, number> = {
+    opened: 0,
+    closed: 0,
+    refusedProtocol: 0,
+    refusedOrigin: 0,
+    refusedPath: 0,
+    refusedFull: 0,
+    cutSilent: 0,
+    cutSlow: 0,
+    cutFlood: 0,
+    error: 0,
+    keepAlive: 0,
+    received: 0,
+    sent: 0,
+  }
+  readonly #pings: NodeJS.Timeout
+  #isOpen = true
+
+  constructor(options: WebSocketTransportOptions) {
+    this.#options = options
+    this.#limits = { ...DEFAULT_WEBSOCKET_LIMITS, ...options.limits }
+    this.#server = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      // SIP messages are small, and a compressed frame is a lever for whoever wants our memory.
+      perMessageDeflate: false,
+      maxPayload: this.#limits.maxMessageBytes,
+      handleProtocols: () => 'sip',
+    })
+    this.#pings = setInterval(() => this.#pingAll(), this.#limits.pingMs)
+    this.#pings.unref()
+  }
+
+  /** Takes the WebSocket upgrades of an HTTP or HTTPS server, on `path` or on every path. Returns how to stop. */
+  attach(server: HttpServer | HttpsServer, path?: string): () => void {
+    const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
+      this.#upgrade(request, socket, head, path)
+    server.on('upgrade', onUpgrade)
+    const detach = (): void => {
+      server.off('upgrade', onUpgrade)
+      this.#detach.delete(detach)
+    }
+    this.#detach.add(detach)
+    return detach
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return { ...this.#counters }
+  }
+
+  /** Closes all connections and detaches from the servers, which stay open. May be called twice. */
+  close(): void {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    clearInterval(this.#pings)
+    for (const detach of [...this.#detach]) detach()
+    for (const connection of this.#connections) connection.shut(CLOSE_GOING_AWAY, 'shutting down')
+    this.#server.close()
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, path: string | undefined): void {
+    // `ws` listens to errors only after it has taken the socket over.
+    const onError = (): void => {
+      socket.destroy()
+    }
+    socket.on('error', onError)
+    const group = addressGroup(request.socket.remoteAddress ?? '')
+    const refusal = this.#refusal(request, group, path)
+    if (refusal !== undefined) {
+      this.#counters[refusal.counter] += 1
+      refuse(socket, refusal.status)
+      return
+    }
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      socket.off('error', onError)
+      this.#open(webSocket, request, group)
+    })
+  }
+
+  #refusal(
+    request: IncomingMessage,
+    group: string,
+    path: string | undefined,
+  ): { readonly status: number; readonly counter: Counter } | undefined {
+    if (path !== undefined && request.url?.split('?')[0] !== path)
+      return { status: 404, counter: 'refusedPath' }
+    const protocols = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
+    if (!protocols.some((name) => name.toLowerCase() === 'sip'))
+      return { status: 400, counter: 'refusedProtocol' }
+    if (!isAllowedOrigin(request.headers.origin, request.headers.host, this.#options.origins)) {
+      return { status: 403, counter: 'refusedOrigin' }
+    }
+    const isFull =
+      this.#connections.size >= this.#limits.maxConnections ||
+      (this.#perAddress.get(group) ?? 0) >= this.#limits.maxConnectionsPerAddress
+    return isFull ? { status: 503, counter: 'refusedFull' } : undefined
+  }
+
+  #open(webSocket: WebSocket, request: IncomingMessage, group: string): void {
+    const { socket } = request
+    const connection = new Connection(
+      webSocket,
+      {
+        id: this.#options.token(),
+        transport: 'encrypted' in socket && socket.encrypted === true ? 'wss' : 'ws',
+        local: { address: socket.localAddress ?? '', port: socket.localPort ?? 0 },
+        remote: { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 },
+      },
+      this.#limits,
+      this.#options.handler,
+      (counter) => {
+        this.#counters[counter] += 1
+      },
+    )
+    this.#connections.add(connection)
+    this.#perAddress.set(group, (this.#perAddress.get(group) ?? 0) + 1)
+    this.#counters.opened += 1
+    webSocket.once('close', () => {
+      this.#connections.delete(connection)
+      this.#counters.closed += 1
+      const left = (this.#perAddress.get(group) ?? 1) - 1
+      if (left === 0) this.#perAddress.delete(group)
+      else this.#perAddress.set(group, left)
+      this.#options.handler.onClose(connection)
+    })
+    this.#options.handler.onOpen(connection)
+  }
+
+  #pingAll(): void {
+    for (const connection of this.#connections) connection.ping()
+  }
+}
+
+/** One WebSocket as a flow. */
+class Connection implements Flow {
+  readonly id: string
+  readonly transport: TransportName
+  readonly local: SocketAddress
+  readonly remote: SocketAddress
+  readonly scope: string
+  readonly #webSocket: WebSocket
+  readonly #limits: WebSocketLimits
+  readonly #count: (counter: Counter) => void
+  readonly #bucket: TokenBucket
+  #isAlive = true
+
+  constructor(
+    webSocket: WebSocket,
+    ends: Pick<Flow, 'id' | 'transport' | 'local' | 'remote'>,
+    limits: WebSocketLimits,
+    handler: WebSocketHandler,
+    count: (counter: Counter) => void,
+  ) {
+    this.id = ends.id
+    this.transport = ends.transport
+    this.local = ends.local
+    this.remote = ends.remote
+    this.scope = `ws:${ends.id}`
+    this.#webSocket = webSocket
+    this.#limits = limits
+    this.#count = count
+    this.#bucket = new TokenBucket(limits.framesPerSecond, limits.frameBurst, performance.now())
+    webSocket.on('message', (bytes) => {
+      if (Buffer.isBuffer(bytes) && this.#admit()) this.#receive(bytes, handler)
+    })
+    webSocket.on('ping', () => this.#admit())
+    webSocket.on('pong', () => this.#admit())
+    // A broken frame or a message past the limit; `ws` closes the connection itself.
+    webSocket.on('error', () => count('error'))
+  }
+
+  get isOpen(): boolean {
+    return this.#webSocket.readyState === this.#webSocket.OPEN
+  }
+
+  send(bytes: Uint8Array): void {
+    if (!this.isOpen) return
+    // Text where it may be text (RFC 7118 §4.2): some clients cannot read binary frames.
+    this.#webSocket.send(bytes, { binary: !isUtf8(bytes) }, () => {})
+    this.#count('sent')
+    this.#cutIfSlow()
+  }
+
+  close(reason: string): void {
+    this.shut(CLOSE_NORMAL, reason)
+  }
+
+  shut(code: number, reason: string): void {
+    if (this.#webSocket.readyState === this.#webSocket.CLOSED) return
+    const text = Buffer.from(reason).subarray(0, MAX_CLOSE_REASON_BYTES)
+    this.#webSocket.close(code, isUtf8(text) ? text : '')
+    setTimeout(() => this.#webSocket.terminate(), CLOSE_GRACE_MS).unref()
+  }
+
+  ping(): void {
+    if (!this.#isAlive) {
+      this.#count('cutSilent')
+      this.#webSocket.terminate()
+      return
+    }
+    this.#isAlive = false
+    if (this.isOpen) this.#webSocket.ping(undefined, undefined, () => {})
+  }
+
+  /** Counts a frame of the peer; false when it is one too many. */
+  #admit(): boolean {
+    this.#isAlive = true
+    if (!this.isOpen) return false
+    if (!this.#bucket.take(performance.now())) {
+      this.#count('cutFlood')
+      this.shut(CLOSE_POLICY, 'too many messages')
+      return false
+    }
+    // Pongs that `ws` sends by itself queue up too.
+    return this.#cutIfSlow()
+  }
+
+  #receive(bytes: Buffer, handler: WebSocketHandler): void {
+    if (isOnlyLineEnds(bytes)) {
+      this.#count('keepAlive')
+      if (isPing(bytes)) this.send(PONG)
+      return
+    }
+    this.#count('received')
+    handler.onMessage(bytes, this)
+  }
+
+  #cutIfSlow(): boolean {
+    if (this.#webSocket.bufferedAmount <= this.#limits.maxBufferedBytes) return true
+    this.#count('cutSlow')
+    this.#webSocket.terminate()
+    return false
+  }
+}
+
+function refuse(socket: Duplex, status: number): void {
+  const retry = status === 503 ? 'Retry-After: 10\r\n' : ''
+  socket.once('finish', () => socket.destroy())
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n${retry}\r\n`,
+  )
+}
