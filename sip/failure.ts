@@ -2,6 +2,7 @@
 export const SIP_CODES = {
   'sip.malformed': { stage: 'S1', status: 400, text: 'malformed SIP message' },
   'sip.too-large': { stage: 'S1', status: 513, text: 'SIP message is too large' },
+  'sip.uri-too-long': { stage: 'S1', status: 414, text: 'Request-URI is too long' },
   'sip.unsupported-version': { stage: 'S1', status: 505, text: 'SIP version is not 2.0' },
   'sip.unsupported-scheme': { stage: 'S1', status: 416, text: 'URI scheme is not supported' },
   'sip.unsupported-method': { stage: 'S1', status: 405, text: 'method is not supported' },
