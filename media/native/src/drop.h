@@ -29,6 +29,14 @@ namespace webtrunk {
   X(media_no_target, "media.no-target")                        \
   X(media_send_failed, "media.send-failed")                    \
   X(media_unknown_kind, "media.unknown-kind")                  \
+  X(media_too_long, "media.too-long")                          \
+  X(media_not_admitted, "media.not-admitted")                  \
+  X(media_playing, "media.playing")                            \
+  X(media_up_rate, "media.up-rate")                            \
+  X(media_mailbox_full, "media.mailbox-full")                  \
+  X(stun_unknown_ufrag, "stun.unknown-ufrag")                  \
+  X(stun_rate, "stun.rate")                                    \
+  X(dtls_not_admitted, "dtls.not-admitted")                    \
   X(media_queue_full, "media.queue-full")
 
 enum class Drop : uint8_t {
