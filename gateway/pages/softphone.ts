@@ -89,6 +89,7 @@ const showRegistration = (state: RegistrationState, text: string): void => {
   const isSignedIn = state === 'registered' || state === 'reconnecting'
   view.signIn.hidden = isSignedIn
   view.phone.hidden = !isSignedIn
+  view.signOut.hidden = !isSignedIn
   if (state === 'registered' && call === undefined) view.number.focus()
   showProblem(text)
 }
