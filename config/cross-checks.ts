@@ -1,0 +1,168 @@
+import type { Mistake } from './failure.ts'
+import type { Settings } from './settings.ts'
+
+/** A rule about more than one value. It is asked only when the keys it reads are each right by themselves. */
+export interface CrossCheck {
+  readonly keys: readonly string[]
+  find(settings: Settings, isDemo: boolean): readonly Mistake[]
+}
+
+const when = (isWrong: boolean, key: string, expected: string, seen: string): readonly Mistake[] =>
+  isWrong ? [{ key, expected, seen }] : []
+
+/** Every row whose identity an earlier row has already. */
+function repeated<Row>(
+  list: string,
+  rows: readonly Row[],
+  what: string,
+  identity: (row: Row) => string,
+): readonly Mistake[] {
+  const first = new Map<string, number>()
+  return rows.flatMap((row, index) => {
+    const name = identity(row)
+    const earlier = first.get(name)
+    if (earlier === undefined) first.set(name, index)
+    return when(
+      earlier !== undefined,
+      `${list}[${index}]`,
+      `a ${what} of its own`,
+      `that of ${list}[${earlier}]`,
+    )
+  })
+}
+
+export const CROSS_CHECKS: readonly CrossCheck[] = [
+  {
+    keys: ['web.https.port', 'web.http.port'],
+    find: ({ web }) =>
+      when(
+        web.https.port === 'off' && web.http.port === 'off',
+        'web',
+        'https.port or http.port: browsers need a listener',
+        'both off',
+      ),
+  },
+  {
+    keys: ['web.https.port', 'web.http.port', 'web.https.host', 'web.http.host'],
+    find: ({ web: { https, http } }) =>
+      when(
+        https.port !== 'off' && https.port !== 0 && https.port === http.port && https.host === http.host,
+        'web.http.port',
+        'another port than that of web.https',
+        String(http.port),
+      ),
+  },
+  {
+    keys: ['web.https.port', 'web.https.certificate', 'web.https.key'],
+    find: ({ web: { https } }, isDemo) => {
+      if ((https.certificate === null) !== (https.key === null)) {
+        const missing = https.key === null ? 'key' : 'certificate'
+        return [
+          { key: `web.https.${missing}`, expected: 'certificate and key, both or none', seen: 'one of them' },
+        ]
+      }
+      return when(
+        https.port !== 'off' && https.certificate === null && !isDemo,
+        'web.https.certificate',
+        'a certificate and key, because web.https.port is set',
+        'nothing',
+      )
+    },
+  },
+  {
+    keys: ['users'],
+    find: ({ users }) => [
+      ...repeated('users', users, 'name', ({ name }) => name),
+      ...users.flatMap(({ password, passwordFile }, index) =>
+        when(
+          (password === null) === (passwordFile === null),
+          `users[${index}]`,
+          'either password or passwordFile',
+          password === null ? 'none' : 'both',
+        ),
+      ),
+    ],
+  },
+  {
+    keys: ['trunks'],
+    find: ({ trunks }, isDemo) => [
+      ...when(
+        isDemo && trunks.length > 0,
+        'trunks',
+        'none without a config file',
+        `a list of ${trunks.length}`,
+      ),
+      ...repeated('trunks', trunks, 'name', ({ name }) => name),
+      ...repeated('trunks', trunks, 'host and port', ({ host, port }) => `${host.toLowerCase()} ${port}`),
+      ...trunks.flatMap(({ codecs, suites, media }, index) => [
+        ...when(codecs.length === 0, `trunks[${index}].codecs`, 'at least one codec', 'none'),
+        ...when(
+          media === 'sdes' && suites.length === 0,
+          `trunks[${index}].suites`,
+          'at least one suite for sdes',
+          'none',
+        ),
+        ...repeated(`trunks[${index}].codecs`, codecs, 'codec', (codec) => codec),
+        ...repeated(`trunks[${index}].suites`, suites, 'suite', (suite) => suite),
+      ]),
+    ],
+  },
+  {
+    keys: ['trunks', 'routes'],
+    find: ({ trunks, routes }) => {
+      const names = new Set(trunks.map(({ name }) => name))
+      return routes.flatMap(({ trunk }, index) =>
+        when(!names.has(trunk), `routes[${index}].trunk`, 'the name of a trunk', JSON.stringify(trunk)),
+      )
+    },
+  },
+  {
+    keys: ['registration'],
+    find: ({ registration: { minExpiresS, maxExpiresS } }) =>
+      when(
+        minExpiresS > maxExpiresS,
+        'registration.minExpiresS',
+        `at most registration.maxExpiresS (${maxExpiresS})`,
+        String(minExpiresS),
+      ),
+  },
+  {
+    keys: ['media.rtpPortMin', 'media.rtpPortMax', 'calls.maxCalls', 'trunks'],
+    find: ({ media: { rtpPortMin: min, rtpPortMax: max }, calls, trunks }) => {
+      const pairs = Math.floor((max - min + 1) / 2)
+      const isRange = min % 2 === 0 && max % 2 === 1 && min < max
+      return [
+        ...when(
+          min % 2 !== 0,
+          'media.rtpPortMin',
+          'an even port (RTCP takes the odd one after it)',
+          String(min),
+        ),
+        ...when(max % 2 !== 1, 'media.rtpPortMax', 'an odd port', String(max)),
+        ...when(min >= max, 'media.rtpPortMax', `more than media.rtpPortMin (${min})`, String(max)),
+        ...when(
+          isRange && trunks.length > 0 && pairs < calls.maxCalls,
+          'media.rtpPortMax',
+          `two ports for each of calls.maxCalls (${calls.maxCalls}) calls`,
+          `${pairs} pairs`,
+        ),
+      ]
+    },
+  },
+  {
+    keys: ['media.rtpPortMin', 'media.rtpPortMax', 'media.webrtcPort', 'udp.port'],
+    find: ({ media: { rtpPortMin, rtpPortMax, webrtcPort }, udp }) => {
+      const isInside = (port: number) => port >= rtpPortMin && port <= rtpPortMax
+      return [
+        ...when(isInside(webrtcPort), 'media.webrtcPort', 'a port outside the RTP range', String(webrtcPort)),
+        ...when(isInside(udp.port), 'udp.port', 'a port outside the RTP range', String(udp.port)),
+        ...when(
+          webrtcPort !== 0 && webrtcPort === udp.port,
+          'media.webrtcPort',
+          'another port than udp.port',
+          String(webrtcPort),
+        ),
+      ]
+    },
+  },
+]

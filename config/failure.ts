@@ -1,0 +1,38 @@
+import type { FailureRow } from './stage.ts'
+
+/** What can be wrong with the configuration. The daemon never starts with it, so no call ever sees the status. */
+export const CONFIG_CODES = {
+  'config.unreadable': { stage: 'S1', status: 500, text: 'config file cannot be read' },
+  'config.malformed': { stage: 'S1', status: 500, text: 'config file is not valid YAML or JSON' },
+  'config.invalid': { stage: 'S1', status: 500, text: 'configuration is wrong' },
+} as const satisfies Record<string, FailureRow>
+
+export type ConfigCode = keyof typeof CONFIG_CODES
+
+/** One wrong value. `seen` never holds a secret. */
+export interface Mistake {
+  /** `trunks[0].port`, or the name of an environment variable. */
+  readonly key: string
+  readonly expected: string
+  readonly seen: string
+}
+
+/**
+ * The one error of `config/`; the command line ends with exit status 78 (EX_CONFIG) on it. Its message has one line for
+ * each mistake, so that all of them can be mended at once.
+ */
+export class ConfigFailure extends Error {
+  readonly code: ConfigCode
+  /** The file, or what stands in its place. */
+  readonly source: string
+  readonly mistakes: readonly Mistake[]
+
+  constructor(code: ConfigCode, source: string, mistakes: readonly Mistake[]) {
+    const lines = mistakes.map(({ key, expected, seen }) => `\n  ${key}: expected ${expected}, seen ${seen}`)
+    super(`${CONFIG_CODES[code].text} (${source}):${lines.join('')}`)
+    this.name = 'ConfigFailure'
+    this.code = code
+    this.source = source
+    this.mistakes = mistakes
+  }
+}

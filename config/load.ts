@@ -1,0 +1,297 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { dirname, resolve } from 'node:path'
+import convict from 'convict'
+import { LineCounter, parseDocument } from 'yaml'
+import type { Config, TrunkConfig, UserConfig } from './config.ts'
+import { CROSS_CHECKS } from './cross-checks.ts'
+import { demoSettings } from './demo.ts'
+import { ConfigFailure, type Mistake } from './failure.ts'
+import {
+  type Field,
+  isMapping,
+  kindOf,
+  mistakesIn,
+  mistakesOfConvict,
+  registerFormats,
+  rowValue,
+  unknownKey,
+} from './format.ts'
+import { type Machine, THIS_MACHINE } from './machine.ts'
+import { fieldsOf, isField, ROWS, SCHEMA, type Section } from './schema.ts'
+import { Secret } from './secret.ts'
+import type { ListenPort, Settings, UserRow } from './settings.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+type Tree = Readonly<Record<string, unknown>>
+
+const DEMO_SOURCE = 'demo and environment'
+
+/**
+ * The whole configuration: file (YAML or JSON), then environment over it; without a file the demo. Frozen to the leaves.
+ * Throws `ConfigFailure` with every mistake found. Relative paths in the file are relative to it.
+ */
+export function loadConfig(
+  path: string | undefined,
+  environment: Environment,
+  machine: Machine = THIS_MACHINE,
+): Config {
+  const isDemo = path === undefined
+  const source = path ?? DEMO_SOURCE
+  const tree = isDemo ? demoSettings((length) => machine.randomBytes(length)) : readTree(path, machine)
+
+  const mistakes: Mistake[] = []
+  const own = ownVariables(environment, mistakes)
+  const settings = merge(pruned(tree, SCHEMA, '', mistakes), own, mistakes)
+  for (const { keys, find } of CROSS_CHECKS) {
+    if (!keys.some((key) => mistakes.some((mistake) => isRelated(mistake.key, key)))) {
+      mistakes.push(...find(settings, isDemo))
+    }
+  }
+  if (mistakes.length > 0) throw new ConfigFailure('config.invalid', source, mistakes)
+
+  const base = path === undefined ? process.cwd() : dirname(resolve(path))
+  const config = build(settings, { isDemo, base, machine, mistakes })
+  if (mistakes.length > 0) throw new ConfigFailure('config.invalid', source, mistakes)
+  return deepFreeze(config)
+}
+
+/** JSON is YAML too. Messages of the parser quote the file, passwords and all, so only code and place are passed on. */
+function readTree(path: string, machine: Machine): Tree {
+  const text = readFile(path, machine)
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
+  const mistakes = document.errors.map(({ code, pos }) => {
+    const { line, col } = lines.linePos(pos[0])
+    return {
+      key: `line ${line}, column ${col}`,
+      expected: 'valid YAML',
+      seen: code.toLowerCase().replaceAll('_', ' '),
+    }
+  })
+  if (mistakes.length > 0) throw new ConfigFailure('config.malformed', path, mistakes)
+  const tree = toPlain(document, path) ?? {}
+  if (isMapping(tree)) return tree
+  throw new ConfigFailure('config.malformed', path, [
+    { key: 'file', expected: 'a mapping of keys to values', seen: kindOf(tree) },
+  ])
+}
+
+function readFile(path: string, machine: Machine): string {
+  try {
+    return machine.readText(path)
+  } catch (error) {
+    throw new ConfigFailure('config.unreadable', path, [
+      { key: 'file', expected: 'a readable file', seen: errorCode(error) },
+    ])
+  }
+}
+
+function toPlain(document: { toJS(): unknown }, path: string): unknown {
+  try {
+    return document.toJS()
+  } catch {
+    // An alias without an anchor, or more aliases than a config file has any use for.
+    throw new ConfigFailure('config.malformed', path, [
+      { key: 'file', expected: 'YAML aliases that resolve', seen: 'one that does not' },
+    ])
+  }
+}
+
+const errorCode = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : 'an error'
+
+/** Those of our variables that say something. An empty one (compose passes them) is as if not set. */
+function ownVariables(environment: Environment, mistakes: Mistake[]): Record<string, string> {
+  const known = new Set(fieldsOf(SCHEMA).map(([, { env }]) => env))
+  const own: Record<string, string> = {}
+  for (const [name, value] of Object.entries(environment)) {
+    if (!name.startsWith('WEBTRUNK_') || value === undefined || value === '') continue
+    if (known.has(name)) own[name] = value
+    else mistakes.push({ key: name, expected: 'a variable that names a key', seen: 'an unknown variable' })
+  }
+  return own
+}
+
+/** The tree without what the schema does not know (each a mistake) and without empty keys (as if left out). */
+function pruned(tree: Tree, section: Section, prefix: string, mistakes: Mistake[]): Tree {
+  const kept: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(tree)) {
+    const node = Object.hasOwn(section, name) ? section[name] : undefined
+    if (node === undefined) {
+      mistakes.push(unknownKey(prefix, name, Object.keys(section)))
+    } else if (value === null) {
+      // Left out.
+    } else if (isField(node)) {
+      // convict would look into a mapping for keys, so it never gets to see one here.
+      if (isMapping(value)) mistakes.push(...mistakesIn(`${prefix}${name}`, value, node))
+      else kept[name] = value
+    } else if (isMapping(value)) {
+      kept[name] = pruned(value, node, `${prefix}${name}.`, mistakes)
+    } else {
+      mistakes.push({ key: `${prefix}${name}`, expected: 'a mapping', seen: kindOf(value) })
+    }
+  }
+  return kept
+}
+
+function merge(tree: Tree, variables: Record<string, string>, mistakes: Mistake[]): Settings {
+  registerFormats()
+  // `args: []`: convict would read the command line.
+  const merged = convict<Settings>(SCHEMA as never, { env: variables, args: [] })
+  merged.load(tree)
+  try {
+    merged.validate({ allowed: 'strict' })
+  } catch (error) {
+    mistakes.push(...mistakesOfConvict(error))
+  }
+  return withRowDefaults(merged.getProperties())
+}
+
+/** One is the other or lies within it: `users` and `users[3].name`. */
+function isRelated(one: string, other: string): boolean {
+  const [short, long] = one.length < other.length ? [one, other] : [other, one]
+  return long.startsWith(short) && ['', '.', '['].includes(long.charAt(short.length))
+}
+
+function withRowDefaults(settings: Settings): Settings {
+  const filled = (rows: readonly unknown[], fields: Readonly<Record<string, Field>>): readonly unknown[] =>
+    rows
+      .filter(isMapping)
+      .map((row) =>
+        Object.fromEntries(
+          Object.entries(fields).map(([name, field]) => [name, rowValue(row, name, field)] as const),
+        ),
+      )
+  const lists = Object.entries(ROWS).map(([name, fields]) => {
+    const rows: unknown = settings[name as keyof typeof ROWS]
+    return [name, Array.isArray(rows) ? filled(rows, fields) : []] as const
+  })
+  // The schema has checked each row, or there is a mistake and nobody reads it.
+  return { ...settings, ...(Object.fromEntries(lists) as Pick<Settings, keyof typeof ROWS>) }
+}
+
+interface BuildContext {
+  readonly isDemo: boolean
+  /** Where relative paths begin. */
+  readonly base: string
+  readonly machine: Machine
+  readonly mistakes: Mistake[]
+}
+
+function build(settings: Settings, context: BuildContext): Config {
+  const { web, udp, media, log } = settings
+  return {
+    domain: settings.domain.toLowerCase(),
+    demo: context.isDemo,
+    web: {
+      ...web,
+      https: httpsListener(web.https, context),
+      http: listener(web.http),
+    },
+    udp: { ...udp, announced: udp.announced ?? undefined },
+    users: settings.users.map((row, index) => user(row, `users[${index}]`, context)),
+    trunks: settings.trunks.map((row): TrunkConfig => ({ ...row, callerId: row.callerId ?? undefined })),
+    routes: settings.routes,
+    registration: settings.registration,
+    calls: settings.calls,
+    media: {
+      ...media,
+      addresses: mediaAddresses(media.addresses, context),
+      announced: media.announced ?? undefined,
+    },
+    log: { level: log.level, format: logFormat(log.format, context.machine) },
+  }
+}
+
+const listener = ({ host, port }: { readonly host: string; readonly port: ListenPort }) =>
+  port === 'off' ? undefined : { host, port }
+
+function httpsListener(https: Settings['web']['https'], context: BuildContext): Config['web']['https'] {
+  const open = listener(https)
+  if (open === undefined) return undefined
+  if (https.certificate === null || https.key === null) {
+    return { ...open, certificate: undefined, key: undefined }
+  }
+  const certificate = resolve(context.base, https.certificate)
+  const key = resolve(context.base, https.key)
+  checkKeyPair(certificate, key, context)
+  return { ...open, certificate, key }
+}
+
+/** A certificate that does not fit its key would show itself only at the first browser. */
+function checkKeyPair(certificatePath: string, keyPath: string, context: BuildContext): void {
+  const certificate = readPem(certificatePath, 'certificate', (pem) => new X509Certificate(pem), context)
+  const key = readPem(keyPath, 'key', (pem) => createPrivateKey(pem), context)
+  if (certificate !== undefined && key !== undefined && !certificate.checkPrivateKey(key)) {
+    context.mistakes.push({
+      key: 'web.https.key',
+      expected: 'the private key of web.https.certificate',
+      seen: 'that of another certificate',
+    })
+  }
+}
+
+function readPem<Parsed>(
+  path: string,
+  name: 'certificate' | 'key',
+  parse: (pem: string) => Parsed,
+  context: BuildContext,
+): Parsed | undefined {
+  const pem = readNamedFile(path, `web.https.${name}`, context)
+  if (pem === undefined) return undefined
+  try {
+    return parse(pem)
+  } catch {
+    context.mistakes.push({ key: `web.https.${name}`, expected: `a PEM ${name}`, seen: 'something else' })
+    return undefined
+  }
+}
+
+function readNamedFile(path: string, key: string, { machine, mistakes }: BuildContext): string | undefined {
+  try {
+    return machine.readText(path)
+  } catch (error) {
+    mistakes.push({ key, expected: 'a readable file', seen: errorCode(error) })
+    return undefined
+  }
+}
+
+function user({ name, password, passwordFile }: UserRow, key: string, context: BuildContext): UserConfig {
+  if (passwordFile === null) return { name, password: new Secret(password ?? '') }
+  const text = readNamedFile(resolve(context.base, passwordFile), `${key}.passwordFile`, context)
+  const line = text?.split(/\r?\n/, 1)[0]
+  if (line !== undefined) {
+    // The same rule as for `password`, told of the file.
+    context.mistakes.push(...mistakesIn(`${key}.passwordFile`, line, ROWS.users.password))
+  }
+  return { name, password: new Secret(line ?? '') }
+}
+
+function mediaAddresses(
+  given: readonly string[],
+  { isDemo, machine, mistakes }: BuildContext,
+): readonly string[] {
+  if (given.length > 0) return given
+  const own = machine.addresses().filter(({ isInternal }) => isDemo || !isInternal)
+  if (own.length === 0) {
+    mistakes.push({
+      key: 'media.addresses',
+      expected: 'an address',
+      seen: 'none on this machine but loopback',
+    })
+  }
+  return own.map(({ address }) => address)
+}
+
+function logFormat(format: Settings['log']['format'], machine: Machine): 'json' | 'pretty' {
+  if (format !== 'auto') return format
+  return machine.isTerminal ? 'pretty' : 'json'
+}
+
+function deepFreeze<Value>(value: Value): Value {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const inner of Object.values(value)) deepFreeze(inner)
+  }
+  return value
+}

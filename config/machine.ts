@@ -1,0 +1,25 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
+
+/** What loading needs to know of the machine; tests give their own. */
+export interface Machine {
+  /** Throws as `readFileSync` does. */
+  readText(path: string): string
+  /** Own IPv4 addresses; `isInternal` for loopback. */
+  addresses(): readonly { readonly address: string; readonly isInternal: boolean }[]
+  randomBytes(length: number): Uint8Array
+  /** Standard output is a terminal. */
+  readonly isTerminal: boolean
+}
+
+export const THIS_MACHINE: Machine = {
+  readText: (path) => readFileSync(path, 'utf8'),
+  addresses: () =>
+    Object.values(networkInterfaces())
+      .flatMap((addresses) => addresses ?? [])
+      .filter(({ family, address }) => family === 'IPv4' && !address.startsWith('169.254.'))
+      .map(({ address, internal }) => ({ address, isInternal: internal })),
+  randomBytes,
+  isTerminal: process.stdout.isTTY === true,
+}

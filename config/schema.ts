@@ -1,0 +1,208 @@
+import type { Field, FormatName } from './format.ts'
+
+type Parameters = Omit<Partial<Field>, 'doc' | 'format' | 'default'>
+
+const field = (doc: string, format: FormatName, value: unknown, more: Parameters = {}): Field => ({
+  doc,
+  format,
+  default: value,
+  sensitive: true,
+  ...more,
+})
+
+const number = (doc: string, value: number, min: number, max: number): Field =>
+  field(doc, 'wholeNumber', value, { min, max })
+const choice = (doc: string, value: string, oneOf: readonly string[]): Field =>
+  field(doc, 'choice', value, { oneOf })
+const yesNo = (doc: string, value: boolean): Field => field(doc, 'yesNo', value)
+const optional = (doc: string, format: FormatName, more: Parameters = {}): Field =>
+  field(doc, format, null, { ...more, nullable: true })
+const required = (doc: string, format: FormatName, more: Parameters = {}): Field =>
+  field(doc, format, null, more)
+
+const NAME = { pattern: /^[A-Za-z0-9._+-]{1,64}$/, expected: 'letters, digits and . _ + - (1 to 64)' }
+/** In quotes, because YAML reads +49 and 0049 as numbers. */
+const DIALLED = {
+  pattern: /^[A-Za-z0-9._+*#-]{0,64}$/,
+  expected: 'text in quotes of letters, digits and . _ + - * # (up to 64)',
+}
+const ORIGIN = {
+  pattern: /^(?:\*|https?:\/\/[A-Za-z0-9.-]+(?::\d{1,5})?|https?:\/\/\[[0-9a-f:]+\](?::\d{1,5})?)$/,
+  expected: 'an origin such as https://phone.example.com, or *',
+}
+const PATH = { pattern: /^.{1,4096}$/, expected: 'a path' }
+
+const CODECS = ['opus', 'G722', 'PCMU', 'PCMA']
+const SUITES = ['AES_CM_128_HMAC_SHA1_80', 'AES_CM_128_HMAC_SHA1_32']
+
+const USER = {
+  name: required('User part of the address of record, and digest user name.', 'text', NAME),
+  password: optional('The password, in quotes. Either this or passwordFile.', 'secret'),
+  passwordFile: optional(
+    'File whose first line is the password: a systemd credential, a container secret.',
+    'text',
+    PATH,
+  ),
+}
+
+const TRUNK = {
+  name: required('Name in routes, logs and metrics.', 'text', NAME),
+  host: required('Host name or address of the peer.', 'host'),
+  port: number('SIP port of the peer.', 5060, 1, 65_535),
+  transport: choice('How SIP travels.', 'udp', ['udp']),
+  sources: field('Addresses that requests may come from; empty: the addresses of host.', 'listOf', [], {
+    item: required('An address.', 'address'),
+    maxRows: 64,
+  }),
+  media: choice('rtp (plain) or sdes (SRTP with keys in the SDP).', 'rtp', ['rtp', 'sdes']),
+  codecs: field(
+    'Allowed codecs, best first. telephone-event (DTMF) always comes with them.',
+    'listOf',
+    CODECS,
+    {
+      item: choice('A codec.', '', CODECS),
+      maxRows: CODECS.length,
+    },
+  ),
+  suites: field('SRTP suites for sdes, best first.', 'listOf', SUITES, {
+    item: choice('A suite.', '', SUITES),
+    maxRows: SUITES.length,
+  }),
+  callerId: optional('User part of From; left out: the user name of the caller.', 'text', {
+    ...DIALLED,
+    pattern: /^[A-Za-z0-9._+*#-]{1,64}$/,
+  }),
+}
+
+const ROUTE = {
+  prefix: field("Leading characters of what was dialled; '' matches all.", 'text', '', DIALLED),
+  trunk: required('Name of the trunk.', 'text', NAME),
+  strip: number('How many leading characters to remove.', 0, 0, 64),
+  add: field('What to put in front then.', 'text', '', DIALLED),
+}
+
+/** A section holds fields and sections. */
+export interface Section {
+  readonly [name: string]: Field | Section
+}
+
+const SETTINGS = {
+  domain: required("Host part of the users' addresses of record, and digest realm.", 'host'),
+  web: {
+    https: {
+      host: field('Address to listen on.', 'address', '0.0.0.0'),
+      port: field('TCP port of page and WSS; 0 picks one, off: no such listener.', 'listenPort', 'off'),
+      certificate: optional('PEM file with the certificate and its chain.', 'text', PATH),
+      key: optional('PEM file with its private key, not encrypted.', 'text', PATH),
+    },
+    http: {
+      host: field(
+        'Address to listen on. Clear text: keep it to this host or behind a proxy.',
+        'address',
+        '127.0.0.1',
+      ),
+      port: field('TCP port of page and WS; 0 picks one, off: no such listener.', 'listenPort', 'off'),
+    },
+    page: yesNo('Serve the softphone page at /.', true),
+    origins: field('Origins that may open a WebSocket beside our own; * allows all.', 'listOf', [], {
+      item: required('An origin.', 'text', ORIGIN),
+      maxRows: 256,
+    }),
+    pingMs: number('How often idle WebSockets are pinged.', 25_000, 1_000, 600_000),
+    maxConnections: number('WebSockets in all.', 5_000, 1, 100_000),
+    maxConnectionsPerAddress: number(
+      'WebSockets of one client address (an office behind NAT is one).',
+      200,
+      1,
+      100_000,
+    ),
+    maxMessageBytes: number('Longest SIP message over a WebSocket.', 65_536, 4_096, 1_048_576),
+    maxBufferedBytes: number(
+      'What may queue towards a slow WebSocket before it is cut.',
+      1_048_576,
+      65_536,
+      67_108_864,
+    ),
+  },
+  udp: {
+    host: field('Address for SIP over UDP towards trunks.', 'address', '0.0.0.0'),
+    port: number('UDP port; 0 picks one.', 5060, 0, 65_535),
+    announced: optional('Address in Via, Contact and SDP when a 1:1 NAT is in front.', 'address'),
+  },
+  users: field('Who may register.', 'listOf', [], { row: USER, maxRows: 10_000 }),
+  trunks: field('PBXes and carriers.', 'listOf', [], { row: TRUNK, maxRows: 256 }),
+  routes: field('Where dialled numbers go; the first match wins, after local users.', 'listOf', [], {
+    row: ROUTE,
+    maxRows: 1_024,
+  }),
+  registration: {
+    minExpiresS: number('Shortest registration accepted.', 60, 10, 3_600),
+    maxExpiresS: number('Longest registration granted.', 3_600, 60, 86_400),
+    maxBindingsPerUser: number('Devices of one user at a time.', 10, 1, 100),
+    nonceLifetimeS: number('How long a digest nonce may be used.', 300, 30, 3_600),
+    md5: yesNo('Offer MD5 beside SHA-256, for SIP.js and JsSIP.', true),
+  },
+  calls: {
+    maxCalls: number('Calls at a time.', 1_000, 1, 20_000),
+    ringTimeoutS: number('How long a call may ring.', 120, 10, 600),
+    maxDurationS: number('How long a call may last.', 14_400, 60, 604_800),
+    drainTimeoutS: number('How long a stop waits for calls to end after BYE.', 5, 0, 600),
+  },
+  media: {
+    addresses: field(
+      'Local addresses for browser media; empty: every IPv4 address of this machine.',
+      'listOf',
+      [],
+      {
+        item: required('An address.', 'address'),
+        maxRows: 16,
+      },
+    ),
+    announced: optional('Address in candidates when a 1:1 NAT is in front.', 'address'),
+    webrtcPort: number('UDP port shared by all browser media; 0 picks one.', 10_000, 0, 65_535),
+    rtpPortMin: number('First UDP port of trunk media; even.', 16_384, 1_024, 65_534),
+    rtpPortMax: number('Last UDP port of trunk media; odd.', 32_767, 1_025, 65_535),
+    portRestS: number('How long a trunk media port rests after a call.', 30, 0, 600),
+    latchMs: number('How long a trunk may send from elsewhere than its SDP says.', 3_000, 0, 60_000),
+    iceTimeoutS: number('How long to wait for the first connectivity check.', 15, 2, 120),
+    dtlsTimeoutS: number('How long to wait for the DTLS handshake.', 15, 2, 120),
+    consentTimeoutS: number('Silence of connectivity checks that ends a call.', 30, 5, 120),
+  },
+  log: {
+    level: choice('Least severity that is written.', 'info', ['error', 'warn', 'info', 'debug']),
+    format: choice('json, pretty, or auto: pretty on a terminal.', 'auto', ['auto', 'json', 'pretty']),
+  },
+}
+
+export const isField = (node: Field | Section): node is Field => typeof node.format === 'string'
+
+/** `web.https.port` becomes WEBTRUNK_WEB_HTTPS_PORT, `calls.maxCalls` WEBTRUNK_CALLS_MAX_CALLS. */
+export const environmentName = (path: string): string =>
+  `WEBTRUNK_${path
+    .replace(/[a-z](?=[A-Z])/g, '$&_')
+    .replaceAll('.', '_')
+    .toUpperCase()}`
+
+function withNames(section: Section, prefix: string): Section {
+  const named = Object.entries(section).map(([name, node]) => {
+    const path = `${prefix}${name}`
+    return [
+      name,
+      isField(node) ? { ...node, env: environmentName(path) } : withNames(node, `${path}.`),
+    ] as const
+  })
+  return Object.fromEntries(named)
+}
+
+/** Every key there is: what it means, its format, default and environment name. In the form that convict takes. */
+export const SCHEMA: Section = withNames(SETTINGS, '')
+
+/** Every field with its dotted path. */
+export function fieldsOf(section: Section, prefix = ''): readonly (readonly [path: string, field: Field])[] {
+  return Object.entries(section).flatMap(([name, node]) =>
+    isField(node) ? [[`${prefix}${name}`, node] as const] : fieldsOf(node, `${prefix}${name}.`),
+  )
+}
+
+/** The rows of the three lists of mappings, for their defaults. */
+export const ROWS = { users: USER, trunks: TRUNK, routes: ROUTE } as const

@@ -1,0 +1,80 @@
+/** The values as the schema leaves them: defaults filled in, formats checked, nothing yet compared with anything else. */
+export interface Settings {
+  readonly domain: string
+  readonly web: {
+    readonly https: {
+      readonly host: string
+      readonly port: ListenPort
+      readonly certificate: string | null
+      readonly key: string | null
+    }
+    readonly http: { readonly host: string; readonly port: ListenPort }
+    readonly page: boolean
+    readonly origins: readonly string[]
+    readonly pingMs: number
+    readonly maxConnections: number
+    readonly maxConnectionsPerAddress: number
+    readonly maxMessageBytes: number
+    readonly maxBufferedBytes: number
+  }
+  readonly udp: { readonly host: string; readonly port: number; readonly announced: string | null }
+  readonly users: readonly UserRow[]
+  readonly trunks: readonly TrunkRow[]
+  readonly routes: readonly RouteRow[]
+  readonly registration: {
+    readonly minExpiresS: number
+    readonly maxExpiresS: number
+    readonly maxBindingsPerUser: number
+    readonly nonceLifetimeS: number
+    readonly md5: boolean
+  }
+  readonly calls: {
+    readonly maxCalls: number
+    readonly ringTimeoutS: number
+    readonly maxDurationS: number
+    readonly drainTimeoutS: number
+  }
+  readonly media: {
+    readonly addresses: readonly string[]
+    readonly announced: string | null
+    readonly webrtcPort: number
+    readonly rtpPortMin: number
+    readonly rtpPortMax: number
+    readonly portRestS: number
+    readonly latchMs: number
+    readonly iceTimeoutS: number
+    readonly dtlsTimeoutS: number
+    readonly consentTimeoutS: number
+  }
+  readonly log: {
+    readonly level: 'error' | 'warn' | 'info' | 'debug'
+    readonly format: 'auto' | 'json' | 'pretty'
+  }
+}
+
+export type ListenPort = number | 'off'
+
+export interface UserRow {
+  readonly name: string
+  readonly password: string | null
+  readonly passwordFile: string | null
+}
+
+export interface TrunkRow {
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  readonly transport: 'udp'
+  readonly sources: readonly string[]
+  readonly media: 'rtp' | 'sdes'
+  readonly codecs: readonly string[]
+  readonly suites: readonly ('AES_CM_128_HMAC_SHA1_80' | 'AES_CM_128_HMAC_SHA1_32')[]
+  readonly callerId: string | null
+}
+
+export interface RouteRow {
+  readonly prefix: string
+  readonly trunk: string
+  readonly strip: number
+  readonly add: string
+}
