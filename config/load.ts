@@ -24,6 +24,8 @@ import type { ListenPort, Settings, UserRow } from './settings.ts'
 type Environment = Readonly<Record<string, string | undefined>>
 type Tree = Readonly<Record<string, unknown>>
 
+/** Names the config file for the command line, so it is no key of the schema. */
+const FILE_VARIABLE = 'WEBTRUNK_CONFIG'
 const DEMO_SOURCE = 'demo and environment'
 
 /**
@@ -106,6 +108,7 @@ function ownVariables(environment: Environment, mistakes: Mistake[]): Record<str
   const own: Record<string, string> = {}
   for (const [name, value] of Object.entries(environment)) {
     if (!name.startsWith('WEBTRUNK_') || value === undefined || value === '') continue
+    if (name === FILE_VARIABLE) continue
     if (known.has(name)) own[name] = value
     else mistakes.push({ key: name, expected: 'a variable that names a key', seen: 'an unknown variable' })
   }
