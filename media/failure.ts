@@ -3,6 +3,7 @@ export const MEDIA_CODES = {
   'media.no-port': { stage: 'S6', status: 503, text: 'no free media port' },
   'media.overload': { stage: 'S6', status: 503, text: 'media plane is full' },
   'media.closed': { stage: 'S6', status: 503, text: 'media plane is closed' },
+  'media.internal': { stage: 'S6', status: 500, text: 'unexpected error in the media plane' },
   'media.wrong-leg': { stage: 'S6', status: 500, text: 'leg does not fit the request' },
   'ice.no-check-seen': { stage: 'S3', status: 480, text: 'no connectivity check arrived' },
   'ice.bad-integrity': { stage: 'S3', status: 480, text: 'connectivity checks carry a wrong password' },

@@ -1,0 +1,45 @@
+import { isIPv4, isIPv6 } from 'node:net'
+import type { TransportAddress } from './parameters.ts'
+
+/** `192.0.2.1:5004`, `[2001:db8::1]:5004`. */
+export function formatAddress(at: TransportAddress): string {
+  return at.address.includes(':') ? `[${at.address}]:${at.port}` : `${at.address}:${at.port}`
+}
+
+/** 4 or 16 bytes in network order; undefined when `address` is not an IP address. A zone (`%eth0`) is left out. */
+export function addressBytes(address: string): Uint8Array | undefined {
+  const text = address.split('%', 1)[0] ?? ''
+  if (isIPv4(text)) return Uint8Array.from(text.split('.'), Number)
+  if (isIPv6(text)) return ipv6Bytes(text)
+  return undefined
+}
+
+/** The text of 4 or 16 bytes; IPv6 in full, uncompressed groups. */
+export function addressText(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join('.')
+  const groups: string[] = []
+  for (let at = 0; at < bytes.length; at += 2) {
+    groups.push((((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)).toString(16))
+  }
+  return groups.join(':')
+}
+
+/** `text` has passed `isIPv6`, so that only its three shapes are left: full, with `::`, with a dotted tail. */
+function ipv6Bytes(text: string): Uint8Array {
+  const [head = '', tail] = text.split('::')
+  const front = groupBytes(head)
+  const back = tail === undefined ? [] : groupBytes(tail)
+  const bytes = new Uint8Array(16)
+  bytes.set(front, 0)
+  bytes.set(back, 16 - back.length)
+  return bytes
+}
+
+function groupBytes(groups: string): number[] {
+  if (groups === '') return []
+  return groups.split(':').flatMap((group) => {
+    if (group.includes('.')) return group.split('.').map(Number)
+    const value = Number.parseInt(group, 16)
+    return [value >> 8, value & 0xff]
+  })
+}

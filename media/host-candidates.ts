@@ -1,0 +1,30 @@
+import { isIP } from 'node:net'
+import type { IceCandidate } from './parameters.ts'
+
+/** RFC 8445 §5.1.2.2. */
+const HOST_TYPE_PREFERENCE = 126
+const COMPONENT = 1
+
+/**
+ * One host candidate per local address, in the order of preference given. `announced` replaces the addresses of its
+ * own family (1:1 NAT: the world knows us by another address), except loopback, which no NAT translates.
+ */
+export function hostCandidates(
+  addresses: readonly string[],
+  announced: string | undefined,
+  port: number,
+): readonly IceCandidate[] {
+  const seen = new Set(addresses.map((address) => announcedFor(address, announced)))
+  return [...seen].map((address, index) => ({
+    foundation: `${index + 1}`,
+    priority: HOST_TYPE_PREFERENCE * 2 ** 24 + (65_535 - index) * 2 ** 8 + (256 - COMPONENT),
+    type: 'host',
+    address,
+    port,
+  }))
+}
+
+function announcedFor(address: string, announced: string | undefined): string {
+  if (announced === undefined || isIP(address) !== isIP(announced)) return address
+  return address === '::1' || address.startsWith('127.') ? address : announced
+}

@@ -1,0 +1,24 @@
+import type { Clock } from './clock.ts'
+import type { MediaStageEvent } from './engine.ts'
+import type { MediaFailure } from './failure.ts'
+import type { DtlsContext, Relay } from './native/boundary.ts'
+
+/** What a leg is given by its session: the relay below it and the way up to the observer. */
+export interface LegHost {
+  readonly relay: Relay
+  readonly dtls: DtlsContext
+  readonly clock: Clock
+  readonly timeouts: LegTimeouts
+  /** Passes a rung on to the observer, later and once. */
+  stage(event: MediaStageEvent): void
+  /** Tells the observer that the leg is lost, later and once. */
+  fail(failure: MediaFailure): void
+  count(reason: string): void
+}
+
+export interface LegTimeouts {
+  readonly latchMs: number
+  readonly iceTimeoutMs: number
+  readonly dtlsTimeoutMs: number
+  readonly consentTimeoutMs: number
+}

@@ -1,0 +1,349 @@
+import { randomBytes, randomInt } from 'node:crypto'
+import { formatAddress } from './address.ts'
+import type { Clock } from './clock.ts'
+import type {
+  LegName,
+  LegParameters,
+  LegRoute,
+  LegStats,
+  MediaObserver,
+  MediaSession,
+  MediaStageEvent,
+  Playback,
+  SessionStats,
+} from './engine.ts'
+import { MediaFailure } from './failure.ts'
+import { makeIceCredentials } from './ice-lite.ts'
+import { KeyBytes } from './key-bytes.ts'
+import type { LegHost, LegTimeouts } from './leg-host.ts'
+import type { DtlsContext, LegId, NativeLegStats, Relay, RelayRecord } from './native/boundary.ts'
+import {
+  type IceCandidate,
+  type LocalTransport,
+  type RemoteTransport,
+  type RtpLocal,
+  type SdesKey,
+  SRTP_SUITES,
+  type SrtpSuite,
+  type WebrtcLocal,
+} from './parameters.ts'
+import type { PortPool } from './port-pool.ts'
+import { RtpLeg } from './rtp-leg.ts'
+import { WebrtcLeg } from './webrtc-leg.ts'
+
+/** What all sessions of an engine share. */
+export interface SessionHost {
+  readonly relay: Relay
+  readonly dtls: DtlsContext
+  readonly candidates: readonly IceCandidate[]
+  readonly ports: PortPool
+  readonly clock: Clock
+  readonly timeouts: LegTimeouts
+  count(reason: string): void
+  /** An error that is our own: it is contained, but somebody should hear of it. */
+  report(error: unknown): void
+  /** Which session a relay's leg belongs to. */
+  enter(id: LegId, session: NativeSession): void
+  leave(id: LegId): void
+  closed(session: NativeSession): void
+}
+
+interface LegEntry {
+  readonly leg: WebrtcLeg | RtpLeg
+  route: LegRoute
+  /** Rungs already reported. */
+  readonly rungs: Set<string>
+  /** The last figures of a leg that failed and is no longer in the relay. */
+  final: NativeLegStats | undefined
+  hasFailed: boolean
+}
+
+type RelayLegRecord = Exclude<RelayRecord, { readonly kind: 'stun' | 'dtls' }>
+
+/** Ports that another process holds are skipped this many times before a leg is refused. */
+const BIND_ATTEMPTS = 16
+
+/** A call's media: up to two legs in the relay. Made by the engine. */
+export class NativeSession implements MediaSession {
+  readonly callId: string
+  readonly #host: SessionHost
+  readonly #observer: MediaObserver
+  readonly #legs = new Map<LegName, LegEntry>()
+  #notices: (() => void)[] = []
+  #isClosed = false
+
+  constructor(callId: string, observer: MediaObserver, host: SessionHost) {
+    this.callId = callId
+    this.#observer = observer
+    this.#host = host
+  }
+
+  get legs(): number {
+    return this.#legs.size
+  }
+
+  get dtlsSessions(): number {
+    return [...this.#legs.values()].reduce(
+      (sum, { leg }) => sum + (leg.kind === 'webrtc' ? leg.dtlsSessions : 0),
+      0,
+    )
+  }
+
+  async addLeg(name: LegName, parameters: LegParameters): Promise<LocalTransport> {
+    this.#assertOpen()
+    if (this.#legs.has(name)) throw new MediaFailure('media.wrong-leg', { seen: `a second ${name} leg` })
+    const entry: LegEntry = {
+      leg: parameters.kind === 'webrtc' ? this.#openWebrtc(name) : this.#openRtp(name, parameters),
+      route: { kind: 'discard' },
+      rungs: new Set(),
+      final: undefined,
+      hasFailed: false,
+    }
+    this.#legs.set(name, entry)
+    this.#host.enter(entry.leg.id, this)
+    this.#applyRoute(otherLeg(name))
+    return entry.leg.local
+  }
+
+  async removeLeg(name: LegName): Promise<void> {
+    const entry = this.#legs.get(name)
+    if (entry === undefined) return
+    this.#legs.delete(name)
+    this.#applyRoute(otherLeg(name))
+    this.#free(entry)
+  }
+
+  async setRemote(name: LegName, remote: RemoteTransport, localCrypto?: SdesKey): Promise<void> {
+    const { leg, hasFailed } = this.#entry(name)
+    if (hasFailed) return
+    if (leg.kind === 'webrtc' && remote.kind === 'webrtc') leg.setRemote(remote)
+    else if (leg.kind === 'rtp' && remote.kind === 'rtp') leg.setRemote(remote, localCrypto)
+    else throw new MediaFailure('media.wrong-leg', { expected: leg.kind, seen: remote.kind })
+  }
+
+  async setRoute(name: LegName, route: LegRoute): Promise<void> {
+    this.#entry(name).route = route
+    this.#applyRoute(name)
+  }
+
+  async play(name: LegName, playback: Playback | undefined): Promise<void> {
+    const { leg, hasFailed } = this.#entry(name)
+    if (!hasFailed) this.#host.relay.play(leg.id, playback)
+  }
+
+  async stats(): Promise<SessionStats> {
+    const legs = [...this.#legs].map(([name, entry]) => [name, this.#legStats(entry)] as const)
+    return { legs: Object.fromEntries(legs) }
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#notices = []
+    for (const entry of this.#legs.values()) this.#free(entry)
+    this.#legs.clear()
+    this.#host.closed(this)
+  }
+
+  /** What the relay has to say about one of our legs. Never throws. */
+  onRecord(record: RelayRecord): void {
+    const found = [...this.#legs].find(([, { leg }]) => leg.id === record.leg)
+    if (found === undefined) return
+    const [name, { leg }] = found
+    if (record.kind !== 'stun' && record.kind !== 'dtls') {
+      this.#onLegRecord(name, record)
+    } else if (leg.kind === 'webrtc') {
+      const path = { socket: record.socket, remote: record.remote }
+      if (record.kind === 'stun') leg.onStun(record.bytes, path)
+      else leg.onDtls(record.bytes, path)
+    }
+  }
+
+  #onLegRecord(name: LegName, record: RelayLegRecord): void {
+    if (record.kind === 'first-received' || record.kind === 'first-sent') {
+      const direction = record.kind === 'first-received' ? 'received' : 'sent'
+      this.#stage(name, { kind: 'first-packet', direction, remote: formatAddress(record.remote) })
+      return
+    }
+    this.#host.count(`relay.${record.kind}`)
+  }
+
+  #openWebrtc(name: LegName): WebrtcLeg {
+    const ice = makeIceCredentials()
+    const ssrc = makeSsrc()
+    const id = this.#host.relay.addLeg({ kind: 'webrtc', ufrag: ice.ufrag, ssrc })
+    const local: WebrtcLocal = {
+      kind: 'webrtc',
+      ice,
+      candidates: this.#host.candidates,
+      fingerprint: { hash: 'sha-256', value: this.#host.dtls.fingerprint },
+      ssrc,
+      cname: makeCname(),
+    }
+    return new WebrtcLeg(id, local, this.#legHost(name))
+  }
+
+  #openRtp(name: LegName, parameters: LegParameters & { readonly kind: 'rtp' }): RtpLeg {
+    const address = parameters.localAddress
+    const ssrc = makeSsrc()
+    const { id, port } = this.#bindRtp(address, ssrc)
+    const secrets = parameters.suites.map((suite) => makeSdesSecret(suite))
+    const local: RtpLocal = {
+      kind: 'rtp',
+      rtp: { address, port },
+      rtcpPort: port + 1,
+      crypto: secrets.map(({ suite, keySalt }, index) => ({ tag: index + 1, suite, keySalt })),
+      ssrc,
+      cname: makeCname(),
+    }
+    const keys = secrets.map(({ keySalt }) => keySalt)
+    return new RtpLeg(id, local, keys, this.#legHost(name))
+  }
+
+  /** A port of the pool that can be bound. Throws `media.no-port` and `media.overload`. */
+  #bindRtp(address: string, ssrc: number): { readonly id: LegId; readonly port: number } {
+    const { ports, relay, clock } = this.#host
+    for (let attempt = 1; ; attempt++) {
+      const port = ports.lease(clock.now())
+      try {
+        return { id: relay.addLeg({ kind: 'rtp', address, rtpPort: port, ssrc }), port }
+      } catch (cause) {
+        ports.release(port, clock.now())
+        const code = systemCode(cause)
+        if (code === 'EADDRINUSE' && attempt < BIND_ATTEMPTS) continue
+        throw bindFailure(cause, code, formatAddress({ address, port }))
+      }
+    }
+  }
+
+  #legHost(name: LegName): LegHost {
+    const { relay, dtls, clock, timeouts } = this.#host
+    return {
+      relay,
+      dtls,
+      clock,
+      timeouts,
+      stage: (event) => this.#stage(name, event),
+      fail: (failure) => this.#failed(name, failure),
+      count: (reason) => this.#host.count(reason),
+    }
+  }
+
+  #stage(name: LegName, event: MediaStageEvent): void {
+    const rungs = this.#legs.get(name)?.rungs
+    const rung = event.kind === 'first-packet' ? `${event.kind} ${event.direction}` : event.kind
+    if (rungs === undefined || rungs.has(rung)) return
+    rungs.add(rung)
+    this.#notify(() => this.#observer.onStage(name, event))
+  }
+
+  /** A failed leg leaves the relay at once (RFC 7675 §5.1: no media without consent) but stays in the call's books. */
+  #failed(name: LegName, failure: MediaFailure): void {
+    const entry = this.#legs.get(name)
+    if (entry === undefined || entry.hasFailed) return
+    entry.hasFailed = true
+    entry.final = this.#host.relay.stats(entry.leg.id)
+    this.#leaveRelay(entry)
+    this.#applyRoute(otherLeg(name))
+    if (failure.code === 'media.internal') this.#host.report(failure)
+    this.#notify(() => this.#observer.onFailure(name, failure))
+  }
+
+  /** Not now: the observer must never be called from inside a call of its own. */
+  #notify(notice: () => void): void {
+    if (this.#isClosed) return
+    this.#notices.push(notice)
+    if (this.#notices.length === 1) queueMicrotask(() => this.#deliver())
+  }
+
+  #deliver(): void {
+    const notices = this.#notices
+    this.#notices = []
+    for (const notice of notices) {
+      if (this.#isClosed) return
+      try {
+        notice()
+      } catch (error) {
+        this.#host.report(error)
+      }
+    }
+  }
+
+  #applyRoute(name: LegName): void {
+    const entry = this.#legs.get(name)
+    if (entry === undefined || entry.hasFailed) return
+    const { route, leg } = entry
+    const target =
+      route.kind === 'echo' ? entry : route.kind === 'bridge' ? this.#legs.get(otherLeg(name)) : undefined
+    const isRouted = target !== undefined && !target.hasFailed && route.kind !== 'discard'
+    this.#host.relay.setRoute(leg.id, isRouted ? { target: target.leg.id, map: route.map } : undefined)
+  }
+
+  #legStats(entry: LegEntry): LegStats {
+    const native = entry.final ?? this.#host.relay.stats(entry.leg.id)
+    return {
+      packetsReceived: native?.packetsReceived ?? 0,
+      octetsReceived: native?.octetsReceived ?? 0,
+      packetsSent: native?.packetsSent ?? 0,
+      octetsSent: native?.octetsSent ?? 0,
+      drops: native?.drops ?? {},
+      remote: native?.remote === undefined ? undefined : formatAddress(native.remote),
+      suite: entry.leg.suite,
+    }
+  }
+
+  #free(entry: LegEntry): void {
+    entry.leg.close()
+    if (!entry.hasFailed) this.#leaveRelay(entry)
+  }
+
+  #leaveRelay({ leg }: LegEntry): void {
+    const { relay, ports, clock } = this.#host
+    relay.remove(leg.id)
+    this.#host.leave(leg.id)
+    if (leg.kind === 'rtp') ports.release(leg.local.rtp.port, clock.now())
+  }
+
+  #entry(name: LegName): LegEntry {
+    this.#assertOpen()
+    const entry = this.#legs.get(name)
+    if (entry === undefined) throw new MediaFailure('media.wrong-leg', { seen: `no ${name} leg` })
+    return entry
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new MediaFailure('media.closed')
+  }
+}
+
+function otherLeg(name: LegName): LegName {
+  return name === 'caller' ? 'callee' : 'caller'
+}
+
+function makeSsrc(): number {
+  return randomInt(1, 2 ** 32)
+}
+
+/** RFC 7022 §4.2: a random one says nothing about the host. */
+function makeCname(): string {
+  return randomBytes(12).toString('base64')
+}
+
+function makeSdesSecret(suite: SrtpSuite): { readonly suite: SrtpSuite; readonly keySalt: KeyBytes } {
+  const { keyLength, saltLength } = SRTP_SUITES[suite]
+  return { suite, keySalt: new KeyBytes(randomBytes(keyLength + saltLength)) }
+}
+
+function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
+
+function bindFailure(cause: unknown, code: string | undefined, address: string): unknown {
+  if (code === undefined) return cause
+  const isAboutAddress = code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL' || code === 'EACCES'
+  return new MediaFailure(isAboutAddress ? 'media.no-port' : 'media.overload', {
+    expected: address,
+    seen: code,
+    cause,
+  })
+}
