@@ -15,6 +15,9 @@ namespace webtrunk {
 enum class DtlsRole : uint8_t { server, client };
 enum class DtlsState : uint8_t { handshaking, connected, failed, closed };
 
+/** Failure reason of a handshake that worked but agreed on no SRTP suite. */
+constexpr char kNoCommonProfile[] = "no common SRTP profile";
+
 /** RFC 5764 §4.2: each is the master key followed by its salt. Wiped when it goes. */
 struct DtlsKeys {
   Suite suite = Suite::aead_aes_128_gcm;
@@ -106,7 +109,6 @@ class DtlsSession {
   static long bio_control(BIO* bio, int command, long number, void* pointer);
   static BIO_METHOD* bio_method();
   static void on_info(const SSL* ssl, int where, int value);
-  friend class DtlsBioMethod;
 
   void advance();
   void handle_result(int result);

@@ -18,7 +18,7 @@ struct SuiteParameters {
   Suite suite;
   /** As in media/parameters.ts. */
   const char* name;
-  /** As `SSL_CTX_set_tlsext_use_srtp` knows it. */
+  /** As `SSL_CTX_set_tlsext_use_srtp` knows it; null: not offered in DTLS. */
   const char* dtls_name;
   size_t key_length;
   size_t salt_length;

@@ -1,0 +1,135 @@
+#include "srtp.h"
+
+#include "bytes.h"
+#include "rtp.h"
+#include "srtp_cipher.h"
+#include "srtp_index.h"
+
+namespace webtrunk {
+
+namespace {
+
+constexpr size_t kIndexWord = 4;
+constexpr uint32_t kRtcpIndexEnd = 0x80000000;
+
+}  // namespace
+
+SrtpReceiver::SrtpReceiver(std::unique_ptr<SrtpCipher> cipher) : cipher_(std::move(cipher)) {}
+SrtpReceiver::~SrtpReceiver() = default;
+
+std::unique_ptr<SrtpReceiver> SrtpReceiver::create(Suite suite, const uint8_t* key_salt, size_t length) {
+  auto cipher = SrtpCipher::create(suite, key_salt, length, SrtpCipher::Direction::open);
+  if (cipher == nullptr) return nullptr;
+  return std::unique_ptr<SrtpReceiver>(new SrtpReceiver(std::move(cipher)));
+}
+
+Suite SrtpReceiver::suite() const { return cipher_->suite().suite; }
+
+bool SrtpReceiver::has_key(Suite suite, const uint8_t* key_salt, size_t length) const {
+  return cipher_->has_key(suite, key_salt, length);
+}
+
+SrtpReceiver::Stream* SrtpReceiver::find(uint32_t ssrc) {
+  for (size_t i = 0; i < stream_count_; ++i) {
+    if (streams_[i].ssrc == ssrc) return &streams_[i];
+  }
+  return nullptr;
+}
+
+SrtpReceiver::Stream* SrtpReceiver::add(uint32_t ssrc) {
+  if (stream_count_ == kMaxSsrcs) return nullptr;
+  Stream& stream = streams_[stream_count_++];
+  stream.ssrc = ssrc;
+  return &stream;
+}
+
+Outcome SrtpReceiver::unprotect_rtp(uint8_t* packet, size_t length) {
+  RtpHeader header;
+  if (const Drop drop = parse_rtp_header(packet, length, header); drop != Drop::none) return Outcome::dropped(drop);
+  const size_t tag_length = cipher_->suite().rtp_tag_length;
+  if (length < header.header_length + tag_length) return Outcome::dropped(Drop::srtp_too_short);
+
+  Stream* stream = find(header.ssrc);
+  const ReplayWindow unseen;
+  const ReplayWindow& window = stream == nullptr ? unseen : stream->rtp;
+  const std::optional<uint64_t> index = estimate_srtp_index(window, header.sequence);
+  if (!index || !window.is_fresh(*index)) return Outcome::dropped(Drop::srtp_replay);
+
+  const size_t plain_length = length - tag_length;
+  const Drop drop = cipher_->open_rtp(packet, header.header_length, plain_length, header.ssrc, *index);
+  if (drop != Drop::none) return Outcome::dropped(drop);
+
+  if (stream == nullptr) stream = add(header.ssrc);
+  if (stream == nullptr) return Outcome::dropped(Drop::srtp_too_many_ssrcs);
+  stream->rtp.commit(*index);
+  return Outcome::kept(plain_length);
+}
+
+Outcome SrtpReceiver::unprotect_rtcp(uint8_t* packet, size_t length) {
+  const SuiteParameters& suite = cipher_->suite();
+  const size_t trailer_length = suite.rtcp_tag_length + kIndexWord;
+  if (length < kRtcpFixedHeader + trailer_length) return Outcome::dropped(Drop::srtp_too_short);
+  if (packet[0] >> 6 != 2) return Outcome::dropped(Drop::rtcp_bad_header);
+  const size_t plain_length = length - trailer_length;
+  // RFC 3711 §3.4: index, then tag. RFC 7714 §9.2: tag, then index.
+  const uint32_t word = read_u32(packet + plain_length + (suite.is_aead ? suite.rtcp_tag_length : 0));
+  const uint32_t index = word & (kRtcpIndexEnd - 1);
+  const uint32_t ssrc = read_u32(packet + 4);
+
+  Stream* stream = find(ssrc);
+  if (stream != nullptr && !stream->rtcp.is_fresh(index)) return Outcome::dropped(Drop::srtp_replay);
+
+  const Drop drop = cipher_->open_rtcp(packet, plain_length, ssrc, word);
+  if (drop != Drop::none) return Outcome::dropped(drop);
+
+  if (stream == nullptr) stream = add(ssrc);
+  if (stream == nullptr) return Outcome::dropped(Drop::srtp_too_many_ssrcs);
+  stream->rtcp.commit(index);
+  return Outcome::kept(plain_length);
+}
+
+SrtpSender::SrtpSender(std::unique_ptr<SrtpCipher> cipher, uint32_t ssrc) : cipher_(std::move(cipher)), ssrc_(ssrc) {}
+SrtpSender::~SrtpSender() = default;
+
+std::unique_ptr<SrtpSender> SrtpSender::create(Suite suite, const uint8_t* key_salt, size_t length, uint32_t ssrc) {
+  auto cipher = SrtpCipher::create(suite, key_salt, length, SrtpCipher::Direction::seal);
+  if (cipher == nullptr) return nullptr;
+  return std::unique_ptr<SrtpSender>(new SrtpSender(std::move(cipher), ssrc));
+}
+
+Suite SrtpSender::suite() const { return cipher_->suite().suite; }
+
+bool SrtpSender::has_key(Suite suite, const uint8_t* key_salt, size_t length) const {
+  return cipher_->has_key(suite, key_salt, length);
+}
+
+Outcome SrtpSender::protect_rtp(uint8_t* packet, size_t length, size_t capacity) {
+  RtpHeader header;
+  if (const Drop drop = parse_rtp_header(packet, length, header); drop != Drop::none) return Outcome::dropped(drop);
+  if (header.ssrc != ssrc_) return Outcome::dropped(Drop::srtp_wrong_ssrc);
+  const size_t tag_length = cipher_->suite().rtp_tag_length;
+  if (length > capacity || capacity - length < tag_length) return Outcome::dropped(Drop::srtp_no_room);
+
+  const std::optional<uint64_t> index = estimate_srtp_index(sent_, header.sequence);
+  if (!index || !sent_.is_fresh(*index)) return Outcome::dropped(Drop::srtp_index_reused);
+  // Before anything is encrypted: whatever happens now, this index is used.
+  sent_.commit(*index);
+  if (!cipher_->seal_rtp(packet, header.header_length, length, ssrc_, *index)) {
+    return Outcome::dropped(Drop::srtp_cipher_failed);
+  }
+  return Outcome::kept(length + tag_length);
+}
+
+Outcome SrtpSender::protect_rtcp(uint8_t* packet, size_t length, size_t capacity) {
+  if (length < kRtcpFixedHeader || packet[0] >> 6 != 2) return Outcome::dropped(Drop::rtcp_bad_header);
+  if (read_u32(packet + 4) != ssrc_) return Outcome::dropped(Drop::srtp_wrong_ssrc);
+  const size_t trailer_length = cipher_->suite().rtcp_tag_length + kIndexWord;
+  if (length > capacity || capacity - length < trailer_length) return Outcome::dropped(Drop::srtp_no_room);
+  if (next_rtcp_index_ == kRtcpIndexEnd) return Outcome::dropped(Drop::srtp_key_used_up);
+
+  const uint32_t index = next_rtcp_index_++;
+  if (!cipher_->seal_rtcp(packet, length, ssrc_, index)) return Outcome::dropped(Drop::srtp_cipher_failed);
+  return Outcome::kept(length + trailer_length);
+}
+
+}  // namespace webtrunk

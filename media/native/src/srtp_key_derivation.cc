@@ -1,0 +1,37 @@
+#include "srtp_key_derivation.h"
+
+#include <openssl/evp.h>
+
+#include <cstring>
+#include <memory>
+
+namespace webtrunk {
+
+namespace {
+
+/** Salt of the PRF and place of the label in it. */
+constexpr size_t kPrfSalt = 14;
+constexpr size_t kLabelAt = 7;
+
+struct FreeCipher {
+  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
+};
+
+}  // namespace
+
+bool derive_srtp_key(const uint8_t* master_key, size_t key_length, const uint8_t* master_salt, size_t salt_length,
+                     SrtpKeyLabel label, uint8_t* result, size_t result_length) {
+  if (key_length != 16 || salt_length > kPrfSalt) return false;
+  uint8_t counter[16] = {};
+  std::memcpy(counter, master_salt, salt_length);
+  counter[kLabelAt] ^= static_cast<uint8_t>(label);
+
+  const std::unique_ptr<EVP_CIPHER_CTX, FreeCipher> context(EVP_CIPHER_CTX_new());
+  std::memset(result, 0, result_length);
+  int written = 0;
+  return context != nullptr &&
+         EVP_EncryptInit_ex(context.get(), EVP_aes_128_ctr(), nullptr, master_key, counter) == 1 &&
+         EVP_EncryptUpdate(context.get(), result, &written, result, static_cast<int>(result_length)) == 1;
+}
+
+}  // namespace webtrunk
