@@ -46,11 +46,16 @@ export interface Offer {
   readonly isMuxed: boolean
 }
 
+/** The m-lines of a dialog: once there, a slot stays, in number and order (RFC 3264 §8). */
+export type MediaSlots = Pick<Offer, 'sections' | 'audioIndex'>
+
 /** What we offered, kept until the answer comes. */
 export interface SentOffer {
   readonly kind: LegKind
   readonly codecs: readonly Codec[]
   readonly local: LocalTransport
+  /** The m-lines that we sent; undefined: one, audio. */
+  readonly slots?: MediaSlots | undefined
 }
 
 /** A peer's answer to our offer. */

@@ -1,0 +1,128 @@
+import type { Codec, Direction, LocalTransport, RtpLocal, SdesKey } from '../media/parameters.ts'
+import { isUnspecified } from './address.ts'
+import { acceptedCodecs } from './codecs.ts'
+import { composeDescription } from './compose.ts'
+import { describeCrypto, readCrypto } from './crypto.ts'
+import type { MediaSection, SessionDescription } from './description.ts'
+import { answerDirection, readDirection, withoutReceiving } from './direction.ts'
+import { SdpFailure } from './failure.ts'
+import { formatDescription } from './format.ts'
+import { parseDescription } from './parse.ts'
+import { readCodecs, readPtime } from './payload-types.ts'
+import { readRtpAddresses, rtpProfile, toRtpRemote } from './rtp-transport.ts'
+import type { Answer, LocalOrigin, Offer, SentOffer } from './session.ts'
+import { answerSetup, readAnsweredSetup } from './setup.ts'
+import { isWebrtcProfile, readWebrtcTransport } from './webrtc-transport.ts'
+
+/** Reads the answer to an offer of ours. */
+export function readAnswer(body: Uint8Array, sent: SentOffer): Answer {
+  const description = parseDescription(body)
+  const section = findAudio(description, sent)
+  const read =
+    sent.local.kind === 'webrtc'
+      ? readBrowserAnswer(description, section)
+      : readTrunkAnswer(description, section, sent.local)
+  return {
+    codecs: acceptedCodecs(readCodecs(section, sent.local.kind === 'webrtc'), sent.codecs),
+    ptimeMs: readPtime(section),
+    ...read,
+  }
+}
+
+/**
+ * Our answer. Every section but the chosen audio is rejected, order and mids are the offer's. The direction is narrowed
+ * to what the offer allows. `crypto`: our line, with the tag of the offer's; default `answerCrypto(offer, local)`.
+ * `currentRole`: our DTLS role when the association exists already. `ptimeMs`: as in `createOffer`.
+ */
+export function createAnswer(input: {
+  readonly offer: Offer
+  readonly local: LocalTransport
+  readonly codecs: readonly Codec[]
+  readonly origin: LocalOrigin
+  readonly direction: Direction
+  readonly crypto?: SdesKey | undefined
+  readonly ptimeMs?: number | undefined
+  readonly currentRole?: 'active' | 'passive' | undefined
+}): string {
+  const { offer, local, codecs, origin, ptimeMs } = input
+  const direction = answerDirection(offer.direction, input.direction)
+  const common = { role: 'answer', local, codecs, origin, direction, ptimeMs, slots: offer } as const
+  if (local.kind === 'webrtc') {
+    const offered = offer.transport.kind === 'webrtc' ? offer.transport.setup : 'actpass'
+    const setup = answerSetup(offered, input.currentRole)
+    return formatDescription(composeDescription({ ...common, setup, isBundled: offer.bundle.length > 0 }))
+  }
+  const crypto = input.crypto ?? answerCrypto(offer, local)
+  return formatDescription(
+    composeDescription({ ...common, crypto: crypto === undefined ? [] : [crypto], isMuxed: offer.isMuxed }),
+  )
+}
+
+/** Our key for the crypto line that we take of the offer, under its tag (RFC 4568 §5.1.2); undefined: plain RTP. */
+export function answerCrypto(offer: Offer, local: RtpLocal): SdesKey | undefined {
+  if (offer.transport.kind !== 'rtp' || offer.transport.crypto === undefined) return undefined
+  const { tag, suite } = offer.transport.crypto
+  const own = local.crypto.find((key) => key.suite === suite)
+  if (own === undefined) throw new TypeError(`no key of our own for ${suite}`)
+  return { tag, suite, keySalt: own.keySalt }
+}
+
+/** RFC 3264 §6: as many m-lines as offered, in the same order. */
+function findAudio(description: SessionDescription, sent: SentOffer): MediaSection {
+  const expected = sent.slots?.sections.map(({ media }) => media) ?? ['audio']
+  const seen = description.sections.map(({ media }) => media.slice(0, 32))
+  const section = description.sections[sent.slots?.audioIndex ?? 0]
+  if (section === undefined || seen.join(' ') !== expected.join(' ')) {
+    throw new SdpFailure('sdp.line-mismatch', {
+      expected: expected.join(' '),
+      seen: seen.join(' ') || 'none',
+    })
+  }
+  if (section.port === 0) throw new SdpFailure('sdp.rejected')
+  return section
+}
+
+function readBrowserAnswer(description: SessionDescription, section: MediaSection) {
+  if (!isWebrtcProfile(section.protocol)) throw profileMismatch('UDP/TLS/RTP/SAVPF', section)
+  const transport = readWebrtcTransport(description, section, readAnsweredSetup)
+  return { direction: readDirection(section, description), transport, localCrypto: undefined }
+}
+
+function readTrunkAnswer(description: SessionDescription, section: MediaSection, local: RtpLocal) {
+  const isSecure = local.crypto.length > 0
+  if (rtpProfile(section.protocol) !== (isSecure ? 'secure' : 'plain')) {
+    throw profileMismatch(isSecure ? 'RTP/SAVP' : 'RTP/AVP', section)
+  }
+  // We never offer rtcp-mux to a trunk, so one in the answer means nothing (RFC 5761 §5.1.1).
+  const addresses = readRtpAddresses(description, section, false)
+  const { remote, own } = isSecure ? chosenCrypto(section, local) : { remote: undefined, own: undefined }
+  const direction = readDirection(section, description)
+  return {
+    direction: isUnspecified(addresses.rtp.address) ? withoutReceiving(direction) : direction,
+    transport: toRtpRemote(addresses, remote),
+    localCrypto: own,
+  }
+}
+
+function chosenCrypto(section: MediaSection, local: RtpLocal) {
+  const suites = local.crypto.map(({ suite }) => suite)
+  const answered = readCrypto(section, suites)
+  if (answered.length === 0) {
+    throw new SdpFailure('sdp.no-usable-crypto', {
+      expected: suites.join(' '),
+      seen: describeCrypto(section),
+    })
+  }
+  for (const remote of answered) {
+    const own = local.crypto.find((key) => key.tag === remote.tag && key.suite === remote.suite)
+    if (own !== undefined) return { remote, own }
+  }
+  throw new SdpFailure('sdp.crypto-mismatch', {
+    expected: local.crypto.map(({ tag, suite }) => `${tag} ${suite}`).join(', '),
+    seen: answered.map(({ tag, suite }) => `${tag} ${suite}`).join(', '),
+  })
+}
+
+function profileMismatch(expected: string, section: MediaSection): SdpFailure {
+  return new SdpFailure('sdp.profile-mismatch', { expected, seen: section.protocol.slice(0, 64) })
+}
