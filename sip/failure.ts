@@ -14,6 +14,8 @@ export const SIP_CODES = {
   'sip.overload': { stage: 'S1', status: 503, text: 'signalling table is full' },
   'sip.handler-failed': { stage: 'S1', status: 500, text: 'internal error' },
   'sip.bad-credentials': { stage: 'S1', status: 403, text: 'wrong user name or password' },
+  'sip.foreign-address': { stage: 'S1', status: 403, text: 'address of record is not the user' },
+  'sip.out-of-order': { stage: 'S1', status: 500, text: 'request is older than one already handled' },
   'sip.too-many-bindings': { stage: 'S1', status: 403, text: 'too many contacts for one address' },
   'sip.interval-too-brief': { stage: 'S1', status: 423, text: 'registration interval is too brief' },
 } as const

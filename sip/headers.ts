@@ -48,10 +48,12 @@ const LISTS: ReadonlySet<string> = new Set([
 const malformed = (name: string, seen: string): SipFailure =>
   new SipFailure('sip.malformed', { expected: `a ${name}`, seen: JSON.stringify(seen.slice(0, 80)) })
 
-const isNamed =
-  (name: string) =>
-  (header: Header): boolean =>
-    header.name === name || header.name.toLowerCase() === name.toLowerCase()
+/** Known names are canonical on both sides; others were kept as sent. */
+function isNamed(name: string): (header: Header) => boolean {
+  const lower = name.toLowerCase()
+  return (header) =>
+    header.name === name || (header.name.length === lower.length && header.name.toLowerCase() === lower)
+}
 
 /** The raw values of every header of this name, in order, lists not split. Name in any case or compact. */
 export function rawValues(message: WithHeaders, name: string): readonly string[] {
@@ -227,8 +229,8 @@ function authParameters(text: string): ReadonlyMap<string, string> | undefined {
   for (const element of splitOutsideQuotes(text, ',')) {
     if (element === '') continue
     try {
-      const [[name, value] = ['', '']] = parseParameters(`;${element}`, 0)
-      if (parameters.has(name)) return undefined
+      const [[name, value] = ['', ''], ...others] = parseParameters(`;${element}`, 0)
+      if (parameters.has(name) || others.length > 0) return undefined
       parameters.set(name, value)
     } catch (error) {
       if (error instanceof SipFailure) return undefined
