@@ -1,0 +1,278 @@
+import { lookup } from 'node:dns/promises'
+import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import type { Config } from '../config/config.ts'
+import type { Log } from '../config/logging.ts'
+import type { MediaEngine } from '../media/engine.ts'
+import { native } from '../media/native/index.ts'
+import { createNativeEngine } from '../media/native-engine.ts'
+import type { Flow } from '../sip/flow.ts'
+import { UdpTransport } from '../sip/transport/udp.ts'
+import { WebSocketTransport } from '../sip/transport/wss.ts'
+import { createUserAgent, type IncomingRequest, type UserAgent } from '../sip/user-agent.ts'
+import { expandHost, localAddressTowards, ownAddresses } from './addresses.ts'
+import { Calls } from './calls.ts'
+import { systemEnvironment } from './environment.ts'
+import { Registration } from './registration.ts'
+import { type TrunkPath, TrunkTable } from './trunk.ts'
+import { openWeb, type WebServer } from './web.ts'
+
+export interface Daemon {
+  readonly web: WebServer
+  /** Ends calls with BYE, waits for them at most the configured time, and closes everything. */
+  stop(): Promise<void>
+}
+
+export interface DaemonOptions {
+  /** `webtrunk/0.1.0`, for Server and User-Agent. */
+  readonly product: string
+  /** Folder of the built softphone page. */
+  readonly pagesFolder: string
+}
+
+const WEBSOCKET_PATH = '/sip'
+const TRUNK_REFRESH_MS = 60_000
+const COUNTERS_LOG_MS = 60_000
+const DRAIN_POLL_MS = 50
+const CERTIFICATE_DAYS = 30
+
+/** Limits of the SIP tables; each call takes about four transactions and two dialogs. */
+const TRANSACTIONS_PER_CALL = 16
+const DIALOGS_PER_CALL = 4
+
+/** Builds every part from the configuration, joins them and starts. What was opened is closed again when a later part fails. */
+export async function startDaemon(config: Config, log: Log, options: DaemonOptions): Promise<Daemon> {
+  const opened: (() => unknown)[] = []
+  try {
+    return await compose(config, log, options, opened)
+  } catch (error) {
+    for (const close of opened.reverse()) await close()
+    throw error
+  }
+}
+
+async function compose(
+  config: Config,
+  log: Log,
+  options: DaemonOptions,
+  opened: (() => unknown)[],
+): Promise<Daemon> {
+  const environment = systemEnvironment
+  const engine = createEngine(config, log)
+  opened.push(() => engine.close())
+  const trunks = new TrunkTable(config.trunks, {
+    addressesOf: async (host) => (await lookup(host, { all: true })).map((found) => found.address),
+    localAddressTowards,
+  })
+  await refreshTrunks(trunks, [], log)
+  const registration = new Registration({ config, environment, log })
+  opened.push(() => registration.close())
+  const udp = new Map<string, UdpTransport>()
+
+  const userAgent: UserAgent = createUserAgent({
+    environment,
+    product: options.product,
+    sentBy: (flow) => sentBy(config, flow),
+    limits: {
+      maxServerTransactions: config.calls.maxCalls * TRANSACTIONS_PER_CALL,
+      maxClientTransactions: config.calls.maxCalls * TRANSACTIONS_PER_CALL,
+      maxDialogs: config.calls.maxCalls * DIALOGS_PER_CALL,
+      maxForks: 16,
+    },
+    handler: {
+      onInvite: (invite) => calls.onInvite(invite),
+      onRequest: (request) => onRequest(request, registration),
+      onError: (error, request) =>
+        log.error('internal error', { error, method: request?.method, callId: request?.callId }),
+    },
+  })
+  opened.push(() => userAgent.close())
+  const calls = new Calls({
+    config,
+    userAgent,
+    engine,
+    environment,
+    log,
+    registration,
+    trunks,
+    flowTo: (path) => flowTo(udp, path),
+  })
+
+  const receive = (bytes: Buffer, flow: Flow): void => userAgent.receive(bytes, flow)
+  // Without trunks there is nobody to talk to over UDP, and a socket that is not there cannot be attacked.
+  for (const address of config.trunks.length === 0 ? [] : expandHost(config.udp.host)) {
+    const transport = await UdpTransport.open({
+      address: { address, port: config.udp.port },
+      handler: { onMessage: receive },
+      scopeOf: (remote) => {
+        const trunk = trunks.bySource(remote.address)
+        return trunk === undefined
+          ? `stranger:${remote.address}:${remote.port}`
+          : `trunk:${trunk.config.name}`
+      },
+      token: environment.token,
+    })
+    udp.set(address, transport)
+    opened.push(() => transport.close())
+  }
+  const sockets = new WebSocketTransport({
+    origins: config.web.origins,
+    token: environment.token,
+    limits: {
+      maxConnections: config.web.maxConnections,
+      maxConnectionsPerAddress: config.web.maxConnectionsPerAddress,
+      maxMessageBytes: config.web.maxMessageBytes,
+      maxBufferedBytes: config.web.maxBufferedBytes,
+      pingMs: config.web.pingMs,
+    },
+    handler: {
+      onOpen: (flow) => log.debug('websocket opened', { source: flow.remote.address }),
+      onMessage: receive,
+      onClose: (flow) => {
+        userAgent.flowClosed(flow)
+        registration.flowClosed(flow)
+        log.debug('websocket closed', { source: flow.remote.address })
+      },
+    },
+  })
+  opened.push(() => sockets.close())
+
+  let isDraining = false
+  const web = await openWeb({
+    config: config.web,
+    certificate: await certificateFor(config),
+    pagesFolder: options.pagesFolder,
+    health: () => ({
+      status: isDraining ? 'draining' : 'ok',
+      calls: calls.size,
+      registrations: registration.size,
+    }),
+    attach: (server) => sockets.attach(server, WEBSOCKET_PATH),
+  })
+  opened.push(() => web.close())
+
+  const refreshing = setInterval(() => {
+    refreshTrunks(trunks, [...udp.values()], log).catch((error: unknown) =>
+      log.error('trunk look-up failed', { error }),
+    )
+  }, TRUNK_REFRESH_MS)
+  const counting = setInterval(() => logCounters(log, { userAgent, engine, sockets, udp }), COUNTERS_LOG_MS)
+  opened.push(() => clearInterval(refreshing))
+  opened.push(() => clearInterval(counting))
+
+  logListening(log, web, udp)
+  let stopped: Promise<void> | undefined
+  const stop = async (): Promise<void> => {
+    isDraining = true
+    const deadlineMs = environment.nowMs() + config.calls.drainTimeoutS * 1_000
+    await Promise.race([calls.drain(), until(deadlineMs)])
+    await settled(userAgent, deadlineMs)
+    logCounters(log, { userAgent, engine, sockets, udp })
+    for (const close of opened.reverse()) await close()
+  }
+  return { web, stop: () => (stopped ??= stop()) }
+}
+
+function createEngine(config: Config, log: Log): MediaEngine {
+  const { media } = config
+  const options = {
+    addresses: media.addresses.length === 0 ? ownAddresses('IPv4', config.demo) : media.addresses,
+    announced: media.announced,
+    webrtcPort: media.webrtcPort,
+    rtpPortMin: media.rtpPortMin,
+    rtpPortMax: media.rtpPortMax,
+    portRestMs: media.portRestS * 1_000,
+    latchMs: media.latchMs,
+    iceTimeoutMs: media.iceTimeoutS * 1_000,
+    dtlsTimeoutMs: media.dtlsTimeoutS * 1_000,
+    consentTimeoutMs: media.consentTimeoutS * 1_000,
+    maxSessions: config.calls.maxCalls,
+  }
+  return createNativeEngine(options, { report: (error) => log.error('internal error in media', { error }) })
+}
+
+async function refreshTrunks(
+  trunks: TrunkTable,
+  transports: readonly UdpTransport[],
+  log: Log,
+): Promise<void> {
+  const without = await trunks.refresh()
+  for (const trunk of without) log.warn('trunk has no address', { trunk })
+  for (const transport of transports) transport.refresh()
+}
+
+/** Via and Contact: towards a trunk the address it can reach, towards a browser our name (it answers on its WebSocket). */
+function sentBy(config: Config, flow: Flow): { readonly host: string; readonly port: number | undefined } {
+  if (flow.transport === 'ws' || flow.transport === 'wss') return { host: config.domain, port: undefined }
+  return { host: config.udp.announced ?? flow.local.address, port: flow.local.port }
+}
+
+function flowTo(udp: ReadonlyMap<string, UdpTransport>, path: TrunkPath): Flow {
+  const transport = udp.get(path.localAddress) ?? udp.values().next().value
+  if (transport === undefined) throw new Error('a trunk call without a UDP socket')
+  return transport.flowTo(path.remote.address, path.remote.port)
+}
+
+/** Requests outside calls: REGISTER from browsers, OPTIONS from anyone; the rest is not ours. */
+function onRequest(incoming: IncomingRequest, registration: Registration): void {
+  const { request, flow } = incoming
+  const isBrowser = flow.transport === 'ws' || flow.transport === 'wss'
+  if (request.method === 'REGISTER' && isBrowser) registration.onRegister(incoming)
+  else if (request.method === 'OPTIONS') incoming.respond(200, { headers: [ALLOW, ACCEPT] })
+  else incoming.respond(405, { headers: [ALLOW] })
+}
+
+const ALLOW = { name: 'Allow', value: 'INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER' }
+const ACCEPT = { name: 'Accept', value: 'application/sdp' }
+
+async function certificateFor(config: Config): Promise<{ cert: string; key: string } | undefined> {
+  const { https } = config.web
+  if (https === undefined) return undefined
+  if (https.certificate !== undefined && https.key !== undefined) {
+    const [cert, key] = await Promise.all([readFile(https.certificate, 'utf8'), readFile(https.key, 'utf8')])
+    return { cert, key }
+  }
+  const { certificatePem, privateKeyPem } = native.createCertificate({
+    commonName: config.domain,
+    days: CERTIFICATE_DAYS,
+    names: ['localhost', hostname(), ...ownAddresses('IPv4', true)],
+  })
+  return { cert: certificatePem, key: privateKeyPem }
+}
+
+interface Counted {
+  readonly userAgent: UserAgent
+  readonly engine: MediaEngine
+  readonly sockets: WebSocketTransport
+  readonly udp: ReadonlyMap<string, UdpTransport>
+}
+
+/** Drops are counters; this is where they become visible. */
+function logCounters(log: Log, { userAgent, engine, sockets, udp }: Counted): void {
+  log.info('counters', {
+    sip: userAgent.counters(),
+    media: engine.counters(),
+    websocket: sockets.counters(),
+    udp: Object.fromEntries([...udp].map(([address, transport]) => [address, transport.counters()])),
+  })
+}
+
+function logListening(log: Log, web: WebServer, udp: ReadonlyMap<string, UdpTransport>): void {
+  log.info('listening', {
+    ...(web.https === undefined ? {} : { https: web.https.port }),
+    ...(web.http === undefined ? {} : { http: web.http.port }),
+    udp: [...udp.values()].map(({ local }) => `${local.address}:${local.port}`),
+  })
+}
+
+const until = (atMs: number): Promise<void> =>
+  new Promise((resolve) => {
+    systemEnvironment.schedule(atMs, resolve)
+  })
+
+/** BYEs want their answers: waits until no client transaction is left, or for the deadline. */
+async function settled(userAgent: UserAgent, deadlineMs: number): Promise<void> {
+  while ((userAgent.tables().clientTransactions ?? 0) > 0 && systemEnvironment.nowMs() < deadlineMs) {
+    await until(systemEnvironment.nowMs() + DRAIN_POLL_MS)
+  }
+}

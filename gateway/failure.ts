@@ -1,0 +1,17 @@
+import type { Header } from '../sip/message.ts'
+import type { Verdict } from './diagnosis.ts'
+
+/** RFC 3326: what the caller may know of a failure, its status and code; no addresses and no trunk names. */
+export function reasonHeader(verdict: Verdict): Header {
+  return { name: 'Reason', value: `SIP;cause=${verdict.status};text="${verdict.code}"` }
+}
+
+/** Our own mistakes are errors; all else is the weather of the internet. */
+export const logLevelOf = (verdict: Verdict): 'error' | 'warn' =>
+  verdict.code === 'call.internal' ? 'error' : 'warn'
+
+/** Headers of a refusal: Reason, and for an overload when to try again (RFC 3261 §20.33). */
+export function refusalHeaders(verdict: Verdict): readonly Header[] {
+  const reason = reasonHeader(verdict)
+  return verdict.status === 503 ? [reason, { name: 'Retry-After', value: '10' }] : [reason]
+}

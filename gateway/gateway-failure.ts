@@ -1,0 +1,49 @@
+/** What can end a call beside its SIP, SDP and media: routing, limits, trunks, and our own mistakes. */
+export const GATEWAY_CODES = {
+  'call.unknown-number': { stage: 'S1', status: 404, text: 'no user, application or route has this number' },
+  'call.not-registered': { stage: 'S1', status: 480, text: 'user is not registered' },
+  'call.forbidden': { stage: 'S1', status: 403, text: 'caller is not a known trunk' },
+  'call.wrong-identity': { stage: 'S1', status: 403, text: 'From is not the signed-in user' },
+  'call.no-answer': { stage: 'S1', status: 480, text: 'callee did not answer in time' },
+  'call.refused': { stage: 'S1', status: 480, text: 'callee refused' },
+  'call.unreachable': { stage: 'S1', status: 480, text: 'callee could not be reached' },
+  'call.overload': { stage: 'S1', status: 503, text: 'too many calls' },
+  'call.draining': { stage: 'S1', status: 503, text: 'gateway is shutting down' },
+  'call.too-long': { stage: 'S1', status: 480, text: 'maximum call duration reached' },
+  'call.ack-missing': { stage: 'S1', status: 408, text: 'ACK never came' },
+  'call.no-offer': { stage: 'S2', status: 488, text: 'INVITE without an offer is not supported' },
+  'call.no-answer-body': { stage: 'S2', status: 488, text: '200 without an answer' },
+  'call.change-unsupported': {
+    stage: 'S2',
+    status: 488,
+    text: 'changing a call in progress is not supported',
+  },
+  'call.internal': { stage: 'S1', status: 500, text: 'internal error' },
+  'trunk.unreachable': { stage: 'S1', status: 503, text: 'trunk does not answer' },
+  'trunk.unresolved': { stage: 'S1', status: 503, text: 'trunk host name has no address' },
+  'trunk.credentials-wanted': { stage: 'S1', status: 503, text: 'trunk wants credentials' },
+} as const
+
+export type GatewayCode = keyof typeof GATEWAY_CODES
+
+/** The one error of `gateway/`. `status` replaces the table's when a peer's own status is passed on. */
+export class GatewayFailure extends Error {
+  readonly code: GatewayCode
+  readonly expected: string | undefined
+  readonly seen: string | undefined
+  readonly status: number | undefined
+
+  constructor(
+    code: GatewayCode,
+    detail: { expected?: string; seen?: string; status?: number; cause?: unknown } = {},
+  ) {
+    const expected = detail.expected === undefined ? '' : `, expected ${detail.expected}`
+    const seen = detail.seen === undefined ? '' : `, seen ${detail.seen}`
+    super(`${GATEWAY_CODES[code].text}${expected}${seen}`, { cause: detail.cause })
+    this.name = 'GatewayFailure'
+    this.code = code
+    this.expected = detail.expected
+    this.seen = detail.seen
+    this.status = detail.status
+  }
+}

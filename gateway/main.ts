@@ -1,0 +1,113 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { ConfigFailure } from '../config/failure.ts'
+import { loadConfig } from '../config/load.ts'
+import { createLog, type Log } from '../config/logging.ts'
+import { type Daemon, startDaemon } from './daemon.ts'
+import { demoBanner } from './demo-banner.ts'
+
+/** sysexits(3): the configuration cannot be used. */
+const EX_CONFIG = 78
+const EX_USAGE = 64
+
+const USAGE = `webtrunk: SIP over WebSocket to SIP trunk gateway
+
+  webtrunk                    start the demo: two users, echo and tone, no trunks
+  webtrunk --config FILE      start with a YAML or JSON configuration file
+  webtrunk --check --config FILE
+                              read the configuration, say what is wrong with it, and end
+  webtrunk --version
+  webtrunk --help
+`
+
+interface Arguments {
+  readonly config: string | undefined
+  readonly isCheck: boolean
+}
+
+function readArguments(): Arguments | undefined {
+  const { values } = parseArgs({
+    options: {
+      config: { type: 'string', short: 'c' },
+      check: { type: 'boolean', default: false },
+      version: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help) {
+    process.stdout.write(USAGE)
+    return undefined
+  }
+  if (values.version) {
+    process.stdout.write(`${version()}\n`)
+    return undefined
+  }
+  return { config: values.config ?? process.env.WEBTRUNK_CONFIG, isCheck: values.check }
+}
+
+function version(): string {
+  // From dist/gateway/ the package file is two folders up.
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return String((JSON.parse(text) as { version: unknown }).version)
+}
+
+async function run(args: Arguments): Promise<void> {
+  const config = loadConfig(args.config, process.env)
+  if (args.isCheck) {
+    process.stdout.write('configuration is valid\n')
+    return
+  }
+  const log = createLog(config.log)
+  const daemon = await startDaemon(config, log, {
+    product: `webtrunk/${version()}`,
+    pagesFolder: fileURLToPath(new URL('./pages/', import.meta.url)),
+  })
+  if (config.demo) process.stdout.write(demoBanner(config, daemon.web))
+  stopOnSignals(daemon, log)
+}
+
+/** The first signal ends calls politely, a second one ends the process at once. */
+function stopOnSignals(daemon: Daemon, log: Log): void {
+  let isStopping = false
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (isStopping) process.exit(1)
+    isStopping = true
+    log.info('stopping', { signal })
+    daemon
+      .stop()
+      .then(() => log.info('stopped'))
+      .catch((error: unknown) => {
+        log.error('stop failed', { error })
+        process.exitCode = 1
+      })
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+  // A daemon that carries calls outlives its own mistakes; each is logged with its stack and counted as a defect.
+  process.on('uncaughtException', (error) => log.error('uncaught exception', { error }))
+  process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error }))
+}
+
+try {
+  const args = readArguments()
+  if (args !== undefined) await run(args)
+} catch (error) {
+  if (error instanceof ConfigFailure) {
+    process.stderr.write(`${error.message}\n`)
+    process.exitCode = EX_CONFIG
+  } else if (
+    error instanceof TypeError &&
+    'code' in error &&
+    String(error.code).startsWith('ERR_PARSE_ARGS')
+  ) {
+    process.stderr.write(`${error.message}\n\n${USAGE}`)
+    process.exitCode = EX_USAGE
+  } else {
+    process.stderr.write(
+      `webtrunk could not start: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    )
+    process.exitCode = 1
+  }
+}

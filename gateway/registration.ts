@@ -1,0 +1,171 @@
+import type { Config } from '../config/config.ts'
+import type { Log } from '../config/logging.ts'
+import type { Secret } from '../config/secret.ts'
+import { createDigestServer, type DigestServer } from '../sip/digest.ts'
+import type { SipFailure } from '../sip/failure.ts'
+import type { Flow } from '../sip/flow.ts'
+import { type Binding, DEFAULT_LOCATION_LIMITS, Location } from '../sip/location.ts'
+import { type Header, isSipUri, type SipRequest } from '../sip/message.ts'
+import { handleRegister } from '../sip/registrar.ts'
+import type { IncomingInvite, IncomingRequest, SipEnvironment } from '../sip/user-agent.ts'
+import { type Verdict, verdictOf } from './diagnosis.ts'
+import { logLevelOf, reasonHeader } from './failure.ts'
+import { GatewayFailure } from './gateway-failure.ts'
+
+export interface RegistrationOptions {
+  readonly config: Config
+  readonly environment: SipEnvironment
+  readonly log: Log
+}
+
+type Respond = (status: number, headers: readonly Header[]) => void
+
+/** Wrong passwords one WebSocket may try before it is cut. */
+const MAX_FAILURES_PER_FLOW = 10
+
+/**
+ * Who our users are and where they can be reached now: digest, registrar and location store joined. A gateway serves one
+ * domain, by whatever name the browser reached it; so the user part alone is the AOR.
+ */
+export class Registration {
+  readonly #options: RegistrationOptions
+  readonly #digest: DigestServer
+  readonly #location: Location
+  readonly #passwords: ReadonlyMap<string, Secret>
+  readonly #failures = new WeakMap<Flow, number>()
+  #cancelSweep: (() => void) | undefined
+
+  constructor(options: RegistrationOptions) {
+    const { config, environment } = options
+    const { domain, registration, users } = config
+    this.#options = options
+    this.#passwords = new Map(users.map((user) => [user.name, user.password]))
+    this.#digest = createDigestServer({
+      realm: domain,
+      secret: environment.token(),
+      allowMd5: registration.md5,
+      nonceLifetimeMs: registration.nonceLifetimeS * 1_000,
+    })
+    this.#location = new Location({
+      ...DEFAULT_LOCATION_LIMITS,
+      maxBindingsPerAor: registration.maxBindingsPerUser,
+    })
+  }
+
+  /** Bindings that are stored. */
+  get size(): number {
+    return this.#location.size
+  }
+
+  /** REGISTER by WebSocket; answered in every case. */
+  onRegister({ request, flow, respond }: IncomingRequest): void {
+    const answer: Respond = (status, headers) => respond(status, { headers })
+    const user = this.#authenticate(request, flow, answer)
+    if (user === undefined) return
+    const { config, environment, log } = this.#options
+    const nowMs = environment.nowMs()
+    const { status, headers, failure } = handleRegister({
+      request,
+      flow,
+      user,
+      location: this.#location,
+      nowMs,
+      policy: config.registration,
+    })
+    this.#scheduleSweep()
+    if (failure !== undefined) {
+      const verdict = verdictOf(failure)
+      this.#logRefusal(verdict, request, flow)
+      answer(status, [...headers, reasonHeader(verdict)])
+      return
+    }
+    const bindings = this.#location.bindingsOf(user, nowMs).length
+    log.info('registration', { user, bindings, source: flow.remote.address })
+    answer(status, headers)
+  }
+
+  /**
+   * The user who sends this INVITE. Undefined: challenged or refused, the answer is out. Throws `call.wrong-identity` when
+   * From is another than the one who proved to be here.
+   */
+  authenticateCaller(invite: IncomingInvite): string | undefined {
+    const { request, flow } = invite
+    const claimed = isSipUri(request.from.uri) ? request.from.uri.user : undefined
+    if (claimed !== undefined && this.#isRegisteredBy(claimed, flow)) return claimed
+    const user = this.#authenticate(request, flow, (status, headers) => invite.reject(status, { headers }))
+    if (user === undefined || user === claimed) return user
+    throw new GatewayFailure('call.wrong-identity', { expected: user, seen: claimed ?? 'none' })
+  }
+
+  /** Where a user is called: the device that registered last. */
+  bindingOf(user: string): Binding | undefined {
+    return this.#location
+      .bindingsOf(user, this.#options.environment.nowMs())
+      .find((binding) => binding.flow.isOpen)
+  }
+
+  /** What was reached by this WebSocket is reached no more. */
+  flowClosed(flow: Flow): void {
+    this.#location.removeFlow(flow.id)
+  }
+
+  close(): void {
+    this.#cancelSweep?.()
+    this.#cancelSweep = undefined
+  }
+
+  #isRegisteredBy(user: string, flow: Flow): boolean {
+    const nowMs = this.#options.environment.nowMs()
+    return this.#location.bindingsByFlow(flow.id, nowMs).some((binding) => binding.aor === user)
+  }
+
+  /** The user, or undefined after a 401 or a refusal has been sent. */
+  #authenticate(request: SipRequest, flow: Flow, respond: Respond): string | undefined {
+    const nowMs = this.#options.environment.nowMs()
+    const verdict = this.#digest.verify(request, nowMs, (user) => this.#passwords.get(user))
+    switch (verdict.kind) {
+      case 'accepted':
+        return verdict.user
+      case 'challenge':
+        respond(401, this.#challenges(nowMs, verdict.stale))
+        return undefined
+      case 'refused':
+        this.#refuse(verdict.failure, request, flow, respond)
+        return undefined
+      default:
+        return verdict satisfies never
+    }
+  }
+
+  #challenges(nowMs: number, stale: boolean): readonly Header[] {
+    return this.#digest.challenges(nowMs, { stale }).map((value) => ({ name: 'WWW-Authenticate', value }))
+  }
+
+  #refuse(failure: SipFailure, request: SipRequest, flow: Flow, respond: Respond): void {
+    const verdict = verdictOf(failure)
+    this.#logRefusal(verdict, request, flow)
+    respond(verdict.status, [reasonHeader(verdict)])
+    const failures = (this.#failures.get(flow) ?? 0) + 1
+    this.#failures.set(flow, failures)
+    if (failures >= MAX_FAILURES_PER_FLOW) flow.close('too many wrong passwords')
+  }
+
+  #logRefusal(verdict: Verdict, request: SipRequest, flow: Flow): void {
+    this.#options.log[logLevelOf(verdict)](`${request.method} refused`, {
+      ...verdict,
+      from: request.from.uri.text,
+      source: flow.remote.address,
+    })
+  }
+
+  /** Expired bindings are never used; this frees them. */
+  #scheduleSweep(): void {
+    this.close()
+    const { deadlineMs } = this.#location
+    if (deadlineMs === undefined) return
+    this.#cancelSweep = this.#options.environment.schedule(deadlineMs, () => {
+      this.#location.expire(this.#options.environment.nowMs())
+      this.#scheduleSweep()
+    })
+  }
+}

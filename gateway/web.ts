@@ -1,0 +1,171 @@
+import { readdir, readFile } from 'node:fs/promises'
+import * as http from 'node:http'
+import * as https from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { extname, join } from 'node:path'
+import type { WebConfig } from '../config/config.ts'
+
+export interface Health {
+  readonly status: 'ok' | 'draining'
+  readonly calls: number
+  readonly registrations: number
+}
+
+export interface WebOptions {
+  readonly config: WebConfig
+  /** PEM; undefined only when there is no HTTPS listener. */
+  readonly certificate: { readonly cert: string; readonly key: string } | undefined
+  /** Folder of the built page. */
+  readonly pagesFolder: string
+  readonly health: () => Health
+  /** Takes the server's WebSocket upgrades. */
+  readonly attach: (server: http.Server | https.Server) => void
+}
+
+export interface WebServer {
+  readonly https: AddressInfo | undefined
+  readonly http: AddressInfo | undefined
+  /** Stops listening and ends open connections. May be called twice. */
+  close(): Promise<void>
+}
+
+interface StaticFile {
+  readonly type: string
+  readonly content: Buffer
+}
+
+const CONTENT_TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+}
+
+/** The page needs scripts and styles of its own, its WebSocket and the microphone: nothing else. */
+const SECURITY_HEADERS = {
+  'Content-Security-Policy':
+    "default-src 'self'; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'Permissions-Policy': 'microphone=(self), camera=(), geolocation=()',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+  'Cache-Control': 'no-cache',
+}
+
+const MAX_CONNECTIONS_BESIDE_SIP = 256
+const HEADERS_TIMEOUT_MS = 10_000
+const REQUEST_TIMEOUT_MS = 15_000
+
+/** Opens the configured listeners: softphone page, `/healthz` and SIP over WebSocket on each. */
+export async function openWeb(options: WebOptions): Promise<WebServer> {
+  const { config, certificate } = options
+  const files = config.page ? await loadFiles(options.pagesFolder) : new Map<string, StaticFile>()
+  const answer = (request: http.IncomingMessage, response: http.ServerResponse): void =>
+    respond(request, response, files, options.health)
+  const servers: (http.Server | https.Server)[] = []
+  const open = async (
+    server: http.Server | https.Server,
+    at: { host: string; port: number },
+  ): Promise<AddressInfo> => {
+    servers.push(server)
+    harden(server, config)
+    options.attach(server)
+    return listen(server, at)
+  }
+  const close = async (): Promise<void> => {
+    await Promise.all(servers.splice(0).map(closeServer))
+  }
+  try {
+    const secure =
+      config.https === undefined || certificate === undefined
+        ? undefined
+        : await open(https.createServer({ ...certificate, minVersion: 'TLSv1.2' }, answer), config.https)
+    const plain = config.http === undefined ? undefined : await open(http.createServer(answer), config.http)
+    return { https: secure, http: plain, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function loadFiles(folder: string): Promise<ReadonlyMap<string, StaticFile>> {
+  const files = new Map<string, StaticFile>()
+  for (const name of await readdir(folder)) {
+    const type = CONTENT_TYPES[extname(name)]
+    if (type === undefined) continue
+    const file = { type, content: await readFile(join(folder, name)) }
+    files.set(`/${name}`, file)
+    if (name === 'index.html') files.set('/', file)
+  }
+  return files
+}
+
+function respond(
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+  files: ReadonlyMap<string, StaticFile>,
+  health: () => Health,
+): void {
+  const path = (request.url ?? '/').split('?')[0] ?? '/'
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    send(request, response, 405, {
+      type: 'text/plain; charset=utf-8',
+      content: Buffer.from('method not allowed\n'),
+    })
+    return
+  }
+  if (path === '/healthz') {
+    const state = health()
+    const content = Buffer.from(`${JSON.stringify(state)}\n`)
+    send(request, response, state.status === 'ok' ? 200 : 503, { type: 'application/json', content })
+    return
+  }
+  const file = files.get(path)
+  if (file === undefined) {
+    send(request, response, 404, { type: 'text/plain; charset=utf-8', content: Buffer.from('not found\n') })
+    return
+  }
+  send(request, response, 200, file)
+}
+
+function send(
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+  status: number,
+  file: StaticFile,
+): void {
+  response.writeHead(status, {
+    ...SECURITY_HEADERS,
+    'Content-Type': file.type,
+    'Content-Length': file.content.length,
+  })
+  response.end(request.method === 'HEAD' ? undefined : file.content)
+}
+
+function harden(server: http.Server | https.Server, config: WebConfig): void {
+  server.headersTimeout = HEADERS_TIMEOUT_MS
+  server.requestTimeout = REQUEST_TIMEOUT_MS
+  server.maxHeadersCount = 64
+  server.maxConnections = config.maxConnections + MAX_CONNECTIONS_BESIDE_SIP
+  // A broken TLS handshake or HTTP request is the peer's business; without a listener Node only closes the socket.
+  server.on('tlsClientError', (_error, socket) => socket.destroy())
+}
+
+function listen(
+  server: http.Server | https.Server,
+  at: { host: string; port: number },
+): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(at.port, at.host, () => {
+      server.off('error', reject)
+      resolve(server.address() as AddressInfo)
+    })
+  })
+}
+
+function closeServer(server: http.Server | https.Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}

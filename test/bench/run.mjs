@@ -1,0 +1,26 @@
+// Runs a TypeScript bench on Node 20: bundles test/bench/NAME*.ts into dist/bench (packages stay outside) and starts it.
+import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const [name, ...rest] = process.argv.slice(2)
+const here = fileURLToPath(new URL('.', import.meta.url))
+const outdir = fileURLToPath(new URL('../../dist/bench/', import.meta.url))
+const sources = readdirSync(here).filter((file) => file.endsWith('.ts'))
+if (name === undefined || !sources.includes(`${name}.ts`)) {
+  console.error(`usage: node test/bench/run.mjs ${sources.map((file) => file.replace('.ts', '')).join('|')}`)
+  process.exit(64)
+}
+await build({
+  entryPoints: sources.map((file) => `${here}${file}`),
+  outdir,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  packages: 'external',
+  logLevel: 'warning',
+})
+const { status } = spawnSync(process.execPath, [`${outdir}${name}.js`, ...rest], { stdio: 'inherit' })
+process.exit(status ?? 1)
