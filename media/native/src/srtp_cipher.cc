@@ -26,19 +26,47 @@ bool digest_key(Suite suite, const uint8_t* key_salt, size_t length, std::array<
   return done;
 }
 
+/** Encryption, authentication and salt have labels in a row (RFC 3711 §4.3.1, §4.3.2). */
+bool derive_session_keys(const SuiteParameters& suite, const uint8_t* key_salt, SrtpKeyLabel first,
+                         SrtpSessionKeys& keys) {
+  const auto derive = [&](uint8_t offset, uint8_t* result, size_t length) {
+    const auto label = static_cast<SrtpKeyLabel>(static_cast<uint8_t>(first) + offset);
+    return derive_srtp_key(key_salt, suite.key_length, key_salt + suite.key_length, suite.salt_length, label, result,
+                           length);
+  };
+  return derive(0, keys.encryption.data(), suite.key_length) &&
+         (suite.is_aead || derive(1, keys.authentication.data(), suite.auth_key_length)) &&
+         derive(2, keys.salt.data(), suite.salt_length);
+}
+
 }  // namespace
+
+SrtpSessionKeys::~SrtpSessionKeys() {
+  OPENSSL_cleanse(encryption.data(), encryption.size());
+  OPENSSL_cleanse(authentication.data(), authentication.size());
+  OPENSSL_cleanse(salt.data(), salt.size());
+}
 
 std::unique_ptr<SrtpCipher> SrtpCipher::create(Suite suite, const uint8_t* key_salt, size_t length,
                                                Direction direction) {
   const SuiteParameters& parameters = suite_parameters(suite);
   if (length != parameters.key_length + parameters.salt_length) return nullptr;
-  std::unique_ptr<SrtpCipher> cipher(new SrtpCipher(parameters, direction));
-  const bool ready = cipher->derive(cipher->rtp_, key_salt, 0) && cipher->derive(cipher->rtcp_, key_salt, 3) &&
-                     digest_key(suite, key_salt, length, cipher->key_digest_);
-  if (!ready) {
-    ERR_clear_error();
-    return nullptr;
+  SrtpSessionKeys rtp;
+  SrtpSessionKeys rtcp;
+  std::unique_ptr<SrtpCipher> cipher;
+  if (derive_session_keys(parameters, key_salt, SrtpKeyLabel::rtp_encryption, rtp) &&
+      derive_session_keys(parameters, key_salt, SrtpKeyLabel::rtcp_encryption, rtcp)) {
+    cipher = from_session_keys(suite, rtp, rtcp, direction);
   }
+  if (cipher != nullptr && !digest_key(suite, key_salt, length, cipher->key_digest_)) cipher.reset();
+  ERR_clear_error();
+  return cipher;
+}
+
+std::unique_ptr<SrtpCipher> SrtpCipher::from_session_keys(Suite suite, const SrtpSessionKeys& rtp,
+                                                          const SrtpSessionKeys& rtcp, Direction direction) {
+  std::unique_ptr<SrtpCipher> cipher(new SrtpCipher(suite_parameters(suite), direction));
+  if (!cipher->set_keys(cipher->rtp_, rtp) || !cipher->set_keys(cipher->rtcp_, rtcp)) return nullptr;
   return cipher;
 }
 
@@ -48,26 +76,14 @@ SrtpCipher::~SrtpCipher() {
   OPENSSL_cleanse(key_digest_.data(), key_digest_.size());
 }
 
-bool SrtpCipher::derive(Half& half, const uint8_t* key_salt, uint8_t first_label) {
-  uint8_t key[32];
-  uint8_t auth_key[SrtpHmac::kLength];
-  const uint8_t* master_salt = key_salt + suite_.key_length;
-  const auto derive_one = [&](uint8_t offset, uint8_t* result, size_t length) {
-    return derive_srtp_key(key_salt, suite_.key_length, master_salt, suite_.salt_length,
-                           static_cast<SrtpKeyLabel>(first_label + offset), result, length);
-  };
-  bool done = derive_one(0, key, suite_.key_length) && derive_one(1, auth_key, suite_.auth_key_length) &&
-              derive_one(2, half.salt.data(), suite_.salt_length);
-
-  half.cipher.reset(EVP_CIPHER_CTX_new());
+bool SrtpCipher::set_keys(Half& half, const SrtpSessionKeys& keys) {
   const EVP_CIPHER* algorithm = suite_.is_aead ? EVP_aes_128_gcm() : EVP_aes_128_ctr();
-  done = done && half.cipher != nullptr &&
-         EVP_CipherInit_ex(half.cipher.get(), algorithm, nullptr, key, nullptr, direction_ == Direction::seal) == 1;
-  if (!suite_.is_aead) done = done && half.hmac.set_key(auth_key, suite_.auth_key_length);
-
-  OPENSSL_cleanse(key, sizeof key);
-  OPENSSL_cleanse(auth_key, sizeof auth_key);
-  return done;
+  half.salt = keys.salt;
+  half.cipher.reset(EVP_CIPHER_CTX_new());
+  return half.cipher != nullptr &&
+         EVP_CipherInit_ex(half.cipher.get(), algorithm, nullptr, keys.encryption.data(), nullptr,
+                           direction_ == Direction::seal) == 1 &&
+         (suite_.is_aead || half.hmac.set_key(keys.authentication.data(), suite_.auth_key_length));
 }
 
 /** Initialisation vector: SSRC and index into the salt; RFC 3711 §4.1.1 (16 bytes), RFC 7714 §8.1, §9.1 (12 bytes). */

@@ -12,6 +12,18 @@
 
 namespace webtrunk {
 
+/** What RFC 3711 §4.3 derives for RTP, or for RTCP. The suite says how many bytes count. */
+struct SrtpSessionKeys {
+  std::array<uint8_t, 32> encryption{};
+  std::array<uint8_t, SrtpHmac::kLength> authentication{};
+  std::array<uint8_t, 14> salt{};
+
+  SrtpSessionKeys() = default;
+  ~SrtpSessionKeys();
+  SrtpSessionKeys(const SrtpSessionKeys&) = delete;
+  SrtpSessionKeys& operator=(const SrtpSessionKeys&) = delete;
+};
+
 /**
  * Encryption and authentication of one direction under one master key, without packet state: the caller says which index
  * it is. Lengths have been checked by the caller. AES-CM with HMAC-SHA1 (RFC 3711 §4.1.1, §4.2) or AES-GCM (RFC 7714).
@@ -21,6 +33,9 @@ class SrtpCipher {
   enum class Direction : uint8_t { seal, open };
 
   static std::unique_ptr<SrtpCipher> create(Suite suite, const uint8_t* key_salt, size_t length, Direction direction);
+  /** Without derivation; `has_key` knows no master key then. Vectors of RFC 7714 begin here. */
+  static std::unique_ptr<SrtpCipher> from_session_keys(Suite suite, const SrtpSessionKeys& rtp,
+                                                       const SrtpSessionKeys& rtcp, Direction direction);
   ~SrtpCipher();
   SrtpCipher(const SrtpCipher&) = delete;
   SrtpCipher& operator=(const SrtpCipher&) = delete;
@@ -50,7 +65,7 @@ class SrtpCipher {
   };
 
   SrtpCipher(const SuiteParameters& suite, Direction direction) : suite_(suite), direction_(direction) {}
-  bool derive(Half& half, const uint8_t* key_salt, uint8_t first_label);
+  bool set_keys(Half& half, const SrtpSessionKeys& keys);
   bool start(Half& half, uint32_t ssrc, uint64_t index);
   bool crypt(Half& half, uint8_t* bytes, size_t length);
   bool authenticate_only(Half& half, const uint8_t* bytes, size_t length);
