@@ -1,5 +1,5 @@
-import { isAscii, isUtf8 } from 'node:buffer'
-import { isBlank, isToken } from './characters.ts'
+import { isUtf8 } from 'node:buffer'
+import { hasForbiddenControl, isBlank, isToken } from './characters.ts'
 import { SipFailure } from './failure.ts'
 import { canonicalHeaderName } from './header-names.ts'
 import type { Header } from './message.ts'
@@ -36,7 +36,7 @@ export function readSection(bytes: Buffer, limits: ParserLimits): Section {
   const start = skipLineEnds(bytes)
   const end = bytes.indexOf('\r\n\r\n', start, 'latin1')
   if (end === -1) throw malformed('an empty line after the headers')
-  return { ...readLines(decode(bytes.subarray(start, end)), limits), bodyStart: end + 4 }
+  return { ...readLines(decode(bytes, start, end), limits), bodyStart: end + 4 }
 }
 
 /** RFC 3261 §7.5: empty lines before the start line are ignored. */
@@ -46,14 +46,28 @@ function skipLineEnds(bytes: Buffer): number {
   return start
 }
 
-function decode(head: Buffer): string {
-  if (isAscii(head)) return head.toString('latin1')
+/** One pass for the usual case, printable ASCII; the checks that tell more only when it is something else. */
+function decode(bytes: Buffer, start: number, end: number): string {
+  if (isPrintableAscii(bytes, start, end)) return bytes.toString('latin1', start, end)
+  const head = bytes.subarray(start, end)
   if (!isUtf8(head)) throw malformed('UTF-8')
-  return head.toString('utf8')
+  const text = head.toString('utf8')
+  // Control characters stand nowhere but in quoted pairs, where RFC 3261 §25.1 allows them.
+  if (text.split('\r\n').some(hasForbiddenControl)) throw malformed('no control characters')
+  return text
+}
+
+/** Printable ASCII, HTAB, CR and LF only. */
+function isPrintableAscii(bytes: Buffer, start: number, end: number): boolean {
+  for (let i = start; i < end; i += 1) {
+    const byte = bytes[i] ?? 0
+    if ((byte < 0x20 && byte !== CR && byte !== LF && byte !== 0x09) || byte >= 0x7f) return false
+  }
+  return true
 }
 
 /** `text` is the message up to, without, the CRLF CRLF that ends the headers. */
-export function readLines(text: string, limits: ParserLimits): { startLine: string; headers: Header[] } {
+function readLines(text: string, limits: ParserLimits): { startLine: string; headers: Header[] } {
   const startEnd = endOfLine(text, 0)
   checkLineLength(startEnd, limits)
   const headers: Header[] = []
@@ -75,16 +89,13 @@ export function readLines(text: string, limits: ParserLimits): { startLine: stri
   return { startLine: text.slice(0, startEnd), headers }
 }
 
-/** The index of the next CRLF, or the end of the text. Judges every character on its way. */
+/** The index of the next CRLF, or the end of the text. */
 function endOfLine(text: string, start: number): number {
-  for (let i = start; i < text.length; i += 1) {
-    const code = text.charCodeAt(i)
-    if ((code >= 0x20 && code !== 0x7f) || code === 0x09) continue
-    if (code === CR && text.charCodeAt(i + 1) === LF) return i
-    const isQuotedPair = code !== CR && code !== LF && text.charCodeAt(i - 1) === 0x5c
-    if (!isQuotedPair) throw malformed('no control character', `0x${code.toString(16).padStart(2, '0')}`)
-  }
-  return text.length
+  const cr = text.indexOf('\r', start)
+  const lf = text.indexOf('\n', start)
+  if (cr === -1 && lf === -1) return text.length
+  if (lf !== cr + 1 || cr === -1) throw malformed('CRLF at line ends')
+  return cr
 }
 
 function checkLineLength(length: number, limits: ParserLimits): void {
@@ -92,7 +103,7 @@ function checkLineLength(length: number, limits: ParserLimits): void {
   throw new SipFailure('sip.too-large', { expected: `lines of ${limits.maxLineLength}`, seen: `${length}` })
 }
 
-const unfold = (lines: string): string => lines.replace(/[ \t]*\r\n[ \t]+/g, ' ')
+const unfold = (lines: string): string => lines.replace(/\r\n[ \t]+/g, ' ')
 
 function readHeader(text: string, start = 0, end = text.length): Header {
   const colon = text.indexOf(':', start)

@@ -108,7 +108,7 @@ function checkVersion(version: string, line: string): void {
 }
 
 function readStatusLine(line: string): StartLine {
-  const match = /^(SIP\/[^ ]*) ([1-6]\d\d)(?: (.*))?$/i.exec(line)
+  const match = /^(SIP\/[^ ]*) ([1-6]\d\d)(?: (.*))?$/is.exec(line)
   const [, version, status, reason] = match ?? []
   if (version === undefined || status === undefined) throw malformed('a status line', line)
   if (version !== 'SIP/2.0') checkVersion(version, line)

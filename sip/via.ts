@@ -21,10 +21,12 @@ export function parseVia(text: string): Via {
   const hostEnd = semicolon === -1 ? text.length : semicolon
   let sentBy = text.slice(hostStart, hostEnd)
   // Blanks may stand around the colon of the port: `host : 5060`.
-  if (sentBy.includes(' ') || sentBy.includes('\t')) sentBy = sentBy.trim().replace(/[ \t]*:[ \t]*/g, ':')
+  if (sentBy.includes(' ') || sentBy.includes('\t')) sentBy = sentBy.split(':').map(trim).join(':')
   const { host, port } = parseHostPort(sentBy)
   return { transport, host, port, parameters: parseParameters(text, hostEnd), text }
 }
+
+const trim = (text: string): string => text.trim()
 
 function parseSentProtocol(text: string): { readonly transport: string; readonly end: number } {
   if (!text.startsWith('SIP/2.0/')) return parseLooseSentProtocol(text)
