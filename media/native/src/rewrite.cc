@@ -51,6 +51,8 @@ RtpRewriter::Step RtpRewriter::judge(uint32_t ssrc, uint16_t sequence, uint32_t 
     const uint64_t index = highest_index_ - static_cast<uint64_t>(-step);
     return index < base_index_ ? Step::drop : Step::next;
   }
+  // Events repeat the timestamp of their start (RFC 4733 §2.5.1.2), however long the key is held.
+  if (timestamp == newest_source_timestamp_) return Step::next;
 
   const int64_t media_ms =
       int64_t{static_cast<int32_t>(timestamp - newest_source_timestamp_)} * 1000 / int64_t{clock_rate_hz};
@@ -105,7 +107,6 @@ Outcome RtpRewriter::rewrite(uint8_t* packet, size_t length, uint8_t payload_typ
       highest_index_ = index;
       highest_source_sequence_ = header.sequence;
     }
-    // Events repeat the timestamp of their start (RFC 4733 §2.5.1.2): their clock is compared from there.
     if (static_cast<int32_t>(header.timestamp - newest_source_timestamp_) > 0) {
       newest_source_timestamp_ = header.timestamp;
       newest_timestamp_at_us_ = now_us;

@@ -1,0 +1,173 @@
+#include "rewrite.h"
+
+#include "bytes.h"
+#include "check.h"
+#include "rtp.h"
+
+using namespace webtrunk;
+using check::Bytes;
+using check::from_hex;
+
+namespace {
+
+constexpr uint64_t kMs = 1000;
+constexpr uint32_t kOurs = 0xcafebabe;
+
+Bytes packet(uint32_t ssrc, uint16_t sequence, uint32_t timestamp, bool marker = false) {
+  Bytes bytes = from_hex("80080000 00000000 00000000 d5d5d5d5");
+  if (marker) bytes[1] |= 0x80;
+  write_u16(bytes.data() + 2, sequence);
+  write_u32(bytes.data() + 4, timestamp);
+  write_u32(bytes.data() + 8, ssrc);
+  return bytes;
+}
+
+struct Sent {
+  Drop drop;
+  uint16_t sequence;
+  uint32_t timestamp;
+  bool marker;
+};
+
+Sent send(RtpRewriter& rewriter, Bytes bytes, uint64_t now_us, uint32_t rate = 8000) {
+  const Outcome outcome = rewriter.rewrite(bytes.data(), bytes.size(), 8, rate, now_us);
+  RtpHeader header{};
+  if (outcome) CHECK(parse_rtp_header(bytes.data(), outcome.length, header) == Drop::none && header.ssrc == kOurs);
+  return {outcome.drop, header.sequence, header.timestamp, header.marker};
+}
+
+RtpRewriter rewriter_at(uint16_t sequence) { return RtpRewriter({kOurs, sequence, 1000}); }
+
+}  // namespace
+
+TEST(rewrite_header, "CSRCs, extension and padding go, payload type and SSRC change, the payload stays") {
+  RtpRewriter rewriter({kOurs, 7, 1000});
+  Bytes bytes = from_hex("b2081234 aabbccdd 01020304 11111111 22222222 bede0001 10aa0000 d5d6d7 000003");
+  const Outcome outcome = rewriter.rewrite(bytes.data(), bytes.size(), 0, 8000, 0);
+  CHECK(outcome && outcome.length == 15);
+  bytes.resize(15);
+  CHECK(check::to_hex(bytes) == "80800007000003e8cafebabed5d6d7");
+}
+
+TEST(rewrite_refused, "no payload, bad padding, a cut header or no clock rate: dropped, and nothing moved") {
+  RtpRewriter rewriter = rewriter_at(7);
+  const auto drop_of = [&](const char* hex, uint32_t rate = 8000) {
+    Bytes bytes = from_hex(hex);
+    return rewriter.rewrite(bytes.data(), bytes.size(), 0, rate, 0).drop;
+  };
+  CHECK(drop_of("80081234 aabbccdd 01020304") == Drop::rtp_empty);
+  CHECK(drop_of("a0081234 aabbccdd 01020304 00000004") == Drop::rtp_empty);
+  CHECK(drop_of("a0081234 aabbccdd 01020304 00000005") == Drop::rtp_bad_header);
+  CHECK(drop_of("90081234 aabbccdd 01020304 bede") == Drop::rtp_bad_header);
+  CHECK(drop_of("80081234 aabbccdd 010203") == Drop::rtp_too_short);
+  CHECK(drop_of("80081234 aabbccdd 01020304 d5", 0) == Drop::rtp_unmapped);
+  CHECK(send(rewriter, packet(1, 50, 0), 0).sequence == 7);
+}
+
+TEST(rewrite_gaps, "loss and reordering of the source are ours too, across both wraps") {
+  RtpRewriter rewriter = rewriter_at(0x7ffe);
+  CHECK(send(rewriter, packet(1, 65534, 0xfffffff0), 0).sequence == 0x7ffe);
+  CHECK(send(rewriter, packet(1, 1, 0xfffffff0 + 480), 60 * kMs).sequence == 0x8001);
+  const Sent late = send(rewriter, packet(1, 65535, 0xfffffff0 + 160), 61 * kMs);
+  CHECK(late.sequence == 0x7fff && late.timestamp == 1160 && !late.marker);
+  CHECK(send(rewriter, packet(1, 2, 0xfffffff0 + 640), 80 * kMs).sequence == 0x8002);
+
+  RtpRewriter wrapping = rewriter_at(0x7fff);
+  uint16_t source = 0;
+  uint64_t now = 0;
+  for (int i = 0; i < 70'000; ++i) {
+    const Sent sent = send(wrapping, packet(1, source, static_cast<uint32_t>(i) * 160), now);
+    CHECK(sent.drop == Drop::none && sent.sequence == static_cast<uint16_t>(0x7fff + i));
+    ++source;
+    now += 20 * kMs;
+  }
+}
+
+TEST(rewrite_marker, "the first packet of a source has the marker, later ones keep their own") {
+  RtpRewriter rewriter = rewriter_at(0);
+  CHECK(send(rewriter, packet(1, 1, 0), 0).marker);
+  CHECK(!send(rewriter, packet(1, 2, 160), 20 * kMs).marker);
+  CHECK(send(rewriter, packet(1, 3, 320, true), 40 * kMs).marker);
+}
+
+TEST(rewrite_new_source, "a new source continues without a gap, timestamp by the wall clock") {
+  RtpRewriter rewriter = rewriter_at(10);
+  send(rewriter, packet(1, 100, 5000), 0);
+  send(rewriter, packet(1, 101, 5160), 20 * kMs);
+  const Sent next = send(rewriter, packet(2, 60000, 0xdeadbeef), 520 * kMs);
+  CHECK(next.sequence == 12 && next.marker && next.timestamp == 1160 + 4000);
+  const Sent after = send(rewriter, packet(2, 60001, 0xdeadbeef + 160), 540 * kMs);
+  CHECK(after.sequence == 13 && after.timestamp == 1160 + 4160);
+  CHECK(rewriter.newest_timestamp() == after.timestamp && rewriter.newest_timestamp_at_us() == 540 * kMs);
+}
+
+TEST(rewrite_older_than_base, "a packet from before the change of source never takes a number already used") {
+  RtpRewriter rewriter = rewriter_at(10);
+  send(rewriter, packet(1, 100, 0), 0);
+  send(rewriter, packet(1, 101, 160), 20 * kMs);
+  CHECK(send(rewriter, packet(2, 500, 0), 40 * kMs).sequence == 12);
+  CHECK(send(rewriter, packet(2, 499, 0), 41 * kMs).drop == Drop::rtp_stale);
+  CHECK(send(rewriter, packet(2, 502, 320), 80 * kMs).sequence == 14);
+  CHECK(send(rewriter, packet(2, 501, 160), 81 * kMs).sequence == 13);
+  CHECK(send(rewriter, packet(2, 499, 0), 82 * kMs).drop == Drop::rtp_stale);
+}
+
+TEST(rewrite_restart, "a sequence number far off is believed when the next one follows it") {
+  RtpRewriter rewriter = rewriter_at(10);
+  send(rewriter, packet(1, 100, 0), 0);
+  CHECK(send(rewriter, packet(1, 40000, 9'000'000), 20 * kMs).drop == Drop::rtp_stale);
+  CHECK(send(rewriter, packet(1, 101, 160), 20 * kMs).sequence == 11);
+  CHECK(send(rewriter, packet(1, 40000, 9'000'000), 40 * kMs).drop == Drop::rtp_stale);
+  const Sent restarted = send(rewriter, packet(1, 40001, 9'000'160), 60 * kMs);
+  CHECK(restarted.sequence == 12 && restarted.marker && restarted.timestamp == 1160 + 320);
+  CHECK(send(rewriter, packet(1, 40002, 9'000'320), 80 * kMs).sequence == 13);
+}
+
+TEST(rewrite_dropout_limits, "3000 ahead and 100 behind are loss and reordering, one more is a restart") {
+  RtpRewriter rewriter = rewriter_at(0);
+  send(rewriter, packet(1, 0, 0), 0);
+  CHECK(send(rewriter, packet(1, 3000, 480'000), 60'000 * kMs).sequence == 3000);
+  CHECK(send(rewriter, packet(1, 2900, 464'000), 60'001 * kMs).sequence == 2900);
+  CHECK(send(rewriter, packet(1, 2899, 463'840), 60'002 * kMs).drop == Drop::rtp_stale);
+  CHECK(send(rewriter, packet(1, 6001, 960'160), 120'000 * kMs).drop == Drop::rtp_stale);
+}
+
+TEST(rewrite_clock_jump, "a timestamp that jumps is a new timeline, silence is not") {
+  RtpRewriter rewriter = rewriter_at(0);
+  send(rewriter, packet(1, 1, 0), 0);
+  const Sent jumped = send(rewriter, packet(1, 2, 3'000'000), 20 * kMs);
+  CHECK(jumped.sequence == 1 && jumped.marker && jumped.timestamp == 1160);
+  const Sent silence = send(rewriter, packet(1, 3, 3'000'000 + 60 * 8000), 60'020 * kMs);
+  CHECK(!silence.marker && silence.timestamp == 1160 + 60 * 8000);
+  // A source whose clock stood still while it was on hold.
+  const Sent held = send(rewriter, packet(1, 4, 3'000'160 + 60 * 8000), 120'020 * kMs);
+  CHECK(held.marker && held.timestamp == 1160 + 120 * 8000);
+  const Sent back = send(rewriter, packet(1, 5, 7), 120'040 * kMs);
+  CHECK(back.marker && back.timestamp == 1160 + 120 * 8000 + 160);
+}
+
+TEST(rewrite_long_event, "a long telephone-event with one timestamp does not break the timeline") {
+  RtpRewriter rewriter = rewriter_at(0);
+  uint16_t sequence = 0;
+  uint64_t now = 0;
+  send(rewriter, packet(1, sequence++, 0), now);
+  for (int i = 1; i <= 1000; ++i) {
+    now += 20 * kMs;
+    const Sent event = send(rewriter, packet(1, sequence++, 160, i == 1), now);
+    CHECK(event.drop == Drop::none && event.timestamp == 1160 && event.marker == (i == 1));
+  }
+  now += 20 * kMs;
+  const Sent audio = send(rewriter, packet(1, sequence, 160 * 1001), now);
+  CHECK(!audio.marker && audio.timestamp == 1000 + 160 * 1001);
+}
+
+TEST(rewrite_start, "a random start leaves half the sequence numbers before the first wrap") {
+  bool differs = false;
+  const RewriteStart first = RewriteStart::random(5);
+  for (int i = 0; i < 1000; ++i) {
+    const RewriteStart start = RewriteStart::random(5);
+    CHECK(start.sequence < 0x8000 && start.ssrc == 5);
+    differs = differs || start.sequence != first.sequence || start.timestamp != first.timestamp;
+  }
+  CHECK(differs);
+}
