@@ -1,0 +1,134 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { encodeG711 } from './g711.ts'
+import { sine } from './goertzel.ts'
+import { PeerProcess } from './peer-process.ts'
+import { freePort, freePortRange, isUdpPortTaken } from './ports.ts'
+import { waitFor } from './wait-for.ts'
+
+/** `test/interop/sipp/NAME.xml`. */
+export type SippScenario =
+  | 'uac-call'
+  | 'uac-call-ended-by-peer'
+  | 'uac-cancel'
+  | 'uac-unknown-number'
+  | 'uac-source-not-trusted'
+  | 'uac-sdp-without-audio'
+  | 'uac-sdp-without-common-codec'
+  | 'uac-sdp-garbage'
+  | 'uas-answer'
+  | 'uas-early-media-183'
+  | 'uas-hang-up'
+  | 'uas-busy'
+  | 'uas-503'
+  | 'uas-404'
+  | 'uas-no-answer'
+
+export interface SippOptions {
+  /** `host:port` of the peer; needed by `uac-*`. */
+  readonly target?: string
+  /** User part of the request URI of `uac-*`. */
+  readonly user?: string
+  /** The `pause` of the scenario. */
+  readonly holdMs?: number
+  readonly toneHz?: number
+  /** Given, when the peer's configuration had to name it before. */
+  readonly sipPort?: number
+  readonly address?: string
+  readonly timeoutS?: number
+}
+
+export interface SippResult {
+  /** 0: every call went as the scenario says. */
+  readonly exitCode: number
+  /** All SIP messages sent and received, and what SIPp found wrong. */
+  readonly log: string
+}
+
+const SCENARIOS = fileURLToPath(new URL('../interop/sipp/', import.meta.url))
+const TONE_MS = 1_000
+
+const readText = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '')
+
+/** One call of a SIPp scenario over UDP. */
+export class Sipp {
+  readonly sipPort: number
+  readonly #process: PeerProcess
+  readonly #folder: string
+  #result: SippResult | undefined
+
+  static async start(scenario: SippScenario, options: SippOptions = {}): Promise<Sipp> {
+    const address = options.address ?? '127.0.0.1'
+    const folder = await mkdtemp(join(tmpdir(), 'webtrunk-sipp-'))
+    const sipPort = options.sipPort ?? (await freePort(address))
+    const rtpPort = await freePortRange(8, address)
+    // Whole periods, so that the loop has no click. Streamed by `rtp_stream="tone.ulaw,-1,0"`.
+    await writeFile(join(folder, 'tone.ulaw'), encodeG711('PCMU', sine(8000, options.toneHz ?? 440, TONE_MS)))
+    const child = new PeerProcess(
+      'sipp',
+      [
+        ...(options.target === undefined ? [] : [options.target]),
+        ...['-sf', join(SCENARIOS, `${scenario}.xml`), '-m', '1', '-l', '1'],
+        ...['-i', address, '-p', String(sipPort), '-mi', address, '-mp', String(rtpPort)],
+        ...['-cp', String(await freePort(address)), '-s', options.user ?? 'service'],
+        ...[
+          '-d',
+          String(options.holdMs ?? 1_000),
+          '-timeout',
+          `${options.timeoutS ?? 40}s`,
+          '-timeout_error',
+        ],
+        ...[
+          '-trace_msg',
+          '-message_file',
+          join(folder, 'messages'),
+          '-trace_err',
+          '-error_file',
+          join(folder, 'errors'),
+        ],
+        ...['-nostdin', '-skip_rlimit'],
+      ],
+      { cwd: folder },
+    )
+    await waitFor(
+      'SIPp to listen',
+      async () => child.exitCode !== undefined || (await isUdpPortTaken(sipPort, address)),
+      {},
+      () => child.output,
+    )
+    return new Sipp(child, folder, sipPort)
+  }
+
+  private constructor(child: PeerProcess, folder: string, sipPort: number) {
+    this.#process = child
+    this.#folder = folder
+    this.sipPort = sipPort
+  }
+
+  /** Everything said so far. */
+  async messages(): Promise<string> {
+    return this.#result?.log ?? readText(join(this.#folder, 'messages'))
+  }
+
+  /** Waits for the scenario's end; removes its files. May be called again. */
+  async finished(): Promise<SippResult> {
+    if (this.#result !== undefined) return this.#result
+    const exitCode = await this.#process.exited()
+    const log = [
+      await readText(join(this.#folder, 'errors')),
+      await readText(join(this.#folder, 'messages')),
+      exitCode === 0 ? '' : this.#process.output.slice(-4_000),
+    ].join('\n')
+    this.#result = { exitCode, log }
+    await rm(this.#folder, { recursive: true, force: true })
+    return this.#result
+  }
+
+  /** Ends it if it still runs. */
+  async close(): Promise<void> {
+    await this.#process.stop('SIGKILL')
+    await this.finished()
+  }
+}
