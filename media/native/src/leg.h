@@ -1,0 +1,98 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "endpoint.h"
+#include "latch.h"
+#include "player.h"
+#include "relay_counters.h"
+#include "relay_packets.h"
+#include "relay_token_bucket.h"
+#include "rewrite.h"
+#include "srtp.h"
+
+namespace webtrunk {
+
+/** Slot in the low 16 bits, generation (never 0) in the high ones. 0 is no leg. */
+using LegId = uint32_t;
+using SocketId = uint16_t;
+
+enum class LegKind : uint8_t { webrtc, rtp };
+
+/** How one direction of a leg is protected. Until it is set, nothing passes. */
+enum class Protection : uint8_t { unset, plain, srtp };
+
+/** What becomes of the payload types of a source leg. */
+struct Route {
+  static constexpr uint8_t kUnmapped = 0xff;
+
+  struct Entry {
+    uint8_t payload_type = kUnmapped;
+    uint32_t clock_rate_hz = 0;
+  };
+
+  LegId target = 0;
+  std::array<Entry, 128> map{};
+};
+
+/** 5-tuple of a browser leg: our mux socket and the remote. Compared by its bytes. */
+struct Tuple {
+  Endpoint remote;
+  SocketId socket = 0;
+
+  bool operator==(const Tuple& other) const { return socket == other.socket && remote == other.remote; }
+};
+
+/** One leg as the relay thread has it. Made on the JavaScript thread, then touched by the relay thread only. */
+struct Leg {
+  static constexpr size_t kMaxTuples = 16;
+
+  Leg(LegId leg_id, LegKind leg_kind, uint32_t leg_ssrc, std::shared_ptr<LegCounters> leg_counters)
+      : id(leg_id),
+        kind(leg_kind),
+        ssrc(leg_ssrc),
+        counters(std::move(leg_counters)),
+        outbound(RewriteStart::random(leg_ssrc)) {}
+
+  const LegId id;
+  const LegKind kind;
+  const uint32_t ssrc;
+  const std::shared_ptr<LegCounters> counters;
+
+  Protection receive_protection = Protection::unset;
+  Protection send_protection = Protection::unset;
+  std::unique_ptr<SrtpReceiver> receiver;
+  std::unique_ptr<SrtpSender> sender;
+
+  RtpRewriter outbound;
+  std::unique_ptr<Route> route;
+  std::unique_ptr<Player> player;
+  /** Records that its peer may cause upwards. */
+  TokenBucket up_bucket;
+  bool first_received_told = false;
+  bool first_sent_told = false;
+  bool move_untold = false;
+
+  /** Browser leg. `tuples` oldest first. */
+  std::string ufrag;
+  std::vector<Tuple> tuples;
+  Tuple target;
+  bool has_target = false;
+  /** DTLS or authenticated media chose the target; nominations no longer do. */
+  bool is_target_proven = false;
+
+  /** Trunk leg. */
+  Transmitter rtp;
+  Transmitter rtcp;
+  Latch latch;
+  /** Where RTCP goes when it is not muxed. */
+  Endpoint rtcp_target;
+  Endpoint rtcp_announced;
+  bool is_rtcp_muxed = true;
+};
+
+}  // namespace webtrunk

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "leg.h"
+
+namespace webtrunk {
+
+/** What the JavaScript thread keeps of each leg: which ids are valid, and where its counters are. */
+class LegDirectory {
+ public:
+  struct Entry {
+    LegId id = 0;
+    LegKind kind = LegKind::rtp;
+    uint32_t ssrc = 0;
+    std::string ufrag;
+    std::shared_ptr<LegCounters> counters;
+  };
+
+  explicit LegDirectory(uint16_t max_legs) : entries_(max_legs), generations_(max_legs, 0) {
+    for (uint32_t slot = 0; slot < max_legs; slot++) free_.push_back(static_cast<uint16_t>(slot));
+  }
+
+  bool is_full() const { return free_.empty(); }
+  bool has_ufrag(const std::string& ufrag) const { return ufrags_.count(ufrag) > 0; }
+
+  /** Not when full. The slot freed longest ago is taken, so that ids come back as late as possible. */
+  Entry& add(LegKind kind, uint32_t ssrc, const std::string& ufrag) {
+    const uint16_t slot = free_.front();
+    free_.pop_front();
+    uint16_t& generation = generations_[slot];
+    generation = generation == UINT16_MAX ? 1 : static_cast<uint16_t>(generation + 1);
+    if (kind == LegKind::webrtc) ufrags_.insert(ufrag);
+    entries_[slot] = {static_cast<LegId>(generation) << 16 | slot, kind, ssrc, ufrag, std::make_shared<LegCounters>()};
+    return entries_[slot];
+  }
+
+  /** Null when the id is not, or no longer, a leg. */
+  Entry* find(LegId id) {
+    const size_t slot = id & 0xffff;
+    return id != 0 && slot < entries_.size() && entries_[slot].id == id ? &entries_[slot] : nullptr;
+  }
+
+  void remove(LegId id) {
+    Entry* entry = find(id);
+    if (entry == nullptr) return;
+    ufrags_.erase(entry->ufrag);
+    *entry = Entry();
+    free_.push_back(static_cast<uint16_t>(id & 0xffff));
+  }
+
+ private:
+  std::vector<Entry> entries_;
+  std::vector<uint16_t> generations_;
+  std::deque<uint16_t> free_;
+  std::unordered_set<std::string> ufrags_;
+};
+
+}  // namespace webtrunk

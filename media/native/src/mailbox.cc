@@ -1,0 +1,69 @@
+#include "mailbox.h"
+
+#include <openssl/crypto.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <chrono>
+
+namespace webtrunk {
+
+KeyMaterial::~KeyMaterial() { OPENSSL_cleanse(bytes.data(), bytes.size()); }
+
+Mailbox::Mailbox() : event_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+
+void Mailbox::post(Command command) {
+  bool was_empty;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    was_empty = waiting_.empty();
+    waiting_.push_back(std::move(command));
+  }
+  if (was_empty) wake();
+}
+
+bool Mailbox::post_datagram(Command command) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (datagrams_ == kMaxDatagrams) return false;
+    datagrams_++;
+  }
+  post(std::move(command));
+  return true;
+}
+
+void Mailbox::wait_until_done() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  idle_.wait_for(lock, std::chrono::milliseconds(kMaxWaitMs),
+                 [this] { return (waiting_.empty() && !is_busy_) || is_stopped(); });
+}
+
+void Mailbox::stop() {
+  is_stopped_.store(true, std::memory_order_release);
+  wake();
+}
+
+void Mailbox::collect(std::vector<Command>& commands) {
+  uint64_t ignored;
+  // Before the exchange: a command posted after it finds the box empty and wakes us again.
+  while (read(event_.get(), &ignored, sizeof ignored) > 0) {
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  commands.swap(waiting_);
+  datagrams_ = 0;
+  is_busy_ = true;
+}
+
+void Mailbox::done() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  is_busy_ = false;
+  idle_.notify_all();
+}
+
+void Mailbox::wake() {
+  const uint64_t one = 1;
+  // Can only fail when the counter is full, and then the thread is being woken anyway.
+  if (write(event_.get(), &one, sizeof one) < 0) return;
+}
+
+}  // namespace webtrunk

@@ -1,0 +1,137 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <variant>
+#include <vector>
+
+#include "leg.h"
+#include "relay_socket.h"
+
+namespace webtrunk {
+
+struct AddSocketCommand {
+  Fd socket;
+};
+
+struct AddLegCommand {
+  std::unique_ptr<Leg> leg;
+};
+
+struct AdmitCommand {
+  LegId leg;
+  Tuple tuple;
+  bool is_nominated;
+};
+
+struct SetRemoteCommand {
+  LegId leg;
+  Endpoint rtp;
+  Endpoint rtcp;
+  bool is_rtcp_muxed;
+  uint32_t latch_ms;
+};
+
+/** Key as it was given, to compare with the one in use; cleansed when it goes. */
+struct KeyMaterial {
+  static constexpr size_t kMaxLength = 64;
+
+  Suite suite{};
+  std::array<uint8_t, kMaxLength> bytes{};
+  size_t length = 0;
+
+  KeyMaterial() = default;
+  KeyMaterial(const KeyMaterial&) = delete;
+  KeyMaterial& operator=(const KeyMaterial&) = delete;
+  ~KeyMaterial();
+};
+
+/** No material: 'none'. */
+struct SetReceiveKeyCommand {
+  LegId leg;
+  std::unique_ptr<KeyMaterial> material;
+  std::unique_ptr<SrtpReceiver> receiver;
+};
+
+struct SetSendKeyCommand {
+  LegId leg;
+  std::unique_ptr<KeyMaterial> material;
+  std::unique_ptr<SrtpSender> sender;
+};
+
+/** Null: what comes in is dropped. */
+struct SetRouteCommand {
+  LegId leg;
+  std::unique_ptr<Route> route;
+};
+
+/** Null: stop. */
+struct PlayCommand {
+  LegId leg;
+  std::unique_ptr<Player> player;
+};
+
+struct SendCommand {
+  Tuple tuple;
+  std::vector<uint8_t> datagram;
+};
+
+struct SendRtcpCommand {
+  LegId leg;
+  std::vector<uint8_t> packet;
+};
+
+struct RemoveCommand {
+  LegId leg;
+};
+
+using Command = std::variant<AddSocketCommand, AddLegCommand, AdmitCommand, SetRemoteCommand, SetReceiveKeyCommand,
+                             SetSendKeyCommand, SetRouteCommand, PlayCommand, SendCommand, SendRtcpCommand, RemoveCommand>;
+
+/**
+ * Commands from the JavaScript thread to the relay thread, in order. The relay thread takes its lock only when it was
+ * woken for a command, between two batches.
+ */
+class Mailbox {
+ public:
+  /** Datagrams that may wait; the relay thread empties the box every round, so more means that it is overrun. */
+  static constexpr size_t kMaxDatagrams = 4096;
+
+  /** The eventfd may not have been granted: look at `event()`. */
+  Mailbox();
+
+  const Fd& event() const { return event_; }
+
+  /** JavaScript thread. */
+  void post(Command command);
+  /** JavaScript thread; false when too many wait. */
+  bool post_datagram(Command command);
+  /** JavaScript thread: waits until all that was posted is done, at most `kMaxWaitMs`. */
+  void wait_until_done();
+  /** Asks the relay thread to end; `post` is without effect from here on. */
+  void stop();
+
+  /** Relay thread: exchanges the waiting commands for the (empty) `commands`. */
+  void collect(std::vector<Command>& commands);
+  /** Relay thread: what was collected last has been carried out. */
+  void done();
+  bool is_stopped() const { return is_stopped_.load(std::memory_order_acquire); }
+
+ private:
+  static constexpr int kMaxWaitMs = 1000;
+
+  void wake();
+
+  Fd event_;
+  std::mutex mutex_;
+  std::condition_variable idle_;
+  std::vector<Command> waiting_;
+  size_t datagrams_ = 0;
+  bool is_busy_ = false;
+  std::atomic<bool> is_stopped_{false};
+};
+
+}  // namespace webtrunk

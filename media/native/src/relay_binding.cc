@@ -1,0 +1,532 @@
+#include "relay_binding.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/random.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "leg_directory.h"
+#include "relay_address.h"
+#include "relay_arguments.h"
+#include "relay_loop.h"
+
+namespace webtrunk {
+
+namespace {
+
+/** Bytes asked of the kernel for what arrives during a hold-up; it may grant less. */
+constexpr int kMuxReceiveBuffer = 4 << 20;
+constexpr int kLegReceiveBuffer = 256 << 10;
+constexpr size_t kMaxBatch = 64 << 10;
+constexpr size_t kMinQueue = 4 << 10;
+constexpr size_t kMaxQueue = 256 << 20;
+/** Slots are 16 bits of the leg id. */
+constexpr size_t kMaxLegs = UINT16_MAX;
+constexpr size_t kMaxFrames = 10'000;
+
+/** Tells JavaScript that the queue has something: at most one call is under way, and none follows until it was emptied. */
+struct Announcer {
+  std::unique_ptr<RelayLoop> loop;
+  std::atomic<bool> is_under_way{false};
+  /** JavaScript thread. */
+  bool is_announced = false;
+  bool is_closed = false;
+};
+
+void call_on_ready(Napi::Env env, Napi::Function on_ready, std::shared_ptr<Announcer>* context, void*) {
+  if (env == nullptr) return;
+  const std::shared_ptr<Announcer> announcer = *context;
+  if (announcer->is_closed || announcer->is_announced || announcer->loop->queue.is_empty()) return;
+  announcer->is_announced = true;
+  on_ready.Call({});
+}
+
+using OnReady = Napi::TypedThreadSafeFunction<std::shared_ptr<Announcer>, void, call_on_ready>;
+
+class RelayObject : public Napi::ObjectWrap<RelayObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "Relay",
+                       {InstanceMethod<&RelayObject::bind>("bind"), InstanceMethod<&RelayObject::add_leg>("addLeg"),
+                        InstanceMethod<&RelayObject::admit>("admit"), InstanceMethod<&RelayObject::set_remote>("setRemote"),
+                        InstanceMethod<&RelayObject::set_keys>("setKeys"),
+                        InstanceMethod<&RelayObject::set_route>("setRoute"), InstanceMethod<&RelayObject::play>("play"),
+                        InstanceMethod<&RelayObject::take_batch>("takeBatch"), InstanceMethod<&RelayObject::send>("send"),
+                        InstanceMethod<&RelayObject::send_rtcp>("sendRtcp"), InstanceMethod<&RelayObject::stats>("stats"),
+                        InstanceMethod<&RelayObject::counters>("counters"), InstanceMethod<&RelayObject::tables>("tables"),
+                        InstanceMethod<&RelayObject::remove>("remove"), InstanceMethod<&RelayObject::close>("close")});
+  }
+
+  explicit RelayObject(const Napi::CallbackInfo& info);
+  ~RelayObject() override { end_thread(); }
+
+ private:
+  Napi::Value bind(const Napi::CallbackInfo& info);
+  Napi::Value add_leg(const Napi::CallbackInfo& info);
+  void admit(const Napi::CallbackInfo& info);
+  void set_remote(const Napi::CallbackInfo& info);
+  void set_keys(const Napi::CallbackInfo& info);
+  void set_route(const Napi::CallbackInfo& info);
+  void play(const Napi::CallbackInfo& info);
+  Napi::Value take_batch(const Napi::CallbackInfo& info);
+  void send(const Napi::CallbackInfo& info);
+  void send_rtcp(const Napi::CallbackInfo& info);
+  Napi::Value stats(const Napi::CallbackInfo& info);
+  Napi::Value counters(const Napi::CallbackInfo& info);
+  Napi::Value tables(const Napi::CallbackInfo& info);
+  void remove(const Napi::CallbackInfo& info);
+  void close(const Napi::CallbackInfo& info);
+
+  bool read_limits(Napi::Object options, RelayLimits& limits);
+  LegDirectory::Entry* read_leg(Napi::Value value);
+  /** Null `material`: 'none'. */
+  bool read_key(Napi::Value value, std::unique_ptr<KeyMaterial>& material);
+  bool add_trunk_sockets(Napi::Env env, const Endpoint& rtp, Leg& leg);
+  Fd open_released(const Endpoint& local);
+  bool throw_if_closed(Napi::Env env);
+  RelayLoop& loop() { return *announcer_->loop; }
+  void announce();
+  void end_thread();
+  static void on_environment_end(void* self) { static_cast<RelayObject*>(self)->end_thread(); }
+
+  /** Shared with `on_ready_`: calls may be under way after `close`. */
+  std::shared_ptr<Announcer> announcer_;
+  OnReady on_ready_;
+  std::thread thread_;
+  std::unique_ptr<LegDirectory> directory_;
+  uint16_t mux_count_ = 0;
+  uint64_t mailbox_full_ = 0;
+  bool is_closed_ = true;
+};
+
+// ---- Life ----
+
+RelayObject::RelayObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RelayObject>(info) {
+  const Napi::Env env = info.Env();
+  Napi::Object options;
+  RelayLimits limits{};
+  if (!read_object(info[0], "options", options) || !read_limits(options, limits)) return;
+  const Napi::Value on_ready = options.Get("onReady");
+  if (on_ready.IsEmpty()) return;
+  if (!on_ready.IsFunction()) {
+    throw_type_error(env, "onReady is not a function");
+    return;
+  }
+
+  announcer_ = std::make_shared<Announcer>();
+  announcer_->loop = std::make_unique<RelayLoop>(limits, [this] { announce(); });
+  if (!loop().is_ready()) {
+    throw_system(env, errno, "open relay");
+    return;
+  }
+  directory_ = std::make_unique<LegDirectory>(limits.max_legs);
+
+  auto context = std::make_unique<std::shared_ptr<Announcer>>(announcer_);
+  on_ready_ = OnReady::New(
+      env, on_ready.As<Napi::Function>(), Napi::Object::New(env), "webtrunk.relay", 0, 1, context.release(),
+      [](Napi::Env, void*, std::shared_ptr<Announcer>* ended) { std::unique_ptr<std::shared_ptr<Announcer>> freed(ended); },
+      static_cast<void*>(nullptr));
+  // After the thread-safe function has added its own: hooks run in reverse, so that the thread ends before it does.
+  napi_add_env_cleanup_hook(env, on_environment_end, this);
+  Ref();
+
+  // Signals are for Node's threads.
+  sigset_t all, previous;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &previous);
+  thread_ = std::thread([loop = announcer_->loop.get()] { loop->run(); });
+  pthread_setname_np(thread_.native_handle(), "webtrunk-relay");
+  pthread_sigmask(SIG_SETMASK, &previous, nullptr);
+  is_closed_ = false;
+}
+
+bool RelayObject::read_limits(Napi::Object options, RelayLimits& limits) {
+  return read_integer(options.Get("maxLegs"), "maxLegs", 1, kMaxLegs, limits.max_legs) &&
+         read_integer(options.Get("queueBytes"), "queueBytes", kMinQueue, kMaxQueue, limits.queue_bytes) &&
+         read_integer(options.Get("strayPerSecond"), "strayPerSecond", 1, 1e6, limits.stray_rate.per_second) &&
+         read_integer(options.Get("strayBurst"), "strayBurst", 1, 1e6, limits.stray_rate.burst) &&
+         read_integer(options.Get("maxStraySources"), "maxStraySources", 1, 1e6, limits.max_stray_sources);
+}
+
+void RelayObject::announce() {
+  if (!announcer_->is_under_way.exchange(true)) on_ready_.NonBlockingCall();
+}
+
+void RelayObject::end_thread() {
+  if (!thread_.joinable()) return;
+  is_closed_ = true;
+  announcer_->is_closed = true;
+  loop().mailbox.stop();
+  thread_.join();
+}
+
+void RelayObject::close(const Napi::CallbackInfo& info) {
+  if (is_closed_) return;
+  end_thread();
+  napi_remove_env_cleanup_hook(info.Env(), on_environment_end, this);
+  on_ready_.Release();
+  Unref();
+}
+
+bool RelayObject::throw_if_closed(Napi::Env env) {
+  if (is_closed_) throw_coded(env, "ECLOSED", "the relay is closed");
+  return is_closed_;
+}
+
+// ---- Sockets and legs ----
+
+Napi::Value RelayObject::bind(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Endpoint local;
+  if (throw_if_closed(env) || !read_endpoint(info[0], "local", 0, local)) return env.Undefined();
+  if (mux_count_ == kMaxMuxSockets) {
+    throw_coded(env, "ELIMIT", "the relay has its " + std::to_string(kMaxMuxSockets) + " mux sockets");
+    return env.Undefined();
+  }
+  Fd socket = open_udp(local, kMuxReceiveBuffer);
+  if (!socket.is_open() || !loop().watch(socket, EventSource::mux, mux_count_)) {
+    throw_system(env, errno, "bind mux socket");
+    return env.Undefined();
+  }
+  Napi::Object bound = Napi::Object::New(env);
+  bound.Set("socket", Napi::Number::New(env, mux_count_));
+  bound.Set("port", Napi::Number::New(env, local_port(socket)));
+  loop().mailbox.post(AddSocketCommand{std::move(socket)});
+  mux_count_++;
+  return bound;
+}
+
+Napi::Value RelayObject::add_leg(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Object options;
+  std::string kind_text, ufrag, address;
+  uint32_t ssrc;
+  Endpoint rtp;
+  if (throw_if_closed(env) || !read_object(info[0], "leg", options) ||
+      !read_text(options.Get("kind"), "kind", 1, 16, kind_text) ||
+      !read_integer(options.Get("ssrc"), "ssrc", 0, UINT32_MAX, ssrc))
+    return env.Undefined();
+  const LegKind kind = kind_text == "webrtc" ? LegKind::webrtc : LegKind::rtp;
+  if (kind == LegKind::webrtc) {
+    if (!read_text(options.Get("ufrag"), "ufrag", 4, sizeof(Ufrag), ufrag)) return env.Undefined();
+    if (directory_->has_ufrag(ufrag)) {
+      throw_type_error(env, "ufrag is in use");
+      return env.Undefined();
+    }
+  } else {
+    uint16_t port;
+    if (kind_text != "rtp") {
+      throw_type_error(env, "kind is neither webrtc nor rtp");
+      return env.Undefined();
+    }
+    if (!read_text(options.Get("address"), "address", 1, INET6_ADDRSTRLEN, address) ||
+        !read_integer(options.Get("rtpPort"), "rtpPort", 1, UINT16_MAX - 1, port))
+      return env.Undefined();
+    if (!parse_endpoint(address.c_str(), port, rtp)) {
+      throw_type_error(env, "address is not an IP address");
+      return env.Undefined();
+    }
+  }
+  if (directory_->is_full()) {
+    throw_coded(env, "ELIMIT", "the relay has its largest number of legs");
+    return env.Undefined();
+  }
+
+  const LegDirectory::Entry& entry = directory_->add(kind, ssrc, ufrag);
+  const LegId id = entry.id;
+  auto leg = std::make_unique<Leg>(id, kind, ssrc, entry.counters);
+  leg->ufrag = ufrag;
+  leg->tuples.reserve(Leg::kMaxTuples);
+  if (kind == LegKind::rtp && !add_trunk_sockets(env, rtp, *leg)) {
+    directory_->remove(id);
+    return env.Undefined();
+  }
+  loop().mailbox.post(AddLegCommand{std::move(leg)});
+  return Napi::Number::New(env, id);
+}
+
+bool RelayObject::add_trunk_sockets(Napi::Env env, const Endpoint& rtp, Leg& leg) {
+  Endpoint rtcp = rtp;
+  rtcp.port++;
+  leg.rtp.socket = open_released(rtp);
+  if (leg.rtp.socket.is_open()) leg.rtcp.socket = open_released(rtcp);
+  const bool is_watched = leg.rtcp.socket.is_open() && loop().watch(leg.rtp.socket, EventSource::leg_rtp, leg.id) &&
+                          loop().watch(leg.rtcp.socket, EventSource::leg_rtcp, leg.id);
+  if (!is_watched) throw_system(env, errno, "bind RTP and RTCP port from " + std::to_string(rtp.port));
+  return is_watched;
+}
+
+/** Opens a socket that a removed leg may still hold for the moment that its command is under way. */
+Fd RelayObject::open_released(const Endpoint& local) {
+  Fd socket = open_udp(local, kLegReceiveBuffer);
+  if (socket.is_open() || errno != EADDRINUSE) return socket;
+  loop().mailbox.wait_until_done();
+  return open_udp(local, kLegReceiveBuffer);
+}
+
+void RelayObject::remove(const Napi::CallbackInfo& info) {
+  const LegDirectory::Entry* entry = read_leg(info[0]);
+  if (entry == nullptr) return;
+  const LegId id = entry->id;
+  directory_->remove(id);
+  loop().mailbox.post(RemoveCommand{id});
+}
+
+/** Null: not a leg (any more), or the relay is closed, which is to be ignored; or it was no number, and has thrown. */
+LegDirectory::Entry* RelayObject::read_leg(Napi::Value value) {
+  if (!value.IsNumber()) {
+    throw_type_error(value.Env(), "leg is not a number");
+    return nullptr;
+  }
+  const double number = value.As<Napi::Number>().DoubleValue();
+  const bool is_id = !is_closed_ && number >= 1 && number <= UINT32_MAX && number == std::floor(number);
+  return is_id ? directory_->find(static_cast<LegId>(number)) : nullptr;
+}
+
+// ---- What a leg does ----
+
+void RelayObject::admit(const Napi::CallbackInfo& info) {
+  const LegDirectory::Entry* entry = read_leg(info[0]);
+  Tuple tuple;
+  if (entry == nullptr) return;
+  if (entry->kind != LegKind::webrtc) return throw_type_error(info.Env(), "only a webrtc leg admits 5-tuples");
+  if (!read_integer(info[1], "socket", 0, mux_count_ - 1.0, tuple.socket) ||
+      !read_endpoint(info[2], "remote", 1, tuple.remote))
+    return;
+  loop().mailbox.post(AdmitCommand{entry->id, tuple, info[3].ToBoolean()});
+}
+
+void RelayObject::set_remote(const Napi::CallbackInfo& info) {
+  const LegDirectory::Entry* entry = read_leg(info[0]);
+  if (entry == nullptr) return;
+  if (entry->kind != LegKind::rtp) return throw_type_error(info.Env(), "a webrtc leg learns its remote by admit");
+  Napi::Object target;
+  SetRemoteCommand command{entry->id, {}, {}, true, 0};
+  if (!read_object(info[1], "target", target) || !read_endpoint(target.Get("rtp"), "rtp", 1, command.rtp) ||
+      !read_integer(target.Get("latchMs"), "latchMs", 0, 1e9, command.latch_ms))
+    return;
+  const Napi::Value rtcp = target.Get("rtcp");
+  command.is_rtcp_muxed = rtcp.IsUndefined();
+  if (!command.is_rtcp_muxed && !read_endpoint(rtcp, "rtcp", 1, command.rtcp)) return;
+  loop().mailbox.post(std::move(command));
+}
+
+bool RelayObject::read_key(Napi::Value value, std::unique_ptr<KeyMaterial>& material) {
+  if (value.IsString() && value.As<Napi::String>().Utf8Value() == "none") return true;
+  Napi::Object key;
+  std::string suite_name;
+  if (!read_object(value, "key", key) || !read_text(key.Get("suite"), "suite", 1, 64, suite_name)) return false;
+  const SuiteParameters* suite = find_suite(suite_name);
+  if (suite == nullptr) {
+    throw_type_error(value.Env(), "unknown suite " + suite_name);
+    return false;
+  }
+  const size_t wanted = suite->key_length + suite->salt_length;
+  const uint8_t* bytes;
+  size_t length;
+  if (!read_bytes(key.Get("keySalt"), "keySalt", wanted, wanted, bytes, length)) return false;
+  material = std::make_unique<KeyMaterial>();
+  material->suite = suite->suite;
+  material->length = length;
+  std::memcpy(material->bytes.data(), bytes, length);
+  return true;
+}
+
+void RelayObject::set_keys(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const LegDirectory::Entry* entry = read_leg(info[0]);
+  std::string direction;
+  std::unique_ptr<KeyMaterial> material;
+  if (entry == nullptr) return;
+  if (!read_text(info[1], "direction", 4, 7, direction) || !read_key(info[2], material)) return;
+  if (direction != "receive" && direction != "send") return throw_type_error(env, "direction is neither receive nor send");
+  if (material == nullptr && entry->kind == LegKind::webrtc)
+    return throw_type_error(env, "a webrtc leg is never without encryption");
+
+  // Contexts are made here: key derivation is no work for between two batches.
+  const KeyMaterial* key = material.get();
+  if (direction == "receive") {
+    SetReceiveKeyCommand command{entry->id, std::move(material), nullptr};
+    if (key != nullptr) command.receiver = SrtpReceiver::create(key->suite, key->bytes.data(), key->length);
+    if (key != nullptr && command.receiver == nullptr) return throw_coded(env, "ECRYPTO", "OpenSSL refused the key");
+    loop().mailbox.post(std::move(command));
+  } else {
+    SetSendKeyCommand command{entry->id, std::move(material), nullptr};
+    if (key != nullptr) command.sender = SrtpSender::create(key->suite, key->bytes.data(), key->length, entry->ssrc);
+    if (key != nullptr && command.sender == nullptr) return throw_coded(env, "ECRYPTO", "OpenSSL refused the key");
+    loop().mailbox.post(std::move(command));
+  }
+}
+
+void RelayObject::set_route(const Napi::CallbackInfo& info) {
+  const LegDirectory::Entry* entry = read_leg(info[0]);
+  if (entry == nullptr) return;
+  SetRouteCommand command{entry->id, nullptr};
+  if (info[1].IsUndefined()) return loop().mailbox.post(std::move(command));
+
+  Napi::Object options;
+  command.route = std::make_unique<Route>();
+  if (!read_object(info[1], "route", options)) return;
+  if (!read_integer(options.Get("target"), "target", 0, UINT32_MAX, command.route->target)) return;
+  const Napi::Value map = options.Get("map");
+  if (map.IsEmpty() || !map.IsArray()) return throw_type_error(info.Env(), "map is not an array");
+  const auto mappings = map.As<Napi::Array>();
+  for (uint32_t i = 0; i < mappings.Length(); i++) {
+    Napi::Object mapping;
+    size_t from;
+    Route::Entry to;
+    if (!read_object(mappings.Get(i), "mapping", mapping) || !read_integer(mapping.Get("from"), "from", 0, 127, from) ||
+        !read_integer(mapping.Get("to"), "to", 0, 127, to.payload_type) ||
+        !read_integer(mapping.Get("clockRateHz"), "clockRateHz", 1, 1e6, to.clock_rate_hz))
+      return;
+    command.route->map[from] = to;
+  }
+  loop().mailbox.post(std::move(command));
+}
+
+void RelayObject::play(const Napi::CallbackInfo& info) {
+  const LegDirectory::Entry* entry = read_leg(info[0]);
+  if (entry == nullptr) return;
+  PlayCommand command{entry->id, nullptr};
+  if (info[1].IsUndefined()) return loop().mailbox.post(std::move(command));
+
+  Napi::Object options;
+  Playback playback;
+  double interval_ms;
+  if (!read_object(info[1], "playback", options) ||
+      !read_integer(options.Get("payloadType"), "payloadType", 0, 127, playback.payload_type) ||
+      !read_number(options.Get("intervalMs"), "intervalMs", 1, 10'000, interval_ms) ||
+      !read_integer(options.Get("timestampStep"), "timestampStep", 1, 1e6, playback.timestamp_step))
+    return;
+  playback.interval_ns = static_cast<int64_t>(interval_ms * 1e6);
+  const Napi::Value frames = options.Get("frames");
+  if (frames.IsEmpty() || !frames.IsArray()) return throw_type_error(info.Env(), "frames is not an array");
+  const auto list = frames.As<Napi::Array>();
+  if (list.Length() == 0 || list.Length() > kMaxFrames) return throw_range_error(info.Env(), "frames has a wrong length");
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    const uint8_t* bytes;
+    size_t length;
+    if (!read_bytes(list.Get(i), "frame", 1, Player::kMaxFrame, bytes, length)) return;
+    playback.frames.emplace_back(bytes, bytes + length);
+  }
+  uint32_t source_ssrc = 0;
+  // Only has to differ from the source before it; a failure leaves 0, which does.
+  if (getrandom(&source_ssrc, sizeof source_ssrc, 0) < 0) source_ssrc = 0;
+  command.player = std::make_unique<Player>(std::move(playback), source_ssrc);
+  loop().mailbox.post(std::move(command));
+}
+
+// ---- Datagrams ----
+
+Napi::Value RelayObject::take_batch(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (is_closed_) return env.Undefined();
+  // Re-armed before looking, so that what is added from here on is announced.
+  announcer_->is_announced = false;
+  announcer_->is_under_way.exchange(false);
+  const size_t length = loop().queue.peek(kMaxBatch);
+  if (length == 0) return env.Undefined();
+  auto batch = Napi::Buffer<uint8_t>::New(env, length);
+  if (batch.IsEmpty()) return env.Undefined();
+  loop().queue.take(batch.Data(), length);
+  if (!loop().queue.is_empty()) announce();
+  return batch;
+}
+
+void RelayObject::send(const Napi::CallbackInfo& info) {
+  SendCommand command;
+  const uint8_t* bytes;
+  size_t length;
+  if (is_closed_) return;
+  if (!read_integer(info[0], "socket", 0, mux_count_ - 1.0, command.tuple.socket) ||
+      !read_endpoint(info[1], "remote", 1, command.tuple.remote) ||
+      !read_bytes(info[2], "datagram", 1, kMaxDatagram, bytes, length))
+    return;
+  command.datagram.assign(bytes, bytes + length);
+  if (!loop().mailbox.post_datagram(std::move(command))) mailbox_full_++;
+}
+
+void RelayObject::send_rtcp(const Napi::CallbackInfo& info) {
+  const LegDirectory::Entry* entry = read_leg(info[0]);
+  const uint8_t* bytes;
+  size_t length;
+  if (entry == nullptr) return;
+  if (!read_bytes(info[1], "packet", 1, kMaxDatagram, bytes, length)) return;
+  if (!loop().mailbox.post_datagram(SendRtcpCommand{entry->id, std::vector<uint8_t>(bytes, bytes + length)}))
+    mailbox_full_++;
+}
+
+// ---- Figures ----
+
+Napi::Object drops_of(Napi::Env env, const DropCounters& drops) {
+  Napi::Object object = Napi::Object::New(env);
+  for (size_t i = 0; i < kDropCount; i++) {
+    if (drops[i].get() > 0) object.Set(kDropNames[i], Napi::Number::New(env, static_cast<double>(drops[i].get())));
+  }
+  return object;
+}
+
+Napi::Value RelayObject::stats(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const LegDirectory::Entry* entry = read_leg(info[0]);
+  if (entry == nullptr) return env.Undefined();
+  const LegCounters& counters = *entry->counters;
+  Napi::Object stats = Napi::Object::New(env);
+  const auto set = [&](const char* name, const Counter& counter) {
+    stats.Set(name, Napi::Number::New(env, static_cast<double>(counter.get())));
+  };
+  set("packetsReceived", counters.packets_received);
+  set("octetsReceived", counters.octets_received);
+  set("packetsSent", counters.packets_sent);
+  set("octetsSent", counters.octets_sent);
+  stats.Set("drops", drops_of(env, counters.drops));
+  const std::optional<Endpoint> remote = counters.remote.get();
+  stats.Set("remote", remote.has_value() ? Napi::Value(transport_address(env, *remote)) : env.Undefined());
+  return stats;
+}
+
+Napi::Value RelayObject::counters(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Object object = drops_of(env, loop().counters.drops);
+  if (mailbox_full_ > 0)
+    object.Set(drop_name(Drop::media_mailbox_full), Napi::Number::New(env, static_cast<double>(mailbox_full_)));
+  return object;
+}
+
+Napi::Value RelayObject::tables(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  // So that what was just removed is seen to be gone.
+  if (!is_closed_) loop().mailbox.wait_until_done();
+  const RelayCounters& counters = loop().counters;
+  Napi::Object object = Napi::Object::New(env);
+  const auto set = [&](const char* name, const Counter& counter) {
+    object.Set(name, Napi::Number::New(env, static_cast<double>(counter.get())));
+  };
+  set("legs", counters.legs);
+  set("tuples", counters.tuples);
+  set("sockets", counters.sockets);
+  set("players", counters.players);
+  set("straySources", counters.stray_sources);
+  return object;
+}
+
+Napi::Value open_relay(const Napi::CallbackInfo& info) {
+  const Napi::Function relay = RelayObject::define(info.Env());
+  if (relay.IsEmpty()) return info.Env().Undefined();
+  return relay.New({info[0]});
+}
+
+}  // namespace
+
+void init_relay(Napi::Env env, Napi::Object exports) {
+  exports.Set("openRelay", Napi::Function::New<open_relay>(env, "openRelay"));
+}
+
+}  // namespace webtrunk

@@ -1,0 +1,181 @@
+#include <algorithm>
+#include <cstring>
+
+#include "relay_loop.h"
+
+namespace webtrunk {
+
+namespace {
+
+Ufrag padded(const std::string& text) {
+  Ufrag ufrag{};
+  std::memcpy(ufrag.data(), text.data(), std::min(text.size(), ufrag.size()));
+  return ufrag;
+}
+
+}  // namespace
+
+void RelayLoop::carry_out_commands() {
+  mailbox.collect(commands_);
+  for (Command& command : commands_) {
+    // Datagrams of commands wait in packets too.
+    if (pool_.available() == 0) flush();
+    std::visit([this](auto& alternative) { carry_out(alternative); }, command);
+  }
+  commands_.clear();
+}
+
+void RelayLoop::carry_out(AddSocketCommand& command) {
+  Transmitter transmitter;
+  transmitter.socket = std::move(command.socket);
+  mux_.push_back(std::move(transmitter));
+  counters.sockets.add(1);
+}
+
+void RelayLoop::carry_out(AddLegCommand& command) {
+  const LegId id = command.leg->id;
+  std::unique_ptr<Leg>& slot = legs_[id & 0xffff];
+  slot = std::move(command.leg);
+  leg_count_++;
+  if (slot->kind == LegKind::webrtc) {
+    ufrags_.put(padded(slot->ufrag), id);
+  } else {
+    counters.sockets.add(2);
+  }
+}
+
+void RelayLoop::carry_out(AdmitCommand& command) {
+  Leg* leg = find_leg(command.leg);
+  if (leg == nullptr || command.tuple.socket >= mux_.size()) return;
+  std::vector<Tuple>& tuples = leg->tuples;
+  if (std::find(tuples.begin(), tuples.end(), command.tuple) == tuples.end()) {
+    // A 5-tuple has one owner: whose check was authenticated last.
+    const LegId* owner = find_tuple(command.tuple);
+    if (Leg* previous = owner == nullptr ? nullptr : find_leg(*owner)) forget_tuple(*previous, command.tuple);
+    if (tuples.size() == Leg::kMaxTuples) {
+      const bool is_oldest_target = leg->has_target && tuples[0] == leg->target;
+      forget_tuple(*leg, tuples[is_oldest_target ? 1 : 0]);
+    }
+    tuples.push_back(command.tuple);
+    tuples_.put(command.tuple, leg->id);
+  }
+  if (command.is_nominated && !leg->is_target_proven) move_browser_target(*leg, command.tuple, false);
+}
+
+void RelayLoop::forget_tuple(Leg& leg, const Tuple& tuple) {
+  tuples_.erase(tuple);
+  if (leg.has_target && leg.target == tuple) {
+    leg.has_target = false;
+    leg.is_target_proven = false;
+  }
+  const auto at = std::find(leg.tuples.begin(), leg.tuples.end(), tuple);
+  if (at != leg.tuples.end()) leg.tuples.erase(at);  // Last: `tuple` may be the element itself.
+}
+
+void RelayLoop::carry_out(SetRemoteCommand& command) {
+  Leg* leg = find_leg(command.leg);
+  if (leg == nullptr) return;
+  const bool had_target = leg->latch.has_target();
+  const Endpoint before = leg->latch.target();
+  leg->latch.expect(command.rtp, command.latch_ms, static_cast<uint64_t>(now_ns_ / 1'000'000));
+  leg->is_rtcp_muxed = command.is_rtcp_muxed;
+  if (command.rtcp != leg->rtcp_announced) leg->rtcp_target = command.rtcp;
+  leg->rtcp_announced = command.rtcp;
+  if (!had_target || before != leg->latch.target()) leg->counters->remote.set(leg->latch.target());
+}
+
+void RelayLoop::carry_out(SetReceiveKeyCommand& command) {
+  Leg* leg = find_leg(command.leg);
+  if (leg == nullptr) return;
+  const KeyMaterial* material = command.material.get();
+  if (material == nullptr) {
+    leg->receiver.reset();
+    leg->receive_protection = Protection::plain;
+    return;
+  }
+  leg->receive_protection = Protection::srtp;
+  const bool is_same =
+      leg->receiver != nullptr && leg->receiver->has_key(material->suite, material->bytes.data(), material->length);
+  if (!is_same) leg->receiver = std::move(command.receiver);
+}
+
+void RelayLoop::carry_out(SetSendKeyCommand& command) {
+  Leg* leg = find_leg(command.leg);
+  if (leg == nullptr) return;
+  const KeyMaterial* material = command.material.get();
+  if (material == nullptr) {
+    leg->sender.reset();
+    leg->send_protection = Protection::plain;
+    return;
+  }
+  leg->send_protection = Protection::srtp;
+  const bool is_same =
+      leg->sender != nullptr && leg->sender->has_key(material->suite, material->bytes.data(), material->length);
+  if (!is_same) leg->sender = std::move(command.sender);
+}
+
+void RelayLoop::carry_out(SetRouteCommand& command) {
+  if (Leg* leg = find_leg(command.leg)) leg->route = std::move(command.route);
+}
+
+void RelayLoop::carry_out(PlayCommand& command) {
+  Leg* leg = find_leg(command.leg);
+  if (leg == nullptr) return;
+  stop_player(*leg);
+  if (command.player == nullptr) return;
+  leg->player = std::move(command.player);
+  leg->player->start(now_ns_);
+  player_count_++;
+  due_.push_back({leg->player->due_ns(), leg->id, leg->player.get()});
+  std::push_heap(due_.begin(), due_.end(), is_later);
+}
+
+void RelayLoop::stop_player(Leg& leg) {
+  if (leg.player == nullptr) return;
+  leg.player.reset();
+  player_count_--;
+}
+
+void RelayLoop::carry_out(SendCommand& command) {
+  if (command.tuple.socket >= mux_.size() || command.datagram.size() > Packet::kCapacity) {
+    count(counters.drops, Drop::media_send_failed);
+    return;
+  }
+  Packet* packet = pool_.take();
+  packet->length = command.datagram.size();
+  std::memcpy(packet->data, command.datagram.data(), packet->length);
+  enqueue(mux_[command.tuple.socket], packet, command.tuple.remote);
+}
+
+void RelayLoop::carry_out(SendRtcpCommand& command) {
+  Leg* leg = find_leg(command.leg);
+  if (leg == nullptr) return;
+  if (command.packet.size() > kMaxDatagram) {
+    count(leg->counters->drops, Drop::media_too_long);
+    return;
+  }
+  Packet* packet = pool_.take();
+  packet->length = command.packet.size();
+  std::memcpy(packet->data, command.packet.data(), packet->length);
+  if (const Drop drop = send_rtcp(*leg, packet); drop != Drop::none) {
+    count(leg->counters->drops, drop);
+    pool_.give_back(packet);
+  }
+}
+
+void RelayLoop::carry_out(RemoveCommand& command) {
+  Leg* leg = find_leg(command.leg);
+  if (leg == nullptr) return;
+  flush();  // Of this batch of commands: packets may wait on its sockets.
+  stop_player(*leg);
+  for (const Tuple& tuple : leg->tuples) tuples_.erase(tuple);
+  if (leg->kind == LegKind::webrtc) {
+    ufrags_.erase(padded(leg->ufrag));
+  } else {
+    counters.sockets.set(counters.sockets.get() - 2);
+  }
+  leg_count_--;
+  legs_[command.leg & 0xffff].reset();
+}
+
+}  // namespace webtrunk

@@ -1,0 +1,260 @@
+#include "relay_loop.h"
+
+#include <sys/random.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace webtrunk {
+
+namespace {
+
+/** Per socket and round, so that no socket starves another. */
+constexpr size_t kMuxBatch = 64;
+constexpr size_t kLegBatch = 16;
+constexpr size_t kEventsPerRound = 64;
+constexpr size_t kPackets = 512;
+constexpr int kHousekeepingMs = 1000;
+
+int64_t monotonic_ns() {
+  timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
+}
+
+}  // namespace
+
+KeyedHash KeyedHash::random() {
+  uint64_t seed[2] = {};
+  // Does not fail for so few bytes once the kernel is up (getrandom(2)).
+  if (getrandom(seed, sizeof seed, 0) != sizeof seed) seed[0] = static_cast<uint64_t>(monotonic_ns());
+  return KeyedHash(seed[0], seed[1]);
+}
+
+RelayLoop::RelayLoop(const RelayLimits& limits, std::function<void()> notify)
+    : queue(limits.queue_bytes),
+      notify_(std::move(notify)),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      timer_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
+      legs_(limits.max_legs),
+      ufrags_(limits.max_legs, KeyedHash::random()),
+      tuples_(limits.max_legs * Leg::kMaxTuples, KeyedHash::random()),
+      strays_(limits.max_stray_sources, limits.stray_rate, KeyedHash::random()),
+      pool_(kPackets) {
+  mux_.reserve(kMaxMuxSockets);  // Never reallocated: packets and events refer to its elements.
+  to_flush_.reserve(kPackets);
+  watch(mailbox.event(), EventSource::mailbox, 0);
+  watch(timer_, EventSource::timer, 0);
+}
+
+bool RelayLoop::is_ready() const { return epoll_.is_open() && timer_.is_open() && mailbox.event().is_open(); }
+
+bool RelayLoop::watch(const Fd& socket, EventSource source, uint32_t id) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = event_tag(source, id);
+  return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket.get(), &event) == 0;
+}
+
+void RelayLoop::run() {
+  while (!mailbox.is_stopped()) round(strays_.size() > 0 ? kHousekeepingMs : -1);
+  for (std::unique_ptr<Leg>& leg : legs_) leg.reset();
+  mux_.clear();
+  counters.legs.set(0);
+  counters.tuples.set(0);
+  counters.sockets.set(0);
+  counters.players.set(0);
+  counters.stray_sources.set(0);
+}
+
+void RelayLoop::round(int timeout_ms) {
+  std::array<epoll_event, kEventsPerRound> events;
+  const int ready = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+  now_ns_ = monotonic_ns();
+
+  bool has_mail = false;
+  for (int i = 0; i < ready; i++) {
+    if (events[i].data.u64 == event_tag(EventSource::mailbox, 0)) {
+      has_mail = true;
+    } else {
+      dispatch(events[i]);
+    }
+  }
+  play_due();
+  flush();
+  // Only now, when no packet refers to a leg or a socket.
+  if (has_mail) {
+    carry_out_commands();
+    flush();
+  }
+  strays_.expire(now_ns_);
+  arm_timer();
+  publish();
+  if (has_mail) mailbox.done();
+  if (has_news_) {
+    has_news_ = false;
+    notify_();
+  }
+}
+
+void RelayLoop::dispatch(const epoll_event& event) {
+  const auto source = static_cast<EventSource>(event.data.u64 >> 32);
+  const auto id = static_cast<uint32_t>(event.data.u64);
+  if (source == EventSource::timer) {
+    uint64_t expirations;
+    if (read(timer_.get(), &expirations, sizeof expirations) > 0) timer_armed_for_ns_ = 0;
+    return;
+  }
+  if (source == EventSource::mux) {
+    if (id >= mux_.size()) return;
+    const auto socket = static_cast<SocketId>(id);
+    receive(mux_[id], kMuxBatch, counters.drops,
+            [&](Packet* packet, const Endpoint& from) { return on_mux_datagram(socket, packet, from); });
+    return;
+  }
+  Leg* leg = find_leg(id);
+  if (leg == nullptr) return;  // The command that adds it is still in the mailbox.
+  const bool is_rtcp = source == EventSource::leg_rtcp;
+  receive(is_rtcp ? leg->rtcp : leg->rtp, kLegBatch, leg->counters->drops,
+          [&](Packet* packet, const Endpoint& from) { return on_trunk_datagram(*leg, is_rtcp, packet, from); });
+}
+
+template <typename Handler>
+void RelayLoop::receive(Transmitter& from, size_t maximum, DropCounters& drops, Handler handle) {
+  std::array<mmsghdr, kMuxBatch> messages;
+  std::array<iovec, kMuxBatch> buffers;
+  std::array<Packet*, kMuxBatch> packets;
+  if (pool_.available() < maximum) flush();
+  for (size_t i = 0; i < maximum; i++) {
+    packets[i] = pool_.take();
+    buffers[i] = {packets[i]->data, kMaxDatagram};
+    messages[i] = {};
+    messages[i].msg_hdr.msg_name = &packets[i]->remote;
+    messages[i].msg_hdr.msg_namelen = sizeof packets[i]->remote;
+    messages[i].msg_hdr.msg_iov = &buffers[i];
+    messages[i].msg_hdr.msg_iovlen = 1;
+  }
+  // An error is of an earlier datagram of ours (ICMP), or there is nothing: either way the next round tells.
+  const int result = recvmmsg(from.socket.get(), messages.data(), static_cast<unsigned>(maximum), MSG_DONTWAIT, nullptr);
+  const size_t received = result > 0 ? static_cast<size_t>(result) : 0;
+  for (size_t i = 0; i < maximum; i++) {
+    bool is_handed_on = false;
+    if (i < received) {
+      packets[i]->length = messages[i].msg_len;
+      if ((messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) {
+        count(drops, Drop::media_too_long);
+      } else {
+        is_handed_on = handle(packets[i], endpoint_of(packets[i]->remote));
+      }
+    }
+    if (!is_handed_on) pool_.give_back(packets[i]);
+  }
+}
+
+void RelayLoop::enqueue(Transmitter& on, Packet* packet, const Endpoint& remote) {
+  packet->remote_length = socket_address_of(remote, packet->remote);
+  packet->next = nullptr;
+  if (on.first == nullptr) {
+    on.first = packet;
+    to_flush_.push_back(&on);
+  } else {
+    on.last->next = packet;
+  }
+  on.last = packet;
+}
+
+void RelayLoop::flush() {
+  for (Transmitter* on : to_flush_) flush(*on);
+  to_flush_.clear();
+}
+
+void RelayLoop::flush(Transmitter& on) {
+  std::array<mmsghdr, kMuxBatch> messages;
+  std::array<iovec, kMuxBatch> buffers;
+  std::array<Packet*, kMuxBatch> packets;
+  while (on.first != nullptr) {
+    size_t size = 0;
+    for (; size < packets.size() && on.first != nullptr; size++) {
+      Packet* packet = on.first;
+      on.first = packet->next;
+      packets[size] = packet;
+      buffers[size] = {packet->data, packet->length};
+      messages[size] = {};
+      messages[size].msg_hdr.msg_name = &packet->remote;
+      messages[size].msg_hdr.msg_namelen = packet->remote_length;
+      messages[size].msg_hdr.msg_iov = &buffers[size];
+      messages[size].msg_hdr.msg_iovlen = 1;
+    }
+    for (size_t at = 0; at < size;) {
+      const int sent = sendmmsg(on.socket.get(), &messages[at], static_cast<unsigned>(size - at), MSG_DONTWAIT);
+      if (sent <= 0) {
+        if (sent < 0 && errno == EINTR) continue;
+        count_unsent(*packets[at]);  // This one cannot go, the next may: it has another address.
+        at++;
+        continue;
+      }
+      for (int i = 0; i < sent; i++) count_sent(*packets[at++]);
+    }
+    for (size_t i = 0; i < size; i++) pool_.give_back(packets[i]);
+  }
+  on.last = nullptr;
+}
+
+void RelayLoop::count_sent(const Packet& packet) {
+  Leg* leg = packet.octets > 0 ? find_leg(packet.leg) : nullptr;
+  if (leg == nullptr) return;
+  leg->counters->packets_sent.add(1);
+  leg->counters->octets_sent.add(packet.octets);
+  if (!leg->first_sent_told) tell(*leg, RecordKind::first_sent, endpoint_of(packet.remote), leg->first_sent_told);
+}
+
+void RelayLoop::count_unsent(const Packet& packet) {
+  Leg* leg = find_leg(packet.leg);
+  count(leg == nullptr ? counters.drops : leg->counters->drops, Drop::media_send_failed);
+}
+
+void RelayLoop::play_due() {
+  while (!due_.empty() && due_.front().at_ns <= now_ns_) {
+    std::pop_heap(due_.begin(), due_.end(), is_later);
+    const Due due = due_.back();
+    due_.pop_back();
+    Leg* leg = find_leg(due.leg);
+    if (leg == nullptr || leg->player.get() != due.player || due.at_ns != leg->player->due_ns()) continue;
+
+    Player& player = *leg->player;
+    player.skip_missed(now_ns_);
+    if (pool_.available() == 0) flush();
+    Packet* packet = pool_.take();
+    packet->length = player.next(packet->data);
+    const Playback& playback = player.playback();
+    // A leg without target or keys is not a drop but the usual beginning: its time passes unheard.
+    const bool is_handed_on = readiness(*leg) == Drop::none &&
+                              send_rtp(*leg, packet, playback.payload_type, playback.clock_rate_hz());
+    if (!is_handed_on) pool_.give_back(packet);
+
+    due_.push_back({player.due_ns(), due.leg, due.player});
+    std::push_heap(due_.begin(), due_.end(), is_later);
+  }
+}
+
+void RelayLoop::arm_timer() {
+  const int64_t at_ns = due_.empty() ? 0 : due_.front().at_ns;
+  if (at_ns == timer_armed_for_ns_) return;
+  itimerspec when{};
+  when.it_value.tv_sec = at_ns / 1'000'000'000;
+  when.it_value.tv_nsec = at_ns % 1'000'000'000;
+  timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
+  timer_armed_for_ns_ = at_ns;
+}
+
+void RelayLoop::publish() {
+  counters.legs.set(leg_count_);
+  counters.tuples.set(tuples_.size());
+  counters.players.set(player_count_);
+  counters.stray_sources.set(strays_.size());
+}
+
+}  // namespace webtrunk

@@ -1,0 +1,149 @@
+#pragma once
+
+#include <sys/epoll.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "leg.h"
+#include "mailbox.h"
+#include "queue.h"
+#include "relay_counters.h"
+#include "relay_packets.h"
+#include "relay_table.h"
+#include "stray_limiter.h"
+
+namespace webtrunk {
+
+/** Our part of an ICE username, padded with zeros. Compared by its bytes. */
+using Ufrag = std::array<char, 64>;
+
+struct RelayLimits {
+  uint16_t max_legs;
+  size_t queue_bytes;
+  BucketRate stray_rate;
+  size_t max_stray_sources;
+};
+
+constexpr size_t kMaxMuxSockets = 16;
+
+/** What an epoll event belongs to. */
+enum class EventSource : uint32_t { mailbox, timer, mux, leg_rtp, leg_rtcp };
+
+inline uint64_t event_tag(EventSource source, uint32_t id) { return static_cast<uint64_t>(source) << 32 | id; }
+
+/**
+ * The relay thread: sockets, legs and the packet path between them. `run` is the thread; everything else in here is
+ * called by it. Other threads reach it through the mailbox, and read its counters and its queue.
+ *
+ * A round is: wait, take in a bounded batch from every ready socket, send what came of it, play, carry out commands.
+ * Nothing is allocated, locked, thrown or logged for a packet.
+ */
+class RelayLoop {
+ public:
+  /** `notify`: called on the relay thread when records were added to the queue. */
+  RelayLoop(const RelayLimits& limits, std::function<void()> notify);
+
+  /** False when the kernel refused one of the descriptors; `errno` tells why. */
+  bool is_ready() const;
+  /** JavaScript thread: has the socket watched. False as `is_ready`. */
+  bool watch(const Fd& socket, EventSource source, uint32_t id);
+  /** Until the mailbox is stopped. Then every leg and socket is gone. */
+  void run();
+
+  Mailbox mailbox;
+  UpQueue queue;
+  RelayCounters counters;
+
+ private:
+  struct Due {
+    int64_t at_ns;
+    LegId leg;
+    /** Which of the leg's players it was for; another one makes this entry void. */
+    const Player* player;
+  };
+
+  static bool is_later(const Due& one, const Due& other) { return one.at_ns > other.at_ns; }
+
+  // relay_loop.cc
+  void round(int timeout_ms);
+  void dispatch(const epoll_event& event);
+  template <typename Handler>
+  void receive(Transmitter& from, size_t maximum, DropCounters& drops, Handler handle);
+  void enqueue(Transmitter& on, Packet* packet, const Endpoint& remote);
+  void flush();
+  void flush(Transmitter& on);
+  void count_sent(const Packet& packet);
+  void count_unsent(const Packet& packet);
+  void play_due();
+  void arm_timer();
+  void publish();
+
+  // relay_commands.cc
+  void carry_out_commands();
+  void carry_out(AddSocketCommand& command);
+  void carry_out(AddLegCommand& command);
+  void carry_out(AdmitCommand& command);
+  void carry_out(SetRemoteCommand& command);
+  void carry_out(SetReceiveKeyCommand& command);
+  void carry_out(SetSendKeyCommand& command);
+  void carry_out(SetRouteCommand& command);
+  void carry_out(PlayCommand& command);
+  void carry_out(SendCommand& command);
+  void carry_out(SendRtcpCommand& command);
+  void carry_out(RemoveCommand& command);
+  void forget_tuple(Leg& leg, const Tuple& tuple);
+  void stop_player(Leg& leg);
+
+  // relay_path.cc. Those that return bool say whether the packet was handed on; otherwise it is the caller's again.
+  bool on_mux_datagram(SocketId socket, Packet* packet, const Endpoint& from);
+  void on_stun(SocketId socket, const Packet& packet, const Endpoint& from);
+  void on_dtls(SocketId socket, const Packet& packet, const Endpoint& from);
+  bool on_browser_media(const Tuple& tuple, Packet* packet, bool is_rtcp);
+  bool on_trunk_datagram(Leg& leg, bool is_on_rtcp_socket, Packet* packet, const Endpoint& from);
+  bool on_trunk_rtp(Leg& leg, Packet* packet, const Endpoint& from);
+  void on_trunk_rtcp(Leg& leg, Packet* packet, const Endpoint& from);
+  Drop unprotect(Leg& leg, Packet& packet, bool is_rtcp);
+  bool forward(Leg& source, Packet* packet, const Endpoint& from);
+  static Drop readiness(const Leg& leg);
+  bool send_rtp(Leg& leg, Packet* packet, uint8_t payload_type, uint32_t clock_rate_hz);
+  Drop send_rtcp(Leg& leg, Packet* packet);
+  void move_browser_target(Leg& leg, const Tuple& tuple, bool is_proof);
+  void divert(Leg& leg, const RecordHead& head, const uint8_t* bytes, size_t length);
+  void tell(Leg& leg, RecordKind kind, const Endpoint& remote, bool& is_told);
+
+  Leg* find_leg(LegId id) const {
+    const size_t slot = id & 0xffff;
+    Leg* leg = slot < legs_.size() ? legs_[slot].get() : nullptr;
+    return leg != nullptr && leg->id == id ? leg : nullptr;
+  }
+  const LegId* find_tuple(const Tuple& tuple) const { return tuples_.find(tuple); }
+
+  std::function<void()> notify_;
+  bool has_news_ = false;
+  Fd epoll_;
+  Fd timer_;
+  int64_t now_ns_ = 0;
+
+  std::vector<Transmitter> mux_;
+  std::vector<std::unique_ptr<Leg>> legs_;
+  size_t leg_count_ = 0;
+  FixedTable<Ufrag, LegId> ufrags_;
+  FixedTable<Tuple, LegId> tuples_;
+  StrayLimiter strays_;
+  std::vector<Command> commands_;
+
+  PacketPool pool_;
+  std::vector<Transmitter*> to_flush_;
+
+  /** A heap by time, soonest first. */
+  std::vector<Due> due_;
+  size_t player_count_ = 0;
+  int64_t timer_armed_for_ns_ = 0;
+};
+
+}  // namespace webtrunk

@@ -1,0 +1,294 @@
+#include <cstring>
+
+#include "demux.h"
+#include "relay_loop.h"
+#include "rtp.h"
+
+namespace webtrunk {
+
+namespace {
+
+/** What one leg's peer may send towards TypeScript: far above ICE, DTLS and RTCP together, far below a flood. */
+constexpr BucketRate kUpRate = {200, 400};
+
+/** Whether a packet may move the latch: where nothing is authenticated, it carries at least a payload type we expect. */
+bool is_plausible(const Leg& leg, const Packet& packet) {
+  return leg.route == nullptr || leg.route->map[packet.data[1] & 0x7f].payload_type != Route::kUnmapped;
+}
+
+}  // namespace
+
+// ---- Browser side ----
+
+bool RelayLoop::on_mux_datagram(SocketId socket, Packet* packet, const Endpoint& from) {
+  switch (classify(packet->data, packet->length)) {
+    case DatagramKind::stun:
+      on_stun(socket, *packet, from);
+      return false;
+    case DatagramKind::dtls:
+      on_dtls(socket, *packet, from);
+      return false;
+    case DatagramKind::rtp:
+      return on_browser_media({from, socket}, packet, false);
+    case DatagramKind::rtcp:
+      return on_browser_media({from, socket}, packet, true);
+    case DatagramKind::unknown:
+      break;
+  }
+  count(counters.drops, Drop::media_unknown_kind);
+  return false;
+}
+
+void RelayLoop::on_stun(SocketId socket, const Packet& packet, const Endpoint& from) {
+  const std::string_view text = stun_local_ufrag(packet.data, packet.length);
+  Ufrag ufrag{};
+  const LegId* id = nullptr;
+  if (!text.empty() && text.size() <= ufrag.size()) {
+    std::memcpy(ufrag.data(), text.data(), text.size());
+    id = ufrags_.find(ufrag);
+  }
+  Leg* leg = id == nullptr ? nullptr : find_leg(*id);
+  if (leg == nullptr) {
+    count(counters.drops, Drop::stun_unknown_ufrag);
+    return;
+  }
+  const RecordHead head = {RecordKind::stun, leg->id, socket, &from};
+  const LegId* owner = find_tuple({from, socket});
+  if (owner != nullptr && *owner == leg->id) {
+    divert(*leg, head, packet.data, packet.length);
+    return;
+  }
+  if (!strays_.allows(from, now_ns_)) {
+    count(counters.drops, Drop::stun_rate);
+    return;
+  }
+  if (!queue.push(head, packet.data, packet.length, false)) {
+    count(counters.drops, Drop::media_queue_full);
+    return;
+  }
+  has_news_ = true;
+}
+
+void RelayLoop::on_dtls(SocketId socket, const Packet& packet, const Endpoint& from) {
+  const LegId* owner = find_tuple({from, socket});
+  Leg* leg = owner == nullptr ? nullptr : find_leg(*owner);
+  if (leg == nullptr) {
+    count(counters.drops, Drop::dtls_not_admitted);
+    return;
+  }
+  move_browser_target(*leg, {from, socket}, true);
+  divert(*leg, {RecordKind::dtls, leg->id, socket, &from}, packet.data, packet.length);
+}
+
+bool RelayLoop::on_browser_media(const Tuple& tuple, Packet* packet, bool is_rtcp) {
+  const LegId* owner = find_tuple(tuple);
+  Leg* leg = owner == nullptr ? nullptr : find_leg(*owner);
+  if (leg == nullptr) {
+    count(counters.drops, Drop::media_not_admitted);
+    return false;
+  }
+  if (const Drop drop = unprotect(*leg, *packet, is_rtcp); drop != Drop::none) {
+    count(leg->counters->drops, drop);
+    return false;
+  }
+  move_browser_target(*leg, tuple, true);
+  if (!is_rtcp) return forward(*leg, packet, tuple.remote);
+  divert(*leg, {RecordKind::rtcp, leg->id, 0, nullptr}, packet->data, packet->length);
+  return false;
+}
+
+void RelayLoop::move_browser_target(Leg& leg, const Tuple& tuple, bool is_proof) {
+  if (is_proof) leg.is_target_proven = true;
+  if (!leg.has_target || !(leg.target == tuple)) {
+    leg.move_untold = leg.has_target;  // The first target is no move.
+    leg.has_target = true;
+    leg.target = tuple;
+    leg.counters->remote.set(tuple.remote);
+  }
+  if (leg.move_untold) {
+    bool is_told = false;
+    tell(leg, RecordKind::target_moved, tuple.remote, is_told);
+    leg.move_untold = !is_told;
+  }
+}
+
+// ---- Trunk side ----
+
+bool RelayLoop::on_trunk_datagram(Leg& leg, bool is_on_rtcp_socket, Packet* packet, const Endpoint& from) {
+  const DatagramKind kind = classify(packet->data, packet->length);
+  if (kind == DatagramKind::rtcp) {
+    on_trunk_rtcp(leg, packet, from);
+    return false;
+  }
+  if (kind == DatagramKind::rtp && !is_on_rtcp_socket) return on_trunk_rtp(leg, packet, from);
+  count(leg.counters->drops, Drop::media_unknown_kind);
+  return false;
+}
+
+bool RelayLoop::on_trunk_rtp(Leg& leg, Packet* packet, const Endpoint& from) {
+  const auto now_ms = static_cast<uint64_t>(now_ns_ / 1'000'000);
+  // Asked of a copy first: what the latch refuses must not spend a place in the replay window.
+  Latch trial = leg.latch;
+  if (trial.offer(from, now_ms) == Latch::Verdict::rejected) {
+    count(leg.counters->drops, Drop::media_wrong_source);
+    return false;
+  }
+  if (const Drop drop = unprotect(leg, *packet, false); drop != Drop::none) {
+    count(leg.counters->drops, drop);
+    return false;
+  }
+  if (from != leg.latch.target() && !is_plausible(leg, *packet)) {
+    count(leg.counters->drops, Drop::rtp_unmapped);
+    return false;
+  }
+  if (leg.latch.offer(from, now_ms) == Latch::Verdict::moved) {
+    leg.move_untold = true;
+    leg.counters->remote.set(from);
+  }
+  if (leg.move_untold) {
+    bool is_told = false;
+    tell(leg, RecordKind::target_moved, leg.latch.target(), is_told);
+    leg.move_untold = !is_told;
+  }
+  return forward(leg, packet, from);
+}
+
+/** RTCP is believed from where media comes from, whatever the port, and from where it was announced. */
+void RelayLoop::on_trunk_rtcp(Leg& leg, Packet* packet, const Endpoint& from) {
+  const bool is_from_media = leg.latch.has_target() && has_same_address(from, leg.latch.target());
+  const bool is_announced = !leg.is_rtcp_muxed && from == leg.rtcp_announced;
+  if (!is_from_media && !is_announced) {
+    count(leg.counters->drops, Drop::media_wrong_source);
+    return;
+  }
+  if (const Drop drop = unprotect(leg, *packet, true); drop != Drop::none) {
+    count(leg.counters->drops, drop);
+    return;
+  }
+  if (!leg.is_rtcp_muxed) leg.rtcp_target = from;
+  divert(leg, {RecordKind::rtcp, leg.id, 0, nullptr}, packet->data, packet->length);
+}
+
+// ---- Both ----
+
+/** In place; `none`: the packet is now plain and well-formed. */
+Drop RelayLoop::unprotect(Leg& leg, Packet& packet, bool is_rtcp) {
+  if (leg.receive_protection == Protection::unset) return Drop::srtp_no_keys;
+  if (leg.receive_protection == Protection::srtp) {
+    const Outcome outcome = is_rtcp ? leg.receiver->unprotect_rtcp(packet.data, packet.length)
+                                    : leg.receiver->unprotect_rtp(packet.data, packet.length);
+    if (!outcome) return outcome.drop;
+    packet.length = outcome.length;
+  }
+  if (is_rtcp) return is_rtcp_compound(packet.data, packet.length) ? Drop::none : Drop::rtcp_bad_header;
+  RtpHeader header;
+  return parse_rtp_header(packet.data, packet.length, header);
+}
+
+/** Takes a plain RTP packet that its leg accepted to where the leg's route leads. */
+bool RelayLoop::forward(Leg& source, Packet* packet, const Endpoint& from) {
+  RtpHeader header;
+  size_t payload_length = 0;
+  parse_rtp_header(packet->data, packet->length, header);
+  if (!rtp_payload_length(packet->data, packet->length, header, payload_length)) {
+    count(source.counters->drops, Drop::rtp_bad_header);
+    return false;
+  }
+  source.counters->packets_received.add(1);
+  source.counters->octets_received.add(payload_length);
+  if (!source.first_received_told) tell(source, RecordKind::first_received, from, source.first_received_told);
+
+  Leg* target = source.route == nullptr ? nullptr : find_leg(source.route->target);
+  if (target == nullptr) {
+    count(source.counters->drops, Drop::media_no_route);
+    return false;
+  }
+  const Route::Entry entry = source.route->map[header.payload_type];
+  if (entry.payload_type == Route::kUnmapped) {
+    count(source.counters->drops, Drop::rtp_unmapped);
+    return false;
+  }
+  if (target->player != nullptr) {
+    count(source.counters->drops, Drop::media_playing);
+    return false;
+  }
+  return send_rtp(*target, packet, entry.payload_type, entry.clock_rate_hz);
+}
+
+/** `none`: the leg may send. Nothing, encrypted or not, leaves before its protection was set. */
+Drop RelayLoop::readiness(const Leg& leg) {
+  const bool has_target = leg.kind == LegKind::webrtc ? leg.has_target : leg.latch.has_target();
+  if (!has_target) return Drop::media_no_target;
+  return leg.send_protection == Protection::unset ? Drop::srtp_no_keys : Drop::none;
+}
+
+bool RelayLoop::send_rtp(Leg& leg, Packet* packet, uint8_t payload_type, uint32_t clock_rate_hz) {
+  if (const Drop drop = readiness(leg); drop != Drop::none) {
+    count(leg.counters->drops, drop);
+    return false;
+  }
+  const Outcome rewritten = leg.outbound.rewrite(packet->data, packet->length, payload_type, clock_rate_hz,
+                                                 static_cast<uint64_t>(now_ns_ / 1000));
+  if (!rewritten) {
+    count(leg.counters->drops, rewritten.drop);
+    return false;
+  }
+  packet->length = rewritten.length;
+  packet->leg = leg.id;
+  packet->octets = static_cast<uint32_t>(rewritten.length - kRtpFixedHeader);
+  if (leg.send_protection == Protection::srtp) {
+    const Outcome outcome = leg.sender->protect_rtp(packet->data, packet->length, Packet::kCapacity);
+    if (!outcome) {
+      count(leg.counters->drops, outcome.drop);
+      return false;
+    }
+    packet->length = outcome.length;
+  }
+  if (leg.kind == LegKind::webrtc) {
+    enqueue(mux_[leg.target.socket], packet, leg.target.remote);
+  } else {
+    enqueue(leg.rtp, packet, leg.latch.target());
+  }
+  return true;
+}
+
+/** `none`: the packet was handed on. */
+Drop RelayLoop::send_rtcp(Leg& leg, Packet* packet) {
+  if (const Drop drop = readiness(leg); drop != Drop::none) return drop;
+  if (!is_rtcp_compound(packet->data, packet->length)) return Drop::rtcp_bad_header;
+  packet->leg = leg.id;
+  if (leg.send_protection == Protection::srtp) {
+    const Outcome outcome = leg.sender->protect_rtcp(packet->data, packet->length, Packet::kCapacity);
+    if (!outcome) return outcome.drop;
+    packet->length = outcome.length;
+  }
+  if (leg.kind == LegKind::webrtc) {
+    enqueue(mux_[leg.target.socket], packet, leg.target.remote);
+  } else if (leg.is_rtcp_muxed) {
+    enqueue(leg.rtp, packet, leg.latch.target());
+  } else {
+    enqueue(leg.rtcp, packet, leg.rtcp_target);
+  }
+  return Drop::none;
+}
+
+/** Up to TypeScript, on behalf of a peer that is known. */
+void RelayLoop::divert(Leg& leg, const RecordHead& head, const uint8_t* bytes, size_t length) {
+  if (!leg.up_bucket.take(kUpRate, now_ns_)) {
+    count(leg.counters->drops, Drop::media_up_rate);
+    return;
+  }
+  if (!queue.push(head, bytes, length, true)) {
+    count(leg.counters->drops, Drop::media_queue_full);
+    return;
+  }
+  has_news_ = true;
+}
+
+/** Something that TypeScript must learn in the end: stays untold, for the next packet to try again, while there is no room. */
+void RelayLoop::tell(Leg& leg, RecordKind kind, const Endpoint& remote, bool& is_told) {
+  is_told = leg.up_bucket.take(kUpRate, now_ns_) && queue.push({kind, leg.id, 0, &remote}, nullptr, 0, true);
+  if (is_told) has_news_ = true;
+}
+
+}  // namespace webtrunk

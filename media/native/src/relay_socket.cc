@@ -1,0 +1,55 @@
+#include "relay_socket.h"
+
+#include <cerrno>
+#include <unistd.h>
+
+#include "relay_address.h"
+
+namespace webtrunk {
+
+Fd& Fd::operator=(Fd&& other) noexcept {
+  if (this != &other) {
+    close();
+    fd_ = other.release();
+  }
+  return *this;
+}
+
+void Fd::close() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+int Fd::release() {
+  const int fd = fd_;
+  fd_ = -1;
+  return fd;
+}
+
+Fd open_udp(const Endpoint& local, int receive_buffer) {
+  SocketAddress address;
+  const socklen_t length = socket_address_of(local, address);
+  Fd socket(::socket(address.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP));
+  if (!socket.is_open()) return socket;
+
+  const int on = 1;
+  if (address.any.sa_family == AF_INET6)
+    setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+
+  if (bind(socket.get(), &address.any, length) != 0) {
+    const int reason = errno;
+    socket.close();
+    errno = reason;
+  }
+  return socket;
+}
+
+uint16_t local_port(const Fd& socket) {
+  SocketAddress address;
+  socklen_t length = sizeof address;
+  if (getsockname(socket.get(), &address.any, &length) != 0) return 0;
+  return endpoint_of(address).port;
+}
+
+}  // namespace webtrunk

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+
+#include "endpoint.h"
+
+namespace webtrunk {
+
+/** Owns a file descriptor. */
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(other.release()) {}
+  Fd& operator=(Fd&& other) noexcept;
+  ~Fd() { close(); }
+
+  int get() const { return fd_; }
+  bool is_open() const { return fd_ >= 0; }
+  void close();
+
+ private:
+  int release();
+  int fd_ = -1;
+};
+
+/** Bound UDP socket, not blocking. On failure not open, and `errno` tells why. `receive_buffer` in bytes, as far as granted. */
+Fd open_udp(const Endpoint& local, int receive_buffer);
+
+/** Port that the kernel chose or was told; 0 on failure. */
+uint16_t local_port(const Fd& socket);
+
+}  // namespace webtrunk
