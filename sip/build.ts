@@ -3,7 +3,7 @@ import type { Answerable } from './malformed-request.ts'
 import type { Header, NameAddr, SipRequest, SipResponse, Uri, Via } from './message.ts'
 import { formatNameAddr, withTag } from './name-addr.ts'
 import { reasonPhrase } from './reason-phrases.ts'
-import type { Body, ResponseOptions } from './user-agent.ts'
+import type { Body, ResponseOptions } from './user-agent-contract.ts'
 import { stampVia } from './via.ts'
 
 const NO_BODY = Buffer.alloc(0)

@@ -1,0 +1,433 @@
+import { strict as assert } from 'node:assert'
+import { buildResponse } from './build.ts'
+import type { Dialog } from './dialog.ts'
+import { Drive } from './drive.ts'
+import type { Flow } from './flow.ts'
+import { formatMessage } from './format.ts'
+import type { Header, SipRequest, SipResponse } from './message.ts'
+import { nextOfferState, type OfferEvent, type OfferState } from './offer-answer.ts'
+import { hasBody } from './request-checks.ts'
+import type { DialogUser, Stack } from './stack.ts'
+import { TRANSACTION_LIFETIME_MS } from './timers.ts'
+import type { ClientEvents, ServerExchange } from './transaction-layer.ts'
+import {
+  UnacknowledgedAnswer,
+  type UnacknowledgedInput,
+  type UnacknowledgedOutput,
+} from './unacknowledged-answer.ts'
+import type {
+  Body,
+  DialogHandler,
+  IncomingReinvite,
+  InviteDialog,
+  NoAnswer,
+  ResponseOptions,
+} from './user-agent-contract.ts'
+
+type RequestOptions = { readonly headers?: readonly Header[]; readonly body?: Body }
+type Done = (response: SipResponse | NoAnswer) => void
+
+/** One of our 2xx to INVITE that waits for its ACK. */
+interface Unacknowledged {
+  readonly drive: Drive<UnacknowledgedInput, UnacknowledgedOutput>
+  readonly acknowledged: (ack: SipRequest) => void
+}
+
+export interface ConfirmedDialogOptions {
+  readonly stack: Stack
+  readonly dialog: Dialog
+  readonly flow: Flow
+  readonly handler: DialogHandler
+  readonly offerState: OfferState
+  /** UAC: the number of the INVITE whose 2xx wants an ACK. */
+  readonly inviteCseq: number | undefined
+}
+
+/** A confirmed INVITE dialog, from its 2xx to the end of BYE. */
+export class ConfirmedDialog implements InviteDialog, DialogUser {
+  readonly callId: string
+  readonly localTag: string
+  readonly remoteTag: string
+  readonly #stack: Stack
+  readonly #dialog: Dialog
+  readonly #handler: DialogHandler
+  #flow: Flow
+  #state: 'confirmed' | 'ended' = 'confirmed'
+  #offerState: OfferState
+  /** UAC: the INVITE's number until `acknowledge`. */
+  #inviteCseq: number | undefined
+  /** UAC: the ACK of the first INVITE, to be repeated. */
+  #ack: Uint8Array | undefined
+  /** By CSeq number. */
+  readonly #unacknowledged = new Map<number, Unacknowledged>()
+  /** UAS: the first INVITE's 2xx has no ACK yet. */
+  #isAckDue = false
+  /** Wait for that ACK: RFC 3261 §15 forbids the callee an earlier BYE, and an earlier re-INVITE would find the peer not ready. */
+  #deferredBye: (() => void) | undefined
+  #deferredReinvite: (() => void) | undefined
+  /** A re-INVITE of ours has no final response. */
+  #isReinviting = false
+  /** A re-INVITE or UPDATE with an offer of the peer that the handler has not answered. */
+  #reinvite: PendingReinvite | undefined
+
+  constructor(options: ConfirmedDialogOptions) {
+    this.#stack = options.stack
+    this.#dialog = options.dialog
+    this.#flow = options.flow
+    this.#handler = options.handler
+    this.#offerState = options.offerState
+    this.#inviteCseq = options.inviteCseq
+    this.callId = options.dialog.callId
+    this.localTag = options.dialog.localTag
+    this.remoteTag = options.dialog.remoteTag
+    this.#stack.addDialog(this.#flow, this, this)
+  }
+
+  get state(): 'confirmed' | 'ended' {
+    return this.#state
+  }
+
+  acknowledge(body?: Body): void {
+    if (this.#inviteCseq === undefined) return
+    this.#ack = this.#sendAck(this.#inviteCseq, body)
+    this.#inviteCseq = undefined
+    if (body !== undefined) this.#offer('send-answer')
+  }
+
+  /** The 2xx came again. */
+  repeatAck(): void {
+    if (this.#ack !== undefined) this.#flow.send(this.#ack)
+  }
+
+  bye(headers: readonly Header[] = []): void {
+    if (this.#state === 'ended') return
+    // The peer must see ACK before BYE, or it goes on repeating its 2xx.
+    this.acknowledge()
+    this.#end()
+    if (this.#isAckDue) this.#deferredBye = () => this.#sendBye(headers)
+    else this.#sendBye(headers)
+  }
+
+  reinvite(options: RequestOptions, done: Done): void {
+    assert(!this.#isReinviting, 'one re-INVITE at a time')
+    assert(options.body !== undefined, 'a re-INVITE makes an offer: its ACK is sent without the caller')
+    assert(this.#inviteCseq === undefined, 'ACK comes before re-INVITE')
+    if (this.#isAckDue && this.#state === 'confirmed') {
+      assert(this.#deferredReinvite === undefined, 'one re-INVITE at a time')
+      this.#deferredReinvite = () => this.#sendReinvite(options, done)
+      return
+    }
+    this.#sendReinvite(options, done)
+  }
+
+  request(method: string, options: RequestOptions, done: Done): void {
+    const request = this.#stack.compose(this.#flow, this.#dialog.next(method), options)
+    const isOffer = method === 'UPDATE' && hasBody(request)
+    if (this.#refuseLocally(request, isOffer, done)) return
+    if (isOffer) this.#offer('send-offer')
+    this.#stack.transactions.send(request, this.#flow, {
+      onResponse: (response) => {
+        if (response.status < 200) return
+        if (method === 'UPDATE' && response.status < 300) this.#dialog.refreshTarget(response)
+        if (isOffer) this.#offer(response.status < 300 ? 'receive-answer' : 'offer-failed')
+        this.#stack.guard(() => done(response), undefined)
+      },
+      onFailed: (reason) => {
+        if (isOffer) this.#offer('offer-failed')
+        this.#stack.guard(() => done(reason), undefined)
+      },
+    })
+  }
+
+  useFlow(flow: Flow): void {
+    const isListed = this.#stack.findDialog(this.#flow, this) === this
+    this.#stack.removeDialog(this.#flow, this, this)
+    this.#flow = flow
+    if (isListed) this.#stack.addDialog(flow, this, this)
+  }
+
+  /** Repeats `response`, a 2xx to the INVITE `exchange`, until its ACK. */
+  awaitAck(exchange: ServerExchange, response: SipResponse, acknowledged: (ack: SipRequest) => void): void {
+    const { clock } = this.#stack
+    const cseq = exchange.request.cseq.number
+    const bytes = formatMessage(response)
+    const machine = new UnacknowledgedAnswer(clock.nowMs())
+    const drive = new Drive<UnacknowledgedInput, UnacknowledgedOutput>({
+      machine,
+      clock,
+      settled: () => {
+        if (machine.isOver) this.#unacknowledged.delete(cseq)
+      },
+      perform: (output) => {
+        if (output.kind === 'send') this.#flow.send(bytes)
+        else this.#giveUp()
+      },
+    })
+    this.#unacknowledged.set(cseq, { drive, acknowledged })
+  }
+
+  /** The same for the first INVITE, which the dialog came from. */
+  awaitFirstAck(exchange: ServerExchange, response: SipResponse): void {
+    this.#isAckDue = true
+    this.awaitAck(exchange, response, (ack) => {
+      this.#isAckDue = false
+      if (this.#offerState === 'local-offer') this.#offer('receive-answer')
+      if (this.#state === 'confirmed') this.#stack.guard(() => this.#handler.onAck(ack), ack)
+      this.#runDeferred()
+    })
+  }
+
+  onAck(ack: SipRequest): void {
+    const waiting = this.#unacknowledged.get(ack.cseq.number)
+    if (waiting === undefined) return
+    waiting.drive.feed({ kind: 'ack' })
+    waiting.acknowledged(ack)
+  }
+
+  onRequest(request: SipRequest, exchange: ServerExchange): void {
+    if (!this.#dialog.acceptCseq(request)) {
+      exchange.respond(500, { reason: 'CSeq Out of Order' })
+      return
+    }
+    if (request.method === 'BYE') {
+      this.#onBye(request, exchange)
+      return
+    }
+    if (this.#state === 'ended' || request.method === 'PRACK') {
+      this.#stack.count('sip.no-dialog')
+      exchange.respond(481)
+      return
+    }
+    if (request.method === 'INVITE' || (request.method === 'UPDATE' && hasBody(request))) {
+      this.#onReinvite(request, exchange)
+      return
+    }
+    if (request.method === 'UPDATE') this.#dialog.refreshTarget(request)
+    const incoming = {
+      request,
+      flow: exchange.flow,
+      respond: (status: number, options?: ResponseOptions) => {
+        exchange.respond(status, options)
+      },
+    }
+    if (!this.#stack.guard(() => this.#handler.onRequest(incoming), request)) exchange.respond(500)
+  }
+
+  #onBye(request: SipRequest, exchange: ServerExchange): void {
+    exchange.respond(200)
+    const wasConfirmed = this.#state === 'confirmed'
+    this.#end()
+    this.#close()
+    if (wasConfirmed) this.#stack.guard(() => this.#handler.onEnd('bye', request), request)
+  }
+
+  #onReinvite(request: SipRequest, exchange: ServerExchange): void {
+    const busy = this.#glare(request)
+    if (busy !== undefined) {
+      // RFC 3261 §14.2: try again within ten seconds, not all at once.
+      const retry =
+        busy === 500 ? [{ name: 'Retry-After', value: String(1 + (request.cseq.number % 10)) }] : []
+      exchange.respond(busy, { headers: retry })
+      return
+    }
+    this.#dialog.refreshTarget(request)
+    if (request.method === 'INVITE') exchange.respond(100)
+    if (hasBody(request)) this.#offer('receive-offer')
+    const pending = new PendingReinvite(exchange, {
+      accept: (options, onAck) => this.#acceptReinvite(exchange, options, onAck),
+      settled: () => {
+        this.#reinvite = undefined
+      },
+      failed: () => this.#offer('offer-failed'),
+    })
+    this.#reinvite = pending
+    exchange.onCancel = () => pending.reject(487)
+    exchange.onEnd = () => pending.lapse()
+    if (!this.#stack.guard(() => this.#handler.onReinvite(pending), request)) pending.reject(500)
+  }
+
+  /** RFC 3261 §14.2, RFC 3311 §5.2: an offer while another one is open. */
+  #glare(request: SipRequest): 491 | 500 | undefined {
+    if (this.#reinvite !== undefined || this.#offerState === 'remote-offer') return 500
+    if (this.#offerState === 'local-offer') return 491
+    const isOurInviteOpen = this.#isReinviting || this.#inviteCseq !== undefined
+    return isOurInviteOpen && request.method === 'INVITE' ? 491 : undefined
+  }
+
+  #acceptReinvite(
+    exchange: ServerExchange,
+    options: ResponseOptions,
+    onAck: ((ack: SipRequest) => void) | undefined,
+  ): void {
+    const { request } = exchange
+    const headers = this.#stack.dialogHeaders(exchange.flow, options.headers)
+    const response = exchange.respond(200, { ...options, headers })
+    if (hasBody(request)) this.#offer('send-answer')
+    else if (options.body !== undefined) this.#offer('send-offer')
+    if (request.method !== 'INVITE' || response === undefined) return
+    this.awaitAck(exchange, response, (ack) => {
+      if (!hasBody(request)) this.#offer('receive-answer')
+      if (onAck !== undefined) this.#stack.guard(() => onAck(ack), ack)
+    })
+  }
+
+  #sendReinvite(options: RequestOptions, done: Done): void {
+    const request = this.#stack.compose(this.#flow, this.#dialog.next('INVITE'), options)
+    if (this.#refuseLocally(request, true, done)) return
+    this.#isReinviting = true
+    this.#offer('send-offer')
+    const { clock } = this.#stack
+    let stopWaiting = (): void => {}
+    const finish = (event: OfferEvent, outcome: SipResponse | NoAnswer): void => {
+      stopWaiting()
+      this.#isReinviting = false
+      this.#offer(event)
+      this.#stack.guard(() => done(outcome), undefined)
+    }
+    let ack: Uint8Array | undefined
+    const events: ClientEvents = {
+      onResponse: (response) => {
+        if (response.status < 200) return
+        if (response.status >= 300) {
+          finish('offer-failed', response)
+          return
+        }
+        if (ack !== undefined) {
+          this.#flow.send(ack)
+          return
+        }
+        this.#dialog.refreshTarget(response)
+        ack = this.#sendAck(request.cseq.number, undefined)
+        finish('receive-answer', response)
+      },
+      onFailed: (reason) => finish('offer-failed', reason),
+    }
+    const exchange = this.#stack.transactions.send(request, this.#flow, events)
+    // The protocol has no end for an INVITE that got a 1xx; inside a call nobody waits longer than this.
+    if (this.#isReinviting) {
+      stopWaiting = clock.schedule(clock.nowMs() + TRANSACTION_LIFETIME_MS, () => exchange.abandon())
+    }
+  }
+
+  /** Answers a request that must not be sent now, as the peer would, after control has returned. */
+  #refuseLocally(request: SipRequest, isOffer: boolean, done: Done): boolean {
+    const isGlare = isOffer && (this.#offerState !== 'stable' || this.#reinvite !== undefined)
+    const status = this.#state === 'ended' ? 481 : 491
+    if (this.#state !== 'ended' && !isGlare) return false
+    const response = buildResponse(request, status)
+    this.#stack.clock.soon(() => this.#stack.guard(() => done(response), undefined))
+    return true
+  }
+
+  #sendAck(cseq: number, body: Body | undefined): Uint8Array {
+    const ack = this.#stack.compose(this.#flow, this.#dialog.ack(cseq), body === undefined ? {} : { body })
+    const bytes = formatMessage(ack)
+    this.#flow.send(bytes)
+    return bytes
+  }
+
+  #sendBye(headers: readonly Header[]): void {
+    for (const { drive } of this.#unacknowledged.values()) drive.stop()
+    this.#unacknowledged.clear()
+    const bye = this.#stack.compose(this.#flow, this.#dialog.next('BYE'), { headers })
+    this.#stack.transactions.send(bye, this.#flow, {
+      onResponse: (response) => {
+        if (response.status >= 200) this.#close()
+      },
+      onFailed: () => this.#close(),
+    })
+  }
+
+  /** No ACK for 64*T1: RFC 3261 §13.3.1.4. */
+  #giveUp(): void {
+    this.#stack.count('ack-timeout')
+    const wasConfirmed = this.#state === 'confirmed'
+    this.#isAckDue = false
+    if (!wasConfirmed) {
+      this.#runDeferred()
+      return
+    }
+    this.#end()
+    this.#sendBye([])
+    this.#stack.guard(() => this.#handler.onEnd('ack-timeout', undefined), undefined)
+  }
+
+  #runDeferred(): void {
+    const [bye, reinvite] = [this.#deferredBye, this.#deferredReinvite]
+    this.#deferredBye = undefined
+    this.#deferredReinvite = undefined
+    bye?.()
+    reinvite?.()
+  }
+
+  /** No more calls of the handler. RFC 3261 §15.1.2: what the peer still asks is answered 487. */
+  #end(): void {
+    this.#state = 'ended'
+    this.#reinvite?.reject(487)
+    // Finds the dialog ended and answers its caller 481.
+    this.#deferredReinvite?.()
+    this.#deferredReinvite = undefined
+  }
+
+  /** Nothing of the dialog is left. */
+  #close(): void {
+    for (const { drive } of this.#unacknowledged.values()) drive.stop()
+    this.#unacknowledged.clear()
+    this.#isAckDue = false
+    this.#deferredBye = undefined
+    this.#stack.removeDialog(this.#flow, this, this)
+  }
+
+  #offer(event: OfferEvent): void {
+    const next = nextOfferState(this.#offerState, event)
+    if (next === undefined) this.#stack.count('offer-out-of-turn')
+    else this.#offerState = next
+  }
+}
+
+/** A re-INVITE or UPDATE of the peer until it is answered. */
+class PendingReinvite implements IncomingReinvite {
+  readonly request: SipRequest
+  readonly #exchange: ServerExchange
+  readonly #events: PendingReinviteEvents
+  #isOpen = true
+
+  constructor(exchange: ServerExchange, events: PendingReinviteEvents) {
+    this.request = exchange.request
+    this.#exchange = exchange
+    this.#events = events
+  }
+
+  accept(options: ResponseOptions, onAck?: (ack: SipRequest) => void): boolean {
+    if (!this.#isOpen) return false
+    this.#events.accept(options, onAck)
+    this.#settle()
+    return true
+  }
+
+  reject(status: number, options?: ResponseOptions): void {
+    if (!this.#isOpen) return
+    this.#exchange.respond(status, options)
+    this.lapse()
+  }
+
+  /** Nobody waits for an answer any more. */
+  lapse(): void {
+    if (!this.#isOpen) return
+    this.#settle()
+    this.#events.failed()
+  }
+
+  #settle(): void {
+    this.#isOpen = false
+    this.#events.settled()
+  }
+}
+
+interface PendingReinviteEvents {
+  accept(options: ResponseOptions, onAck: ((ack: SipRequest) => void) | undefined): void
+  /** Answered or lapsed. */
+  settled(): void
+  /** The offer was not accepted. */
+  failed(): void
+}

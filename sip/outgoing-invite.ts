@@ -1,0 +1,165 @@
+import { cancellation } from './acknowledgement.ts'
+import { Dialog } from './dialog.ts'
+import type { Flow } from './flow.ts'
+import { formatMessage } from './format.ts'
+import { ConfirmedDialog } from './invite-dialog.ts'
+import type { Header, SipRequest, SipResponse } from './message.ts'
+import { offerStateAfterAnswer } from './offer-answer.ts'
+import { fromTag, hasBody, toTag } from './request-checks.ts'
+import type { Stack } from './stack.ts'
+import { TRANSACTION_LIFETIME_MS } from './timers.ts'
+import type { ClientExchange } from './transaction-layer.ts'
+import type { DialogHandler, NoAnswer, OutgoingInvite, OutgoingInviteHandler } from './user-agent-contract.ts'
+
+export interface OutgoingCallOptions {
+  readonly stack: Stack
+  readonly flow: Flow
+  readonly request: SipRequest
+  readonly handler: OutgoingInviteHandler
+  readonly dialogHandler: DialogHandler
+  /** It was accepted or rejected, once; what still comes of its forks is ended inside. Called before the handler. */
+  readonly onDecided: () => void
+}
+
+/** A 2xx that makes a dialog nobody wants is answered ACK and BYE; it may come again. */
+interface Fork {
+  repeatAck(): void
+}
+
+/** An INVITE of ours with all its answers: forks, CANCEL and the races between them (RFC 3261 §9.1, §13.2). */
+export class OutgoingCall implements OutgoingInvite {
+  readonly callId: string
+  readonly localTag: string
+  readonly #options: OutgoingCallOptions
+  readonly #request: SipRequest
+  #exchange: ClientExchange | undefined
+  /** To tags of provisional responses. */
+  readonly #early = new Set<string>()
+  /** By To tag of a 2xx. */
+  readonly #forks = new Map<string, Fork>()
+  #isDecided = false
+  /** A provisional response came and no final one: RFC 3261 §9.1 allows CANCEL only then. */
+  #isProceeding = false
+  #cancel: 'none' | 'wanted' | 'sent' = 'none'
+  #cancelHeaders: readonly Header[] = []
+  #stopWaiting: (() => void) | undefined
+
+  constructor(options: OutgoingCallOptions) {
+    this.#options = options
+    this.#request = options.request
+    this.callId = options.request.callId
+    this.localTag = fromTag(options.request)
+  }
+
+  start(): void {
+    const { stack, flow } = this.#options
+    this.#exchange = stack.transactions.send(this.#request, flow, {
+      onResponse: (response) => this.#onResponse(response),
+      onFailed: (reason) => {
+        if (!this.#isDecided) this.#reject(reason)
+      },
+      onEnd: () => this.#stopWaiting?.(),
+    })
+  }
+
+  cancel(headers: readonly Header[] = []): void {
+    if (this.#isDecided || this.#cancel !== 'none') return
+    this.#cancel = 'wanted'
+    this.#cancelHeaders = headers
+    if (this.#isProceeding) this.#sendCancel()
+  }
+
+  #onResponse(response: SipResponse): void {
+    if (response.status < 200) this.#onProvisional(response)
+    else if (response.status < 300) this.#onSuccess(response)
+    else if (!this.#isDecided) this.#reject(response)
+  }
+
+  #onProvisional(response: SipResponse): void {
+    this.#isProceeding = true
+    if (this.#cancel === 'wanted') this.#sendCancel()
+    if (response.status === 100 || this.#cancel !== 'none') return
+    const { stack, handler } = this.#options
+    const tag = toTag(response)
+    if (!this.#early.has(tag) && this.#early.size >= stack.limits.maxForks) {
+      stack.count('too-many-forks')
+      return
+    }
+    this.#early.add(tag)
+    stack.guard(() => handler.onProgress(response), undefined)
+  }
+
+  #onSuccess(response: SipResponse): void {
+    const tag = toTag(response)
+    const known = this.#forks.get(tag)
+    if (known !== undefined) {
+      known.repeatAck()
+      return
+    }
+    if (!this.#isDecided && this.#cancel === 'none') {
+      this.#accept(tag, response)
+      return
+    }
+    const { stack } = this.#options
+    if (this.#forks.size > stack.limits.maxForks) {
+      stack.count('too-many-forks')
+      return
+    }
+    this.#forks.set(tag, this.#endFork(response))
+    if (!this.#isDecided) this.#reject(response)
+  }
+
+  #accept(tag: string, response: SipResponse): void {
+    const { stack, flow, handler, dialogHandler } = this.#options
+    const dialog = new ConfirmedDialog({
+      stack,
+      dialog: Dialog.ofResponse(this.#request, response),
+      flow,
+      handler: dialogHandler,
+      offerState: offerStateAfterAnswer('uac', hasBody(this.#request)),
+      inviteCseq: this.#request.cseq.number,
+    })
+    this.#forks.set(tag, dialog)
+    this.#decide()
+    if (!stack.guard(() => handler.onAccept(response, dialog), undefined)) dialog.bye()
+  }
+
+  /** RFC 3261 §13.2.2.4: a dialog nobody asked for is acknowledged and ended. It never enters the table. */
+  #endFork(response: SipResponse): Fork {
+    const { stack, flow } = this.#options
+    const dialog = Dialog.ofResponse(this.#request, response)
+    const ack = formatMessage(stack.compose(flow, dialog.ack(this.#request.cseq.number)))
+    flow.send(ack)
+    stack.transactions.send(stack.compose(flow, dialog.next('BYE')), flow, {
+      onResponse: () => {},
+      onFailed: () => {},
+    })
+    return { repeatAck: () => flow.send(ack) }
+  }
+
+  #reject(outcome: SipResponse | NoAnswer): void {
+    this.#decide()
+    const { stack, handler } = this.#options
+    stack.guard(() => handler.onReject(outcome), undefined)
+  }
+
+  #decide(): void {
+    this.#isDecided = true
+    this.#stopWaiting?.()
+    this.#options.onDecided()
+  }
+
+  #sendCancel(): void {
+    const { stack, flow } = this.#options
+    const { clock } = stack
+    this.#cancel = 'sent'
+    stack.transactions.send(cancellation(this.#request, this.#cancelHeaders), flow, {
+      onResponse: () => {},
+      onFailed: () => {},
+    })
+    // RFC 3261 §9.1: an old peer answers CANCEL and leaves the INVITE as it is.
+    this.#stopWaiting = clock.schedule(clock.nowMs() + TRANSACTION_LIFETIME_MS, () => {
+      this.#exchange?.abandon()
+    })
+  }
+}

@@ -1,0 +1,147 @@
+import { buildRequest } from './build.ts'
+import { Clock } from './clock.ts'
+import type { DialogHead } from './dialog.ts'
+import type { Flow } from './flow.ts'
+import { isReliable } from './flow.ts'
+import { canonicalHeaderName } from './header-names.ts'
+import type { Header, SipRequest } from './message.ts'
+import { ALLOW } from './request-checks.ts'
+import { dialogKey } from './transaction-key.ts'
+import { type ServerExchange, TransactionLayer, type TransactionUser } from './transaction-layer.ts'
+import { sipUri } from './uri.ts'
+import type { Body, UserAgentHandler, UserAgentLimits, UserAgentOptions } from './user-agent-contract.ts'
+import { buildVia } from './via.ts'
+
+/** Whom requests inside a dialog are given to. */
+export interface DialogUser {
+  onRequest(request: SipRequest, exchange: ServerExchange): void
+  /** ACK for a 2xx. */
+  onAck(ack: SipRequest): void
+}
+
+export interface DialogId {
+  readonly callId: string
+  readonly localTag: string
+  readonly remoteTag: string
+}
+
+/** Methods whose Contact is the target of later requests; others go without (RFC 3261 table 3). */
+const WITH_CONTACT: ReadonlySet<string> = new Set(['INVITE', 'UPDATE', 'SUBSCRIBE', 'NOTIFY', 'REFER'])
+
+/** What the parts of one user agent share: transactions, the table of dialogs, the clock, counters, and the boundary of errors. */
+export class Stack {
+  readonly clock: Clock
+  readonly transactions: TransactionLayer
+  readonly handler: UserAgentHandler
+  readonly limits: UserAgentLimits
+  readonly #options: UserAgentOptions
+  readonly #dialogs = new Map<string, DialogUser>()
+  readonly #counters = new Map<string, number>()
+
+  constructor(options: UserAgentOptions, user: TransactionUser) {
+    this.#options = options
+    this.handler = options.handler
+    this.limits = options.limits
+    this.clock = new Clock(options.environment, (error) => this.fault(error, undefined))
+    this.transactions = new TransactionLayer({
+      clock: this.clock,
+      user,
+      product: options.product,
+      limits: options.limits,
+      count: (name) => this.count(name),
+    })
+  }
+
+  get dialogCount(): number {
+    return this.#dialogs.size
+  }
+
+  findDialog(flow: Flow, id: DialogId): DialogUser | undefined {
+    return this.#dialogs.get(dialogKey(flow.scope, id.callId, id.localTag, id.remoteTag))
+  }
+
+  /** Takes the place of a dialog with the same identity. */
+  addDialog(flow: Flow, id: DialogId, user: DialogUser): void {
+    this.#dialogs.set(dialogKey(flow.scope, id.callId, id.localTag, id.remoteTag), user)
+  }
+
+  /** Removes `user` and nobody who has taken its place. */
+  removeDialog(flow: Flow, id: DialogId, user: DialogUser): void {
+    const key = dialogKey(flow.scope, id.callId, id.localTag, id.remoteTag)
+    if (this.#dialogs.get(key) === user) this.#dialogs.delete(key)
+  }
+
+  count(name: string): void {
+    this.#counters.set(name, (this.#counters.get(name) ?? 0) + 1)
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#counters)
+  }
+
+  /** Calls a handler; false when it threw, which is reported and goes no further. */
+  guard(action: () => void, request: SipRequest | undefined): boolean {
+    try {
+      action()
+      return true
+    } catch (error) {
+      this.fault(error, request)
+      return false
+    }
+  }
+
+  fault(error: unknown, request: SipRequest | undefined): void {
+    this.count('sip.handler-failed')
+    try {
+      this.handler.onError(error, request)
+    } catch {
+      // Nobody is left to tell.
+    }
+  }
+
+  /** Where the peer behind `flow` reaches us. */
+  contact(flow: Flow): Header {
+    const { host, port } = this.#options.sentBy(flow)
+    // RFC 7118 §5.2: `ws` stands for both, the scheme or the socket says which.
+    const transport = flow.transport === 'wss' ? 'ws' : flow.transport
+    return { name: 'Contact', value: `<${sipUri({ host, port, parameters: { transport } }).text}>` }
+  }
+
+  /** What every response that makes or changes a dialog has; headers of the caller come first and count. */
+  dialogHeaders(flow: Flow, given: readonly Header[] = []): readonly Header[] {
+    const headers = [...given]
+    if (!hasHeader(given, 'Contact')) headers.push(this.contact(flow))
+    if (!hasHeader(given, 'Allow')) headers.push(ALLOW)
+    return headers
+  }
+
+  /** A request of ours, ready to be sent by `flow`. */
+  compose(
+    flow: Flow,
+    head: DialogHead,
+    options: { readonly headers?: readonly Header[]; readonly body?: Body } = {},
+  ): SipRequest {
+    const given = options.headers ?? []
+    const hops = given.find((header) => canonicalHeaderName(header.name) === 'Max-Forwards')?.value
+    const own: Header[] = [{ name: 'User-Agent', value: this.#options.product }]
+    if (WITH_CONTACT.has(head.method)) {
+      if (!hasHeader(given, 'Contact')) own.push(this.contact(flow))
+      if (!hasHeader(given, 'Allow')) own.push(ALLOW)
+    }
+    return buildRequest({
+      ...head,
+      via: buildVia({
+        transport: flow.transport,
+        ...this.#options.sentBy(flow),
+        branch: `z9hG4bK${this.clock.token()}`,
+        rport: !isReliable(flow),
+      }),
+      ...(hops === undefined ? {} : { maxForwards: Number(hops) }),
+      headers: [...given.filter((header) => canonicalHeaderName(header.name) !== 'Max-Forwards'), ...own],
+      body: options.body,
+    })
+  }
+}
+
+const hasHeader = (headers: readonly Header[], name: string): boolean =>
+  headers.some((header) => canonicalHeaderName(header.name) === name)

@@ -1,0 +1,241 @@
+import { buildResponse, stampRequest } from './build.ts'
+import { Dialog } from './dialog.ts'
+import { SIP_CODES, type SipCode, SipFailure } from './failure.ts'
+import type { Flow } from './flow.ts'
+import { formatMessage } from './format.ts'
+import { IncomingCall } from './incoming-invite.ts'
+import { MalformedRequest } from './malformed-request.ts'
+import type { Header, SipMessage, SipRequest } from './message.ts'
+import { withTag } from './name-addr.ts'
+import { OutgoingCall } from './outgoing-invite.ts'
+import { parseMessage } from './parser.ts'
+import { fromTag, refusalOf, toTag } from './request-checks.ts'
+import { type DialogId, Stack } from './stack.ts'
+import { dialogKey } from './transaction-key.ts'
+import type { ServerExchange, TransactionUser } from './transaction-layer.ts'
+import type {
+  OutgoingInvite,
+  OutgoingInviteHandler,
+  OutgoingInviteOptions,
+  ResponseOptions,
+  UserAgent,
+  UserAgentOptions,
+} from './user-agent-contract.ts'
+
+/** Methods that mean nothing outside a dialog or transaction of ours. */
+const ONLY_INSIDE: ReadonlySet<string> = new Set(['BYE', 'PRACK', 'UPDATE'])
+
+const RETRY_LATER: readonly Header[] = [{ name: 'Retry-After', value: '5' }]
+
+/** The user agent: reads messages, finds whom they belong to, and makes new calls. */
+export class UserAgentCore implements UserAgent, TransactionUser {
+  readonly #stack: Stack
+  /** INVITEs of ours without a final response. */
+  readonly #outgoing = new Map<string, OutgoingCall>()
+  #isOpen = true
+
+  constructor(options: UserAgentOptions) {
+    this.#stack = new Stack(options, this)
+  }
+
+  receive(bytes: Buffer, flow: Flow): void {
+    if (!this.#isOpen) return
+    try {
+      this.#receive(bytes, flow)
+    } catch (error) {
+      this.#stack.fault(error, undefined)
+    }
+  }
+
+  flowClosed(flow: Flow): void {
+    this.#stack.transactions.flowClosed(flow)
+  }
+
+  invite(options: OutgoingInviteOptions, handler: OutgoingInviteHandler): OutgoingInvite {
+    const { flow } = options
+    const request = this.#compose('INVITE', options)
+    const key = dialogKey(flow.scope, request.callId, fromTag(request), '')
+    const call = new OutgoingCall({
+      stack: this.#stack,
+      flow,
+      request,
+      handler,
+      dialogHandler: options.dialogHandler,
+      onDecided: () => this.#outgoing.delete(key),
+    })
+    if (this.#isFull()) {
+      this.#stack.count('sip.overload')
+      this.#stack.clock.soon(() => this.#stack.guard(() => handler.onReject('transport'), undefined))
+      return call
+    }
+    this.#outgoing.set(key, call)
+    call.start()
+    return call
+  }
+
+  request(...[options, done]: Parameters<UserAgent['request']>): void {
+    this.#stack.transactions.send(this.#compose(options.method, options), options.flow, {
+      onResponse: (response) => {
+        if (response.status >= 200) this.#stack.guard(() => done(response), undefined)
+      },
+      onFailed: (reason) => this.#stack.guard(() => done(reason), undefined),
+    })
+  }
+
+  tables(): Readonly<Record<string, number>> {
+    const { transactions, clock, dialogCount } = this.#stack
+    return {
+      clientTransactions: transactions.clientCount,
+      serverTransactions: transactions.serverCount,
+      mergeKeys: transactions.mergeCount,
+      dialogs: dialogCount,
+      outgoingInvites: this.#outgoing.size,
+      timers: clock.size,
+    }
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return this.#stack.counters()
+  }
+
+  close(): void {
+    this.#isOpen = false
+    this.#stack.clock.close()
+  }
+
+  /** For the transaction layer. */
+  onRequest(request: SipRequest, exchange: ServerExchange): void {
+    const handled = this.#stack.guard(() => this.#dispatch(request, exchange), request)
+    if (!handled) exchange.respond(500)
+  }
+
+  /** For the transaction layer. */
+  onAck(ack: SipRequest, flow: Flow): void {
+    const dialog = this.#stack.findDialog(flow, idOf(ack))
+    if (dialog === undefined) this.#stack.count('stray-ack')
+    else dialog.onAck(ack)
+  }
+
+  #receive(bytes: Buffer, flow: Flow): void {
+    const message = this.#read(bytes, flow)
+    if (message === undefined) return
+    const { transactions } = this.#stack
+    if (message.kind === 'response') transactions.receiveResponse(message, flow)
+    else transactions.receiveRequest(stampRequest(message, flow.remote), message, flow)
+  }
+
+  /** Undefined when it is no message; a request that can be answered was. */
+  #read(bytes: Buffer, flow: Flow): SipMessage | undefined {
+    try {
+      return parseMessage(bytes)
+    } catch (error) {
+      if (!(error instanceof SipFailure)) throw error
+      this.#stack.count(error.code)
+      if (error instanceof MalformedRequest) this.#refuseUnread(error, flow)
+      return undefined
+    }
+  }
+
+  #refuseUnread(failure: MalformedRequest, flow: Flow): void {
+    const { answerable } = failure
+    if (answerable === undefined || answerable.method === 'ACK') return
+    const response = buildResponse(stampRequest(answerable, flow.remote), SIP_CODES[failure.code].status, {
+      toTag: this.#stack.clock.token(),
+    })
+    flow.send(formatMessage(response))
+  }
+
+  #dispatch(request: SipRequest, exchange: ServerExchange): void {
+    if (toTag(request) === '' && this.#stack.transactions.isMerged(exchange)) {
+      this.#refuse(exchange, 'sip.merged-request')
+      return
+    }
+    const refusal = refusalOf(request)
+    if (refusal !== undefined) {
+      this.#refuse(exchange, refusal.code, refusal.headers)
+      return
+    }
+    if (toTag(request) !== '') this.#dispatchInside(request, exchange)
+    else if (ONLY_INSIDE.has(request.method)) this.#refuse(exchange, 'sip.no-dialog')
+    else if (request.method === 'INVITE') this.#receiveInvite(exchange)
+    else this.#receiveOther(request, exchange)
+  }
+
+  #dispatchInside(request: SipRequest, exchange: ServerExchange): void {
+    const { flow } = exchange
+    const id = idOf(request)
+    const dialog = this.#stack.findDialog(flow, id)
+    if (dialog !== undefined) {
+      dialog.onRequest(request, exchange)
+      return
+    }
+    // Our own INVITE has made an early dialog, in which nothing can be agreed yet.
+    if (this.#outgoing.has(dialogKey(flow.scope, id.callId, id.localTag, '')) && request.method !== 'BYE') {
+      exchange.respond(500, { headers: RETRY_LATER })
+      return
+    }
+    this.#refuse(exchange, 'sip.no-dialog')
+  }
+
+  #receiveInvite(exchange: ServerExchange): void {
+    if (this.#isFull()) {
+      this.#refuse(exchange, 'sip.overload', RETRY_LATER)
+      return
+    }
+    const dialog = this.#readDialog(exchange)
+    if (dialog === undefined) return
+    exchange.respond(100)
+    const call = new IncomingCall(this.#stack, exchange, dialog)
+    if (!this.#stack.guard(() => this.#stack.handler.onInvite(call), exchange.request)) call.abort()
+  }
+
+  #readDialog(exchange: ServerExchange): Dialog | undefined {
+    try {
+      return Dialog.ofRequest(exchange.request, exchange.localTag)
+    } catch (error) {
+      if (!(error instanceof SipFailure)) throw error
+      this.#refuse(exchange, error.code)
+      return undefined
+    }
+  }
+
+  #receiveOther(request: SipRequest, exchange: ServerExchange): void {
+    this.#stack.handler.onRequest({
+      request,
+      flow: exchange.flow,
+      respond: (status: number, options?: ResponseOptions) => {
+        exchange.respond(status, options)
+      },
+    })
+  }
+
+  #refuse(exchange: ServerExchange, code: SipCode, headers: readonly Header[] = []): void {
+    this.#stack.count(code)
+    exchange.respond(SIP_CODES[code].status, { headers })
+  }
+
+  #isFull(): boolean {
+    return this.#stack.dialogCount + this.#outgoing.size >= this.#stack.limits.maxDialogs
+  }
+
+  #compose(method: string, options: Omit<OutgoingInviteOptions, 'dialogHandler'>): SipRequest {
+    const { clock } = this.#stack
+    const head = {
+      method,
+      uri: options.uri,
+      route: options.route ?? [],
+      from: options.from.parameters.has('tag') ? options.from : withTag(options.from, clock.token()),
+      to: options.to,
+      callId: clock.token(),
+      cseq: 1,
+    }
+    return this.#stack.compose(options.flow, head, options)
+  }
+}
+
+/** A dialog as a request of the peer names it. */
+const idOf = (request: SipRequest): DialogId => ({
+  callId: request.callId,
+  localTag: toTag(request),
+  remoteTag: fromTag(request),
+})

@@ -1,0 +1,140 @@
+import type { Flow } from '../../../sip/flow.ts'
+import type { SipRequest, SipResponse } from '../../../sip/message.ts'
+import { parseNameAddr } from '../../../sip/name-addr.ts'
+import { parseUri } from '../../../sip/uri.ts'
+import {
+  type Body,
+  createUserAgent,
+  type DialogHandler,
+  type IncomingInvite,
+  type IncomingReinvite,
+  type IncomingRequest,
+  type InviteDialog,
+  type NoAnswer,
+  type OutgoingInvite,
+  type UserAgent,
+  type UserAgentLimits,
+} from '../../../sip/user-agent.ts'
+import type { VirtualClock } from './virtual-clock.ts'
+
+export const sdp = (text: string): Body => ({ contentType: 'application/sdp', bytes: Buffer.from(text) })
+
+const LIMITS: UserAgentLimits = {
+  maxServerTransactions: 10_000,
+  maxClientTransactions: 10_000,
+  maxDialogs: 10_000,
+  maxForks: 4,
+}
+
+export interface PhoneOptions {
+  readonly limits?: Partial<UserAgentLimits>
+  readonly onInvite?: (invite: IncomingInvite, phone: Phone) => void
+  readonly onRequest?: (request: IncomingRequest) => void
+  readonly onReinvite?: (reinvite: IncomingReinvite) => void
+  readonly onDialogRequest?: (request: IncomingRequest) => void
+  /** False: the caller of the test acknowledges. */
+  readonly acknowledges?: boolean
+}
+
+/** A user agent with a diary of what its handlers were called for. */
+export class Phone {
+  readonly agent: UserAgent
+  readonly diary: string[] = []
+  readonly errors: unknown[] = []
+  readonly invites: IncomingInvite[] = []
+  readonly requests: IncomingRequest[] = []
+  readonly reinvites: IncomingReinvite[] = []
+  readonly acks: SipRequest[] = []
+  readonly dialogs: InviteDialog[] = []
+  readonly #options: PhoneOptions
+
+  constructor(clock: VirtualClock, options: PhoneOptions = {}) {
+    this.#options = options
+    this.agent = createUserAgent({
+      environment: clock,
+      product: 'test',
+      sentBy: (flow) => ({ host: flow.local.address, port: flow.local.port }),
+      limits: { ...LIMITS, ...options.limits },
+      handler: {
+        onInvite: (invite) => {
+          this.invites.push(invite)
+          this.diary.push('invite')
+          invite.handler = { onCancel: (cancel) => this.diary.push(`cancel ${cancel.method}`) }
+          options.onInvite?.(invite, this)
+        },
+        onRequest: (request) => {
+          this.requests.push(request)
+          this.diary.push(`request ${request.request.method}`)
+          options.onRequest?.(request)
+        },
+        onError: (error) => this.errors.push(error),
+      },
+    })
+  }
+
+  /** Answers 200 and keeps the dialog. */
+  answer(invite: IncomingInvite, body = sdp('answer')): InviteDialog {
+    const dialog = invite.accept({ body }, this.dialogHandler())
+    this.dialogs.push(dialog)
+    return dialog
+  }
+
+  call(flow: Flow, options: { body?: Body | undefined } = { body: sdp('offer') }): OutgoingInvite {
+    return this.agent.invite(
+      {
+        flow,
+        uri: parseUri('sip:bob@192.0.2.2'),
+        from: parseNameAddr('<sip:alice@192.0.2.1>'),
+        to: parseNameAddr('<sip:bob@192.0.2.2>'),
+        dialogHandler: this.dialogHandler(),
+        ...(options.body === undefined ? {} : { body: options.body }),
+      },
+      {
+        onProgress: (response) => this.diary.push(`progress ${response.status}`),
+        onAccept: (response, dialog) => {
+          this.diary.push(`accept ${response.status}`)
+          this.dialogs.push(dialog)
+          if (this.#options.acknowledges !== false) dialog.acknowledge()
+        },
+        onReject: (outcome) => this.diary.push(`reject ${statusOf(outcome)}`),
+      },
+    )
+  }
+
+  dialogHandler(): DialogHandler {
+    return {
+      onEnd: (reason) => this.diary.push(`end ${reason}`),
+      onAck: (ack) => {
+        this.acks.push(ack)
+        this.diary.push('ack')
+      },
+      onReinvite: (reinvite) => {
+        this.reinvites.push(reinvite)
+        this.diary.push(`reinvite ${reinvite.request.method}`)
+        this.#options.onReinvite?.(reinvite)
+      },
+      onRequest: (request) => {
+        this.requests.push(request)
+        this.diary.push(`inside ${request.request.method}`)
+        this.#options.onDialogRequest?.(request)
+      },
+    }
+  }
+
+  /** Writes the outcome of a request into the diary. */
+  note = (outcome: SipResponse | NoAnswer): void => {
+    this.diary.push(`done ${statusOf(outcome)}`)
+  }
+}
+
+const statusOf = (outcome: SipResponse | NoAnswer): string =>
+  typeof outcome === 'string' ? outcome : String(outcome.status)
+
+export const EMPTY_TABLES = {
+  clientTransactions: 0,
+  serverTransactions: 0,
+  mergeKeys: 0,
+  dialogs: 0,
+  outgoingInvites: 0,
+  timers: 0,
+}
