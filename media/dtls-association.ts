@@ -15,6 +15,9 @@ export interface DtlsKeys {
 /** A DTLS record of the handshake starts with 22 (RFC 6347 §4.1). */
 const HANDSHAKE = 22
 
+/** The one reason of a failed session that is not OpenSSL's. */
+const NO_COMMON_PROFILE = 'no common SRTP profile'
+
 /** True for what a handshake can start with; alerts and garbage are no reason to make a session. */
 export function isHandshakeDatagram(datagram: Uint8Array): boolean {
   return datagram[0] === HANDSHAKE
@@ -92,6 +95,7 @@ export class DtlsAssociation {
     const failure = this.#session.failure
     if (failure?.alert !== undefined)
       return new MediaFailure('dtls.alert', { seen: describeAlert(failure.alert) })
+    if (failure?.reason === NO_COMMON_PROFILE) return new MediaFailure('dtls.no-common-profile')
     return new MediaFailure('dtls.handshake-failed', { seen: failure?.reason ?? 'no reason' })
   }
 

@@ -29,7 +29,9 @@ export class WebrtcLeg {
   /** From here the handshake has `dtlsTimeoutMs`: checked, and the description known. */
   #handshakeFromMs: number | undefined
   #isConnected = false
-  /** When the keys went to the relay. */
+  /** From the handshake until the description vouches for it. */
+  #keys: DtlsKeys | undefined
+  /** When they went to the relay. */
   #keyedMs: number | undefined
   /** Of the certificate that the handshake proved; undefined before. */
   #peerFingerprints: ReadonlyMap<string, string> | undefined
@@ -87,6 +89,7 @@ export class WebrtcLeg {
     if (this.#hasEnded) return
     this.#hasEnded = true
     this.#timer.set(undefined)
+    this.#wipeKeys()
     this.#dtls?.close()
     this.#dtls = undefined
   }
@@ -217,8 +220,9 @@ export class WebrtcLeg {
 
   /** Follows the handshake to its end; the keys go to the relay only past the fingerprint. */
   #judgeHandshake(): void {
-    const failure = this.#handshakeFailure() ?? this.#connect() ?? this.#mismatch() ?? this.#applyKeys()
-    if (failure !== undefined) this.#fail(failure)
+    const failure = this.#handshakeFailure() ?? this.#connect() ?? this.#mismatch()
+    if (failure === undefined) this.#applyKeys()
+    else this.#fail(failure)
   }
 
   #handshakeFailure(): MediaFailure | undefined {
@@ -233,10 +237,9 @@ export class WebrtcLeg {
     if (dtls?.state !== 'connected' || this.#isConnected) return undefined
     this.#isConnected = true
     this.#peerFingerprints = dtls.peerFingerprints()
-    const keys = dtls.keys()
-    if (keys === undefined) return new MediaFailure('dtls.no-common-profile')
-    this.#host.stage({ kind: 'dtls-connected', suite: keys.suite })
-    wipe(keys)
+    this.#keys = dtls.keys()
+    if (this.#keys === undefined) return new MediaFailure('dtls.no-common-profile')
+    this.#host.stage({ kind: 'dtls-connected', suite: this.#keys.suite })
     return undefined
   }
 
@@ -247,18 +250,21 @@ export class WebrtcLeg {
     return mismatch === undefined ? undefined : new MediaFailure('dtls.fingerprint-mismatch', mismatch)
   }
 
-  #applyKeys(): MediaFailure | undefined {
-    const isVouchedFor = this.#remote !== undefined && this.#peerFingerprints !== undefined
-    if (!isVouchedFor || this.#suite !== undefined) return undefined
-    const keys = this.#dtls?.keys()
-    if (keys === undefined) return new MediaFailure('dtls.no-common-profile')
+  #applyKeys(): void {
+    const keys = this.#keys
+    if (this.#remote === undefined || keys === undefined) return
     this.#host.relay.setKeys(this.id, 'receive', { suite: keys.suite, keySalt: keys.receive })
     this.#host.relay.setKeys(this.id, 'send', { suite: keys.suite, keySalt: keys.send })
-    wipe(keys)
+    this.#wipeKeys()
     this.#suite = keys.suite
     this.#keyedMs = this.#now()
     this.#host.stage({ kind: 'keys-ready' })
-    return undefined
+  }
+
+  #wipeKeys(): void {
+    this.#keys?.receive.fill(0)
+    this.#keys?.send.fill(0)
+    this.#keys = undefined
   }
 
   /** A peer connection that is closed says so here before BYE comes: worth a counter, not the call. */
@@ -272,9 +278,4 @@ export class WebrtcLeg {
     this.close()
     this.#host.fail(failure)
   }
-}
-
-function wipe(keys: DtlsKeys): void {
-  keys.receive.fill(0)
-  keys.send.fill(0)
 }
