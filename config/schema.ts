@@ -54,7 +54,7 @@ const TRUNK = {
     item: required('An address.', 'address'),
     maxRows: 64,
   }),
-  media: choice('rtp (plain) or sdes (SRTP with keys in the SDP).', 'rtp', ['rtp', 'sdes']),
+  media: choice('Plain (rtp) or SRTP with keys in the SDP (sdes).', 'rtp', ['rtp', 'sdes']),
   codecs: field(
     'Allowed codecs, best first. telephone-event (DTMF) always comes with them.',
     'listOf',
@@ -170,7 +170,11 @@ const SETTINGS = {
   },
   log: {
     level: choice('Least severity that is written.', 'info', ['error', 'warn', 'info', 'debug']),
-    format: choice('json, pretty, or auto: pretty on a terminal.', 'auto', ['auto', 'json', 'pretty']),
+    format: choice('How lines look; auto is pretty on a terminal, else json.', 'auto', [
+      'auto',
+      'json',
+      'pretty',
+    ]),
   },
 }
 

@@ -1,0 +1,77 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { isMapping } from '../../../config/format.ts'
+import { loadConfig } from '../../../config/load.ts'
+import { environmentName, fieldsOf, ROWS, SCHEMA } from '../../../config/schema.ts'
+import { fakeMachine } from './machine.ts'
+
+const PATH = fileURLToPath(new URL('../../../config/webtrunk.example.yaml', import.meta.url))
+const example = readFileSync(PATH, 'utf8')
+
+/** The example with every default that it mentions: `# key: value` becomes `key: value`. */
+const complete = example.replace(/^(\s*)# (?=[A-Za-z0-9]+:(?: |$))/gm, '$1')
+
+function valueAt(tree: unknown, path: string): unknown {
+  return path.split('.').reduce((node, name) => (isMapping(node) ? node[name] : undefined), tree)
+}
+
+const MACHINE = fakeMachine({ '/etc/webtrunk/c.yaml': example, '/etc/webtrunk/secrets/alice': 'hunter2\n' })
+
+describe('config/webtrunk.example.yaml', () => {
+  test('loads; only its certificate is the operator to bring', () => {
+    const environment = { WEBTRUNK_WEB_HTTPS_PORT: 'off', WEBTRUNK_WEB_HTTP_PORT: '8080' }
+    const config = loadConfig('/etc/webtrunk/c.yaml', environment, MACHINE)
+    expect(config.users).toHaveLength(2)
+    expect(config.trunks.map(({ media }) => media)).toEqual(['rtp', 'sdes'])
+    expect(config.routes.map(({ trunk }) => trunk)).toEqual(['carrier', 'pbx'])
+    expect(() => loadConfig('/etc/webtrunk/c.yaml', {}, MACHINE)).toThrow(
+      expect.objectContaining({
+        mistakes: [
+          { key: 'web.https.certificate', expected: 'a readable file', seen: 'ENOENT' },
+          { key: 'web.https.key', expected: 'a readable file', seen: 'ENOENT' },
+        ],
+      }),
+    )
+  })
+
+  const tree: unknown = parse(complete)
+  test.each(fieldsOf(SCHEMA))('shows %s', (path) => {
+    expect(valueAt(tree, path)).toBeDefined()
+  })
+
+  const uncommented: unknown = parse(example)
+  const commented = fieldsOf(SCHEMA).filter(([path]) => valueAt(uncommented, path) === undefined)
+
+  test.each(commented)('a commented %s is its default', (path, field) => {
+    expect(valueAt(tree, path)).toEqual(field.default)
+  })
+
+  test.each(Object.entries(ROWS))('shows every key of %s', (list, fields) => {
+    const rows: unknown = valueAt(tree, list)
+    const keys = Array.isArray(rows) ? rows.flatMap((row: unknown) => Object.keys(Object(row))) : []
+    expect([...new Set(keys)].sort()).toEqual(Object.keys(fields).sort())
+  })
+})
+
+describe('the schema', () => {
+  test('each key has a doc and an environment name of its own', () => {
+    const fields = fieldsOf(SCHEMA)
+    const names = fields.map(([, { env }]) => env)
+    expect(new Set(names).size).toBe(fields.length)
+    for (const [path, { doc, env }] of fields) {
+      expect(doc).toMatch(/^[A-Z].*\.$/)
+      expect(env).toBe(environmentName(path))
+    }
+  })
+
+  test.each([
+    ['web.https.port', 'WEBTRUNK_WEB_HTTPS_PORT'],
+    ['calls.maxCalls', 'WEBTRUNK_CALLS_MAX_CALLS'],
+    ['registration.md5', 'WEBTRUNK_REGISTRATION_MD5'],
+    ['media.webrtcPort', 'WEBTRUNK_MEDIA_WEBRTC_PORT'],
+  ])('%s is %s', (path, name) => {
+    expect(environmentName(path)).toBe(name)
+  })
+})

@@ -1,0 +1,374 @@
+import { inspect } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { ConfigFailure } from '../../../config/failure.ts'
+import { loadConfig } from '../../../config/load.ts'
+import { fakeMachine } from './machine.ts'
+
+type Environment = Readonly<Record<string, string>>
+
+function failureOf(yaml: string, environment: Environment = {}): ConfigFailure {
+  try {
+    loadConfig('/etc/webtrunk.yaml', environment, fakeMachine({ '/etc/webtrunk.yaml': yaml }))
+  } catch (error) {
+    if (error instanceof ConfigFailure) return error
+    throw error
+  }
+  throw new Error('the configuration was accepted')
+}
+
+const keysOf = (failure: ConfigFailure): readonly string[] => failure.mistakes.map(({ key }) => key)
+
+const VALID = 'domain: example.com\nweb: { http: { port: 8080 } }\n'
+const TRUNK = '{ name: pbx, host: 192.0.2.9 }'
+
+/** What stands in the file beside a valid rest, and every mistake that it is. */
+const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readonly string[]])[] = [
+  ['unknown section', 'mdeia: {}', ['mdeia: expected one of domain, web']],
+  ['unknown key', 'calls: { maxcalls: 5 }', ['calls.maxcalls: expected one of maxCalls']],
+  [
+    'unknown key in a row',
+    'users: [{ name: a, pass: x, password: y }]',
+    ['users[0].pass: expected one of name'],
+  ],
+  ['key of the prototype', 'constructor: 1', ['constructor: expected one of']],
+  ['__proto__', '__proto__: { domain: x }', ['__proto__: expected one of']],
+  ['key with dots', 'calls.maxCalls: 5', ['(odd key): expected one of']],
+  ['scalar for a section', 'calls: 5', ['calls: expected a mapping, seen a number']],
+  ['list for a section', 'calls: [1]', ['calls: expected a mapping, seen a list of 1']],
+  [
+    'section for a scalar',
+    'calls: { maxCalls: { a: { b: 1 } } }',
+    ['calls.maxCalls: expected a whole number'],
+  ],
+  ['mapping for a list', 'users: { alice: x }', ['users: expected a list of at most 10000, seen a mapping']],
+  [
+    'scalar for a row',
+    'users: [alice]',
+    ['users[0]: expected a mapping with name, password, passwordFile, seen text'],
+  ],
+  [
+    'fraction',
+    'calls: { maxCalls: 1.5 }',
+    ['calls.maxCalls: expected a whole number from 1 to 20000, seen 1.5'],
+  ],
+  ['not a number', 'calls: { maxCalls: .nan }', ['calls.maxCalls: expected a whole number']],
+  [
+    'number with a tail',
+    'calls: { maxCalls: 12x }',
+    ['calls.maxCalls: expected a whole number from 1 to 20000, seen "12x"'],
+  ],
+  [
+    'below the least',
+    'calls: { maxCalls: 0 }',
+    ['calls.maxCalls: expected a whole number from 1 to 20000, seen 0'],
+  ],
+  ['above the most', 'calls: { maxCalls: 20001 }', ['calls.maxCalls: expected']],
+  ['almost a flag', 'registration: { md5: yes }', ['registration.md5: expected true or false, seen "yes"']],
+  [
+    'unknown choice',
+    'log: { level: loud }',
+    ['log.level: expected error or warn or info or debug, seen "loud"'],
+  ],
+  [
+    'host with a space',
+    'trunks: [{ name: a, host: "a b" }]',
+    ['trunks[0].host: expected a host name or IP address'],
+  ],
+  [
+    'mistyped address',
+    'trunks: [{ name: a, host: 192.0.2.300 }]',
+    ['trunks[0].host: expected a host name or'],
+  ],
+  [
+    'name where an address must be',
+    'udp: { host: localhost }',
+    ['udp.host: expected an IP address, seen "localhost"'],
+  ],
+  [
+    'origin with a path',
+    'web: { origins: ["https://a.example/x"], http: { port: 1 } }',
+    ['web.origins[0]: expected an origin'],
+  ],
+  ['user name with @', 'users: [{ name: "a@b", password: x }]', ['users[0].name: expected letters']],
+  [
+    'user without a name',
+    'users: [{ password: x }]',
+    ['users[0].name: expected letters, digits and . _ + - (1 to 64), seen nothing'],
+  ],
+  [
+    'user without a password',
+    'users: [{ name: a }]',
+    ['users[0]: expected either password or passwordFile, seen none'],
+  ],
+  [
+    'user with two passwords',
+    'users: [{ name: a, password: x, passwordFile: y }]',
+    ['users[0]: expected either password or passwordFile, seen both'],
+  ],
+  [
+    'password that is a number',
+    'users: [{ name: a, password: 1234 }]',
+    [
+      'users[0].password: expected text in quotes, 1 to 256 characters, none of them a control character, seen a number',
+    ],
+  ],
+  ['empty password', 'users: [{ name: a, password: "" }]', ['users[0].password: expected text in quotes']],
+  [
+    'password over its length',
+    `users: [{ name: a, password: ${'x'.repeat(257)} }]`,
+    ['users[0].password: expected text in quotes'],
+  ],
+  [
+    'password with a line break',
+    'users: [{ name: a, password: "a\\nb" }]',
+    ['users[0].password: expected text in quotes'],
+  ],
+  [
+    'unreadable password file',
+    'users: [{ name: a, passwordFile: none }]',
+    ['users[0].passwordFile: expected a readable file, seen ENOENT'],
+  ],
+  [
+    'same user twice',
+    'users: [{ name: a, password: x }, { name: b, password: x }, { name: a, password: y }]',
+    ['users[2]: expected a name of its own, seen that of users[0]'],
+  ],
+  [
+    'same trunk twice',
+    'trunks: [{ name: a, host: h }, { name: a, host: i }]',
+    ['trunks[1]: expected a name of its own, seen that of trunks[0]'],
+  ],
+  [
+    'one peer in two trunks',
+    'trunks: [{ name: a, host: h }, { name: b, host: H }]',
+    ['trunks[1]: expected a host and port of its own'],
+  ],
+  [
+    'no codec',
+    'trunks: [{ name: a, host: h, codecs: [] }]',
+    ['trunks[0].codecs: expected at least one codec, seen none'],
+  ],
+  [
+    'unknown codec',
+    'trunks: [{ name: a, host: h, codecs: [pcmu] }]',
+    ['trunks[0].codecs[0]: expected opus or G722 or PCMU or PCMA, seen "pcmu"'],
+  ],
+  [
+    'codec twice',
+    'trunks: [{ name: a, host: h, codecs: [PCMU, PCMU] }]',
+    ['trunks[0].codecs[1]: expected a codec of its own'],
+  ],
+  [
+    'sdes without a suite',
+    'trunks: [{ name: a, host: h, media: sdes, suites: [] }]',
+    ['trunks[0].suites: expected at least one suite'],
+  ],
+  [
+    'source that is a name',
+    'trunks: [{ name: a, host: h, sources: [b] }]',
+    ['trunks[0].sources[0]: expected an IP address, seen "b"'],
+  ],
+  [
+    'route to nowhere',
+    `trunks: [${TRUNK}]\nroutes: [{ trunk: pbx }, { trunk: carrier }]`,
+    ['routes[1].trunk: expected the name of a trunk, seen "carrier"'],
+  ],
+  [
+    'prefix that is a number',
+    `trunks: [${TRUNK}]\nroutes: [{ prefix: +49, trunk: pbx }]`,
+    ['routes[0].prefix: expected text in quotes of letters, digits and . _ + - * # (up to 64), seen 49'],
+  ],
+  [
+    'no listener',
+    'web: { page: true }',
+    ['web: expected https.port or http.port: browsers need a listener, seen both off'],
+  ],
+  [
+    'https without a certificate',
+    'web: { https: { port: 8443 } }',
+    ['web.https.certificate: expected a certificate and key, because web.https.port is set, seen nothing'],
+  ],
+  [
+    'certificate without a key',
+    'web: { https: { port: 8443, certificate: c } }',
+    ['web.https.key: expected certificate and key, both or none, seen one of them'],
+  ],
+  [
+    'key without a certificate',
+    'web: { https: { port: 8443, key: k } }',
+    ['web.https.certificate: expected certificate and key, both or none'],
+  ],
+  [
+    'missing certificate files',
+    'web: { https: { port: 8443, certificate: c, key: k } }',
+    [
+      'web.https.certificate: expected a readable file, seen ENOENT',
+      'web.https.key: expected a readable file, seen ENOENT',
+    ],
+  ],
+  [
+    'one port twice',
+    'web: { https: { port: 80, host: 127.0.0.1, certificate: c, key: k }, http: { port: 80 } }',
+    ['web.http.port: expected another port than that of web.https, seen 80'],
+  ],
+  [
+    'port of 65536',
+    'web: { http: { port: 65536 } }',
+    ['web.http.port: expected a port from 0 to 65535, or off, seen 65536'],
+  ],
+  ['odd first RTP port', 'media: { rtpPortMin: 20001 }', ['media.rtpPortMin: expected an even port']],
+  ['even last RTP port', 'media: { rtpPortMax: 30000 }', ['media.rtpPortMax: expected an odd port']],
+  [
+    'RTP range upside down',
+    'media: { rtpPortMin: 30000, rtpPortMax: 20001 }',
+    ['media.rtpPortMax: expected more than media.rtpPortMin (30000), seen 20001'],
+  ],
+  [
+    'RTP range too small',
+    `trunks: [${TRUNK}]\nmedia: { rtpPortMin: 20000, rtpPortMax: 20199 }`,
+    ['media.rtpPortMax: expected two ports for each of calls.maxCalls (1000) calls, seen 100 pairs'],
+  ],
+  [
+    'WebRTC port among the RTP ports',
+    'media: { webrtcPort: 20000 }',
+    ['media.webrtcPort: expected a port outside the RTP range, seen 20000'],
+  ],
+  [
+    'SIP port among the RTP ports',
+    'udp: { port: 20000 }',
+    ['udp.port: expected a port outside the RTP range, seen 20000'],
+  ],
+  [
+    'SIP port for WebRTC',
+    'media: { webrtcPort: 5060 }',
+    ['media.webrtcPort: expected another port than udp.port, seen 5060'],
+  ],
+  [
+    'shortest registration over the longest',
+    'registration: { minExpiresS: 600, maxExpiresS: 300 }',
+    ['registration.minExpiresS: expected at most registration.maxExpiresS (300), seen 600'],
+  ],
+]
+
+describe('one mistake', () => {
+  test.each(MISTAKES)('%s', (_name, yaml, mistakes) => {
+    const failure = failureOf(yaml.includes('web:') ? `domain: example.com\n${yaml}` : `${VALID}${yaml}`)
+    expect(failure.code).toBe('config.invalid')
+    const lines = failure.message.split('\n  ').slice(1)
+    expect(lines).toHaveLength(mistakes.length)
+    for (const [index, mistake] of mistakes.entries()) expect(lines[index]?.startsWith(mistake)).toBe(true)
+  })
+
+  test('no domain', () => {
+    expect(failureOf('web: { http: { port: 0 } }').mistakes).toEqual([
+      { key: 'domain', expected: 'a host name or IP address', seen: 'nothing' },
+    ])
+  })
+
+  test('a list one past its maximum', () => {
+    const users = Array.from({ length: 10_001 }, (_, index) => `{ name: u${index}, password: x }`)
+    expect(failureOf(`${VALID}users: [${users.join(', ')}]`).mistakes).toEqual([
+      { key: 'users', expected: 'a list of at most 10000', seen: 'a list of 10001' },
+    ])
+  })
+
+  test('no address but loopback', () => {
+    const machine = fakeMachine(
+      { '/c.yaml': VALID },
+      { addresses: () => [{ address: '127.0.0.1', isInternal: true }] },
+    )
+    expect(() => loadConfig('/c.yaml', {}, machine)).toThrow('media.addresses: expected an address')
+  })
+})
+
+describe('all at once', () => {
+  test('wrong values, unknown keys, rows, variables and rules in one failure', () => {
+    const failure = failureOf(
+      `domain: "a b"
+web: { htp: {}, page: maybe }
+users: [{ name: "a b", password: 1 }, x]
+trunks: [{ name: pbx, host: h }, { name: pbx, host: i }]
+calls: 5
+registration: { minExpiresS: 600, maxExpiresS: 300 }`,
+      { WEBTRUNK_LOG_LEVEL: 'loud', WEBTRUNK_CALS_MAX: '5' },
+    )
+    expect(new Set(keysOf(failure))).toEqual(
+      new Set([
+        'WEBTRUNK_CALS_MAX',
+        'web.htp',
+        'calls',
+        'domain',
+        'web.page',
+        'users[0].name',
+        'users[0].password',
+        'users[1]',
+        'log.level',
+        'web',
+        'trunks[1]',
+        'registration.minExpiresS',
+      ]),
+    )
+  })
+
+  test('a rule is silent while a value it reads is wrong', () => {
+    expect(keysOf(failureOf(`${VALID}media: { rtpPortMin: x, rtpPortMax: 30000 }`))).toEqual([
+      'media.rtpPortMin',
+    ])
+  })
+})
+
+describe('a file that is no configuration', () => {
+  test.each([
+    ['not there', undefined, 'config.unreadable', 'file: expected a readable file, seen ENOENT'],
+    ['a list', '- a', 'config.malformed', 'file: expected a mapping of keys to values, seen a list of 1'],
+    ['text', 'hello', 'config.malformed', 'file: expected a mapping of keys to values, seen text'],
+    [
+      'bad indentation',
+      'a:\n  b: 1\n c: 2',
+      'config.malformed',
+      'line 3, column 1: expected valid YAML, seen ',
+    ],
+    [
+      'same key twice',
+      'domain: a\ndomain: b',
+      'config.malformed',
+      'line 2, column 1: expected valid YAML, seen duplicate key',
+    ],
+    ['alias of nothing', 'domain: *a', 'config.malformed', 'expected YAML aliases that resolve'],
+    ['two documents', 'domain: a\n---\ndomain: b', 'config.malformed', 'seen multiple docs'],
+  ])('%s', (_name, text, code, message) => {
+    const files: Record<string, string> = text === undefined ? {} : { '/c.yaml': text }
+    const load = () => loadConfig('/c.yaml', {}, fakeMachine(files))
+    expect(load).toThrow(expect.objectContaining({ code, message: expect.stringContaining(message) }))
+  })
+})
+
+describe('secrets stay out of every message', () => {
+  const SECRET = 'hunter2'
+  test.each([
+    ['misspelt key', `users: [{ name: a, passwrod: ${SECRET} }]`],
+    ['in place of the row', `users: [${SECRET}]`],
+    ['in place of the list', `users: ${SECRET}`],
+    ['as key', `users: [{ "alice:${SECRET}": }]`],
+    ['with a control character', `users: [{ name: a, password: "${SECRET}\\u0007" }]`],
+    ['over its length', `users: [{ name: a, password: "${SECRET.repeat(40)}" }]`],
+    ['as a list', `users: [{ name: a, password: [${SECRET}] }]`],
+    ['as a mapping', `users: [{ name: a, password: { value: ${SECRET} } }]`],
+    ['beside another mistake', `users: [{ name: "a b", password: ${SECRET} }]`],
+    ['user twice', `users: [{ name: a, password: ${SECRET} }, { name: a, password: ${SECRET} }]`],
+    ['in broken YAML', `users: [{ name: a, password: ${SECRET}`],
+    ['in an alias', `users: [{ name: a, password: *${SECRET} }]`],
+    ['with an unknown tag', `users: [{ name: a, password: !${SECRET} x }]\nfoo: 1`],
+    ['twice', `users: [{ name: a, password: ${SECRET}, password: ${SECRET} }]`],
+  ])('%s', (_name, yaml) => {
+    const failure = failureOf(`${VALID}${yaml}`)
+    expect(inspect(failure, { depth: 10, showHidden: true })).not.toContain(SECRET)
+    expect(JSON.stringify(failure)).not.toContain(SECRET)
+  })
+
+  test('in a variable', () => {
+    const failure = failureOf(VALID, { WEBTRUNK_USERS: `[{"name":"a","password":"${SECRET}","x":1}` })
+    expect(inspect(failure, { depth: 10, showHidden: true })).not.toContain(SECRET)
+    expect(keysOf(failure)).toEqual(['users'])
+  })
+})
