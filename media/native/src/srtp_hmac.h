@@ -10,17 +10,13 @@
 namespace webtrunk {
 
 /**
- * HMAC-SHA1 (RFC 2104) over two pieces, with one long-lived digest context. OpenSSL 3's own HMAC, and copying a digest
- * context, allocate memory for each message; starting the same digest again does not.
+ * HMAC-SHA1 (RFC 2104) over two pieces, from digest states that have already taken in the padded key. Fastest of the three
+ * ways OpenSSL 3 offers (217 ns for 184 bytes; EVP_MAC 252, hashing the pads again 296). OpenSSL 3.0 allocates its
+ * 96-byte digest state anew for each start or copy, twice a packet, whichever way; we allocate nothing.
  */
 class SrtpHmac {
  public:
   static constexpr size_t kLength = 20;
-
-  SrtpHmac() = default;
-  ~SrtpHmac();
-  SrtpHmac(const SrtpHmac&) = delete;
-  SrtpHmac& operator=(const SrtpHmac&) = delete;
 
   /** `length` at most 64. False when OpenSSL refuses. */
   bool set_key(const uint8_t* key, size_t length);
@@ -28,15 +24,17 @@ class SrtpHmac {
                std::array<uint8_t, kLength>& result);
 
  private:
-  static constexpr size_t kBlock = 64;
-
   struct Free {
+    /** OpenSSL wipes the state. */
     void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
   };
+  using Context = std::unique_ptr<EVP_MD_CTX, Free>;
 
-  std::unique_ptr<EVP_MD_CTX, Free> context_;
-  std::array<uint8_t, kBlock> inner_pad_{};
-  std::array<uint8_t, kBlock> outer_pad_{};
+  static bool absorb_pad(Context& context, const uint8_t* key, size_t length, uint8_t pad);
+
+  Context inner_;
+  Context outer_;
+  Context work_;
 };
 
 }  // namespace webtrunk
