@@ -25,7 +25,7 @@ import type {
 import { type Application, applicationCodecs, startApplication } from './applications.ts'
 import { type CallEvent, type CallState, nextCallState } from './call-machine.ts'
 import { type Verdict, verdictOf } from './diagnosis.ts'
-import { logLevelOf, reasonHeader, refusalHeaders } from './failure.ts'
+import { logLevelOf, reasonHeader, refusalHeaders, refuseMethod } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 
 /** What all calls of a daemon share. */
@@ -410,6 +410,6 @@ function chooseCrypto(
 }
 
 function answerInDialog(request: IncomingRequest): void {
-  const status = request.request.method === 'OPTIONS' ? 200 : 405
-  request.respond(status, { headers: [ALLOW] })
+  if (request.request.method === 'OPTIONS') request.respond(200, { headers: [ALLOW] })
+  else refuseMethod(request, ALLOW)
 }

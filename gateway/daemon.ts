@@ -13,6 +13,7 @@ import { createUserAgent, type IncomingRequest, type UserAgent } from '../sip/us
 import { expandHost, localAddressTowards, ownAddresses } from './addresses.ts'
 import { Calls } from './calls.ts'
 import { systemEnvironment } from './environment.ts'
+import { refuseMethod } from './failure.ts'
 import { Registration } from './registration.ts'
 import { type TrunkPath, TrunkTable } from './trunk.ts'
 import { openWeb, type WebServer } from './web.ts'
@@ -219,7 +220,7 @@ function onRequest(incoming: IncomingRequest, registration: Registration): void 
   const isBrowser = flow.transport === 'ws' || flow.transport === 'wss'
   if (request.method === 'REGISTER' && isBrowser) registration.onRegister(incoming)
   else if (request.method === 'OPTIONS') incoming.respond(200, { headers: [ALLOW, ACCEPT] })
-  else incoming.respond(405, { headers: [ALLOW] })
+  else refuseMethod(incoming, ALLOW)
 }
 
 const ALLOW = { name: 'Allow', value: 'INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER' }

@@ -1,5 +1,7 @@
+import { SipFailure } from '../sip/failure.ts'
 import type { Header } from '../sip/message.ts'
-import type { Verdict } from './diagnosis.ts'
+import type { IncomingRequest } from '../sip/user-agent.ts'
+import { type Verdict, verdictOf } from './diagnosis.ts'
 
 /** RFC 3326: what the caller may know of a failure, its status and code; no addresses and no trunk names. */
 export function reasonHeader(verdict: Verdict): Header {
@@ -14,4 +16,10 @@ export const logLevelOf = (verdict: Verdict): 'error' | 'warn' =>
 export function refusalHeaders(verdict: Verdict): readonly Header[] {
   const reason = reasonHeader(verdict)
   return verdict.status === 503 ? [reason, { name: 'Retry-After', value: '10' }] : [reason]
+}
+
+/** Answers a request whose method means nothing here. `allowed`: what does (RFC 3261 §8.2.1). */
+export function refuseMethod({ request, respond }: IncomingRequest, allowed: Header): void {
+  const verdict = verdictOf(new SipFailure('sip.unsupported-method', { seen: request.method }))
+  respond(verdict.status, { headers: [allowed, reasonHeader(verdict)] })
 }

@@ -18,8 +18,6 @@ export const MEDIA_CODES = {
     text: 'certificate does not match the fingerprint',
   },
   'dtls.no-common-profile': { stage: 'S4', status: 480, text: 'no common SRTP profile in DTLS' },
-  'srtp.auth-failed': { stage: 'S5', status: 480, text: 'SRTP packets fail authentication' },
-  'media.none-received': { stage: 'S6', status: 480, text: 'no media arrived' },
 } as const
 
 export type MediaCode = keyof typeof MEDIA_CODES

@@ -4,7 +4,6 @@ export const SIP_CODES = {
   'sip.too-large': { stage: 'S1', status: 513, text: 'SIP message is too large' },
   'sip.uri-too-long': { stage: 'S1', status: 414, text: 'Request-URI is too long' },
   'sip.unsupported-version': { stage: 'S1', status: 505, text: 'SIP version is not 2.0' },
-  'sip.unsupported-scheme': { stage: 'S1', status: 416, text: 'URI scheme is not supported' },
   'sip.unsupported-method': { stage: 'S1', status: 405, text: 'method is not supported' },
   'sip.unsupported-extension': { stage: 'S1', status: 420, text: 'required extension is not supported' },
   'sip.unsupported-media-type': { stage: 'S1', status: 415, text: 'body type is not supported' },

@@ -1,0 +1,502 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import type { LocalTransport } from '../../../media/parameters.ts'
+import { createAnswer } from '../../../sdp/answer.ts'
+import { answerableCodecs, STANDARD_CODECS } from '../../../sdp/codecs.ts'
+import { createOffer, readOffer } from '../../../sdp/offer.ts'
+import type { SipResponse } from '../../../sip/message.ts'
+import { sipUri } from '../../../sip/uri.ts'
+import type {
+  Body,
+  DialogHandler,
+  IncomingInvite,
+  InviteDialog,
+  NoAnswer,
+  OutgoingInvite,
+} from '../../../sip/user-agent.ts'
+import { nameAddr, type Peer, reasonOf, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+
+const BROWSER: LocalTransport = {
+  kind: 'webrtc',
+  ice: { ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuvwx' },
+  candidates: [
+    { foundation: '1', priority: 2_113_937_151, type: 'host', address: '198.51.100.7', port: 40_000 },
+  ],
+  fingerprint: { hash: 'sha-256', value: Array.from({ length: 32 }, () => 'AB').join(':') },
+  ssrc: 1,
+  cname: 'browser',
+}
+const PHONE: LocalTransport = {
+  kind: 'rtp',
+  rtp: { address: '127.0.0.1', port: 40_002 },
+  rtcpPort: 40_003,
+  crypto: [],
+  ssrc: 2,
+  cname: 'phone',
+}
+const ORIGIN = { sessionId: '1', version: 1 }
+const sdp = (text: string): Body => ({ contentType: 'application/sdp', bytes: Buffer.from(text) })
+const offerOf = (local: LocalTransport, codecs = STANDARD_CODECS): Body =>
+  sdp(createOffer({ local, codecs, origin: ORIGIN, direction: 'sendrecv' }).text)
+
+/** What a user agent that answers everything says to an offer of the gateway. */
+function answerTo(invite: IncomingInvite, local: LocalTransport): Body {
+  const offer = readOffer(invite.request.body, local.kind)
+  const codecs = answerableCodecs(offer, offer.codecs)
+  return sdp(createAnswer({ offer, local, codecs, origin: ORIGIN, direction: 'sendrecv' }))
+}
+
+interface PlacedCall {
+  readonly invite: OutgoingInvite
+  readonly progress: SipResponse[]
+  final: SipResponse | NoAnswer | undefined
+  dialog: InviteDialog | undefined
+  ended: string | undefined
+  endedBy: string | undefined
+}
+
+function place(peer: Peer, from: string, to: string, body: Body | 'none' = offerOf(BROWSER)): PlacedCall {
+  const handler: DialogHandler = {
+    onEnd: (reason, request) => {
+      call.ended = reason
+      call.endedBy = request === undefined ? undefined : reasonOf(request)
+    },
+    onAck: () => {},
+    onReinvite: (reinvite) => reinvite.reject(488),
+    onRequest: (request) => request.respond(200),
+  }
+  const call: PlacedCall = {
+    progress: [],
+    final: undefined,
+    dialog: undefined,
+    ended: undefined,
+    endedBy: undefined,
+    invite: peer.userAgent.invite(
+      {
+        flow: peer.flow,
+        uri: sipUri({ user: to, host: 'example.com' }),
+        from: nameAddr(sipUri({ user: from, host: 'example.com' })),
+        to: nameAddr(sipUri({ user: to, host: 'example.com' })),
+        ...(body === 'none' ? {} : { body }),
+        dialogHandler: handler,
+      },
+      {
+        onProgress: (response) => call.progress.push(response),
+        onAccept: (response, dialog) => {
+          call.final = response
+          call.dialog = dialog
+          dialog.acknowledge()
+        },
+        onReject: (response) => {
+          call.final = response
+        },
+      },
+    ),
+  }
+  return call
+}
+
+const statusOf = (call: PlacedCall): number | string | undefined =>
+  typeof call.final === 'object' ? call.final.status : call.final
+
+const reasonText = (call: PlacedCall): string | undefined =>
+  typeof call.final === 'object' ? reasonOf(call.final) : undefined
+
+const quiet: DialogHandler = {
+  onEnd: () => {},
+  onAck: () => {},
+  onReinvite: (r) => r.reject(488),
+  onRequest: () => {},
+}
+
+let gateway: ScriptedGateway
+afterEach(async () => {
+  // After any scenario nothing is left: transactions, dialogs, sessions, legs, ports, calls.
+  expect(await gateway.leftovers()).toEqual({})
+  expect(gateway.logged('internal error')).toEqual([])
+  await gateway.close()
+})
+
+/** Advances until the trunk has been called; its INVITE. */
+async function ringing(peer: Peer): Promise<IncomingInvite> {
+  for (let turn = 0; turn < 50 && peer.invites.length === 0; turn += 1) await gateway.time.advance(10)
+  const [invite] = peer.invites
+  if (invite === undefined) throw new Error(`no INVITE arrived; log: ${JSON.stringify(gateway.log)}`)
+  return invite
+}
+
+describe('a call from a browser to a trunk', () => {
+  it('rings, is answered, and the browser hangs up', async () => {
+    gateway = await ScriptedGateway.open()
+    const alice = await gateway.registered('alice')
+    const call = place(alice, 'alice', '0100')
+    const invite = await ringing(gateway.trunk)
+    expect(invite.request.uri.text).toBe('sip:100@127.0.0.1:5070')
+    expect(invite.request.from.uri.text).toMatch(/^sip:alice@/)
+    invite.progress(180)
+    await gateway.time.advance(50)
+    expect(call.progress.map((response) => response.status)).toEqual([180])
+    let ended: string | undefined
+    const answer = answerTo(invite, PHONE)
+    invite.accept({ body: answer }, { ...quiet, onEnd: (reason) => (ended = reason) })
+    await gateway.time.advance(50)
+    expect(statusOf(call)).toBe(200)
+    expect(gateway.calls.size).toBe(1)
+    call.dialog?.bye()
+    await gateway.time.advance(50)
+    expect(ended).toBe('bye')
+    expect(gateway.logged('call ended').at(-1)?.fields).toMatchObject({ event: 'hung-up', leg: 'caller' })
+  })
+
+  it('is hung up by the trunk', async () => {
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), 'alice', '0100')
+    const invite = await ringing(gateway.trunk)
+    const dialog = invite.accept({ body: answerTo(invite, PHONE) }, quiet)
+    await gateway.time.advance(50)
+    dialog.bye()
+    await gateway.time.advance(50)
+    expect(call.ended).toBe('bye')
+  })
+
+  it('shows the browser one answer, byte-identical in 183 and 200', async () => {
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), 'alice', '0100')
+    const invite = await ringing(gateway.trunk)
+    invite.progress(183, { body: answerTo(invite, PHONE) })
+    await gateway.time.advance(50)
+    invite.progress(180)
+    await gateway.time.advance(50)
+    invite.accept({ body: answerTo(invite, PHONE) }, quiet)
+    await gateway.time.advance(50)
+    const early = call.progress[0]?.body.toString()
+    expect(early).toContain('a=fingerprint:sha-256')
+    expect(typeof call.final === 'object' && call.final.body.toString()).toBe(early)
+    expect(call.progress.map((response) => [response.status, response.body.length > 0])).toEqual([
+      [183, true],
+      [180, false],
+    ])
+    call.dialog?.bye()
+  })
+
+  it('leaks nothing of the browser to the trunk: no ICE, no fingerprint, no Contact of it', async () => {
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), 'alice', '0100')
+    const invite = await ringing(gateway.trunk)
+    const text = gateway.trunkFlow.sent.join('\n')
+    expect(text).toContain('INVITE sip:100@')
+    expect(text).not.toMatch(/ice-|fingerprint|candidate|\.invalid|198\.51\.100\.7/)
+    expect(gateway.trunkFlow.sent[0]?.length).toBeLessThan(1_300)
+    invite.reject(486)
+    await gateway.time.advance(50)
+    expect(statusOf(call)).toBe(486)
+  })
+
+  it.each([
+    [486, 486, 'call.refused'],
+    [404, 404, 'call.refused'],
+    [603, 603, 'call.refused'],
+    [302, 480, 'call.refused'],
+    [401, 503, 'trunk.credentials-wanted'],
+    [407, 503, 'trunk.credentials-wanted'],
+    [503, 503, 'call.refused'],
+  ])('that the trunk answers %i ends with %i and the code %s', async (status, expected, code) => {
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), 'alice', '0100')
+    ;(await ringing(gateway.trunk)).reject(status, {
+      headers: [{ name: 'Contact', value: '<sip:private@10.0.0.1>' }],
+    })
+    await gateway.time.advance(50)
+    expect(statusOf(call)).toBe(expected)
+    expect(reasonText(call)).toContain(code)
+    expect(typeof call.final === 'object' && call.final.headers.map((row) => row.value).join()).not.toContain(
+      '10.0.0.1',
+    )
+  })
+
+  it('is cancelled while it rings', async () => {
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), 'alice', '0100')
+    const invite = await ringing(gateway.trunk)
+    let cancelled = false
+    invite.handler = { onCancel: () => (cancelled = true) }
+    invite.progress(180)
+    await gateway.time.advance(50)
+    call.invite.cancel()
+    await gateway.time.advance(50)
+    expect(cancelled).toBe(true)
+    expect(statusOf(call)).toBe(487)
+  })
+
+  it('is cancelled in the moment it is answered: the trunk gets ACK and BYE', async () => {
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), 'alice', '0100')
+    const invite = await ringing(gateway.trunk)
+    invite.progress(180)
+    await gateway.time.advance(50)
+    let ended: string | undefined
+    call.invite.cancel()
+    invite.accept({ body: answerTo(invite, PHONE) }, { ...quiet, onEnd: (reason) => (ended = reason) })
+    await gateway.time.advance(1_000)
+    expect(ended).toBe('bye')
+    expect(statusOf(call)).toBe(487)
+  })
+
+  it('that nobody answers is given up after the ring limit, and the trunk is cancelled', async () => {
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), 'alice', '0100')
+    const invite = await ringing(gateway.trunk)
+    let cancelled = false
+    invite.handler = { onCancel: () => (cancelled = true) }
+    invite.progress(180)
+    await gateway.time.advance(gateway.config.calls.ringTimeoutS * 1_000 + 1_000)
+    expect(statusOf(call)).toBe(480)
+    expect(reasonText(call)).toContain('call.no-answer')
+    expect(cancelled).toBe(true)
+  })
+
+  it('to a trunk that is silent ends with 503 and trunk.unreachable', async () => {
+    gateway = await ScriptedGateway.open()
+    gateway.trunkFlow.drops = () => true
+    const call = place(await gateway.registered('alice'), 'alice', '0100')
+    await gateway.time.advance(40_000)
+    expect(statusOf(call)).toBe(503)
+    expect(reasonText(call)).toContain('trunk.unreachable')
+    expect(gateway.logged('call failed').at(-1)?.fields).toMatchObject({
+      code: 'trunk.unreachable',
+      stage: 'S1',
+    })
+  })
+
+  it('answered by garbage ends with a stage and the trunk gets BYE', async () => {
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), 'alice', '0100')
+    const invite = await ringing(gateway.trunk)
+    let ended: string | undefined
+    invite.accept({ body: sdp('this is no SDP\r\n') }, { ...quiet, onEnd: (reason) => (ended = reason) })
+    await gateway.time.advance(100)
+    expect(gateway.logged('call failed').at(-1)?.fields).toMatchObject({ stage: 'S2', code: 'sdp.malformed' })
+    expect(typeof call.final === 'object' && call.final.status >= 400).toBe(true)
+    expect(ended).toBe('bye')
+  })
+
+  it('is ended at the maximum duration', async () => {
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), 'alice', '0100')
+    const invite = await ringing(gateway.trunk)
+    invite.accept({ body: answerTo(invite, PHONE) }, quiet)
+    await gateway.time.advance(gateway.config.calls.maxDurationS * 1_000 + 1_000)
+    expect(call.ended).toBe('bye')
+    expect(call.endedBy).toContain('call.too-long')
+  })
+
+  it('goes on after a re-INVITE that is refused', async () => {
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), 'alice', '0100')
+    const invite = await ringing(gateway.trunk)
+    const dialog = invite.accept({ body: answerTo(invite, PHONE) }, quiet)
+    await gateway.time.advance(50)
+    let answer: SipResponse | NoAnswer | undefined
+    dialog.reinvite({ body: offerOf(PHONE) }, (response) => {
+      answer = response
+    })
+    await gateway.time.advance(50)
+    expect(typeof answer === 'object' && answer.status).toBe(488)
+    expect(call.ended).toBeUndefined()
+    call.dialog?.bye()
+  })
+})
+
+describe('a call to a browser', () => {
+  it('from a trunk rings the registered browser and is answered', async () => {
+    gateway = await ScriptedGateway.open()
+    const alice = await gateway.registered('alice')
+    const call = place(gateway.trunk, '0301234', 'alice', offerOf(PHONE))
+    const invite = await ringing(alice)
+    expect(invite.request.from.uri.text).toBe('sip:0301234@example.com')
+    expect(invite.request.body.toString()).toMatch(/UDP\/TLS\/RTP\/SAVPF[\s\S]*a=setup:actpass/)
+    invite.accept({ body: answerTo(invite, BROWSER) }, quiet)
+    await gateway.time.advance(50)
+    expect(statusOf(call)).toBe(200)
+    expect(typeof call.final === 'object' && call.final.body.toString()).toMatch(/m=audio \d+ RTP\/AVP /)
+    call.dialog?.bye()
+  })
+
+  it('from another browser is answered, and the callee hangs up', async () => {
+    gateway = await ScriptedGateway.open()
+    const [alice, bob] = [await gateway.registered('alice'), await gateway.registered('bob')]
+    const call = place(alice, 'alice', 'bob')
+    const invite = await ringing(bob)
+    const dialog = invite.accept({ body: answerTo(invite, BROWSER) }, quiet)
+    await gateway.time.advance(50)
+    expect(statusOf(call)).toBe(200)
+    dialog.bye()
+    await gateway.time.advance(50)
+    expect(call.ended).toBe('bye')
+  })
+
+  it('whose WebSocket is gone ends with 480', async () => {
+    gateway = await ScriptedGateway.open()
+    const alice = await gateway.registered('alice')
+    const bob = await gateway.registered('bob')
+    bob.flow.close()
+    const call = place(alice, 'alice', 'bob')
+    await gateway.time.advance(60_000)
+    expect(statusOf(call)).toBe(480)
+  })
+})
+
+describe('a call that cannot be', () => {
+  const cases: readonly (readonly [string, string, string, Body | 'none', number, string])[] = [
+    ['to an unknown number', 'alice', 'nobody', offerOf(BROWSER), 404, 'call.unknown-number'],
+    ['to a user who is not registered', 'alice', 'bob', offerOf(BROWSER), 480, 'call.not-registered'],
+    ['without SDP', 'alice', 'echo', 'none', 488, 'call.no-offer'],
+    [
+      'with another body type',
+      'alice',
+      'echo',
+      { contentType: 'text/plain', bytes: Buffer.from('hello') },
+      415,
+      'sip.unsupported-media-type',
+    ],
+    ['with garbage for SDP', 'alice', 'echo', sdp('garbage'), 400, 'sdp.malformed'],
+    [
+      'without a fingerprint',
+      'alice',
+      'echo',
+      sdp(
+        Buffer.from(offerOf(BROWSER).bytes)
+          .toString()
+          .replace(/a=fingerprint.*\r\n/g, ''),
+      ),
+      488,
+      'sdp.no-fingerprint',
+    ],
+    [
+      'with no codec that the trunk has',
+      'alice',
+      '0100',
+      offerOf(BROWSER, [
+        STANDARD_CODECS[0] ?? { name: '', clockRateHz: 0, channels: 1, payloadType: 0, format: undefined },
+      ]),
+      488,
+      'sdp.no-common-codec',
+    ],
+    [
+      'to tone with opus only',
+      'alice',
+      'tone',
+      offerOf(BROWSER, [
+        STANDARD_CODECS[0] ?? { name: '', clockRateHz: 0, channels: 1, payloadType: 0, format: undefined },
+      ]),
+      488,
+      'sdp.no-common-codec',
+    ],
+  ]
+
+  it.each(cases)('%s is refused with its status and code', async (_name, from, to, body, status, code) => {
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), from, to, body)
+    await gateway.time.advance(500)
+    expect([statusOf(call), reasonText(call)]).toEqual([status, `SIP;cause=${status};text="${code}"`])
+    // The next call is served.
+    const next = place(await gateway.registered('alice'), 'alice', 'echo')
+    await gateway.time.advance(500)
+    expect(statusOf(next)).toBe(200)
+    next.dialog?.bye()
+  })
+
+  it('from a stranger over UDP is refused with 403', async () => {
+    gateway = await ScriptedGateway.open()
+    await gateway.registered('alice')
+    const call = place(gateway.stranger(), 'pbx', 'alice', offerOf(PHONE))
+    await gateway.time.advance(500)
+    expect([statusOf(call), reasonText(call)]).toEqual([403, 'SIP;cause=403;text="call.forbidden"'])
+  })
+
+  it('from a browser that never signed in is challenged', async () => {
+    gateway = await ScriptedGateway.open()
+    const call = place(gateway.browser(), 'alice', 'echo')
+    await gateway.time.advance(500)
+    expect(statusOf(call)).toBe(401)
+    expect(
+      typeof call.final === 'object' &&
+        call.final.headers
+          .filter((row) => row.name === 'WWW-Authenticate')
+          .map((row) => /algorithm=[\w-]+/.exec(row.value)?.[0]),
+    ).toEqual(['algorithm=SHA-256', 'algorithm=MD5'])
+  })
+
+  it('in the name of another user is challenged, not believed', async () => {
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), 'bob', 'echo')
+    await gateway.time.advance(500)
+    expect(statusOf(call)).toBe(401)
+  })
+
+  it('one past the maximum of calls is refused with 503 and Retry-After', async () => {
+    const base = await ScriptedGateway.open()
+    const { calls } = base.config
+    await base.close()
+    gateway = await ScriptedGateway.open({ calls: { ...calls, maxCalls: 1 } })
+    const alice = await gateway.registered('alice')
+    const first = place(alice, 'alice', 'echo')
+    await gateway.time.advance(500)
+    const second = place(alice, 'alice', 'echo')
+    await gateway.time.advance(500)
+    expect([statusOf(first), statusOf(second)]).toEqual([200, 503])
+    expect(reasonText(second)).toContain('call.overload')
+    first.dialog?.bye()
+  })
+})
+
+describe('built-in applications', () => {
+  it.each(['echo', 'tone'])('%s answers at once', async (name) => {
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), 'alice', name)
+    await gateway.time.advance(500)
+    expect(statusOf(call)).toBe(200)
+    call.dialog?.bye()
+    await gateway.time.advance(50)
+    expect(gateway.calls.size).toBe(0)
+  })
+})
+
+describe('registration', () => {
+  it.each([
+    ['alice', 'wrong'],
+    ['nobody', 'wrong'],
+  ])('of %s with a wrong password is refused alike', async (user, password) => {
+    gateway = await ScriptedGateway.open()
+    expect(await gateway.register(gateway.browser(), user, password)).toBe(403)
+    expect(gateway.logged('REGISTER refused').at(-1)?.fields).toMatchObject({
+      code: 'sip.bad-credentials',
+      stage: 'S1',
+    })
+    expect(JSON.stringify(gateway.log)).not.toContain('wrong"')
+  })
+
+  it('cuts a WebSocket after ten wrong passwords', async () => {
+    gateway = await ScriptedGateway.open()
+    const peer = gateway.browser()
+    for (let turn = 0; turn < 10; turn += 1)
+      expect(await gateway.register(peer, 'alice', `wrong${turn}`)).toBe(403)
+    expect(await gateway.register(peer, 'alice', 'wrong')).toBe('transport')
+  })
+})
+
+describe('the end of the daemon', () => {
+  it('hangs up calls with a reason and refuses new ones', async () => {
+    gateway = await ScriptedGateway.open()
+    const alice = await gateway.registered('alice')
+    const call = place(alice, 'alice', 'echo')
+    await gateway.time.advance(500)
+    const drained = gateway.calls.drain()
+    await gateway.time.advance(500)
+    await drained
+    expect(call.ended).toBe('bye')
+    expect(call.endedBy).toContain('call.draining')
+    const late = place(alice, 'alice', 'echo')
+    await gateway.time.advance(500)
+    expect(statusOf(late)).toBe(503)
+  })
+})

@@ -1,0 +1,79 @@
+import type { Flow, SocketAddress, TransportName } from '../../sip/flow.ts'
+import type { VirtualTime } from './virtual-time.ts'
+
+type Receiver = (bytes: Buffer, flow: Flow) => void
+
+export interface MemoryLinkOptions {
+  readonly time: VirtualTime
+  readonly transport: TransportName
+  readonly a: { readonly address: SocketAddress; readonly scope: string; readonly receive: Receiver }
+  readonly b: { readonly address: SocketAddress; readonly scope: string; readonly receive: Receiver }
+  /** Milliseconds each way. */
+  readonly delayMs?: number
+}
+
+/** Two ends of one way between two user agents in memory; what is sent arrives after the delay, as its own copy. */
+export function memoryLink(options: MemoryLinkOptions): { readonly a: MemoryFlow; readonly b: MemoryFlow } {
+  const { time, transport, delayMs = 1 } = options
+  const later = (step: () => void): void => {
+    time.schedule(time.nowMs() + delayMs, step)
+  }
+  const a: MemoryFlow = new MemoryFlow('a', transport, options.a, options.b.address, {
+    deliver: (bytes) => later(() => options.b.receive(bytes, b)),
+    closed: () => later(() => b.close()),
+  })
+  const b: MemoryFlow = new MemoryFlow('b', transport, options.b, options.a.address, {
+    deliver: (bytes) => later(() => options.a.receive(bytes, a)),
+    closed: () => later(() => a.close()),
+  })
+  return { a, b }
+}
+
+let count = 0
+
+export class MemoryFlow implements Flow {
+  readonly id: string
+  readonly transport: TransportName
+  readonly local: SocketAddress
+  readonly remote: SocketAddress
+  readonly scope: string
+  /** Everything sent, as text. */
+  readonly sent: string[] = []
+  /** Drops what it returns true for. */
+  drops: (text: string) => boolean = () => false
+  #isOpen = true
+  readonly #link: { deliver(bytes: Buffer): void; closed(): void }
+
+  constructor(
+    name: string,
+    transport: TransportName,
+    own: { readonly address: SocketAddress; readonly scope: string },
+    remote: SocketAddress,
+    link: { deliver(bytes: Buffer): void; closed(): void },
+  ) {
+    count += 1
+    this.id = `${name}${count}`
+    this.transport = transport
+    this.local = own.address
+    this.remote = remote
+    this.scope = own.scope
+    this.#link = link
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
+  send(bytes: Uint8Array): void {
+    const copy = Buffer.from(bytes)
+    const text = copy.toString('latin1')
+    this.sent.push(text)
+    if (this.#isOpen && !this.drops(text)) this.#link.deliver(copy)
+  }
+
+  close(): void {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    this.#link.closed()
+  }
+}

@@ -1,0 +1,283 @@
+import type { Config, TrunkConfig } from '../../config/config.ts'
+import { loadConfig } from '../../config/load.ts'
+import type { Log } from '../../config/logging.ts'
+import { Calls } from '../../gateway/calls.ts'
+import { Registration } from '../../gateway/registration.ts'
+import { TrunkTable } from '../../gateway/trunk.ts'
+import type { MediaEngine } from '../../media/engine.ts'
+import { createNativeEngine } from '../../media/native-engine.ts'
+import { digestResponse } from '../../sip/digest-response.ts'
+import { header } from '../../sip/headers.ts'
+import type { NameAddr, SipRequest, SipResponse } from '../../sip/message.ts'
+import { sipUri } from '../../sip/uri.ts'
+import {
+  createUserAgent,
+  type IncomingInvite,
+  type IncomingRequest,
+  type NoAnswer,
+  type UserAgent,
+  type UserAgentHandler,
+} from '../../sip/user-agent.ts'
+import { type MemoryFlow, memoryLink } from './memory-flow.ts'
+import { settle, VirtualTime } from './virtual-time.ts'
+
+const GATEWAY = { address: '127.0.0.1', port: 5060 }
+const TRUNK = { address: '127.0.0.1', port: 5070 }
+const LIMITS = { maxServerTransactions: 1_000, maxClientTransactions: 1_000, maxDialogs: 1_000, maxForks: 16 }
+
+export interface LogLine {
+  readonly level: string
+  readonly message: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+/** A user agent at the other end of a link, driven by a test. */
+export interface Peer {
+  readonly userAgent: UserAgent
+  /** Its end of the link. */
+  readonly flow: MemoryFlow
+  readonly invites: IncomingInvite[]
+  readonly requests: IncomingRequest[]
+}
+
+/** The gateway's parts as the daemon joins them, on virtual time and links in memory; the media engine is the real one. */
+export class ScriptedGateway {
+  readonly time = new VirtualTime()
+  readonly log: LogLine[] = []
+  readonly config: Config
+  readonly engine: MediaEngine
+  readonly userAgent: UserAgent
+  readonly calls: Calls
+  readonly registration: Registration
+  readonly trunk: Peer
+  /** The gateway's end of the link to the trunk. */
+  readonly trunkFlow: MemoryFlow
+  readonly #peers: Peer[] = []
+
+  static async open(over: Partial<Config> = {}, trunk: Partial<TrunkConfig> = {}): Promise<ScriptedGateway> {
+    const base = loadConfig(undefined, {})
+    const config: Config = {
+      ...base,
+      domain: 'example.com',
+      trunks: [
+        {
+          name: 'pbx',
+          host: TRUNK.address,
+          port: TRUNK.port,
+          transport: 'udp',
+          sources: [],
+          media: 'rtp',
+          codecs: ['PCMA', 'PCMU'],
+          suites: ['AES_CM_128_HMAC_SHA1_80'],
+          callerId: undefined,
+          ...trunk,
+        },
+      ],
+      routes: [{ prefix: '0', trunk: 'pbx', strip: 1, add: '' }],
+      ...over,
+    }
+    const trunks = new TrunkTable(config.trunks, {
+      addressesOf: async (host) => [host],
+      localAddressTowards: async () => '127.0.0.1',
+    })
+    await trunks.refresh()
+    return new ScriptedGateway(config, trunks)
+  }
+
+  private constructor(config: Config, trunks: TrunkTable) {
+    this.config = config
+    this.engine = createNativeEngine({
+      addresses: ['127.0.0.1'],
+      announced: undefined,
+      webrtcPort: 0,
+      rtpPortMin: 20_000,
+      rtpPortMax: 59_998,
+      portRestMs: 0,
+      latchMs: 3_000,
+      iceTimeoutMs: 60_000,
+      dtlsTimeoutMs: 60_000,
+      consentTimeoutMs: 60_000,
+      maxSessions: 100,
+    })
+    this.registration = new Registration({ config, environment: this.time, log: this.#logger({}) })
+    this.userAgent = createUserAgent({
+      environment: this.time,
+      product: 'webtrunk-test',
+      sentBy: (flow) => ({ host: flow.local.address, port: flow.local.port }),
+      limits: LIMITS,
+      handler: {
+        onInvite: (invite) => this.calls.onInvite(invite),
+        onRequest: (request) =>
+          request.request.method === 'REGISTER'
+            ? this.registration.onRegister(request)
+            : request.respond(405),
+        onError: (error) => this.#logger({}).error('internal error', { error }),
+      },
+    })
+    const { peer, gatewayFlow } = this.#link('udp', 'trunk:pbx', TRUNK)
+    this.trunk = peer
+    this.trunkFlow = gatewayFlow
+    this.calls = new Calls({
+      config,
+      userAgent: this.userAgent,
+      engine: this.engine,
+      environment: this.time,
+      log: this.#logger({}),
+      registration: this.registration,
+      trunks,
+      flowTo: () => this.trunkFlow,
+    })
+  }
+
+  /** A browser on a WebSocket of its own, not registered. */
+  browser(address = '198.51.100.7'): Peer {
+    return this.#link('wss', `ws${this.#peers.length}`, { address, port: 50_000 + this.#peers.length }).peer
+  }
+
+  /** A UDP peer that is no trunk. */
+  stranger(): Peer {
+    return this.#link('udp', 'stranger', { address: '203.0.113.66', port: 5060 }).peer
+  }
+
+  /** A browser registered as a user of the configuration. */
+  async registered(user: string): Promise<Peer> {
+    const peer = this.browser()
+    const password = this.config.users.find((row) => row.name === user)?.password.reveal() ?? ''
+    const final = await this.register(peer, user, password)
+    if (final !== 200) throw new Error(`REGISTER of ${user} was answered ${final}`)
+    return peer
+  }
+
+  /** REGISTER with one try at the challenge; the final status. */
+  async register(peer: Peer, user: string, password: string): Promise<number | NoAnswer> {
+    const first = await this.#sendRegister(peer, user, undefined)
+    if (typeof first === 'string' || first.status !== 401)
+      return typeof first === 'string' ? first : first.status
+    const challenge = first.headers.filter((row) => row.name === 'WWW-Authenticate').at(-1)?.value ?? ''
+    const nonce = /nonce="([^"]*)"/.exec(challenge)?.[1] ?? ''
+    const answer = {
+      username: user,
+      realm: 'example.com',
+      nonce,
+      uri: 'sip:example.com',
+      algorithm: 'MD5',
+    } as const
+    const qop = { nc: '00000001', cnonce: 'c0ffee' } as const
+    const response = digestResponse({ ...answer, method: 'REGISTER', password, qop })
+    const fields = `username="${user}", realm="${answer.realm}", nonce="${nonce}", uri="${answer.uri}", response="${response}"`
+    const second = await this.#sendRegister(
+      peer,
+      user,
+      `Digest ${fields}, algorithm=MD5, qop=auth, nc=${qop.nc}, cnonce="${qop.cnonce}"`,
+    )
+    return typeof second === 'string' ? second : second.status
+  }
+
+  /** Lines of the log with this message. */
+  logged(message: string): readonly LogLine[] {
+    return this.log.filter((line) => line.message === message)
+  }
+
+  /** After the last timers of the transactions: what is left in any table. */
+  async leftovers(): Promise<Readonly<Record<string, number>>> {
+    await this.time.advance(120_000)
+    await settle()
+    const tables = { ...this.userAgent.tables(), ...this.engine.tables(), calls: this.calls.size }
+    return Object.fromEntries(Object.entries(tables).filter(([, size]) => size !== 0))
+  }
+
+  async close(): Promise<void> {
+    this.userAgent.close()
+    this.registration.close()
+    for (const peer of this.#peers) peer.userAgent.close()
+    await this.engine.close()
+  }
+
+  #sendRegister(
+    peer: Peer,
+    user: string,
+    authorization: string | undefined,
+  ): Promise<SipResponse | NoAnswer> {
+    const aor = sipUri({ user, host: 'example.com' })
+    const contact = `<sip:${user}@df7jal23ls0d.invalid;transport=ws>;+sip.instance="<urn:uuid:${user}>";expires=300`
+    const response = new Promise<SipResponse | NoAnswer>((resolve) => {
+      peer.userAgent.request(
+        {
+          method: 'REGISTER',
+          flow: peer.flow,
+          uri: sipUri({ host: 'example.com' }),
+          from: nameAddr(aor),
+          to: nameAddr(aor),
+          headers: [
+            { name: 'Contact', value: contact },
+            ...(authorization === undefined ? [] : [{ name: 'Authorization', value: authorization }]),
+          ],
+        },
+        resolve,
+      )
+    })
+    // Longer than Timer F: a request that nobody answers ends too.
+    return this.time.advance(peer.flow.isOpen ? 100 : 40_000).then(() => response)
+  }
+
+  #link(
+    transport: 'udp' | 'wss',
+    scope: string,
+    address: { address: string; port: number },
+  ): { peer: Peer; gatewayFlow: MemoryFlow } {
+    const invites: IncomingInvite[] = []
+    const requests: IncomingRequest[] = []
+    const handler: UserAgentHandler = {
+      onInvite: (invite) => {
+        invite.handler = { onCancel: () => {} }
+        invites.push(invite)
+      },
+      onRequest: (request) => {
+        requests.push(request)
+      },
+      onError: (error) => {
+        throw error
+      },
+    }
+    const userAgent = createUserAgent({
+      environment: this.time,
+      product: 'peer',
+      sentBy: (flow) => ({ host: flow.local.address, port: flow.local.port }),
+      limits: LIMITS,
+      handler,
+    })
+    const { a, b } = memoryLink({
+      time: this.time,
+      transport,
+      a: { address: GATEWAY, scope, receive: (bytes, flow) => this.userAgent.receive(bytes, flow) },
+      b: { address, scope: 'gateway', receive: (bytes, flow) => userAgent.receive(bytes, flow) },
+    })
+    const peer = { userAgent, flow: b, invites, requests }
+    this.#peers.push(peer)
+    return { peer, gatewayFlow: a }
+  }
+
+  #logger(base: Readonly<Record<string, unknown>>): Log {
+    const at =
+      (level: string) =>
+      (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
+        this.log.push({ level, message, fields: { ...base, ...fields } })
+      }
+    return {
+      error: at('error'),
+      warn: at('warn'),
+      info: at('info'),
+      debug: at('debug'),
+      child: (fields) => this.#logger({ ...base, ...fields }),
+    }
+  }
+}
+
+export const nameAddr = (uri: ReturnType<typeof sipUri>): NameAddr => ({
+  displayName: undefined,
+  uri,
+  parameters: new Map(),
+})
+
+/** The Reason header of a response. */
+export const reasonOf = (message: SipResponse | SipRequest): string | undefined => header(message, 'Reason')
