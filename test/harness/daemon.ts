@@ -1,0 +1,210 @@
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ownAddress } from './own-address.ts'
+import { PeerProcess } from './peer-process.ts'
+import { freePort, freePortRange } from './ports.ts'
+import { type WaitOptions, waitFor } from './wait-for.ts'
+
+const MAIN = fileURLToPath(new URL('../../dist/gateway/main.js', import.meta.url))
+const RTP_PORTS = 64
+
+export interface TrunkOptions {
+  readonly name?: string
+  /** Where the peer listens. */
+  readonly port: number
+  readonly media?: 'rtp' | 'sdes'
+  readonly codecs?: readonly string[]
+}
+
+export interface DaemonOptions {
+  readonly trunks?: readonly TrunkOptions[]
+  /** Default: `9...` to the first trunk, all digits kept. */
+  readonly routes?: readonly { readonly prefix: string; readonly trunk: string; readonly strip?: number }[]
+  /** Put over the configuration, section by section. */
+  readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+}
+
+/** One line of the daemon's log. */
+export type LogLine = Readonly<Record<string, unknown>> & { readonly message: string; readonly level: string }
+
+export const PASSWORDS = { alice: 'open sesame', bob: 'swordfish' } as const
+export type User = keyof typeof PASSWORDS
+
+const isLogLine = (value: unknown): value is LogLine =>
+  typeof value === 'object' && value !== null && 'message' in value && 'level' in value
+
+const parseLine = (line: string): LogLine | undefined => {
+  if (!line.startsWith('{')) return undefined
+  try {
+    const value: unknown = JSON.parse(line)
+    return isLogLine(value) ? value : undefined
+  } catch {
+    // A line that is still being written.
+    return undefined
+  }
+}
+
+const configFor = async (options: DaemonOptions, webrtcPort: number): Promise<object> => {
+  const firstRtpPort = await freePortRange(RTP_PORTS)
+  const trunks = (options.trunks ?? []).map(
+    ({ name = 'pbx', port, media = 'rtp', codecs = ['PCMU', 'PCMA'] }) => ({
+      name,
+      host: '127.0.0.1',
+      port,
+      media,
+      codecs,
+    }),
+  )
+  const sections: Record<string, object> = {
+    web: { https: { host: '127.0.0.1', port: 0 }, http: { host: '127.0.0.1', port: 0 } },
+    udp: { host: '127.0.0.1', port: 0 },
+    media: {
+      addresses: [...new Set(['127.0.0.1', ownAddress()])],
+      webrtcPort,
+      rtpPortMin: firstRtpPort,
+      rtpPortMax: firstRtpPort + RTP_PORTS - 1,
+      portRestS: 0,
+    },
+    log: { format: 'json', level: 'debug' },
+  }
+  for (const [name, section] of Object.entries(options.config ?? {})) {
+    sections[name] = { ...sections[name], ...section }
+  }
+  const [trunk] = trunks
+  return {
+    domain: 'webtrunk.test',
+    users: Object.entries(PASSWORDS).map(([name, password]) => ({ name, password })),
+    trunks,
+    routes: options.routes ?? (trunk === undefined ? [] : [{ prefix: '9', trunk: trunk.name }]),
+    ...sections,
+  }
+}
+
+/** The gateway as a child process on free ports of loopback. */
+export class Daemon {
+  /** `http://localhost:PORT`: a secure context for browsers, so that the microphone works. */
+  readonly pageUrl: string
+  readonly securePageUrl: string
+  readonly webSocketUrl: string
+  /** `host:port` of SIP over UDP. */
+  readonly sipAddress: string
+  /** Of all browser media. */
+  readonly webrtcPort: number
+  readonly #process: PeerProcess
+  readonly #folder: string
+
+  /** With users alice and bob, and the given trunks. */
+  static async start(options: DaemonOptions = {}): Promise<Daemon> {
+    const webrtcPort = await freePort(ownAddress())
+    const folder = await mkdtemp(join(tmpdir(), 'webtrunk-daemon-'))
+    // JSON is YAML.
+    const file = join(folder, 'webtrunk.yaml')
+    await writeFile(file, JSON.stringify(await configFor(options, webrtcPort), undefined, 2))
+    return Daemon.#launch(['--config', file], {}, folder, webrtcPort)
+  }
+
+  /** As a newcomer starts it: no configuration file. Its output holds the URLs. */
+  static async startDemo(): Promise<Daemon> {
+    const webrtcPort = await freePort(ownAddress())
+    const folder = await mkdtemp(join(tmpdir(), 'webtrunk-daemon-'))
+    const environment = {
+      WEBTRUNK_WEB_HTTPS_PORT: '0',
+      WEBTRUNK_WEB_HTTP_PORT: '0',
+      WEBTRUNK_MEDIA_WEBRTC_PORT: String(webrtcPort),
+      WEBTRUNK_LOG_FORMAT: 'json',
+    }
+    return Daemon.#launch([], environment, folder, webrtcPort)
+  }
+
+  static async #launch(
+    args: readonly string[],
+    environment: NodeJS.ProcessEnv,
+    folder: string,
+    webrtcPort: number,
+  ): Promise<Daemon> {
+    if (!existsSync(MAIN)) throw new Error('the gateway is not built: npm run build')
+    const child = new PeerProcess(process.execPath, [MAIN, ...args], {
+      cwd: folder,
+      env: { ...process.env, ...environment },
+    })
+    try {
+      const listening = await child.waitForOutput('listening', (output) =>
+        output
+          .split('\n')
+          .map(parseLine)
+          .find((line) => line?.message === 'listening'),
+      )
+      return new Daemon(child, folder, listening, webrtcPort)
+    } catch (error) {
+      await child.stop('SIGKILL')
+      await rm(folder, { recursive: true, force: true })
+      throw error
+    }
+  }
+
+  private constructor(child: PeerProcess, folder: string, listening: LogLine, webrtcPort: number) {
+    this.#process = child
+    this.#folder = folder
+    this.webrtcPort = webrtcPort
+    this.pageUrl = `http://localhost:${listening.http}/`
+    this.securePageUrl = `https://127.0.0.1:${listening.https}/`
+    this.webSocketUrl = `ws://127.0.0.1:${listening.http}/sip`
+    this.sipAddress = Array.isArray(listening.udp) ? String(listening.udp[0]) : ''
+  }
+
+  get output(): string {
+    return this.#process.output
+  }
+
+  get log(): readonly LogLine[] {
+    return this.#process.output.split('\n').flatMap((line) => parseLine(line) ?? [])
+  }
+
+  /** Page address that signs `user` in. */
+  pageFor(user: User): string {
+    return `${this.pageUrl}#user=${user}&password=${encodeURIComponent(PASSWORDS[user])}`
+  }
+
+  async waitForLog(what: string, probe: (line: LogLine) => boolean, options?: WaitOptions): Promise<LogLine> {
+    return waitFor(
+      what,
+      () => this.log.find(probe),
+      options,
+      () => this.output,
+    )
+  }
+
+  /** `/healthz` as JSON. */
+  async health(): Promise<{
+    readonly status: string
+    readonly calls: number
+    readonly registrations: number
+  }> {
+    const response = await fetch(`${this.webSocketUrl.replace('ws:', 'http:').replace('/sip', '/healthz')}`)
+    return (await response.json()) as { status: string; calls: number; registrations: number }
+  }
+
+  async waitForNoCalls(): Promise<void> {
+    await waitFor(
+      'the gateway to hold no call',
+      async () => (await this.health()).calls === 0,
+      {},
+      () => this.output,
+    )
+  }
+
+  /** SIGTERM; resolves with the exit code, 0 for an orderly stop. May be called twice. */
+  async stop(): Promise<number> {
+    const code = await this.#process.stop('SIGTERM', 15_000)
+    await rm(this.#folder, { recursive: true, force: true })
+    return code
+  }
+
+  /** For clean-up after a failed test. */
+  async close(): Promise<void> {
+    await this.stop()
+  }
+}

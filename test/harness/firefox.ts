@@ -1,0 +1,57 @@
+import { type Browser, launch } from 'puppeteer-core'
+import { type BrowserPage, COLLECT_PEER_CONNECTIONS, SoftphonePage } from './browser-page.ts'
+
+const EXECUTABLE = '/usr/bin/firefox-esr'
+
+/** A Firefox of its own (fresh profile); its fake microphone gives Firefox's own 1 kHz tone. */
+export class Firefox {
+  readonly #browser: Browser
+
+  static async start(): Promise<Firefox> {
+    const browser = await launch({
+      browser: 'firefox',
+      executablePath: EXECUTABLE,
+      headless: true,
+      acceptInsecureCerts: true,
+      extraPrefsFirefox: {
+        'media.navigator.streams.fake': true,
+        'media.navigator.permission.disabled': true,
+        'media.autoplay.default': 0,
+        'media.autoplay.blocking_policy': 0,
+        'network.captive-portal-service.enabled': false,
+        'network.connectivity-service.enabled': false,
+      },
+    })
+    return new Firefox(browser)
+  }
+
+  private constructor(browser: Browser) {
+    this.#browser = browser
+  }
+
+  async newPage(): Promise<BrowserPage> {
+    const page = await this.#browser.newPage()
+    const console: string[] = []
+    page.on('console', (message) => console.push(message.text()))
+    page.on('pageerror', (error) => console.push(String(error)))
+    await page.evaluateOnNewDocument(COLLECT_PEER_CONNECTIONS)
+    return {
+      goto: async (url) => {
+        await page.goto(url)
+      },
+      click: (selector) => page.click(selector),
+      fill: (selector, text) => page.locator(selector).fill(text),
+      evaluate: (source) => page.evaluate(source),
+      console,
+      close: () => page.close(),
+    }
+  }
+
+  async newSoftphone(): Promise<SoftphonePage> {
+    return new SoftphonePage(await this.newPage())
+  }
+
+  async close(): Promise<void> {
+    await this.#browser.close()
+  }
+}
