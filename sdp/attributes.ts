@@ -10,6 +10,11 @@ export function hasAttribute(block: AttributeBlock, name: string): boolean {
   return block.attributes.some((attribute) => attribute.name === name)
 }
 
+/** RTCP on the RTP port, offered or demanded (RFC 5761 §5.1.1, RFC 8858). */
+export function hasRtcpMux(block: AttributeBlock): boolean {
+  return hasAttribute(block, 'rtcp-mux') || hasAttribute(block, 'rtcp-mux-only')
+}
+
 /** Values of all attributes of this name, in order; one without a value reads ''. */
 export function attributeValues(block: AttributeBlock, name: string): readonly string[] {
   return block.attributes

@@ -14,7 +14,7 @@ const MEDIA_LINES = 'micbka'
 export function splitLines(body: Uint8Array, limits: SdpLimits): readonly (readonly Line[])[] {
   if (body.length > limits.maxBytes) throw tooLarge('bytes', limits.maxBytes, body.length)
   const text = decode(body)
-  const written = text.replace(/[\r\n]+$/, '').split('\n', limits.maxLines + 1)
+  const written = text.slice(0, contentLength(text)).split('\n', limits.maxLines + 1)
   if (written.length > limits.maxLines) throw tooLarge('lines', limits.maxLines, written.length)
 
   let block: Line[] = []
@@ -53,6 +53,13 @@ function decode(body: Uint8Array): string {
   } catch (cause) {
     throw new SdpFailure('sdp.malformed', { seen: 'invalid UTF-8', cause })
   }
+}
+
+/** Without the line ends behind the last line. A loop, because the expression for it is quadratic. */
+function contentLength(text: string): number {
+  let end = text.length
+  while (end > 0 && (text[end - 1] === '\n' || text[end - 1] === '\r')) end -= 1
+  return end
 }
 
 function readLine(content: string, lineNumber: number): Line {

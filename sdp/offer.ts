@@ -1,6 +1,6 @@
 import type { Codec, Direction, LocalTransport, SrtpSuite } from '../media/parameters.ts'
 import { isUnspecified } from './address.ts'
-import { hasAttribute } from './attributes.ts'
+import { hasAttribute, hasRtcpMux } from './attributes.ts'
 import { composeDescription } from './compose.ts'
 import { describeCrypto, readCrypto } from './crypto.ts'
 import type { MediaSection, SessionDescription } from './description.ts'
@@ -9,7 +9,7 @@ import { SdpFailure } from './failure.ts'
 import { formatDescription } from './format.ts'
 import { parseDescription } from './parse.ts'
 import { readCodecs, readPtime } from './payload-types.ts'
-import { isMuxOffered, readRtpAddresses, rtpProfile, toRtpRemote } from './rtp-transport.ts'
+import { readRtpAddresses, rtpProfile, toRtpRemote } from './rtp-transport.ts'
 import type { LegKind, LocalOrigin, MediaSlots, Offer, SentOffer } from './session.ts'
 import { readOfferedSetup } from './setup.ts'
 import { isWebrtcProfile, readBundle, readWebrtcTransport } from './webrtc-transport.ts'
@@ -72,7 +72,7 @@ function readTrunkOffer(
   section: MediaSection,
   suites: readonly SrtpSuite[],
 ) {
-  const isMuxed = isMuxOffered(section)
+  const isMuxed = hasRtcpMux(section)
   const addresses = readRtpAddresses(description, section, isMuxed)
   const crypto = suites.length === 0 ? [] : readCrypto(section, suites)
   if (suites.length > 0 && crypto.length === 0) {

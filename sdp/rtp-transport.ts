@@ -1,6 +1,5 @@
 import type { SdesKey, TransportAddress } from '../media/parameters.ts'
 import { readAddress } from './address.ts'
-import { hasAttribute } from './attributes.ts'
 import type { MediaSection, SessionDescription } from './description.ts'
 import { SdpFailure } from './failure.ts'
 
@@ -41,10 +40,6 @@ export function readRtpAddresses(
   if (section.rtcp === undefined) return { rtp, rtcp: { address, port: Math.min(section.port + 1, 65_535) } }
   const { port, connection: other } = section.rtcp
   return { rtp, rtcp: { address: other === undefined ? address : readAddress(other), port } }
-}
-
-export function isMuxOffered(section: MediaSection): boolean {
-  return hasAttribute(section, 'rtcp-mux') || hasAttribute(section, 'rtcp-mux-only')
 }
 
 export function toRtpRemote(addresses: RtpAddresses, crypto: SdesKey | undefined) {

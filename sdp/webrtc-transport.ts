@@ -1,5 +1,11 @@
 import type { DtlsSetup, IceCredentials, WebrtcRemote } from '../media/parameters.ts'
-import { type AttributeBlock, attributeValues, hasAttribute, inheritedAttribute } from './attributes.ts'
+import {
+  type AttributeBlock,
+  attributeValues,
+  hasAttribute,
+  hasRtcpMux,
+  inheritedAttribute,
+} from './attributes.ts'
 import type { MediaSection, SessionDescription } from './description.ts'
 import { SdpFailure } from './failure.ts'
 import { readFingerprints } from './fingerprint.ts'
@@ -30,10 +36,9 @@ export function readWebrtcTransport(
   section: MediaSection,
   readSetup: (blocks: readonly AttributeBlock[]) => DtlsSetup,
 ): WebrtcRemote {
-  const blocks = [transportSection(description, section), description]
-  if (!blocks.some((block) => hasAttribute(block, 'rtcp-mux') || hasAttribute(block, 'rtcp-mux-only'))) {
-    throw new SdpFailure('sdp.no-rtcp-mux')
-  }
+  const carrier = transportSection(description, section)
+  const blocks = [carrier, description]
+  if (!hasRtcpMux(carrier)) throw new SdpFailure('sdp.no-rtcp-mux')
   return {
     kind: 'webrtc',
     ice: readIce(blocks),
