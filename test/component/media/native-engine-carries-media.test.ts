@@ -1,0 +1,467 @@
+import { randomBytes } from 'node:crypto'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { afterEach, describe, expect, test } from 'vitest'
+import type {
+  LegName,
+  MediaEngine,
+  MediaObserver,
+  MediaSession,
+  MediaStageEvent,
+} from '../../../media/engine.ts'
+import type { MediaFailure } from '../../../media/failure.ts'
+import { createNativeEngine, type NativeEngineOptions } from '../../../media/native-engine.ts'
+import type { RtpLocal, WebrtcLocal } from '../../../media/parameters.ts'
+import { tonePlayback } from '../../../media/tone.ts'
+import { ScriptedBrowser, type ScriptedBrowserOptions } from './scripted-browser.ts'
+import { ScriptedTrunk, sdesKey } from './scripted-trunk.ts'
+import { until } from './until.ts'
+
+const PCMU = { from: 0, to: 0, clockRateHz: 8000 }
+const PLAIN = { kind: 'rtp', localAddress: '127.0.0.1', suites: [] } as const
+const SDES = { kind: 'rtp', localAddress: '127.0.0.1', suites: ['AES_CM_128_HMAC_SHA1_80'] } as const
+
+class Log implements MediaObserver {
+  readonly stages: { readonly leg: LegName; readonly event: MediaStageEvent }[] = []
+  readonly failures: { readonly leg: LegName; readonly failure: MediaFailure }[] = []
+
+  onStage(leg: LegName, event: MediaStageEvent): void {
+    this.stages.push({ leg, event })
+  }
+
+  onFailure(leg: LegName, failure: MediaFailure): void {
+    this.failures.push({ leg, failure })
+  }
+
+  rungs(leg: LegName): readonly string[] {
+    return this.stages
+      .filter((one) => one.leg === leg)
+      .map(({ event }) => (event.kind === 'first-packet' ? event.direction : event.kind))
+  }
+}
+
+const closing: (() => unknown)[] = []
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+function openEngine(options: Partial<NativeEngineOptions> = {}): MediaEngine {
+  const engine = createNativeEngine({
+    addresses: ['127.0.0.1'],
+    announced: undefined,
+    webrtcPort: 0,
+    rtpPortMin: 20_000,
+    rtpPortMax: 29_999,
+    portRestMs: 1000,
+    latchMs: 500,
+    iceTimeoutMs: 10_000,
+    dtlsTimeoutMs: 10_000,
+    consentTimeoutMs: 30_000,
+    maxSessions: 10,
+    ...options,
+  })
+  closing.push(() => engine.close())
+  return engine
+}
+
+async function openBrowser(options: ScriptedBrowserOptions = {}): Promise<ScriptedBrowser> {
+  const browser = await ScriptedBrowser.open(options)
+  closing.push(() => browser.close())
+  return browser
+}
+
+async function openTrunk(): Promise<ScriptedTrunk> {
+  const trunk = await ScriptedTrunk.open()
+  closing.push(() => trunk.close())
+  return trunk
+}
+
+async function addWebrtc(session: MediaSession): Promise<WebrtcLocal> {
+  const local = await session.addLeg('caller', { kind: 'webrtc' })
+  if (local.kind !== 'webrtc') throw new Error('not a browser leg')
+  return local
+}
+
+async function addRtp(session: MediaSession, parameters: typeof PLAIN | typeof SDES): Promise<RtpLocal> {
+  const local = await session.addLeg('callee', parameters)
+  if (local.kind !== 'rtp') throw new Error('not a trunk leg')
+  return local
+}
+
+/** A browser with its keys in place on the caller leg. */
+async function connect(session: MediaSession, browser: ScriptedBrowser, log: Log): Promise<WebrtcLocal> {
+  const local = await addWebrtc(session)
+  await session.setRemote('caller', browser.remote)
+  await browser.check(local)
+  browser.startDtls()
+  await browser.connected()
+  await until(() => log.rungs('caller').includes('keys-ready'))
+  return local
+}
+
+/** Sends until `arrived`: UDP, even on loopback, owes nothing. */
+async function sendUntil(send: () => void, arrived: () => boolean): Promise<void> {
+  let next = 0
+  await until(() => {
+    if (performance.now() >= next) {
+      send()
+      next = performance.now() + 20
+    }
+    return arrived()
+  })
+}
+
+describe.each([
+  ['active', 'AEAD_AES_128_GCM'],
+  ['active', 'AES_CM_128_HMAC_SHA1_80'],
+  ['passive', 'AEAD_AES_128_GCM'],
+  ['passive', 'AES_CM_128_HMAC_SHA1_80'],
+] as const)('a browser that is %s, with %s', (setup, suite) => {
+  test('connects and hears its echo', async () => {
+    const log = new Log()
+    const session = await openEngine().openSession('call', log)
+    const browser = await openBrowser({ setup, suites: [suite] })
+    const local = await connect(session, browser, log)
+    await session.setRoute('caller', { kind: 'echo', map: [PCMU] })
+    const payload = randomBytes(160)
+    await sendUntil(
+      () => browser.sendRtp(0, payload),
+      () => browser.received.length > 2,
+    )
+    expect(browser.received.every((packet) => packet.payload.equals(payload))).toBe(true)
+    expect(browser.received.every((packet) => packet.ssrc === local.ssrc && packet.payloadType === 0)).toBe(
+      true,
+    )
+    await until(() => log.rungs('caller').length === 6)
+    expect(log.rungs('caller').slice(0, 4)).toEqual([
+      'ice-checked',
+      'dtls-started',
+      'dtls-connected',
+      'keys-ready',
+    ])
+    expect(log.rungs('caller').slice(4).toSorted()).toEqual(['received', 'sent'])
+    expect(log.stages).toContainEqual({ leg: 'caller', event: { kind: 'dtls-connected', suite } })
+    const stats = (await session.stats()).legs.caller
+    expect(stats).toMatchObject({ suite, remote: browser.address })
+    expect(stats?.packetsReceived).toBeGreaterThan(2)
+    expect(stats?.packetsSent).toBeGreaterThan(2)
+    expect(log.failures).toEqual([])
+  })
+})
+
+describe('a bridge', () => {
+  test('browser and plain RTP, both ways, payload types mapped, nothing left behind', async () => {
+    const engine = openEngine()
+    const log = new Log()
+    const session = await engine.openSession('call', log)
+    const browser = await openBrowser()
+    const trunk = await openTrunk()
+    await connect(session, browser, log)
+    const local = await addRtp(session, PLAIN)
+    expect(local.crypto).toEqual([])
+    expect(local.rtp.port % 2).toBe(0)
+    await session.setRemote('callee', trunk.remote())
+    trunk.connect(local)
+    await session.setRoute('caller', { kind: 'bridge', map: [{ from: 96, to: 0, clockRateHz: 8000 }] })
+    await session.setRoute('callee', { kind: 'bridge', map: [{ from: 0, to: 96, clockRateHz: 8000 }] })
+    const up = randomBytes(160)
+    const down = randomBytes(160)
+    await sendUntil(
+      () => {
+        browser.sendRtp(96, up)
+        browser.sendRtp(97, randomBytes(10))
+        trunk.sendRtp(0, down)
+      },
+      () => browser.received.length > 2 && trunk.received.length > 2,
+    )
+    expect(trunk.received.every((packet) => packet.payload.equals(up) && packet.payloadType === 0)).toBe(true)
+    expect(trunk.received.every((packet) => packet.ssrc === local.ssrc)).toBe(true)
+    expect(browser.received.every((packet) => packet.payload.equals(down) && packet.payloadType === 96)).toBe(
+      true,
+    )
+    const { legs } = await session.stats()
+    expect(legs.callee).toMatchObject({ suite: 'none', remote: trunk.address })
+    expect(legs.caller?.drops['rtp.unmapped-payload-type']).toBeGreaterThan(0)
+    await session.close()
+    await session.close()
+    await until(() => Object.values(engine.tables()).every((size) => size === 0))
+  })
+
+  test('browser and SDES-SRTP, both ways, never in clear', async () => {
+    const log = new Log()
+    const session = await openEngine().openSession('call', log)
+    const browser = await openBrowser()
+    const trunk = await openTrunk()
+    await connect(session, browser, log)
+    const local = await addRtp(session, SDES)
+    const [ours] = local.crypto
+    if (ours === undefined) throw new Error('no crypto line')
+    expect(ours).toMatchObject({ tag: 1, suite: 'AES_CM_128_HMAC_SHA1_80' })
+    expect(ours.keySalt.reveal()).toHaveLength(30)
+    expect(JSON.stringify(local)).not.toContain(Buffer.from(ours.keySalt.reveal()).toString('base64'))
+    const theirs = sdesKey(1, ours.suite, randomBytes(30))
+    await session.setRoute('caller', { kind: 'bridge', map: [PCMU] })
+    await session.setRoute('callee', { kind: 'bridge', map: [PCMU] })
+    const up = randomBytes(160)
+    for (let count = 0; count < 5; count++) browser.sendRtp(0, up)
+    await session.setRemote('callee', trunk.remote(theirs), ours)
+    trunk.connect(local, { sends: theirs, receives: ours })
+    const down = randomBytes(160)
+    await sendUntil(
+      () => {
+        browser.sendRtp(0, up)
+        trunk.sendRtp(0, down)
+      },
+      () => browser.received.length > 2 && trunk.received.length > 2,
+    )
+    expect(trunk.received.every((packet) => packet.payload.equals(up))).toBe(true)
+    expect(browser.received.every((packet) => packet.payload.equals(down))).toBe(true)
+    expect(trunk.raw.some((datagram) => datagram.includes(up))).toBe(false)
+    expect((await session.stats()).legs.callee?.suite).toBe('AES_CM_128_HMAC_SHA1_80')
+    expect(log.rungs('callee')[0]).toBe('keys-ready')
+    await session.close()
+    expect(Buffer.from(ours.keySalt.reveal()), 'wiped').toEqual(Buffer.alloc(30))
+  })
+
+  test('a leg that is dropped and added again is bridged again', async () => {
+    const log = new Log()
+    const session = await openEngine().openSession('call', log)
+    const browser = await openBrowser()
+    await connect(session, browser, log)
+    await session.setRoute('caller', { kind: 'bridge', map: [PCMU] })
+    await addRtp(session, PLAIN)
+    await session.removeLeg('callee')
+    await session.removeLeg('callee')
+    const trunk = await openTrunk()
+    const local = await addRtp(session, PLAIN)
+    await session.setRemote('callee', trunk.remote())
+    trunk.connect(local)
+    await sendUntil(
+      () => browser.sendRtp(0, Buffer.alloc(160)),
+      () => trunk.received.length > 0,
+    )
+  })
+
+  test('a tone is played to both kinds of leg', async () => {
+    const log = new Log()
+    const session = await openEngine().openSession('call', log)
+    const browser = await openBrowser()
+    const trunk = await openTrunk()
+    await connect(session, browser, log)
+    const local = await addRtp(session, PLAIN)
+    await session.setRemote('callee', trunk.remote())
+    trunk.connect(local)
+    const tone = tonePlayback({ codec: 'PCMU', payloadType: 0, frequencyHz: 440, level: 0.25 })
+    await session.play('caller', tone)
+    await session.play('callee', tone)
+    await until(() => browser.received.length > 6 && trunk.received.length > 6)
+    const frames = tone.frames.map((frame) => Buffer.from(frame).toString('hex'))
+    for (const { received } of [browser, trunk]) {
+      expect(received.every(({ payload }) => frames.includes(payload.toString('hex')))).toBe(true)
+    }
+    await session.play('caller', undefined)
+    await session.play('callee', undefined)
+  })
+})
+
+describe('the ladder', () => {
+  test('another certificate: fingerprint mismatch with both, and no media', async () => {
+    const log = new Log()
+    const engine = openEngine()
+    const session = await engine.openSession('call', log)
+    const browser = await openBrowser()
+    const local = await addWebrtc(session)
+    const described = { hash: 'sha-256', value: Array.from({ length: 32 }, () => 'AB').join(':') }
+    await session.setRemote('caller', { ...browser.remote, fingerprints: [described] })
+    await session.setRoute('caller', { kind: 'echo', map: [PCMU] })
+    await browser.check(local)
+    browser.startDtls()
+    await until(() => log.failures.length > 0)
+    expect(log.failures).toHaveLength(1)
+    expect(log.failures[0]?.failure).toMatchObject({
+      code: 'dtls.fingerprint-mismatch',
+      expected: `sha-256 ${described.value}`,
+      seen: `sha-256 ${browser.remote.fingerprints[0]?.value}`,
+    })
+    expect(log.rungs('caller')).not.toContain('keys-ready')
+    await browser.connected()
+    await sendUntil(
+      () => browser.sendRtp(0, Buffer.alloc(160)),
+      () => (engine.counters()['media.not-admitted'] ?? 0) > 2,
+    )
+    const stats = (await session.stats()).legs.caller
+    expect(stats).toMatchObject({ packetsReceived: 0, packetsSent: 0, suite: undefined })
+    expect(browser.received).toEqual([])
+  })
+
+  test('check and ClientHello before the description: connected, but no key before it', async () => {
+    const log = new Log()
+    const session = await openEngine().openSession('call', log)
+    const browser = await openBrowser()
+    const local = await addWebrtc(session)
+    await session.setRoute('caller', { kind: 'echo', map: [PCMU] })
+    await browser.check(local)
+    browser.startDtls()
+    await browser.connected()
+    browser.sendRtp(0, Buffer.alloc(160))
+    await until(() => log.rungs('caller').includes('dtls-connected'))
+    expect(log.rungs('caller')).toEqual(['ice-checked', 'dtls-started', 'dtls-connected'])
+    expect((await session.stats()).legs.caller?.suite).toBeUndefined()
+    await session.setRemote('caller', browser.remote)
+    await sendUntil(
+      () => browser.sendRtp(0, Buffer.alloc(160)),
+      () => browser.received.length > 0,
+    )
+  })
+
+  test('a wrong password is answered 401 and named when time is up', async () => {
+    const engine = openEngine({ iceTimeoutMs: 300 })
+    const log = new Log()
+    const session = await engine.openSession('call', log)
+    const browser = await openBrowser()
+    const local = await addWebrtc(session)
+    await session.setRemote('caller', browser.remote)
+    await browser.check(local, { password: 'wrong' })
+    expect(browser.stunErrors).toEqual([401])
+    await until(() => log.failures.length > 0)
+    expect(log.failures.map(({ leg, failure }) => [leg, failure.code])).toEqual([
+      ['caller', 'ice.bad-integrity'],
+    ])
+    expect(engine.counters()['stun.bad-integrity']).toBe(1)
+  })
+
+  test('no ClientHello after good checks', async () => {
+    const log = new Log()
+    const session = await openEngine({ dtlsTimeoutMs: 200 }).openSession('call', log)
+    const browser = await openBrowser()
+    const local = await addWebrtc(session)
+    await session.setRemote('caller', browser.remote)
+    await browser.check(local)
+    await until(() => log.failures.length > 0)
+    expect(log.failures[0]?.failure.code).toBe('dtls.no-client-hello')
+  })
+
+  test('no common SRTP profile', async () => {
+    const log = new Log()
+    const session = await openEngine().openSession('call', log)
+    const browser = await openBrowser({ suites: [] })
+    const local = await addWebrtc(session)
+    await session.setRemote('caller', browser.remote)
+    await browser.check(local)
+    browser.startDtls()
+    await until(() => log.failures.length > 0)
+    expect(log.failures[0]?.failure.code).toBe('dtls.no-common-profile')
+  })
+
+  test('consent lost: media stops at once', async () => {
+    const log = new Log()
+    const session = await openEngine({ consentTimeoutMs: 400 }).openSession('call', log)
+    const browser = await openBrowser()
+    await connect(session, browser, log)
+    await session.play(
+      'caller',
+      tonePlayback({ codec: 'PCMU', payloadType: 0, frequencyHz: 440, level: 0.25 }),
+    )
+    await until(() => log.failures.length > 0)
+    expect(log.failures[0]?.failure.code).toBe('ice.consent-lost')
+    const stats = (await session.stats()).legs.caller
+    expect(stats?.packetsSent).toBeGreaterThan(0)
+    await session.play('caller', undefined)
+    await session.setRoute('caller', { kind: 'discard' })
+    await session.setRemote('caller', browser.remote)
+    expect(await session.stats(), 'the figures of a dead leg stand still').toMatchObject({
+      legs: { caller: stats },
+    })
+  })
+})
+
+describe('limits and the end', () => {
+  test('one session too many, and one after the end', async () => {
+    const engine = openEngine({ maxSessions: 2 })
+    const sessions = [await engine.openSession('1', new Log()), await engine.openSession('2', new Log())]
+    await expect(engine.openSession('3', new Log())).rejects.toMatchObject({ code: 'media.overload' })
+    await sessions[0]?.close()
+    const last = await engine.openSession('4', new Log())
+    await engine.close()
+    await engine.close()
+    await expect(engine.openSession('5', new Log())).rejects.toMatchObject({ code: 'media.closed' })
+    await expect(last.addLeg('caller', { kind: 'webrtc' })).rejects.toMatchObject({ code: 'media.closed' })
+    expect(Object.values(engine.tables()).every((size) => size === 0)).toBe(true)
+  })
+
+  test('legs that do not fit', async () => {
+    const session = await openEngine().openSession('call', new Log())
+    const browser = await openBrowser()
+    const trunk = await openTrunk()
+    await addWebrtc(session)
+    const wrong = { code: 'media.wrong-leg' }
+    await expect(session.addLeg('caller', PLAIN)).rejects.toMatchObject(wrong)
+    await expect(session.setRemote('caller', trunk.remote())).rejects.toMatchObject(wrong)
+    await expect(session.setRemote('callee', browser.remote)).rejects.toMatchObject(wrong)
+    const local = await addRtp(session, SDES)
+    await expect(session.setRemote('callee', trunk.remote()), 'no clear text').rejects.toMatchObject(wrong)
+    const short = sdesKey(1, 'AES_CM_128_HMAC_SHA1_32', randomBytes(30))
+    await expect(session.setRemote('callee', trunk.remote(short), local.crypto[0])).rejects.toMatchObject(
+      wrong,
+    )
+  })
+
+  test('ports that are taken are passed over; none left is media.no-port', async () => {
+    const blocker = createSocket('udp4')
+    blocker.bind(0, '127.0.0.1')
+    await once(blocker, 'listening')
+    closing.push(() => blocker.close())
+    const taken = blocker.address().port
+    const even = taken - (taken % 2)
+    const engine = openEngine({ rtpPortMin: even, rtpPortMax: even + 1 })
+    const session = await engine.openSession('call', new Log())
+    await expect(session.addLeg('callee', PLAIN)).rejects.toMatchObject({ code: 'media.no-port' })
+    expect(engine.tables().rtpPorts).toBe(0)
+  })
+
+  test('one port on several addresses; a taken fixed port is media.no-port', async () => {
+    const engine = openEngine({ addresses: ['127.0.0.1', '127.0.0.2'] })
+    const session = await engine.openSession('call', new Log())
+    const { candidates } = await addWebrtc(session)
+    expect(candidates.map(({ address }) => address)).toEqual(['127.0.0.1', '127.0.0.2'])
+    const port = candidates[0]?.port ?? 0
+    expect(candidates[1]?.port).toBe(port)
+    expect(port).toBeGreaterThan(0)
+    expect(() => openEngine({ webrtcPort: port })).toThrow(expect.objectContaining({ code: 'media.no-port' }))
+  })
+
+  test('an observer that throws is contained', async () => {
+    const errors: unknown[] = []
+    const engine = createNativeEngine(
+      {
+        addresses: ['127.0.0.1'],
+        announced: undefined,
+        webrtcPort: 0,
+        rtpPortMin: 20_000,
+        rtpPortMax: 29_999,
+        portRestMs: 0,
+        latchMs: 0,
+        iceTimeoutMs: 10_000,
+        dtlsTimeoutMs: 10_000,
+        consentTimeoutMs: 30_000,
+        maxSessions: 10,
+      },
+      { report: (error) => errors.push(error) },
+    )
+    closing.push(() => engine.close())
+    const session = await engine.openSession('call', {
+      onStage: () => {
+        throw new TypeError('in the observer')
+      },
+      onFailure: () => undefined,
+    })
+    const browser = await openBrowser()
+    const local = await addWebrtc(session)
+    await session.setRemote('caller', browser.remote)
+    await browser.check(local)
+    await browser.check(local)
+    expect(errors).toHaveLength(1)
+    expect(engine.counters()['media.internal']).toBe(1)
+  })
+})

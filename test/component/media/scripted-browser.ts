@@ -1,0 +1,180 @@
+import { randomBytes } from 'node:crypto'
+import { createSocket, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { type DtlsSocket, RtpHeader, RtpPacket, SrtpSession } from 'werift'
+import type { WebrtcLocal, WebrtcRemote } from '../../../media/parameters.ts'
+import { formatStun, parseStun, STUN_ATTRIBUTE, stunErrorCode, verifyIntegrity } from '../../../media/stun.ts'
+import { until } from './until.ts'
+import {
+  type DtlsSuite,
+  makeWeriftCertificate,
+  muteWerift,
+  openWerift,
+  startWerift,
+  type WeriftCertificate,
+  type WeriftTransport,
+  weriftKeys,
+  weriftTransport,
+} from './werift-dtls.ts'
+
+export interface ReceivedRtp {
+  readonly payloadType: number
+  readonly sequence: number
+  readonly ssrc: number
+  readonly payload: Buffer
+}
+
+export interface ScriptedBrowserOptions {
+  /** As in our description: `active` is the DTLS client. */
+  readonly setup?: 'active' | 'passive'
+  readonly suites?: readonly DtlsSuite[]
+}
+
+/** The network side of a browser on one UDP socket: our own STUN, werift's DTLS and SRTP. */
+export class ScriptedBrowser {
+  readonly ice = { ufrag: randomBytes(3).toString('hex'), pwd: randomBytes(16).toString('hex') }
+  readonly ssrc = 0x1234_5678
+  readonly received: ReceivedRtp[] = []
+  /** Codes of error responses to our checks. */
+  readonly stunErrors: number[] = []
+  readonly dtls: DtlsSocket
+  readonly #certificate: WeriftCertificate
+  readonly #setup: 'active' | 'passive'
+  readonly #socket: Socket
+  readonly #transport: WeriftTransport
+  #srtp: SrtpSession | undefined
+  #local: WebrtcLocal | undefined
+  #good = 0
+  #sequence = 100
+
+  private constructor(certificate: WeriftCertificate, socket: Socket, options: ScriptedBrowserOptions) {
+    this.#certificate = certificate
+    this.#socket = socket
+    this.#setup = options.setup ?? 'active'
+    this.#transport = weriftTransport((datagram) => this.#send(datagram))
+    this.dtls = openWerift({
+      role: this.#setup === 'active' ? 'client' : 'server',
+      transport: this.#transport,
+      certificate,
+      ...(options.suites === undefined ? {} : { suites: options.suites }),
+    })
+    socket.on('message', (datagram) => this.#onDatagram(datagram))
+  }
+
+  static async open(options: ScriptedBrowserOptions = {}): Promise<ScriptedBrowser> {
+    const socket = createSocket('udp4')
+    socket.bind(0, '127.0.0.1')
+    await once(socket, 'listening')
+    return new ScriptedBrowser(await makeWeriftCertificate(), socket, options)
+  }
+
+  get remote(): WebrtcRemote {
+    return {
+      kind: 'webrtc',
+      ice: this.ice,
+      fingerprints: [{ hash: 'sha-256', value: this.#certificate.fingerprint }],
+      setup: this.#setup,
+    }
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.#socket.address().port}`
+  }
+
+  get isConnected(): boolean {
+    return this.dtls.connected
+  }
+
+  /** Checks until one succeeds (`times`: how often it has to). */
+  async check(local: WebrtcLocal, options: { readonly password?: string } = {}): Promise<void> {
+    this.#local = local
+    const before = this.#good
+    const errors = this.stunErrors.length
+    this.#send(this.#checkBytes(local, options.password ?? local.ice.pwd))
+    await until(() => this.#good > before || this.stunErrors.length > errors)
+  }
+
+  /** As DTLS client: sends the ClientHello. As server it waits for ours. */
+  startDtls(): void {
+    startWerift(this.dtls)
+  }
+
+  async connected(): Promise<void> {
+    await until(() => this.dtls.connected)
+  }
+
+  sendRtp(payloadType: number, payload: Buffer): void {
+    const sequenceNumber = this.#sequence++
+    const header = new RtpHeader({
+      version: 2,
+      payloadType,
+      sequenceNumber,
+      timestamp: sequenceNumber * 160,
+      ssrc: this.ssrc,
+    })
+    this.#send(this.#session().encrypt(payload, header))
+  }
+
+  close(): void {
+    muteWerift(this.dtls)
+    this.#socket.close()
+  }
+
+  #session(): SrtpSession {
+    const keys = weriftKeys(this.dtls)
+    this.#srtp ??= new SrtpSession({
+      profile: keys.profile,
+      keys: {
+        localMasterKey: keys.localKey,
+        localMasterSalt: keys.localSalt,
+        remoteMasterKey: keys.remoteKey,
+        remoteMasterSalt: keys.remoteSalt,
+      },
+    })
+    return this.#srtp
+  }
+
+  #send(datagram: Buffer): void {
+    const [candidate] = this.#local?.candidates ?? []
+    if (candidate !== undefined) this.#socket.send(datagram, candidate.port, candidate.address)
+  }
+
+  #onDatagram(datagram: Buffer): void {
+    const first = datagram[0] ?? 0
+    if (first < 4) this.#onStun(datagram)
+    else if (first >= 20 && first < 64) this.#transport.onData(datagram)
+    else if (first >= 128 && this.dtls.connected) this.#onMedia(datagram)
+  }
+
+  #onStun(datagram: Buffer): void {
+    const message = parseStun(datagram)
+    if (message?.class === 'error') this.stunErrors.push(stunErrorCode(message) ?? 0)
+    if (message?.class === 'success' && verifyIntegrity(message, this.#local?.ice.pwd ?? '')) this.#good++
+  }
+
+  #onMedia(datagram: Buffer): void {
+    const type = datagram.readUInt8(1) & 0x7f
+    if (type >= 64 && type <= 95) return
+    const { header, payload } = RtpPacket.deSerialize(this.#session().decrypt(datagram))
+    this.received.push({
+      payloadType: header.payloadType,
+      sequence: header.sequenceNumber,
+      ssrc: header.ssrc,
+      payload,
+    })
+  }
+
+  #checkBytes(local: WebrtcLocal, password: string): Buffer {
+    return formatStun({
+      class: 'request',
+      transactionId: randomBytes(12),
+      attributes: [
+        [STUN_ATTRIBUTE.username, Buffer.from(`${local.ice.ufrag}:${this.ice.ufrag}`)],
+        [STUN_ATTRIBUTE.priority, Buffer.from([0x6e, 0, 1, 0xff])],
+        [STUN_ATTRIBUTE.iceControlling, randomBytes(8)],
+        [STUN_ATTRIBUTE.useCandidate, Buffer.alloc(0)],
+      ],
+      password,
+    })
+  }
+}
