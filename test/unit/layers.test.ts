@@ -1,0 +1,105 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { brokenRules, importsOf, type Sources } from '../harness/import-rules.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const LAYERS = ['gateway', 'sip', 'sdp', 'media', 'config']
+
+function readSources(): Sources {
+  const paths = LAYERS.flatMap((layer) =>
+    readdirSync(join(ROOT, layer), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts') && !name.includes('node_modules'))
+      .map((name) => join(ROOT, layer, name)),
+  )
+  return Object.fromEntries(paths.map((path) => [relative(ROOT, path), readFileSync(path, 'utf8')]))
+}
+
+describe('the repository', () => {
+  const sources = readSources()
+
+  test('has sources in every layer', () => {
+    expect(new Set(Object.keys(sources).map((path) => path.split('/')[0]))).toEqual(new Set(LAYERS))
+  })
+
+  test('imports one way, without circles, and packages only where they belong', () => {
+    expect(brokenRules(sources)).toEqual([])
+  })
+})
+
+describe('the rules', () => {
+  test.each([
+    ['sip/a.ts', "import { x } from '../gateway/b.ts'"],
+    ['config/a.ts', "import type { X } from '../gateway/b.ts'"],
+    ['config/a.ts', "import { x } from '../sip/b.ts'"],
+    ['sip/a.ts', "import { x } from '../sdp/b.ts'"],
+    ['sip/a.ts', "import { x } from '../media/b.ts'"],
+    ['media/a.ts', "import { x } from '../sdp/b.ts'"],
+    ['media/native/a.ts', "import { x } from '../../sip/b.ts'"],
+    ['sdp/a.ts', "import type { X } from '../media/engine.ts'"],
+    ['sdp/a.ts', "import type { X } from '../config/config.ts'"],
+    ['sip/a.ts', "import { x } from '../config/secret.ts'"],
+    ['media/a.ts', "import { type X } from '../config/config.ts'"],
+    ['sip/a.ts', "export { x } from '../gateway/b.ts'"],
+    ['sip/a.ts', "export * from '../gateway/b.ts'"],
+    ['sip/a.ts', "import '../gateway/b.ts'"],
+    ['sip/a.ts', "import {\n  x,\n  y,\n} from '../gateway/b.ts'"],
+    ['sip/a.ts', "const x = await import('../gateway/b.ts')"],
+    ['sip/a.ts', "import x, { type Y } from '../gateway/b.ts'"],
+    ['gateway/a.ts', "import { x } from '../test/b.ts'"],
+    ['gateway/a.ts', "import { x } from './pages/b.ts'"],
+    ['gateway/pages/a.ts', "import { x } from '../../sip/b.ts'"],
+    ['gateway/pages/a.ts', "import { x } from 'node:fs'"],
+    ['sdp/lines.ts', "import { parse } from 'sdp-transform'"],
+    ['sip/transport/tcp.ts', "import { WebSocket } from 'ws'"],
+    ['gateway/a.ts', "import winston from 'winston'"],
+    ['gateway/a.ts', "import { UserAgent } from 'sip.js'"],
+    ['gateway/a.ts', "import { UserAgent } from 'sip.js/lib/core'"],
+    ['media/a.ts', "import { RTCPeerConnection } from 'werift'"],
+    ['media/native/a.ts', "import 'node-addon-api'"],
+    ['media/a.ts', "const x = require('werift')"],
+    ['config/a.ts', "import x from '@scope/package/file'"],
+  ])('%s: %s is refused', (path, text) => {
+    expect(brokenRules({ [path]: text })).toHaveLength(1)
+  })
+
+  test.each([
+    ['gateway/a.ts', "import { x } from '../sip/b.ts'\nimport { y } from '../config/load.ts'"],
+    ['gateway/pages/a.ts', "import { UserAgent } from 'sip.js'\nimport { x } from './b.ts'"],
+    ['sdp/a.ts', "import { SRTP_SUITES, type SrtpSuite } from '../media/parameters.ts'"],
+    ['sdp/parse.ts', "import { parse } from 'sdp-transform'"],
+    ['sip/a.ts', "import type { FailureRow } from '../config/stage.ts'"],
+    ['sip/transport/wss.ts', "import { WebSocketServer } from 'ws'"],
+    ['media/a.ts', "import { createHash } from 'node:crypto'"],
+    ['sip/a.ts', "// import { x } from '../gateway/b.ts'\n/**\n import { x } from '../gateway/b.ts'\n */"],
+    ['sip/a.ts', "export const from = 'x'\nexport type Y = 'z'"],
+  ])('%s: %s is allowed', (path, text) => {
+    expect(brokenRules({ [path]: text })).toEqual([])
+  })
+
+  test('a circle of files is found, with the way round it', () => {
+    const sources = {
+      'sip/a.ts': "import { b } from './b.ts'",
+      'sip/b.ts': "import type { C } from './deep/c.ts'",
+      'sip/deep/c.ts': "import { a } from '../a.ts'",
+      'sip/d.ts': "import { a } from './a.ts'",
+    }
+    expect(brokenRules(sources)).toEqual(['circle: sip/a.ts -> sip/b.ts -> sip/deep/c.ts -> sip/a.ts'])
+  })
+
+  test('two ways to one file are no circle', () => {
+    const sources = {
+      'sip/a.ts': "import { b } from './b.ts'\nimport { c } from './c.ts'",
+      'sip/b.ts': "import { d } from './d.ts'",
+      'sip/c.ts': "import { d } from './d.ts'",
+      'sip/d.ts': '',
+    }
+    expect(brokenRules(sources)).toEqual([])
+  })
+
+  test('types are told from values', () => {
+    const text = "import type { A } from './a.ts'\nimport { type B } from './b.ts'\nimport type from './c.ts'"
+    expect(importsOf(text).map(({ isType }) => isType)).toEqual([true, false, false])
+  })
+})
