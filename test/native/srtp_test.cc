@@ -1,12 +1,13 @@
 #include "srtp.h"
 
-#include <openssl/crypto.h>
+#include <openssl/evp.h>
 
 #include <cstdlib>
 #include <cstring>
 
 #include "bytes.h"
 #include "check.h"
+#include "openssl_memory.h"
 #include "srtp_cipher.h"
 #include "srtp_index.h"
 #include "srtp_key_derivation.h"
@@ -22,18 +23,6 @@ constexpr uint32_t kSsrc = 0xcafebabe;
 constexpr Suite kSuites[] = {Suite::aes_cm_128_hmac_sha1_80, Suite::aes_cm_128_hmac_sha1_32, Suite::aead_aes_128_gcm};
 
 size_t our_allocations = 0;
-size_t openssl_allocations = 0;
-void* count_malloc(size_t size, const char*, int) {
-  ++openssl_allocations;
-  return std::malloc(size);
-}
-void* count_realloc(void* block, size_t size, const char*, int) {
-  ++openssl_allocations;
-  return std::realloc(block, size);
-}
-void count_free(void* block, const char*, int) { std::free(block); }
-// Before main, because OpenSSL refuses once it has allocated anything.
-const bool is_counting = CRYPTO_set_mem_functions(count_malloc, count_realloc, count_free) == 1;
 
 Bytes key_for(Suite suite, uint8_t first = 1) {
   Bytes key;
@@ -244,16 +233,50 @@ TEST(srtcp_round_trip, "RTCP: 10-byte tag also with _32, index counts up, E bit 
   }
 }
 
-TEST(srtcp_unencrypted, "RTCP with E bit 0 passes when its tag holds, as it is") {
-  // Sealed by hand: an empty body beyond the header makes encrypted and clear the same but for the bit.
+TEST(srtcp_unencrypted, "RTCP with E bit 0 passes as it is when its tag holds") {
+  constexpr uint32_t kIndex = 5;
+  const uint8_t word[] = {0, 0, 0, kIndex};
   for (const Suite suite : kSuites) {
+    const SuiteParameters& row = suite_parameters(suite);
     const Bytes key = key_for(suite);
+    const auto derive_rtcp = [&](SrtpKeyLabel label, uint8_t* result, size_t length) {
+      CHECK(derive_srtp_key(key.data(), row.key_length, key.data() + row.key_length, row.salt_length, label, result, length));
+    };
+    Bytes packet = rtcp();
+    if (row.is_aead) {
+      uint8_t session_key[16];
+      uint8_t iv[12];
+      derive_rtcp(SrtpKeyLabel::rtcp_encryption, session_key, sizeof session_key);
+      derive_rtcp(SrtpKeyLabel::rtcp_salt, iv, sizeof iv);
+      for (size_t i = 0; i < 4; ++i) iv[2 + i] ^= packet[4 + i];
+      iv[11] ^= kIndex;
+      uint8_t tag[16];
+      int written = 0;
+      EVP_CIPHER_CTX* context = EVP_CIPHER_CTX_new();
+      CHECK(EVP_EncryptInit_ex(context, EVP_aes_128_gcm(), nullptr, session_key, iv) == 1);
+      CHECK(EVP_EncryptUpdate(context, nullptr, &written, packet.data(), static_cast<int>(packet.size())) == 1);
+      CHECK(EVP_EncryptUpdate(context, nullptr, &written, word, sizeof word) == 1);
+      CHECK(EVP_EncryptFinal_ex(context, tag, &written) == 1);
+      CHECK(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, sizeof tag, tag) == 1);
+      EVP_CIPHER_CTX_free(context);
+      packet.insert(packet.end(), tag, tag + sizeof tag);
+      packet.insert(packet.end(), word, word + sizeof word);
+    } else {
+      uint8_t auth_key[20];
+      derive_rtcp(SrtpKeyLabel::rtcp_authentication, auth_key, sizeof auth_key);
+      SrtpHmac hmac;
+      std::array<uint8_t, SrtpHmac::kLength> tag;
+      CHECK(hmac.set_key(auth_key, sizeof auth_key));
+      CHECK(hmac.compute(packet.data(), packet.size(), word, sizeof word, tag));
+      packet.insert(packet.end(), word, word + sizeof word);
+      packet.insert(packet.end(), tag.begin(), tag.begin() + 10);
+    }
     const auto receiver = receiver_for(suite);
-    const auto opener = SrtpCipher::create(suite, key.data(), key.size(), SrtpCipher::Direction::open);
-    Bytes packet = from_hex("80c90001 cafebabe");
-    packet.resize(8 + 20);
-    CHECK(opener->open_rtcp(packet.data(), 8, kSsrc, 5) == Drop::srtp_auth_failed);
-    CHECK(unprotect_rtcp(*receiver, packet).drop == Drop::srtp_auth_failed);
+    Bytes encrypted_claimed = packet;
+    encrypted_claimed[row.is_aead ? packet.size() - 4 : rtcp().size()] ^= 0x80;
+    CHECK(unprotect_rtcp(*receiver, encrypted_claimed).drop == Drop::srtp_auth_failed);
+    CHECK(unprotect_rtcp(*receiver, packet).packet == rtcp());
+    CHECK(unprotect_rtcp(*receiver, packet).drop == Drop::srtp_replay);
   }
 }
 
@@ -436,7 +459,7 @@ TEST(srtp_capacity, "a buffer one byte too small is refused before anything is w
 }
 
 TEST(srtp_no_allocation, "nothing of ours allocates per packet, good or forged, and OpenSSL only its SHA-1 states") {
-  CHECK(is_counting);
+  CHECK(openssl_memory().is_counted);
   for (const Suite suite : kSuites) {
     const auto sender = sender_for(suite);
     const auto receiver = receiver_for(suite);
@@ -450,7 +473,7 @@ TEST(srtp_no_allocation, "nothing of ours allocates per packet, good or forged, 
     size_t by_us = 0;
     for (uint16_t sequence = 0; sequence < kRounds; ++sequence) {
       if (sequence == kWarmUp) {
-        by_openssl = openssl_allocations;
+        by_openssl = openssl_memory().allocations;
         by_us = our_allocations;
       }
       std::memset(buffer, 0, sizeof buffer);
@@ -464,7 +487,7 @@ TEST(srtp_no_allocation, "nothing of ours allocates per packet, good or forged, 
       CHECK(receiver->unprotect_rtp(forged, sealed.length).drop == Drop::srtp_auth_failed);
       CHECK(receiver->unprotect_rtp(buffer, sealed.length).drop == Drop::none);
     }
-    CHECK(by_openssl > 0 && openssl_allocations - by_openssl <= allowed_per_round * (kRounds - kWarmUp));
+    CHECK(by_openssl > 0 && openssl_memory().allocations - by_openssl <= allowed_per_round * (kRounds - kWarmUp));
     CHECK(by_us > 0 && our_allocations == by_us);
   }
 }
