@@ -34,8 +34,9 @@ const malformed = (expected: string, seen?: string): SipFailure =>
 export function parseMessage(bytes: Buffer, limits: ParserLimits = DEFAULT_PARSER_LIMITS): SipMessage {
   try {
     const section = readSection(bytes, limits)
-    const common = readCommon(section.headers, limits)
+    // First, so that another version is refused as such, whatever its headers look like.
     const startLine = readStartLine(section.startLine, limits)
+    const common = readCommon(section.headers, limits)
     const body = readBody(bytes, section.bodyStart, common.contentLength)
     const { via, from, to, callId, cseq } = common
     Object.freeze(section.headers)

@@ -11,7 +11,7 @@ const malformed = (seen: string): SipFailure =>
 /**
  * Reads one Via value (RFC 3261 §20.42).
  *
- * @throws SipFailure `sip.malformed`, or `sip.unsupported-version` when it is another SIP's
+ * @throws SipFailure `sip.malformed`
  */
 export function parseVia(text: string): Via {
   const { transport, end } = parseSentProtocol(text)
@@ -37,13 +37,12 @@ function parseSentProtocol(text: string): { readonly transport: string; readonly
   return { transport: transport.toUpperCase(), end }
 }
 
-/** With blanks around the slashes, or the name in lower case. */
+/** With blanks around the slashes, or the name in lower case. Another version is the start line's to refuse, with 505. */
 function parseLooseSentProtocol(text: string): { readonly transport: string; readonly end: number } {
-  const match = /^([^\s/]+)[ \t]*\/[ \t]*([^\s/]+)[ \t]*\/[ \t]*([^\s/;]+)/.exec(text)
-  const [all, protocol, version, transport] = match ?? []
+  const match = /^([^\s/;]+)[ \t]*\/[ \t]*([^\s/;]+)[ \t]*\/[ \t]*([^\s/;]+)/.exec(text)
+  const [all, protocol, , transport] = match ?? []
   if (all === undefined || transport === undefined || !isToken(transport)) throw malformed(text)
   if (protocol?.toUpperCase() !== 'SIP') throw malformed(text)
-  if (version !== '2.0') throw new SipFailure('sip.unsupported-version', { seen: version ?? '' })
   return { transport: transport.toUpperCase(), end: all.length }
 }
 
