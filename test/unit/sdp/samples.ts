@@ -85,14 +85,14 @@ export function trunkSdp(
   )
 }
 
-export const ORIGIN: LocalOrigin = { sessionId: '1700000000', version: 1 }
+export const ORIGIN: LocalOrigin = { sessionId: '1600000001', version: 1 }
 
 export const WEBRTC_LOCAL: WebrtcLocal = {
   kind: 'webrtc',
   ice: { ufrag: 'gatewayUfrag', pwd: 'gatewayPasswordOf24Chars' },
   candidates: [
-    { foundation: '1', priority: 2130706431, address: '192.0.2.2', port: 4433, type: 'host' },
-    { foundation: '2', priority: 2130706175, address: '2001:db8::2', port: 4433, type: 'host' },
+    { foundation: '1', priority: 2130706431, address: '203.0.113.2', port: 4433, type: 'host' },
+    { foundation: '2', priority: 2130706175, address: '2001:db8:1::2', port: 4433, type: 'host' },
   ],
   fingerprint: { hash: 'sha-256', value: FINGERPRINT },
   ssrc: 305419896,
@@ -110,7 +110,7 @@ export function sdesKey(tag: number, suite: SrtpSuite, fill: number): SdesKey {
 
 export const RTP_LOCAL: RtpLocal = {
   kind: 'rtp',
-  rtp: { address: '192.0.2.10', port: 30_000 },
+  rtp: { address: '203.0.113.10', port: 30_000 },
   rtcpPort: 30_001,
   crypto: [],
   ssrc: 19088743,

@@ -1,0 +1,209 @@
+import { describe, expect, it } from 'vitest'
+import type { Codec } from '../../../media/parameters.ts'
+import {
+  answerableCodecs,
+  chooseCodecs,
+  offerableCodecs,
+  payloadMap,
+  STANDARD_CODECS,
+} from '../../../sdp/codecs.ts'
+import { readOffer } from '../../../sdp/offer.ts'
+import { failure, fixture } from './samples.ts'
+
+function codec(payloadType: number, name: string, clockRateHz = 8000, format?: string): Codec {
+  return { name, clockRateHz, channels: /^opus$/i.test(name) ? 2 : 1, payloadType, format }
+}
+
+const short = (codecs: readonly Codec[]) => codecs.map((c) => `${c.payloadType} ${c.name}/${c.clockRateHz}`)
+const chromium = readOffer(fixture('chromium-offer'), 'webrtc')
+const firefox = readOffer(fixture('firefox-offer'), 'webrtc')
+
+describe('offered on leg two', () => {
+  it('allowed names in their order, without case, with events at the clocks of what is kept', () => {
+    expect(short(offerableCodecs(chromium.codecs, ['pcmu', 'G722', 'OPUS']))).toEqual([
+      '0 PCMU/8000',
+      '9 G722/8000',
+      '111 opus/48000',
+      '110 telephone-event/48000',
+      '126 telephone-event/8000',
+    ])
+    expect(short(offerableCodecs(chromium.codecs, ['PCMA']))).toEqual([
+      '8 PCMA/8000',
+      '126 telephone-event/8000',
+    ])
+    expect(short(offerableCodecs(chromium.codecs, ['opus']))).toEqual([
+      '111 opus/48000',
+      '110 telephone-event/48000',
+    ])
+  })
+
+  it('row 26: events at 8000 go with opus when the peer has no others', () => {
+    expect(short(offerableCodecs(firefox.codecs, ['opus']))).toEqual([
+      '109 opus/48000',
+      '101 telephone-event/8000',
+    ])
+  })
+
+  it('row 26: no event without an audio codec of its clock, and none that was not offered', () => {
+    const offered = [codec(0, 'PCMU'), codec(110, 'telephone-event', 48000)]
+    expect(short(offerableCodecs(offered, ['PCMU']))).toEqual(['0 PCMU/8000'])
+  })
+
+  it('red and comfort noise never cross, even when allowed', () => {
+    expect(short(offerableCodecs(chromium.codecs, ['red', 'CN', 'PCMU']))).toEqual([
+      '0 PCMU/8000',
+      '126 telephone-event/8000',
+    ])
+  })
+
+  it('row 32: payload types are static ones, else own dynamic ones, else free ones, and never collide', () => {
+    const offered = [
+      codec(96, 'iLBC'),
+      codec(35, 'opus', 48000),
+      codec(97, 'PCMU'),
+      codec(96, 'speex'),
+      codec(0, 'G729'),
+    ]
+    expect(short(offerableCodecs(offered, ['opus', 'iLBC', 'speex', 'PCMU', 'G729']))).toEqual([
+      '97 opus/48000',
+      '96 iLBC/8000',
+      '98 speex/8000',
+      '0 PCMU/8000',
+      '18 G729/8000',
+    ])
+  })
+
+  it('a name that is allowed twice is offered once', () => {
+    expect(short(offerableCodecs([codec(0, 'PCMU')], ['PCMU', 'pcmu']))).toEqual(['0 PCMU/8000'])
+  })
+
+  it('more codecs than dynamic numbers: the last ones are left out', () => {
+    const offered = Array.from({ length: 40 }, (_, index) => codec(96 + (index % 8), `x${index}`))
+    const result = offerableCodecs(
+      offered,
+      offered.map(({ name }) => name),
+    )
+    expect(new Set(result.map(({ payloadType }) => payloadType)).size).toBe(32)
+    expect(result).toHaveLength(32)
+  })
+
+  it('opus gets our parameters, others keep theirs when they are plain', () => {
+    const offered = [
+      codec(109, 'opus', 48000, 'maxplaybackrate=48000;stereo=1'),
+      codec(18, 'G729', 8000, 'annexb=no'),
+      codec(97, 'iLBC', 8000, `mode=${'3'.repeat(200)}`),
+      codec(101, 'telephone-event', 8000, 'anything'),
+    ]
+    expect(offerableCodecs(offered, ['opus', 'G729', 'iLBC']).map(({ format }) => format)).toEqual([
+      'minptime=10;useinbandfec=1',
+      'annexb=no',
+      undefined,
+      '0-15',
+    ])
+  })
+
+  it('nothing in common names both lists', () => {
+    const failed = failure(() =>
+      offerableCodecs([codec(18, 'G729'), codec(101, 'telephone-event')], ['opus', 'PCMU']),
+    )
+    expect(failed).toMatchObject({
+      code: 'sdp.no-common-codec',
+      expected: 'opus PCMU',
+      seen: 'G729/8000 telephone-event/8000',
+    })
+    expect(failure(() => offerableCodecs([], ['PCMU'])).seen).toBe('none')
+  })
+})
+
+describe('answered on leg one', () => {
+  it('own payload types in the order of leg two', () => {
+    const accepted = [codec(8, 'pcma'), codec(97, 'OPUS', 48000), codec(101, 'telephone-event')]
+    expect(short(answerableCodecs(chromium, accepted))).toEqual([
+      '8 PCMA/8000',
+      '111 opus/48000',
+      '126 telephone-event/8000',
+    ])
+  })
+
+  it('row 26: events at the clock of the codec that was accepted', () => {
+    const events = [codec(101, 'telephone-event'), codec(102, 'telephone-event', 48000)]
+    expect(short(answerableCodecs(chromium, [codec(0, 'PCMU'), ...events]))).toEqual([
+      '0 PCMU/8000',
+      '126 telephone-event/8000',
+    ])
+    expect(short(answerableCodecs(firefox, [codec(97, 'opus', 48000), ...events]))).toEqual([
+      '109 opus/48000',
+      '101 telephone-event/8000',
+    ])
+  })
+
+  it('carries what leg two says about its decoder', () => {
+    const offer = { ...chromium, codecs: [codec(18, 'G729')] }
+    expect(answerableCodecs(offer, [codec(18, 'G729', 8000, 'annexb=no')])[0]?.format).toBe('annexb=no')
+  })
+
+  it('several of one name are told apart by their format', () => {
+    const offered = [codec(96, 'AMR', 8000, 'octet-align=1'), codec(97, 'AMR', 8000)]
+    const offer = { ...chromium, codecs: offered }
+    expect(short(answerableCodecs(offer, [codec(97, 'AMR')]))).toEqual(['97 AMR/8000'])
+    expect(short(answerableCodecs(offer, [codec(100, 'AMR', 8000, 'octet-align=1')]))).toEqual([
+      '96 AMR/8000',
+    ])
+  })
+
+  it('events alone are no call', () => {
+    expect(failure(() => answerableCodecs(chromium, [codec(101, 'telephone-event')])).code).toBe(
+      'sdp.no-common-codec',
+    )
+    expect(failure(() => answerableCodecs(firefox, [codec(18, 'G729')])).code).toBe('sdp.no-common-codec')
+  })
+})
+
+describe('payload map', () => {
+  it('row 32: pairs asymmetric payload types by name, rate and channels, events by rate', () => {
+    const trunk = [
+      codec(96, 'OPUS', 48000, 'stereo=1'),
+      codec(0, 'PCMU'),
+      codec(97, 'telephone-event'),
+      codec(99, 'telephone-event', 48000),
+    ]
+    expect(payloadMap(chromium.codecs, trunk)).toEqual([
+      { from: 111, to: 96, clockRateHz: 48000 },
+      { from: 0, to: 0, clockRateHz: 8000 },
+      { from: 110, to: 99, clockRateHz: 48000 },
+      { from: 126, to: 97, clockRateHz: 8000 },
+    ])
+    expect(payloadMap(trunk, chromium.codecs).map(({ from, to }) => [from, to])).toEqual([
+      [96, 111],
+      [0, 0],
+      [97, 126],
+      [99, 110],
+    ])
+  })
+
+  it('mono and stereo, or two rates, are two codecs', () => {
+    expect(payloadMap([{ ...codec(10, 'L16', 44100), channels: 2 }], [codec(11, 'L16', 44100)])).toEqual([])
+    expect(payloadMap([codec(5, 'DVI4')], [codec(6, 'DVI4', 16000)])).toEqual([])
+  })
+})
+
+describe('an application of ours', () => {
+  it('takes the first codec of the offer that it speaks, and nothing else', () => {
+    expect(short(chooseCodecs(chromium, ['PCMA', 'PCMU']))).toEqual(['0 PCMU/8000'])
+    expect(short(chooseCodecs(chromium, ['opus', 'PCMU']))).toEqual(['111 opus/48000'])
+  })
+
+  it('says what is missing', () => {
+    expect(
+      failure(() => chooseCodecs({ ...chromium, codecs: [codec(18, 'G729')] }, ['PCMU', 'PCMA'])),
+    ).toMatchObject({
+      code: 'sdp.no-common-codec',
+      expected: 'PCMU PCMA',
+      seen: 'G729/8000',
+    })
+  })
+})
+
+it('the standard codecs need no change to be offered', () => {
+  expect(offerableCodecs(STANDARD_CODECS, ['opus', 'G722', 'PCMU', 'PCMA'])).toEqual(STANDARD_CODECS)
+})
