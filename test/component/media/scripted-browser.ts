@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { type DtlsSocket, RtpHeader, RtpPacket, SrtpSession } from 'werift'
 import type { WebrtcLocal, WebrtcRemote } from '../../../media/parameters.ts'
 import { formatStun, parseStun, STUN_ATTRIBUTE, stunErrorCode, verifyIntegrity } from '../../../media/stun.ts'
-import { until } from './until.ts'
+import { repeatUntil, until } from './until.ts'
 import {
   type DtlsSuite,
   makeWeriftCertificate,
@@ -85,13 +85,16 @@ export class ScriptedBrowser {
     return this.dtls.connected
   }
 
-  /** Checks until one succeeds (`times`: how often it has to). */
+  /** Repeats a check until it is answered, as browsers do: the relay may not know the leg yet. */
   async check(local: WebrtcLocal, options: { readonly password?: string } = {}): Promise<void> {
     this.#local = local
     const before = this.#good
     const errors = this.stunErrors.length
-    this.#send(this.#checkBytes(local, options.password ?? local.ice.pwd))
-    await until(() => this.#good > before || this.stunErrors.length > errors)
+    const bytes = this.#checkBytes(local, options.password ?? local.ice.pwd)
+    await repeatUntil(
+      () => this.#send(bytes),
+      () => this.#good > before || this.stunErrors.length > errors,
+    )
   }
 
   /** As DTLS client: sends the ClientHello. As server it waits for ours. */

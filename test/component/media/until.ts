@@ -8,3 +8,15 @@ export async function until(condition: () => boolean, timeoutMs = 10_000): Promi
     await delay(2)
   }
 }
+
+/** Sends until it had its effect: UDP, even on loopback, owes nothing. */
+export async function repeatUntil(send: () => void, condition: () => boolean, everyMs = 30): Promise<void> {
+  let nextMs = 0
+  await until(() => {
+    if (performance.now() >= nextMs) {
+      send()
+      nextMs = performance.now() + everyMs
+    }
+    return condition()
+  })
+}
