@@ -7,6 +7,8 @@ export interface BrowserPage {
   fill(selector: string, text: string): Promise<void>
   /** `source` is an expression; a promise is awaited. */
   evaluate(source: string): Promise<unknown>
+  /** The expression that gives `{ hz, db }`, the strongest frequency of what the newest peer connection plays. */
+  readonly peakExpression: string
   /** Console messages and uncaught errors so far. */
   readonly console: readonly string[]
   close(): Promise<void>
@@ -24,8 +26,8 @@ export const COLLECT_PEER_CONNECTIONS = `(() => {
   }
 })()`
 
-/** The strongest frequency of what the newest peer connection plays, over the last 170 ms. */
-const PEAK = `(async () => {
+/** Over the last 170 ms. */
+export const LIVE_PEAK = `(async () => {
   const connection = window.peerConnectionsOfTest.at(-1)
   const track = connection?.getReceivers().find((receiver) => receiver.track?.kind === 'audio')?.track
   if (!track) return { hz: 0, db: -Infinity }
@@ -44,6 +46,35 @@ const PEAK = `(async () => {
   let best = 1
   for (let bin = 1; bin < bins.length; bin += 1) if (bins[bin] > bins[best]) best = bin
   return { hz: (best * context.sampleRate) / analyser.fftSize, db: bins[best] }
+})()`
+
+/** Over half a second, by recording: Firefox starts no live AudioContext on a machine without a loudspeaker. */
+export const RECORDED_PEAK = `(async () => {
+  const connection = window.peerConnectionsOfTest.at(-1)
+  const track = connection?.getReceivers().find((receiver) => receiver.track?.kind === 'audio')?.track
+  if (!track || track.readyState !== 'live') return { hz: 0, db: -Infinity }
+  const recorder = new MediaRecorder(new MediaStream([track]))
+  const parts = []
+  recorder.ondataavailable = ({ data }) => parts.push(data)
+  const stopped = new Promise((resolve) => { recorder.onstop = resolve })
+  recorder.start()
+  setTimeout(() => recorder.stop(), 500)
+  await stopped
+  const recording = await new Blob(parts).arrayBuffer()
+  if (recording.byteLength === 0) return { hz: 0, db: -Infinity }
+  const sampleRate = 48000
+  const buffer = await new OfflineAudioContext(1, 1, sampleRate).decodeAudioData(recording)
+  const context = new OfflineAudioContext(1, buffer.length, sampleRate)
+  const analyser = new AnalyserNode(context, { fftSize: 8192, smoothingTimeConstant: 0 })
+  const source = new AudioBufferSourceNode(context, { buffer })
+  source.connect(analyser).connect(context.destination)
+  source.start()
+  await context.startRendering()
+  const bins = new Float32Array(analyser.frequencyBinCount)
+  analyser.getFloatFrequencyData(bins)
+  let best = 1
+  for (let bin = 1; bin < bins.length; bin += 1) if (bins[bin] > bins[best]) best = bin
+  return { hz: (best * sampleRate) / analyser.fftSize, db: bins[best] }
 })()`
 
 const STATS = `(async () => {
@@ -149,7 +180,7 @@ export class SoftphonePage {
 
   /** The strongest frequency that is being heard now. */
   async peak(): Promise<{ readonly hz: number; readonly db: number }> {
-    return (await this.#page.evaluate(PEAK)) as { hz: number; db: number }
+    return (await this.#page.evaluate(this.#page.peakExpression)) as { hz: number; db: number }
   }
 
   async waitForTone(frequencyHz: number, options?: WaitOptions): Promise<void> {

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type BrowserContext, chromium } from 'playwright-core'
-import { type BrowserPage, COLLECT_PEER_CONNECTIONS, SoftphonePage } from './browser-page.ts'
+import { type BrowserPage, COLLECT_PEER_CONNECTIONS, LIVE_PEAK, SoftphonePage } from './browser-page.ts'
 import { sine } from './goertzel.ts'
 import { formatWav } from './wav.ts'
 
@@ -71,6 +71,7 @@ export class Chromium {
       click: (selector) => page.click(selector),
       fill: (selector, text) => page.fill(selector, text),
       evaluate: (source) => page.evaluate(source),
+      peakExpression: LIVE_PEAK,
       console,
       close: () => page.close(),
     }

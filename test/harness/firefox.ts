@@ -1,5 +1,5 @@
 import { type Browser, launch } from 'puppeteer-core'
-import { type BrowserPage, COLLECT_PEER_CONNECTIONS, SoftphonePage } from './browser-page.ts'
+import { type BrowserPage, COLLECT_PEER_CONNECTIONS, RECORDED_PEAK, SoftphonePage } from './browser-page.ts'
 
 const EXECUTABLE = '/usr/bin/firefox-esr'
 
@@ -42,6 +42,7 @@ export class Firefox {
       click: (selector) => page.click(selector),
       fill: (selector, text) => page.locator(selector).fill(text),
       evaluate: (source) => page.evaluate(source),
+      peakExpression: RECORDED_PEAK,
       console,
       close: () => page.close(),
     }
