@@ -1,0 +1,156 @@
+import { expect, test } from 'vitest'
+import { AGES_MS, expectNothingLeft, howMany } from './pair.ts'
+import { ask, lineOf, reply, scripted, statusOf, tagOf } from './scripted-peer.ts'
+
+test('one server transaction past the limit is answered 503 with Retry-After and counted, and copies of it too', () => {
+  const { clock, phone, say, sent, last } = scripted({ limits: { maxServerTransactions: 2 } })
+  for (const callId of ['one', 'two', 'three', 'three'])
+    say(ask('INVITE', { callId, branch: `z9hG4bK${callId}` }))
+  expect(phone.diary).toEqual(['invite', 'invite'])
+  expect(howMany(sent, 'SIP/2.0 503')).toBe(2)
+  expect(last()).toContain('Retry-After: ')
+  expect(tagOf(last())).not.toBe('')
+  expect(phone.agent.counters()).toMatchObject({ 'sip.overload': 2 })
+  // The full table still lets calls end.
+  for (const invite of phone.invites) invite.reject(480)
+  clock.advance(AGES_MS)
+  expectNothingLeft(phone)
+})
+
+test('one dialog past the limit is refused, incoming and outgoing', () => {
+  const { clock, phone, flow, say, sent, last } = scripted({ limits: { maxDialogs: 2 } })
+  for (const callId of ['one', 'two', 'three']) say(ask('INVITE', { callId, branch: `z9hG4bK${callId}` }))
+  expect(last()).toMatch(/^SIP\/2\.0 503.*Retry-After/s)
+  phone.call(flow)
+  expect(phone.diary).toEqual(['invite', 'invite'])
+  clock.advance(1)
+  expect(phone.diary).toEqual(['invite', 'invite', 'reject transport'])
+  expect(howMany(sent, 'INVITE')).toBe(0)
+  expect(phone.agent.counters()).toMatchObject({ 'sip.overload': 2 })
+  for (const invite of phone.invites) invite.reject(480)
+  clock.advance(AGES_MS)
+  expectNothingLeft(phone)
+})
+
+test('one client transaction past the limit is refused to the caller; BYE passes', () => {
+  const { clock, phone, flow, say, sent } = scripted({ limits: { maxClientTransactions: 1 } })
+  phone.call(flow)
+  phone.call(flow)
+  clock.advance(1)
+  expect(phone.diary).toEqual(['reject transport'])
+  say(reply(sent[0] ?? '', 200))
+  phone.dialogs[0]?.bye()
+  expect(howMany(sent, 'BYE')).toBe(1)
+  clock.advance(AGES_MS)
+  expectNothingLeft(phone)
+})
+
+test('a flow that is closed fails what is pending on it and what is sent later', () => {
+  const { clock, phone, flow, wire } = scripted({}, { transport: 'wss' })
+  phone.call(flow)
+  wire.cut()
+  phone.agent.flowClosed(flow)
+  expect(phone.diary).toEqual(['reject transport'])
+  phone.call(flow)
+  expect(phone.diary).toHaveLength(1)
+  clock.advance(AGES_MS)
+  expect(phone.diary).toEqual(['reject transport', 'reject transport'])
+  expectNothingLeft(phone)
+})
+
+test('a required extension we lack is refused 420 and named; BYE is not refused for it', () => {
+  const { say, last } = scripted({ onInvite: (invite, self) => self.answer(invite) })
+  say(ask('INVITE', { branch: 'z9hG4bKx', callId: 'x', headers: ['Require: 100rel, Timer'] }))
+  expect(last()).toMatch(/^SIP\/2\.0 420/)
+  expect(lineOf(last(), 'Unsupported')).toBe('Unsupported: 100rel, timer')
+  say(ask('INVITE'))
+  say(ask('BYE', { toTag: tagOf(last()), cseq: 2, headers: ['Require: 100rel'] }))
+  expect(statusOf(last())).toBe(200)
+})
+
+test('an INVITE with no hops left is refused 483, an OPTIONS is ours to answer', () => {
+  const { phone, say, last } = scripted()
+  say(ask('INVITE').replace('Max-Forwards: 70', 'Max-Forwards: 0'))
+  expect(statusOf(last())).toBe(483)
+  say(ask('OPTIONS', { callId: 'x' }).replace('Max-Forwards: 70', 'Max-Forwards: 0'))
+  expect(phone.diary).toEqual(['request OPTIONS'])
+})
+
+test('a request with an older CSeq in the dialog is answered 500, its repetition as before', () => {
+  const { phone, say, last } = scripted({
+    onInvite: (invite, self) => self.answer(invite),
+    onDialogRequest: (request) => request.respond(200),
+  })
+  say(ask('INVITE', { cseq: 5 }))
+  const toTag = tagOf(last())
+  say(ask('ACK', { toTag, cseq: 5, branch: 'z9hG4bKack' }))
+  say(ask('INFO', { toTag, cseq: 7 }))
+  say(ask('INFO', { toTag, cseq: 6 }))
+  expect(statusOf(last())).toBe(500)
+  say(ask('INFO', { toTag, cseq: 7 }))
+  expect(statusOf(last())).toBe(200)
+  expect(phone.diary).toEqual(['invite', 'ack', 'inside INFO'])
+})
+
+test('a request in an unknown dialog is answered 481, and what another peer knows of a dialog is worth nothing', () => {
+  const { phone, flow, say, last } = scripted({ onInvite: (invite, self) => self.answer(invite) })
+  say(ask('INVITE'))
+  const bye = ask('BYE', { toTag: tagOf(last()), cseq: 2 })
+  const replies: string[] = []
+  const stranger = {
+    ...flow,
+    isOpen: true,
+    id: 'stranger',
+    scope: 'stranger',
+    send: (bytes: Uint8Array) => replies.push(Buffer.from(bytes).toString()),
+  }
+  phone.agent.receive(Buffer.from(bye), stranger)
+  expect(replies.map(statusOf)).toEqual([481])
+  expect(phone.diary).toEqual(['invite'])
+  say(bye)
+  expect(phone.diary).toEqual(['invite', 'end bye'])
+})
+
+test('a response from another scope is dropped, whatever branch it knows', () => {
+  const { phone, flow, sent } = scripted()
+  phone.call(flow)
+  phone.agent.receive(Buffer.from(reply(sent[0] ?? '', 486)), { ...flow, isOpen: true, scope: 'stranger' })
+  expect(phone.diary).toEqual([])
+  expect(phone.agent.counters()).toMatchObject({ 'stray-response': 1 })
+})
+
+test('a malformed request is answered 400 when its sender can match the answer, an ACK never', () => {
+  const { phone, say, sent, last } = scripted()
+  say(ask('OPTIONS').replace('CSeq: 1 OPTIONS', 'CSeq: 1 INVITE'))
+  expect(statusOf(last())).toBe(400)
+  expect(tagOf(last())).not.toBe('')
+  const before = sent.length
+  say(ask('ACK').replace('CSeq: 1 ACK', 'CSeq: 1 INVITE'))
+  say('\0\0\0')
+  say('SIP/2.0 200 OK\r\n\r\n')
+  expect(sent).toHaveLength(before)
+  expect(phone.agent.counters()['sip.malformed']).toBe(4)
+})
+
+test('a header that would break its line is our own mistake and stays with its request', () => {
+  const { clock, phone, say, last } = scripted({
+    onRequest: (request) => request.respond(200, { headers: [{ name: 'X', value: 'a\r\nb' }] }),
+  })
+  say(ask('OPTIONS'))
+  expect(statusOf(last())).toBe(500)
+  expect(phone.errors).toHaveLength(1)
+  clock.advance(AGES_MS)
+  expect(phone.agent.tables()).toMatchObject({ serverTransactions: 0, timers: 0 })
+})
+
+test('close() stops every timer and nothing is sent or heard any more', () => {
+  const { clock, phone, flow, say, sent } = scripted({ onInvite: (invite, self) => self.answer(invite) })
+  phone.call(flow)
+  say(ask('INVITE'))
+  const before = sent.length
+  phone.agent.close()
+  say(ask('OPTIONS'))
+  clock.advance(AGES_MS)
+  expect(sent).toHaveLength(before)
+  expect(phone.agent.tables()).toMatchObject({ timers: 0 })
+})

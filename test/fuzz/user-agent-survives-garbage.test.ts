@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest'
+import type { OutgoingInvite } from '../../sip/user-agent.ts'
+import { AGES_MS } from '../component/sip/pair.ts'
+import { ask, reply, scripted } from '../component/sip/scripted-peer.ts'
+import { seeded } from '../component/sip/virtual-clock.ts'
+
+const ROUNDS = 20_000
+
+test('mutated and shuffled messages throw nothing, call onError for nothing, and leave nothing behind', () => {
+  const random = seeded(7)
+  const { clock, phone, flow, sent } = scripted({
+    limits: { maxServerTransactions: 200, maxClientTransactions: 50, maxDialogs: 50 },
+    onInvite: (invite, self) => {
+      const kind = random()
+      if (kind < 0.3) invite.reject(486)
+      else self.answer(invite)
+    },
+    onRequest: (request) => request.respond(200),
+    onReinvite: (reinvite) => reinvite.reject(488),
+    onDialogRequest: (request) => request.respond(200),
+  })
+  const pick = <Item>(items: readonly Item[]): Item | undefined => items[Math.floor(random() * items.length)]
+  const seeds = ['INVITE', 'ACK', 'BYE', 'CANCEL', 'OPTIONS', 'UPDATE', 'INFO', 'PRACK', 'REGISTER'].map(
+    (method) =>
+      ask(method, { headers: ['Content-Type: a/b', 'Record-Route: <sip:p;lr>', 'Require: x'], body: 'v=0' }),
+  )
+  const calls: OutgoingInvite[] = []
+  for (let round = 0; round < ROUNDS; round += 1) {
+    if (round % 100 === 0) calls.push(phone.call(flow))
+    const [text = '', other = ''] = [pick(random() < 0.3 ? sent.slice(-50) : seeds), pick(seeds)]
+    const message =
+      text.startsWith('SIP/') || random() < 0.7 ? text : reply(text, 100 + Math.floor(random() * 599))
+    phone.agent.receive(mutate(Buffer.from(message), Buffer.from(other), random), flow)
+    if (round % 10 === 0) clock.advance(500)
+  }
+  // How long a phone may ring is the caller's matter.
+  for (const call of calls) call.cancel()
+  for (const dialog of phone.dialogs) dialog.bye()
+  clock.advance(AGES_MS)
+  expect(phone.errors).toEqual([])
+  const { clientTransactions, serverTransactions, dialogs, timers } = phone.agent.tables()
+  expect({ clientTransactions, serverTransactions, dialogs, timers }).toEqual({
+    clientTransactions: 0,
+    serverTransactions: 0,
+    dialogs: 0,
+    timers: 0,
+  })
+})
+
+function mutate(bytes: Buffer, other: Buffer, random: () => number): Buffer {
+  const at = Math.floor(random() * bytes.length)
+  switch (Math.floor(random() * 5)) {
+    case 0:
+      return Buffer.concat([bytes.subarray(0, at), other.subarray(Math.floor(random() * other.length))])
+    case 1:
+      return bytes.subarray(0, at)
+    case 2:
+      for (let i = 0; i < 4; i += 1) bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256)
+      return bytes
+    case 3: {
+      const lines = bytes.toString().split('\r\n')
+      const line = Math.floor(random() * lines.length)
+      lines.splice(line, 1, ...(random() < 0.5 ? [] : [lines[line] ?? '', lines[line] ?? '']))
+      return Buffer.from(lines.join('\r\n'))
+    }
+    default:
+      return Buffer.from(
+        bytes.toString().replace(/z9hG4bK\w*/, () => `z9hG4bK${Math.floor(random() * 1_000)}`),
+      )
+  }
+}
