@@ -108,7 +108,9 @@ function mutate(bytes: Buffer, below: (limit: number) => number): Buffer {
     const before = result.subarray(0, at)
     const piece = DICTIONARY[below(DICTIONARY.length)] ?? Buffer.alloc(0)
     const kind = below(20)
-    if (kind < 8) result = Buffer.concat([before, Buffer.from([below(256)]), result.subarray(at + 1)])
+    // Printable more often than not: anything else is refused early.
+    const byte = below(4) === 0 ? below(256) : 0x20 + below(95)
+    if (kind < 8) result = Buffer.concat([before, Buffer.from([byte]), result.subarray(at + 1)])
     else if (kind < 12) result = Buffer.concat([before, piece, result.subarray(at)])
     else if (kind < 15) result = Buffer.concat([before, result.subarray(at + below(20))])
     else if (kind < 18) result = Buffer.concat([before, piece, result.subarray(at + below(20))])
