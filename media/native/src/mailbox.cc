@@ -18,6 +18,7 @@ void Mailbox::post(Command command) {
     const std::lock_guard<std::mutex> lock(mutex_);
     was_empty = waiting_.empty();
     waiting_.push_back(std::move(command));
+    has_mail_.store(true, std::memory_order_release);
   }
   if (was_empty) wake();
 }
@@ -44,12 +45,12 @@ void Mailbox::stop() {
 }
 
 void Mailbox::collect(std::vector<Command>& commands) {
-  uint64_t ignored;
-  // Before the exchange: a command posted after it finds the box empty and wakes us again.
-  while (read(event_.get(), &ignored, sizeof ignored) > 0) {
-  }
+  uint64_t wakes;
+  // Before the exchange: a command posted after it finds the box empty and wakes us again. Nothing to read is fine.
+  if (read(event_.get(), &wakes, sizeof wakes) < 0) wakes = 0;
   const std::lock_guard<std::mutex> lock(mutex_);
   commands.swap(waiting_);
+  has_mail_.store(false, std::memory_order_release);
   datagrams_ = 0;
   is_busy_ = true;
 }

@@ -92,8 +92,8 @@ using Command = std::variant<AddSocketCommand, AddLegCommand, AdmitCommand, SetR
                              SetSendKeyCommand, SetRouteCommand, PlayCommand, SendCommand, SendRtcpCommand, RemoveCommand>;
 
 /**
- * Commands from the JavaScript thread to the relay thread, in order. The relay thread takes its lock only when it was
- * woken for a command, between two batches.
+ * Commands from the JavaScript thread to the relay thread, in order. The relay thread takes its lock only when there is
+ * a command, between two batches.
  */
 class Mailbox {
  public:
@@ -114,6 +114,8 @@ class Mailbox {
   /** Asks the relay thread to end; `post` is without effect from here on. */
   void stop();
 
+  /** Relay thread: something was posted since the last `collect`. */
+  bool has_mail() const { return has_mail_.load(std::memory_order_acquire); }
   /** Relay thread: exchanges the waiting commands for the (empty) `commands`. */
   void collect(std::vector<Command>& commands);
   /** Relay thread: what was collected last has been carried out. */
@@ -131,6 +133,7 @@ class Mailbox {
   std::vector<Command> waiting_;
   size_t datagrams_ = 0;
   bool is_busy_ = false;
+  std::atomic<bool> has_mail_{false};
   std::atomic<bool> is_stopped_{false};
 };
 

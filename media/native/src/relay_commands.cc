@@ -16,6 +16,7 @@ Ufrag padded(const std::string& text) {
 }  // namespace
 
 void RelayLoop::carry_out_commands() {
+  flush();  // So that no packet refers to a leg or a socket that goes.
   mailbox.collect(commands_);
   for (Command& command : commands_) {
     // Datagrams of commands wait in packets too.
@@ -23,6 +24,9 @@ void RelayLoop::carry_out_commands() {
     std::visit([this](auto& alternative) { carry_out(alternative); }, command);
   }
   commands_.clear();
+  flush();
+  publish();
+  mailbox.done();
 }
 
 void RelayLoop::carry_out(AddSocketCommand& command) {

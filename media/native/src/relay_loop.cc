@@ -75,25 +75,13 @@ void RelayLoop::round(int timeout_ms) {
   const int ready = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
   now_ns_ = monotonic_ns();
 
-  bool has_mail = false;
-  for (int i = 0; i < ready; i++) {
-    if (events[i].data.u64 == event_tag(EventSource::mailbox, 0)) {
-      has_mail = true;
-    } else {
-      dispatch(events[i]);
-    }
-  }
+  if (mailbox.has_mail()) carry_out_commands();
+  for (int i = 0; i < ready; i++) dispatch(events[i]);
   play_due();
   flush();
-  // Only now, when no packet refers to a leg or a socket.
-  if (has_mail) {
-    carry_out_commands();
-    flush();
-  }
   strays_.expire(now_ns_);
   arm_timer();
   publish();
-  if (has_mail) mailbox.done();
   if (has_news_) {
     has_news_ = false;
     notify_();
@@ -103,27 +91,46 @@ void RelayLoop::round(int timeout_ms) {
 void RelayLoop::dispatch(const epoll_event& event) {
   const auto source = static_cast<EventSource>(event.data.u64 >> 32);
   const auto id = static_cast<uint32_t>(event.data.u64);
-  if (source == EventSource::timer) {
-    uint64_t expirations;
-    if (read(timer_.get(), &expirations, sizeof expirations) > 0) timer_armed_for_ns_ = 0;
-    return;
+  switch (source) {
+    case EventSource::mailbox:
+      return;  // Looked at in every round.
+    case EventSource::timer: {
+      uint64_t expirations;
+      if (read(timer_.get(), &expirations, sizeof expirations) > 0) timer_armed_for_ns_ = 0;
+      return;
+    }
+    case EventSource::mux:
+      if (id < mux_.size()) receive_mux(static_cast<SocketId>(id));
+      return;
+    case EventSource::leg_rtp:
+    case EventSource::leg_rtcp:
+      receive_leg(id, source == EventSource::leg_rtcp);
+      return;
   }
-  if (source == EventSource::mux) {
-    if (id >= mux_.size()) return;
-    const auto socket = static_cast<SocketId>(id);
-    receive(mux_[id], kMuxBatch, counters.drops,
-            [&](Packet* packet, const Endpoint& from) { return on_mux_datagram(socket, packet, from); });
-    return;
-  }
-  Leg* leg = find_leg(id);
-  if (leg == nullptr) return;  // The command that adds it is still in the mailbox.
-  const bool is_rtcp = source == EventSource::leg_rtcp;
-  receive(is_rtcp ? leg->rtcp : leg->rtp, kLegBatch, leg->counters->drops,
-          [&](Packet* packet, const Endpoint& from) { return on_trunk_datagram(*leg, is_rtcp, packet, from); });
+}
+
+void RelayLoop::receive_mux(SocketId socket) {
+  receive(mux_[socket], kMuxBatch, [&](Packet* packet, bool is_whole) {
+    if (is_whole) return on_mux_datagram(socket, packet, endpoint_of(packet->remote));
+    count(counters.drops, Drop::media_too_long);
+    return false;
+  });
+}
+
+void RelayLoop::receive_leg(LegId id, bool is_rtcp) {
+  Leg* ready = find_leg(id);
+  if (ready == nullptr) return;  // The command that adds it is under way.
+  receive(is_rtcp ? ready->rtcp : ready->rtp, kLegBatch, [&](Packet* packet, bool is_whole) {
+    Leg* leg = find_leg(id);  // Again: commands may have been carried out since.
+    if (leg == nullptr) return false;
+    if (is_whole) return on_trunk_datagram(*leg, is_rtcp, packet, endpoint_of(packet->remote));
+    count(leg->counters->drops, Drop::media_too_long);
+    return false;
+  });
 }
 
 template <typename Handler>
-void RelayLoop::receive(Transmitter& from, size_t maximum, DropCounters& drops, Handler handle) {
+void RelayLoop::receive(const Transmitter& from, size_t maximum, Handler handle) {
   std::array<mmsghdr, kMuxBatch> messages;
   std::array<iovec, kMuxBatch> buffers;
   std::array<Packet*, kMuxBatch> packets;
@@ -140,15 +147,13 @@ void RelayLoop::receive(Transmitter& from, size_t maximum, DropCounters& drops, 
   // An error is of an earlier datagram of ours (ICMP), or there is nothing: either way the next round tells.
   const int result = recvmmsg(from.socket.get(), messages.data(), static_cast<unsigned>(maximum), MSG_DONTWAIT, nullptr);
   const size_t received = result > 0 ? static_cast<size_t>(result) : 0;
+  // What was commanded before these packets came holds for them.
+  if (received > 0 && mailbox.has_mail()) carry_out_commands();
   for (size_t i = 0; i < maximum; i++) {
     bool is_handed_on = false;
     if (i < received) {
       packets[i]->length = messages[i].msg_len;
-      if ((messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) {
-        count(drops, Drop::media_too_long);
-      } else {
-        is_handed_on = handle(packets[i], endpoint_of(packets[i]->remote));
-      }
+      is_handed_on = handle(packets[i], (messages[i].msg_hdr.msg_flags & MSG_TRUNC) == 0);
     }
     if (!is_handed_on) pool_.give_back(packets[i]);
   }

@@ -40,8 +40,9 @@ inline uint64_t event_tag(EventSource source, uint32_t id) { return static_cast<
  * The relay thread: sockets, legs and the packet path between them. `run` is the thread; everything else in here is
  * called by it. Other threads reach it through the mailbox, and read its counters and its queue.
  *
- * A round is: wait, take in a bounded batch from every ready socket, send what came of it, play, carry out commands.
- * Nothing is allocated, locked, thrown or logged for a packet.
+ * A round is: wait, carry out commands, take in a bounded batch from every ready socket, play, send what came of it.
+ * Nothing is allocated, locked, thrown or logged for a packet. A command posted before a datagram arrived is in force
+ * for it.
  */
 class RelayLoop {
  public:
@@ -72,8 +73,11 @@ class RelayLoop {
   // relay_loop.cc
   void round(int timeout_ms);
   void dispatch(const epoll_event& event);
+  void receive_mux(SocketId socket);
+  void receive_leg(LegId id, bool is_rtcp);
+  /** `handle(packet, is_whole)` says whether it handed the packet on. */
   template <typename Handler>
-  void receive(Transmitter& from, size_t maximum, DropCounters& drops, Handler handle);
+  void receive(const Transmitter& from, size_t maximum, Handler handle);
   void enqueue(Transmitter& on, Packet* packet, const Endpoint& remote);
   void flush();
   void flush(Transmitter& on);
