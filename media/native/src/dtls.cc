@@ -34,10 +34,10 @@ using CertificatePointer = std::unique_ptr<X509, FreeX509>;
 using KeyPointer = std::unique_ptr<EVP_PKEY, FreeKey>;
 using BioPointer = std::unique_ptr<BIO, FreeBio>;
 
-/** RSA only for peers that are servers with such a certificate; ours is ECDSA. */
+/** RSA only for peers that are servers with such a certificate; ours is ECDSA. GCM only: see `is_plausible`. */
 constexpr char kCiphers[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
-    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+    "ECDHE-RSA-AES256-GCM-SHA384";
 constexpr char kGroups[] = "X25519:P-256:P-384";
 /** No SHA-1. */
 constexpr char kSignatures[] =
@@ -50,6 +50,29 @@ constexpr unsigned kFirstTimeoutUs = 400'000;
 constexpr unsigned kLongestTimeoutUs = 3'200'000;
 constexpr char kExporterLabel[] = "EXTRACTOR-dtls_srtp";
 constexpr size_t kRecordHeader = 13;
+/** Explicit nonce and tag of the GCM suites (RFC 5288 §3). */
+constexpr size_t kMinProtectedRecord = 8 + 16;
+
+enum ContentType : uint8_t { kChangeCipherSpec = 20, kAlert = 21, kHandshake = 22, kApplicationData = 23 };
+
+/**
+ * Whether each record of a datagram can be one that we have a use for. RFC 6347 §4.1.2.7 says to drop others silently, but
+ * OpenSSL 3.0 ends the association, even a connected one: on a protected record too short for nonce and tag, for instance.
+ */
+bool is_plausible(const uint8_t* datagram, size_t length) {
+  size_t at = 0;
+  while (length - at >= kRecordHeader) {
+    const uint8_t* record = datagram + at;
+    const uint8_t type = record[0];
+    const unsigned epoch = read_u16(record + 3);
+    const size_t size = read_u16(record + 11);
+    if (type < kChangeCipherSpec || type > kApplicationData || record[1] != 0xfe || epoch > 1) return false;
+    if (epoch == 0 ? type == kApplicationData : size < kMinProtectedRecord) return false;
+    if (size > length - at - kRecordHeader) return at > 0;
+    at += kRecordHeader + size;
+  }
+  return true;
+}
 
 unsigned next_timeout(SSL*, unsigned current_us) {
   return current_us == 0 ? kFirstTimeoutUs : std::min(current_us * 2, kLongestTimeoutUs);
@@ -227,11 +250,17 @@ void DtlsSession::start() {
   if (role_ == DtlsRole::client && state_ == DtlsState::handshaking) advance();
 }
 
-/** Whether a record belongs to an epoch that has no keys yet; OpenSSL keeps those aside. */
+/**
+ * Whether a record belongs to an epoch that has no keys yet; OpenSSL keeps those aside. Not after the peer's ChangeCipherSpec:
+ * the Finished behind it must get through however many others came before.
+ */
 bool DtlsSession::is_early(const uint8_t* datagram, size_t length) const {
   if (state_ != DtlsState::handshaking) return false;
+  const OSSL_HANDSHAKE_STATE at_state = SSL_get_state(ssl_);
+  if (at_state == TLS_ST_SR_CHANGE || at_state == TLS_ST_CR_CHANGE) return false;
   size_t at = 0;
   while (length - at >= kRecordHeader) {
+    if (datagram[at] == kChangeCipherSpec) return false;
     if (read_u16(datagram + at + 3) != 0) return true;
     const size_t size = kRecordHeader + read_u16(datagram + at + 11);
     if (size > length - at) return false;
@@ -242,7 +271,7 @@ bool DtlsSession::is_early(const uint8_t* datagram, size_t length) const {
 
 void DtlsSession::feed(const uint8_t* datagram, size_t length) {
   if (state_ == DtlsState::failed || state_ == DtlsState::closed) return;
-  if (length < kRecordHeader || length > kMaxDatagram) return;
+  if (length < kRecordHeader || length > kMaxDatagram || !is_plausible(datagram, length)) return;
   if (is_early(datagram, length) && ++early_ > kMaxEarly) return;
   incoming_ = datagram;
   incoming_length_ = length;
