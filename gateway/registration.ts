@@ -43,7 +43,7 @@ export class Registration {
     this.#digest = createDigestServer({
       realm: domain,
       secret: environment.token(),
-      allowMd5: registration.md5,
+      algorithms: registration.md5 ? ['SHA-256', 'MD5'] : ['SHA-256'],
       nonceLifetimeMs: registration.nonceLifetimeS * 1_000,
     })
     this.#location = new Location({
