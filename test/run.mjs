@@ -18,6 +18,12 @@ import { summaryOf } from './summary.mjs'
 
 const REPORT = join(ROOT, 'dist', 'test-report.json')
 
+let isSummarised = false
+process.on('exit', () => {
+  // A step of the preparation ended us; it has said why.
+  if (!isSummarised) console.log('\n0 passed, 1 failed')
+})
+
 requireNode()
 await requirePackages(TEST_PACKAGES)
 await requireModules()
@@ -45,4 +51,5 @@ const status = await statusOf(process.execPath, vitest)
 const report = existsSync(REPORT) ? JSON.parse(readFileSync(REPORT, 'utf8')) : undefined
 const { lines, isGood } = summaryOf(report, status, failedChecks)
 console.log(lines.join('\n'))
+isSummarised = true
 process.exit(isGood ? 0 : 1)
