@@ -12,13 +12,13 @@ import type {
 import { malformed, splitLines, tooLarge } from './lines.ts'
 import { DEFAULT_SDP_LIMITS, type SdpLimits } from './session.ts'
 
-/** RFC 8866 §9, `token`; also kept from `sdp-transform`'s idea of a word, which is narrower. */
+/** RFC 8866 §9, `token`. */
 const TOKEN = /^[!#-'*+\-.0-9A-Z^-~]+$/
 const PROTOCOL = /^[!#-'*+\-.0-9A-Z^-~/]+$/
 
 /**
  * Reads a body into a typed description. Syntax and limits are checked first; `sdp-transform` then reads the ordinary
- * lines (`o c rtpmap fmtp ptime maxptime mid rtcp`), and only those: it keeps the last of several, has no errors, and
+ * lines (`o c rtpmap fmtp ptime maxptime rtcp`), and only those: it keeps the last of several, has no errors, and
  * some of its expressions for other lines are not linear. The rest is kept raw.
  *
  * Duplicates: a second, different `c=` in one block or `v o s` line is refused; of ordinary attributes the first one

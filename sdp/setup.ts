@@ -18,7 +18,7 @@ export function readAnsweredSetup(blocks: readonly AttributeBlock[]): DtlsSetup 
 
 /**
  * Our role in an answer. An association that exists keeps its roles when the offer leaves the choice to us
- * (RFC 8842 §5.5); a new one makes the browser the client, whose ClientHello then opens every path itself.
+ * (RFC 8842 §5.3); a new one makes the browser the client, whose ClientHello then opens every path itself.
  */
 export function answerSetup(
   offered: DtlsSetup,

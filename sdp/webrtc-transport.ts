@@ -10,7 +10,7 @@ import type { MediaSection, SessionDescription } from './description.ts'
 import { SdpFailure } from './failure.ts'
 import { readFingerprints } from './fingerprint.ts'
 
-/** Profiles that mean DTLS-SRTP over UDP; the last two are what old clients write (RFC 8829 §5.1.2). */
+/** Profiles that mean DTLS-SRTP over UDP; the last two are what old clients write (RFC 9429 §5.1.2). */
 const PROFILES = ['UDP/TLS/RTP/SAVPF', 'UDP/TLS/RTP/SAVP', 'RTP/SAVPF', 'RTP/SAVP']
 
 export function isWebrtcProfile(protocol: string): boolean {
