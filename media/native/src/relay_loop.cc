@@ -61,6 +61,8 @@ bool RelayLoop::watch(const Fd& socket, EventSource source, uint32_t id) {
 
 void RelayLoop::run() {
   while (!mailbox.is_stopped()) round(strays_.size() > 0 ? kHousekeepingMs : -1);
+  // What was posted before the end still goes out (a close_notify, a BYE), or is at least freed.
+  carry_out_commands();
   for (std::unique_ptr<Leg>& leg : legs_) leg.reset();
   mux_.clear();
   counters.legs.set(0);
