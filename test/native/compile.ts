@@ -1,0 +1,134 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { createHash, randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs'
+import { basename, delimiter, join, resolve } from 'node:path'
+
+const HERE = import.meta.dirname
+const SOURCES = resolve(HERE, '../../media/native/src')
+const OUTPUT = resolve(HERE, '../../media/native/build/test')
+
+/** The part of the addon that needs neither Node nor a socket. */
+const PURE_SOURCES = [
+  'certificate',
+  'demux',
+  'dtls',
+  'latch',
+  'replay',
+  'rewrite',
+  'rtp',
+  'srtp',
+  'srtp_cipher',
+  'srtp_hmac',
+  'srtp_key_derivation',
+  'srtp_suite',
+].map((name) => join(SOURCES, `${name}.cc`))
+
+const FLAGS = ['-std=c++17', '-O1', '-g', '-Wall', '-Wextra', '-Werror', `-I${SOURCES}`, `-I${HERE}`]
+const SANITIZERS = ['-fno-sanitize-recover=all', '-fno-omit-frame-pointer']
+const PARALLEL = 2
+
+export interface Program {
+  readonly name: string
+  /** Relative to this folder. */
+  readonly sources: readonly string[]
+  /** A fuzzer brings its own `main` and needs clang; everything else is built with g++. */
+  readonly isFuzzer: boolean
+}
+
+function commandsLike(pattern: RegExp): string[] {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => existsSync(folder))
+  return folders.flatMap((folder) => readdirSync(folder).filter((name) => pattern.test(name)))
+}
+
+/** Throws with the line to type when something is missing: such a test must not pass unrun. */
+function compilerFor(program: Program): string {
+  const found = commandsLike(program.isFuzzer ? /^clang\+\+(-\d+)?$/ : /^g\+\+$/).sort()[0]
+  const packages = program.isFuzzer ? 'clang libclang-rt-dev' : 'g++'
+  if (found === undefined) throw new Error(`no compiler for native tests: apt-get install ${packages}`)
+  const check = spawnSync(found, ['-E', '-x', 'c++', '-'], { input: '#include <openssl/ssl.h>\n' })
+  if (check.status !== 0) throw new Error('no OpenSSL headers for native tests: apt-get install libssl-dev')
+  return found
+}
+
+function run(command: string, args: readonly string[]): Promise<void> {
+  return new Promise((done, failed) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    let errors = ''
+    child.stderr.on('data', (chunk: Buffer) => {
+      errors += chunk.toString()
+    })
+    child.on('error', failed)
+    child.on('close', (status) => {
+      if (status === 0) done()
+      else failed(new Error(`${command} ${args.join(' ')}\n${errors}`))
+    })
+  })
+}
+
+/** Writes beside and renames, because test files run in parallel and may want the same object. */
+async function make(output: string, command: string, args: readonly string[]): Promise<void> {
+  if (existsSync(output)) return
+  const unfinished = `${output}.${randomUUID()}`
+  await run(command, [...args, '-o', unfinished])
+  renameSync(unfinished, output)
+}
+
+function headersHash(): string {
+  const hash = createHash('sha256')
+  for (const folder of [SOURCES, HERE]) {
+    const headers = readdirSync(folder).filter((name) => name.endsWith('.h'))
+    for (const name of headers.sort()) hash.update(name).update(readFileSync(join(folder, name)))
+  }
+  return hash.digest('hex')
+}
+
+function shortHash(...parts: readonly (string | Buffer)[]): string {
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(part).update('\0')
+  return hash.digest('hex').slice(0, 16)
+}
+
+/**
+ * Compiles a test program with AddressSanitizer and UBSan, links it with the addon's pure sources, and gives its path. What
+ * has not changed is not compiled again.
+ */
+export async function compile(program: Program): Promise<string> {
+  const compiler = compilerFor(program)
+  const kinds = program.isFuzzer ? 'fuzzer,address,undefined' : 'address,undefined'
+  const flags = [...FLAGS, ...SANITIZERS, `-fsanitize=${kinds}`]
+  const headers = headersHash()
+  mkdirSync(OUTPUT, { recursive: true })
+
+  const sources = [...program.sources.map((source) => join(HERE, source)), ...PURE_SOURCES]
+  const objects = sources.map((source) => ({
+    source,
+    object: join(
+      OUTPUT,
+      `${basename(source, '.cc')}-${shortHash(compiler, ...flags, headers, readFileSync(source))}.o`,
+    ),
+  }))
+  const waiting = [...objects]
+  const worker = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      await make(next.object, compiler, [...flags, '-c', next.source])
+    }
+  }
+  await Promise.all(Array.from({ length: PARALLEL }, worker))
+
+  const inputs = objects.map(({ object }) => object)
+  const executable = join(OUTPUT, `${program.name}-${shortHash(...inputs)}`)
+  await make(executable, compiler, [...flags, ...inputs, '-lssl', '-lcrypto'])
+  return executable
+}
+
+export const UNIT_TEST: Program = {
+  name: 'unit-test',
+  sources: [
+    'main.cc',
+    'openssl_memory.cc',
+    ...['demux', 'dtls', 'latch', 'replay', 'rewrite', 'rtp', 'srtp'].map((name) => `${name}_test.cc`),
+  ],
+  isFuzzer: false,
+}
+
+export const SRTP_TOOL: Program = { name: 'srtp-tool', sources: ['srtp_tool.cc'], isFuzzer: false }

@@ -1,0 +1,83 @@
+import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { SRTP_SUITES, type SrtpSuite } from '../../media/parameters.ts'
+import { SrtpOracle } from '../harness/srtp-oracle.ts'
+import { compile, SRTP_TOOL } from '../native/compile.ts'
+
+const SSRC = 0xcafebabe
+const SUITES = Object.keys(SRTP_SUITES) as SrtpSuite[]
+/** From near the end of one round into the next, with gaps. */
+const INDICES = Array.from({ length: 400 }, (_, i) => 0xff00 + i).filter((index) => index % 7 !== 3)
+
+function rtp(index: number): Buffer {
+  const header = Buffer.from('80080000000000000000000000', 'hex').subarray(0, 12)
+  header.writeUInt16BE(index & 0xffff, 2)
+  header.writeUInt32BE(index * 160, 4)
+  header.writeUInt32BE(SSRC, 8)
+  // With CSRC and extension, now and then: they are authenticated and not encrypted.
+  if (index % 5 !== 0) return Buffer.concat([header, randomBytes(index % 200)])
+  header.writeUInt8(0x91, 0)
+  return Buffer.concat([header, Buffer.from('11111111bede000110aa0000', 'hex'), randomBytes(160)])
+}
+
+function rtcp(): Buffer {
+  return Buffer.concat([Buffer.from('80c80006cafebabe', 'hex'), randomBytes(20)])
+}
+
+/** Feeds lines to our implementation; one answer each. */
+async function ours(lines: readonly string[]): Promise<string[]> {
+  const { stdout, stderr, status } = spawnSync(await compile(SRTP_TOOL), {
+    input: `${lines.join('\n')}\n`,
+    encoding: 'utf8',
+    maxBuffer: 1 << 26,
+  })
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 })
+  return stdout.trimEnd().split('\n')
+}
+
+describe.each(SUITES)('%s', (suite) => {
+  test('werift reads what we protect', { timeout: 300_000 }, async () => {
+    const oracle = new SrtpOracle(suite)
+    const media = INDICES.map(rtp)
+    const reports = Array.from({ length: 20 }, rtcp)
+    const [ready, ...answers] = await ours([
+      `sender ${suite} ${oracle.fromRelay.toString('hex')} ${SSRC}`,
+      ...media.map((packet) => `protect_rtp ${packet.toString('hex')}`),
+      ...reports.map((packet) => `protect_rtcp ${packet.toString('hex')}`),
+    ])
+    expect(ready).toBe('ok')
+    const sealed = answers.map((answer) => Buffer.from(answer, 'hex'))
+    expect(sealed.slice(0, media.length).map((packet) => oracle.unprotect(packet))).toEqual(media)
+    expect(sealed.slice(media.length).map((packet) => oracle.unprotectRtcp(packet))).toEqual(reports)
+  })
+
+  test('we read what werift protects', { timeout: 300_000 }, async () => {
+    const oracle = new SrtpOracle(suite)
+    const media = INDICES.map(rtp)
+    const reports = Array.from({ length: 20 }, rtcp)
+    const [ready, ...answers] = await ours([
+      `receiver ${suite} ${oracle.toRelay.toString('hex')}`,
+      ...media.map((packet) => `unprotect_rtp ${oracle.protect(packet).toString('hex')}`),
+      ...reports.map((packet) => `unprotect_rtcp ${oracle.protectRtcp(packet).toString('hex')}`),
+    ])
+    expect(ready).toBe('ok')
+    expect(answers).toEqual([...media, ...reports].map((packet) => packet.toString('hex')))
+  })
+
+  test('neither takes a packet made with another key', { timeout: 300_000 }, async () => {
+    const oracle = new SrtpOracle(suite)
+    const stranger = new SrtpOracle(suite)
+    const [, media, report] = await ours([
+      `receiver ${suite} ${oracle.toRelay.toString('hex')}`,
+      `unprotect_rtp ${stranger.protect(rtp(1)).toString('hex')}`,
+      `unprotect_rtcp ${stranger.protectRtcp(rtcp()).toString('hex')}`,
+    ])
+    expect([media, report]).toEqual(['drop srtp.auth-failed', 'drop srtp.auth-failed'])
+    const [, sealed] = await ours([
+      `sender ${suite} ${oracle.fromRelay.toString('hex')} ${SSRC}`,
+      `protect_rtp ${rtp(1).toString('hex')}`,
+    ])
+    expect(() => stranger.unprotect(Buffer.from(sealed ?? '', 'hex'))).toThrow()
+  })
+})
