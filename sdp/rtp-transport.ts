@@ -25,7 +25,7 @@ export function rtpProfile(protocol: string): 'plain' | 'secure' | undefined {
 
 /**
  * Where a trunk wants its media: `c=` of the section, else of the session. RTCP goes to `a=rtcp` (RFC 3605), else to
- * the next port; an `a=rtcp` address that is none is as if it were absent.
+ * the next port; an unreadable `a=rtcp` is as if it were absent, one that names a host or many hosts is refused.
  */
 export function readRtpAddresses(
   description: SessionDescription,
