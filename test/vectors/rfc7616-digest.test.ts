@@ -1,0 +1,33 @@
+import { expect, it } from 'vitest'
+import { type DigestAlgorithm, digestResponse } from '../../sip/digest-response.ts'
+
+const MUFASA = {
+  username: 'Mufasa',
+  realm: 'http-auth@example.org',
+  password: 'Circle of Life',
+  method: 'GET',
+  uri: '/dir/index.html',
+  nonce: '7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v',
+  qop: { nc: '00000001', cnonce: 'f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ' },
+}
+
+it.each<[DigestAlgorithm, string]>([
+  ['MD5', '8ca523f5e9506fed4657c9700eebdbec'],
+  ['SHA-256', '753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1'],
+])('RFC 7616 §3.9.1, %s', (algorithm, response) => {
+  expect(digestResponse({ ...MUFASA, algorithm })).toBe(response)
+})
+
+it('RFC 2069 §2.4 as corrected by its erratum, without qop', () => {
+  const response = digestResponse({
+    algorithm: 'MD5',
+    username: 'Mufasa',
+    realm: 'testrealm@host.com',
+    password: 'CircleOfLife',
+    method: 'GET',
+    uri: '/dir/index.html',
+    nonce: 'dcd98b7102dd2f0e8b11d0f600bfb0c093',
+    qop: undefined,
+  })
+  expect(response).toBe('1949323746fe6a43ef61f9606e7febea')
+})
