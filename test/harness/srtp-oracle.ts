@@ -62,5 +62,6 @@ export class SrtpOracle {
 }
 
 function encrypt(session: SrtpSession, packet: Buffer): Buffer {
-  return session.encrypt(packet.subarray(12), RtpHeader.deSerialize(packet))
+  const header = RtpHeader.deSerialize(packet)
+  return session.encrypt(packet.subarray(header.payloadOffset), header)
 }
