@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { DtlsSocket } from 'werift'
 import type { DtlsContext } from '../../../media/native/boundary.ts'
-import { connectDtlsWire, type DtlsWire, makeDtlsContext, openDtlsWire } from './dtls-wire.ts'
-import { until } from './until.ts'
+import { connectDtlsWire, type DtlsWire, makeDtlsContext, openDtlsWire } from '../../harness/dtls-wire.ts'
+import { until } from '../../harness/until.ts'
 import {
   encryptedRecord,
   makeWeriftCertificate,
@@ -11,7 +11,7 @@ import {
   seenFingerprint,
   type WeriftCertificate,
   weriftKeys,
-} from './werift-dtls.ts'
+} from '../../harness/werift-dtls.ts'
 
 /**
  * Nine ways in which a DTLS endpoint written by hand was once fooled or killed, tried on ours. Each attack runs on the
@@ -167,7 +167,8 @@ describe('during the handshake', () => {
   test('records of the coming epoch, more than are kept, do not crowd out the Finished', async () => {
     const wire = openDtlsWire({ context, ourRole: 'server', certificate: victim })
     wires.push(wire)
-    for (let sequence = 0; sequence < 200; sequence++) wire.feed(record(HANDSHAKE, 1, sequence, randomBytes(40)))
+    for (let sequence = 0; sequence < 200; sequence++)
+      wire.feed(record(HANDSHAKE, 1, sequence, randomBytes(40)))
     wire.start()
     await until(() => wire.session.state === 'connected')
   })

@@ -13,9 +13,9 @@ import type { MediaFailure } from '../../../media/failure.ts'
 import { createNativeEngine, type NativeEngineOptions } from '../../../media/native-engine.ts'
 import type { RtpLocal, WebrtcLocal } from '../../../media/parameters.ts'
 import { tonePlayback } from '../../../media/tone.ts'
-import { ScriptedBrowser, type ScriptedBrowserOptions } from './scripted-browser.ts'
-import { ScriptedTrunk, sdesKey } from './scripted-trunk.ts'
-import { repeatUntil, until } from './until.ts'
+import { ScriptedBrowser, type ScriptedBrowserOptions } from '../../harness/scripted-browser.ts'
+import { ScriptedTrunk, sdesKey } from '../../harness/scripted-trunk.ts'
+import { repeatUntil, until } from '../../harness/until.ts'
 
 const PCMU = { from: 0, to: 0, clockRateHz: 8000 }
 const PLAIN = { kind: 'rtp', localAddress: '127.0.0.1', suites: [] } as const

@@ -6,7 +6,7 @@ import type { DtlsContext, DtlsSession, NativeKey, Relay } from '../../../media/
 import type { WebrtcLocal, WebrtcRemote } from '../../../media/parameters.ts'
 import { formatStun, STUN_ATTRIBUTE } from '../../../media/stun.ts'
 import { WebrtcLeg } from '../../../media/webrtc-leg.ts'
-import { VirtualClock } from './virtual-clock.ts'
+import { VirtualMediaClock } from '../../harness/virtual-media-clock.ts'
 
 const PATH: MediaPath = { socket: 0, remote: { address: '192.0.2.9', port: 4000 } }
 const OTHER_PATH: MediaPath = { socket: 1, remote: { address: '192.0.2.10', port: 5000 } }
@@ -88,7 +88,7 @@ class ScriptedSession implements DtlsSession {
 
 /** A leg with everything around it made up and recorded. */
 class Bench {
-  readonly clock = new VirtualClock()
+  readonly clock = new VirtualMediaClock()
   readonly sessions: ScriptedSession[] = []
   readonly sent: { readonly path: MediaPath; readonly text: string }[] = []
   readonly admitted: { readonly path: MediaPath; readonly nominated: boolean }[] = []

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { type DtlsSocket, RtpHeader, RtpPacket, SrtpSession } from 'werift'
-import type { WebrtcLocal, WebrtcRemote } from '../../../media/parameters.ts'
-import { formatStun, parseStun, STUN_ATTRIBUTE, stunErrorCode, verifyIntegrity } from '../../../media/stun.ts'
+import type { WebrtcLocal, WebrtcRemote } from '../../media/parameters.ts'
+import { formatStun, parseStun, STUN_ATTRIBUTE, stunErrorCode, verifyIntegrity } from '../../media/stun.ts'
 import { repeatUntil, until } from './until.ts'
 import {
   type DtlsSuite,

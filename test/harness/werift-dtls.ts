@@ -12,7 +12,7 @@ import {
   SignatureAlgorithm,
   saltLength,
 } from 'werift'
-import type { SrtpSuite } from '../../../media/parameters.ts'
+import type { SrtpSuite } from '../../media/parameters.ts'
 
 /** werift's DTLS as an independent peer. It checks little, which makes it a good attacker too. */
 

@@ -1,7 +1,7 @@
-import type { Clock } from '../../../media/clock.ts'
+import type { Clock } from '../../media/clock.ts'
 
 /** Time that stands still until `advance`. */
-export class VirtualClock implements Clock {
+export class VirtualMediaClock implements Clock {
   readonly #timers = new Set<{ readonly atMs: number; readonly run: () => void }>()
   #nowMs = 0
 

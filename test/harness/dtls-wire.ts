@@ -1,6 +1,6 @@
 import type { DtlsSocket } from 'werift'
-import type { DtlsContext, DtlsSession } from '../../../media/native/boundary.ts'
-import { native } from '../../../media/native/index.ts'
+import type { DtlsContext, DtlsSession } from '../../media/native/boundary.ts'
+import { native } from '../../media/native/index.ts'
 import { until } from './until.ts'
 import {
   muteWerift,

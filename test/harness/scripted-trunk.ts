@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { RtpHeader, RtpPacket, SrtpSession } from 'werift'
-import type { RtpLocal, RtpRemote, SdesKey, SrtpSuite } from '../../../media/parameters.ts'
+import type { RtpLocal, RtpRemote, SdesKey, SrtpSuite } from '../../media/parameters.ts'
 import type { ReceivedRtp } from './scripted-browser.ts'
 
 /** A PBX's media port: plain RTP, or SRTP by werift when it has keys. */
