@@ -59,7 +59,7 @@ const configFor = async (options: DaemonOptions, webrtcPort: number): Promise<ob
     }),
   )
   const sections: Record<string, object> = {
-    web: { https: { host: '127.0.0.1', port: 0 }, http: { host: '127.0.0.1', port: 0 } },
+    web: { http: { host: '127.0.0.1', port: 0 } },
     udp: { host: '127.0.0.1', port: 0 },
     media: {
       addresses: [...new Set(['127.0.0.1', ownAddress()])],
@@ -87,7 +87,8 @@ const configFor = async (options: DaemonOptions, webrtcPort: number): Promise<ob
 export class Daemon {
   /** `http://localhost:PORT`: a secure context for browsers, so that the microphone works. */
   readonly pageUrl: string
-  readonly securePageUrl: string
+  /** Self-signed; only the demo has it, a configuration would have to bring its certificate. */
+  readonly securePageUrl: string | undefined
   readonly webSocketUrl: string
   /** `host:port` of SIP over UDP. */
   readonly sipAddress: string
@@ -150,7 +151,7 @@ export class Daemon {
     this.#folder = folder
     this.webrtcPort = webrtcPort
     this.pageUrl = `http://localhost:${listening.http}/`
-    this.securePageUrl = `https://127.0.0.1:${listening.https}/`
+    this.securePageUrl = listening.https === undefined ? undefined : `https://127.0.0.1:${listening.https}/`
     this.webSocketUrl = `ws://127.0.0.1:${listening.http}/sip`
     this.sipAddress = Array.isArray(listening.udp) ? String(listening.udp[0]) : ''
   }

@@ -1,18 +1,11 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { Baresip } from '../harness/baresip.ts'
+import { closeAll, closing } from '../harness/closing.ts'
 import { toneMs } from '../harness/goertzel.ts'
 import { Sipp, type SippScenario } from '../harness/sipp.ts'
 import { waitFor } from '../harness/wait-for.ts'
 
-const open: { close(): Promise<void> }[] = []
-const closing = <Peer extends { close(): Promise<void> }>(peer: Peer): Peer => {
-  open.push(peer)
-  return peer
-}
-
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((peer) => peer.close()))
-})
+afterEach(closeAll)
 
 const expectSuccess = async (sipp: Sipp): Promise<void> => {
   const { exitCode, log } = await sipp.finished()
