@@ -5,6 +5,7 @@ export class Clock implements SipEnvironment {
   readonly #environment: SipEnvironment
   readonly #onFault: (error: unknown) => void
   readonly #pending = new Set<() => void>()
+  #isOpen = true
 
   constructor(environment: SipEnvironment, onFault: (error: unknown) => void) {
     this.#environment = environment
@@ -25,6 +26,7 @@ export class Clock implements SipEnvironment {
   }
 
   schedule(atMs: number, callback: () => void): () => void {
+    if (!this.#isOpen) return () => {}
     const stop = this.#environment.schedule(atMs, () => {
       this.#pending.delete(cancel)
       try {
@@ -45,7 +47,9 @@ export class Clock implements SipEnvironment {
     this.schedule(this.nowMs(), callback)
   }
 
+  /** From now on nothing is called back. */
   close(): void {
+    this.#isOpen = false
     for (const cancel of [...this.#pending]) cancel()
   }
 }

@@ -2,8 +2,8 @@ import { strict as assert } from 'node:assert'
 import { buildResponse } from './build.ts'
 import type { Dialog } from './dialog.ts'
 import { Drive } from './drive.ts'
+import { encoded } from './encoded.ts'
 import type { Flow } from './flow.ts'
-import { formatMessage } from './format.ts'
 import type { Header, SipRequest, SipResponse } from './message.ts'
 import { nextOfferState, type OfferEvent, type OfferState } from './offer-answer.ts'
 import { hasBody } from './request-checks.ts'
@@ -101,11 +101,12 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
 
   bye(headers: readonly Header[] = []): void {
     if (this.#state === 'ended') return
+    const request = this.#stack.compose(this.#flow, this.#dialog.next('BYE'), { headers })
     // The peer must see ACK before BYE, or it goes on repeating its 2xx.
     this.acknowledge()
     this.#end()
-    if (this.#isAckDue) this.#deferredBye = () => this.#sendBye(headers)
-    else this.#sendBye(headers)
+    if (this.#isAckDue) this.#deferredBye = () => this.#sendBye(request)
+    else this.#sendBye(request)
   }
 
   reinvite(options: RequestOptions, done: Done): void {
@@ -150,7 +151,7 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
   awaitAck(exchange: ServerExchange, response: SipResponse, acknowledged: (ack: SipRequest) => void): void {
     const { clock } = this.#stack
     const cseq = exchange.request.cseq.number
-    const bytes = formatMessage(response)
+    const bytes = encoded(response)
     const machine = new UnacknowledgedAnswer(clock.nowMs())
     const drive = new Drive<UnacknowledgedInput, UnacknowledgedOutput>({
       machine,
@@ -321,15 +322,14 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
 
   #sendAck(cseq: number, body: Body | undefined): Uint8Array {
     const ack = this.#stack.compose(this.#flow, this.#dialog.ack(cseq), body === undefined ? {} : { body })
-    const bytes = formatMessage(ack)
+    const bytes = encoded(ack)
     this.#flow.send(bytes)
     return bytes
   }
 
-  #sendBye(headers: readonly Header[]): void {
+  #sendBye(bye: SipRequest): void {
     for (const { drive } of this.#unacknowledged.values()) drive.stop()
     this.#unacknowledged.clear()
-    const bye = this.#stack.compose(this.#flow, this.#dialog.next('BYE'), { headers })
     this.#stack.transactions.send(bye, this.#flow, {
       onResponse: (response) => {
         if (response.status >= 200) this.#close()
@@ -348,7 +348,7 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
       return
     }
     this.#end()
-    this.#sendBye([])
+    this.#sendBye(this.#stack.compose(this.#flow, this.#dialog.next('BYE')))
     this.#stack.guard(() => this.#handler.onEnd('ack-timeout', undefined), undefined)
   }
 

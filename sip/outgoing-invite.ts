@@ -1,7 +1,7 @@
 import { cancellation } from './acknowledgement.ts'
 import { Dialog } from './dialog.ts'
+import { encoded } from './encoded.ts'
 import type { Flow } from './flow.ts'
-import { formatMessage } from './format.ts'
 import { ConfirmedDialog } from './invite-dialog.ts'
 import type { Header, SipRequest, SipResponse } from './message.ts'
 import { offerStateAfterAnswer } from './offer-answer.ts'
@@ -40,8 +40,8 @@ export class OutgoingCall implements OutgoingInvite {
   #isDecided = false
   /** A provisional response came and no final one: RFC 3261 §9.1 allows CANCEL only then. */
   #isProceeding = false
-  #cancel: 'none' | 'wanted' | 'sent' = 'none'
-  #cancelHeaders: readonly Header[] = []
+  #cancel: SipRequest | undefined
+  #isCancelSent = false
   #stopWaiting: (() => void) | undefined
 
   constructor(options: OutgoingCallOptions) {
@@ -63,10 +63,11 @@ export class OutgoingCall implements OutgoingInvite {
   }
 
   cancel(headers: readonly Header[] = []): void {
-    if (this.#isDecided || this.#cancel !== 'none') return
-    this.#cancel = 'wanted'
-    this.#cancelHeaders = headers
-    if (this.#isProceeding) this.#sendCancel()
+    if (this.#isDecided || this.#cancel !== undefined) return
+    const cancel = cancellation(this.#request, headers)
+    encoded(cancel)
+    this.#cancel = cancel
+    if (this.#isProceeding) this.#sendCancel(cancel)
   }
 
   #onResponse(response: SipResponse): void {
@@ -77,8 +78,11 @@ export class OutgoingCall implements OutgoingInvite {
 
   #onProvisional(response: SipResponse): void {
     this.#isProceeding = true
-    if (this.#cancel === 'wanted') this.#sendCancel()
-    if (response.status === 100 || this.#cancel !== 'none') return
+    if (this.#cancel !== undefined) {
+      this.#sendCancel(this.#cancel)
+      return
+    }
+    if (response.status === 100) return
     const { stack, handler } = this.#options
     const tag = toTag(response)
     if (!this.#early.has(tag) && this.#early.size >= stack.limits.maxForks) {
@@ -96,7 +100,7 @@ export class OutgoingCall implements OutgoingInvite {
       known.repeatAck()
       return
     }
-    if (!this.#isDecided && this.#cancel === 'none') {
+    if (!this.#isDecided && this.#cancel === undefined) {
       this.#accept(tag, response)
       return
     }
@@ -128,7 +132,7 @@ export class OutgoingCall implements OutgoingInvite {
   #endFork(response: SipResponse): Fork {
     const { stack, flow } = this.#options
     const dialog = Dialog.ofResponse(this.#request, response)
-    const ack = formatMessage(stack.compose(flow, dialog.ack(this.#request.cseq.number)))
+    const ack = encoded(stack.compose(flow, dialog.ack(this.#request.cseq.number)))
     flow.send(ack)
     stack.transactions.send(stack.compose(flow, dialog.next('BYE')), flow, {
       onResponse: () => {},
@@ -149,11 +153,12 @@ export class OutgoingCall implements OutgoingInvite {
     this.#options.onDecided()
   }
 
-  #sendCancel(): void {
+  #sendCancel(cancel: SipRequest): void {
+    if (this.#isCancelSent) return
+    this.#isCancelSent = true
     const { stack, flow } = this.#options
     const { clock } = stack
-    this.#cancel = 'sent'
-    stack.transactions.send(cancellation(this.#request, this.#cancelHeaders), flow, {
+    stack.transactions.send(cancel, flow, {
       onResponse: () => {},
       onFailed: () => {},
     })

@@ -1,6 +1,7 @@
 import { buildRequest } from './build.ts'
 import { Clock } from './clock.ts'
 import type { DialogHead } from './dialog.ts'
+import { encoded } from './encoded.ts'
 import type { Flow } from './flow.ts'
 import { isReliable } from './flow.ts'
 import { canonicalHeaderName } from './header-names.ts'
@@ -115,7 +116,7 @@ export class Stack {
     return headers
   }
 
-  /** A request of ours, ready to be sent by `flow`. */
+  /** A request of ours, ready to be sent by `flow`. Asserts that headers and body of the caller can be written. */
   compose(
     flow: Flow,
     head: DialogHead,
@@ -128,7 +129,7 @@ export class Stack {
       if (!hasHeader(given, 'Contact')) own.push(this.contact(flow))
       if (!hasHeader(given, 'Allow')) own.push(ALLOW)
     }
-    return buildRequest({
+    const request = buildRequest({
       ...head,
       via: buildVia({
         transport: flow.transport,
@@ -140,6 +141,8 @@ export class Stack {
       headers: [...given.filter((header) => canonicalHeaderName(header.name) !== 'Max-Forwards'), ...own],
       body: options.body,
     })
+    encoded(request)
+    return request
   }
 }
 

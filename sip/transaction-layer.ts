@@ -2,9 +2,9 @@ import { buildResponse } from './build.ts'
 import { ClientTransaction } from './client-transaction.ts'
 import type { Clock } from './clock.ts'
 import { Drive } from './drive.ts'
+import { encoded } from './encoded.ts'
 import { type Flow, isReliable } from './flow.ts'
-import { formatMessage } from './format.ts'
-import type { SipMessage, SipRequest, SipResponse } from './message.ts'
+import type { SipRequest, SipResponse } from './message.ts'
 import { ServerTransaction } from './server-transaction.ts'
 import { clientKey, mergeKey, serverKey } from './transaction-key.ts'
 import type { NoAnswer, ResponseOptions, UserAgentLimits } from './user-agent-contract.ts'
@@ -15,6 +15,8 @@ export interface TransactionUser {
   onRequest(request: SipRequest, exchange: ServerExchange): void
   /** An ACK that belongs to no failed INVITE, so to a 2xx or to nothing. */
   onAck(ack: SipRequest, flow: Flow): void
+  /** Whether the request names a dialog we have. */
+  isInside(request: SipRequest, flow: Flow): boolean
 }
 
 export interface ClientEvents {
@@ -95,7 +97,8 @@ export class TransactionLayer {
       known.repeat()
       return
     }
-    if (this.#servers.size >= this.#options.limits.maxServerTransactions) {
+    const isFull = this.#servers.size >= this.#options.limits.maxServerTransactions
+    if (isFull && !this.#isEnding(received, flow)) {
       this.#options.count('sip.overload')
       this.#refuse(request, flow)
       return
@@ -148,6 +151,12 @@ export class TransactionLayer {
     if (invite.isPending) invite.onCancel?.(cancel)
   }
 
+  /** What ends a call we know passes the limit, or a full table would keep calls alive. At most one of each per call. */
+  #isEnding(request: SipRequest, flow: Flow): boolean {
+    if (request.method === 'CANCEL') return this.#servers.has(serverKey(request, flow.scope, 'INVITE'))
+    return request.method === 'BYE' && this.#options.user.isInside(request, flow)
+  }
+
   /** Without a transaction, so that a full table costs nothing more; a copy of the request gets the same answer. */
   #refuse(request: SipRequest, flow: Flow): void {
     const { clock, product } = this.#options
@@ -155,7 +164,7 @@ export class TransactionLayer {
       { name: 'Retry-After', value: '5' },
       { name: 'Server', value: product },
     ]
-    flow.send(formatMessage(buildResponse(request, 503, { headers, toTag: clock.token() })))
+    flow.send(encoded(buildResponse(request, 503, { headers, toTag: clock.token() })))
   }
 
   #admitClient(exchange: ClientExchange): void {
@@ -191,27 +200,6 @@ export class TransactionLayer {
   }
 }
 
-/** The bytes of a message are written once, however often they are sent. */
-class Sender {
-  readonly #flow: Flow
-  readonly #bytes = new WeakMap<SipMessage, Buffer>()
-
-  constructor(flow: Flow) {
-    this.#flow = flow
-  }
-
-  /** Asserts that the message can be written: to be called before a machine counts on it. */
-  prepare(message: SipMessage): Buffer {
-    const bytes = this.#bytes.get(message) ?? formatMessage(message)
-    this.#bytes.set(message, bytes)
-    return bytes
-  }
-
-  send(message: SipMessage): void {
-    this.#flow.send(this.prepare(message))
-  }
-}
-
 /** A request of ours that is under way. */
 export class ClientExchange {
   readonly request: SipRequest
@@ -223,7 +211,6 @@ export class ClientExchange {
     Parameters<ClientTransaction['handle']>[0],
     ReturnType<ClientTransaction['handle']>[number]
   >
-  readonly #sender: Sender
   readonly #events: ClientEvents
   #isOver = false
 
@@ -231,15 +218,14 @@ export class ClientExchange {
     this.request = request
     this.flow = flow
     this.#events = events
-    this.#sender = new Sender(flow)
-    this.#sender.prepare(request)
+    encoded(request)
     this.#machine = new ClientTransaction(request, isReliable(flow), clock.nowMs())
     this.#drive = new Drive({
       machine: this.#machine,
       clock,
       settled: () => this.#settle(),
       perform: (output) => {
-        if (output.kind === 'send') this.#sender.send(output.request)
+        if (output.kind === 'send') flow.send(encoded(output.request))
         else if (output.kind === 'pass') this.#events.onResponse(output.response)
         else this.#events.onFailed(output.reason)
       },
@@ -288,7 +274,6 @@ export class ServerExchange {
     Parameters<ServerTransaction['handle']>[0],
     ReturnType<ServerTransaction['handle']>[number]
   >
-  readonly #sender: Sender
   readonly #product: string
   #isOver = false
 
@@ -303,14 +288,13 @@ export class ServerExchange {
     this.flow = flow
     this.localTag = clock.token()
     this.#product = product
-    this.#sender = new Sender(flow)
     this.#machine = new ServerTransaction(request, isReliable(flow), clock.nowMs())
     this.#drive = new Drive({
       machine: this.#machine,
       clock,
       settled: () => this.#settle(),
       perform: (output) => {
-        if (output.kind === 'send') this.#sender.send(output.response)
+        if (output.kind === 'send') flow.send(encoded(output.response))
         else passAck(output.ack)
       },
     })
@@ -330,7 +314,7 @@ export class ServerExchange {
     if (!this.isPending) return undefined
     const headers = [...(options.headers ?? []), { name: 'Server', value: this.#product }]
     const response = buildResponse(this.request, status, { ...options, headers, toTag })
-    this.#sender.prepare(response)
+    encoded(response)
     this.#drive.feed({ kind: 'respond', response })
     return response
   }

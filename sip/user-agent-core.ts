@@ -1,8 +1,8 @@
 import { buildResponse, stampRequest } from './build.ts'
 import { Dialog } from './dialog.ts'
+import { encoded } from './encoded.ts'
 import { SIP_CODES, type SipCode, SipFailure } from './failure.ts'
 import type { Flow } from './flow.ts'
-import { formatMessage } from './format.ts'
 import { IncomingCall } from './incoming-invite.ts'
 import { MalformedRequest } from './malformed-request.ts'
 import type { Header, SipMessage, SipRequest } from './message.ts'
@@ -116,6 +116,11 @@ export class UserAgentCore implements UserAgent, TransactionUser {
     else dialog.onAck(ack)
   }
 
+  /** For the transaction layer. */
+  isInside(request: SipRequest, flow: Flow): boolean {
+    return this.#stack.findDialog(flow, idOf(request)) !== undefined
+  }
+
   #receive(bytes: Buffer, flow: Flow): void {
     const message = this.#read(bytes, flow)
     if (message === undefined) return
@@ -142,7 +147,7 @@ export class UserAgentCore implements UserAgent, TransactionUser {
     const response = buildResponse(stampRequest(answerable, flow.remote), SIP_CODES[failure.code].status, {
       toTag: this.#stack.clock.token(),
     })
-    flow.send(formatMessage(response))
+    flow.send(encoded(response))
   }
 
   #dispatch(request: SipRequest, exchange: ServerExchange): void {

@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest'
+import { parseNameAddr } from '../../../sip/name-addr.ts'
+import { parseUri } from '../../../sip/uri.ts'
 import { AGES_MS, expectNothingLeft, howMany } from './pair.ts'
+import { sdp } from './phone.ts'
 import { ask, lineOf, reply, scripted, statusOf, tagOf } from './scripted-peer.ts'
 
 test('one server transaction past the limit is answered 503 with Retry-After and counted, and copies of it too', () => {
@@ -30,6 +33,23 @@ test('one dialog past the limit is refused, incoming and outgoing', () => {
   for (const invite of phone.invites) invite.reject(480)
   clock.advance(AGES_MS)
   expectNothingLeft(phone)
+})
+
+test('a full table of server transactions still lets known calls end, and only those', () => {
+  const { phone, say, last } = scripted({
+    limits: { maxServerTransactions: 2 },
+    onInvite: (invite, self) =>
+      invite.request.callId === 'one' ? self.answer(invite) : invite.progress(180),
+  })
+  say(ask('INVITE', { callId: 'one', branch: 'z9hG4bKone' }))
+  const toTag = tagOf(last())
+  say(ask('INVITE', { callId: 'two', branch: 'z9hG4bKtwo' }))
+  say(ask('BYE', { callId: 'unknown', toTag, cseq: 2 }))
+  expect(statusOf(last())).toBe(503)
+  say(ask('BYE', { callId: 'one', toTag, cseq: 2 }))
+  expect(statusOf(last())).toBe(200)
+  say(ask('CANCEL', { callId: 'two', branch: 'z9hG4bKtwo' }))
+  expect(phone.diary).toEqual(['invite', 'invite', 'end bye', 'cancel CANCEL'])
 })
 
 test('one client transaction past the limit is refused to the caller; BYE passes', () => {
@@ -141,6 +161,36 @@ test('a header that would break its line is our own mistake and stays with its r
   expect(phone.errors).toHaveLength(1)
   clock.advance(AGES_MS)
   expect(phone.agent.tables()).toMatchObject({ serverTransactions: 0, timers: 0 })
+})
+
+test('a call, a CANCEL, a BYE and a re-INVITE that cannot be written throw at once and change nothing', () => {
+  const { clock, phone, flow, say, sent } = scripted()
+  const bad = { headers: [{ name: 'X', value: 'a\r\nb' }], body: sdp('x') }
+  const call = (): unknown =>
+    phone.agent.invite(
+      { ...bad, ...addressesOf(sent[0] ?? ''), flow, dialogHandler: phone.dialogHandler() },
+      { onProgress: () => {}, onAccept: () => {}, onReject: () => {} },
+    )
+  const ringing = phone.call(flow)
+  expect(call).toThrow('control character')
+  expect(() => ringing.cancel(bad.headers)).toThrow('control character')
+  say(reply(sent[0] ?? '', 200))
+  const [dialog] = phone.dialogs
+  expect(() => dialog?.bye(bad.headers)).toThrow('control character')
+  expect(() => dialog?.reinvite(bad, phone.note)).toThrow('control character')
+  expect(dialog?.state).toBe('confirmed')
+  dialog?.reinvite({ body: sdp('good') }, phone.note)
+  say(reply(sent.at(-1) ?? '', 200))
+  expect(phone.diary).toEqual(['accept 200', 'done 200'])
+  dialog?.bye()
+  clock.advance(AGES_MS)
+  expectNothingLeft(phone)
+})
+
+const addressesOf = (invite: string) => ({
+  uri: parseUri('sip:bob@192.0.2.2'),
+  from: parseNameAddr(lineOf(invite, 'From').slice(6)),
+  to: parseNameAddr(lineOf(invite, 'To').slice(4)),
 })
 
 test('close() stops every timer and nothing is sent or heard any more', () => {
