@@ -115,10 +115,15 @@ export interface NativePlayback {
   readonly timestampStep: number
 }
 
-/** One relay thread. Commands go through its mailbox and are carried out between batches, in order. */
+/**
+ * One relay thread. Commands go through its mailbox and are carried out between batches, in order; a command given before
+ * a datagram arrived is in force for it. What one leg's peer may cause in records is limited (200 a second after a burst
+ * of 400, dropped as `media.up-rate`).
+ */
 export interface Relay {
-  /** Binds a mux socket for browser legs; port 0 picks one. */
+  /** Binds a mux socket for browser legs; port 0 picks one. At most 16, then throws with code ELIMIT. */
   bind(local: TransportAddress): { readonly socket: SocketId; readonly port: number }
+  /** Throws with code ELIMIT one past `maxLegs`. */
   addLeg(leg: NativeLeg): LegId
   /**
    * Browser leg: an authenticated check arrived from `remote` on `socket`. From now on DTLS and SRTP of this 5-tuple
@@ -134,6 +139,10 @@ export interface Relay {
    */
   setKeys(leg: LegId, direction: 'receive' | 'send', key: NativeKey | 'none'): void
   setRoute(leg: LegId, route: NativeRoute | undefined): void
+  /**
+   * The leg plays until told otherwise, whatever is routed to it meanwhile (dropped as `media.playing`). Until it has
+   * target and keys, the time passes unheard. Afterwards routed media continues the same stream.
+   */
   play(leg: LegId, playback: NativePlayback | undefined): void
   /** Next records for TypeScript, in the format of `batch.ts`; undefined when there are none. */
   takeBatch(): Buffer | undefined
@@ -142,16 +151,23 @@ export interface Relay {
   /** Sends RTCP to the leg's target, protected as the leg is; dropped and counted when there are no keys. */
   sendRtcp(leg: LegId, packet: Uint8Array): void
   stats(leg: LegId): NativeLegStats | undefined
-  /** Of the thread: what belonged to no leg, by reason. */
+  /** Of the thread: what belonged to no leg, by reason. A reason that did not occur is absent, here and in `drops`. */
   counters(): Readonly<Record<string, number>>
-  /** Legs, tuples, sockets, players, stray sources. */
+  /**
+   * `legs`, `tuples`, `sockets` (mux sockets and those of trunk legs), `players`, `straySources` (forgotten when their
+   * bucket has recovered). Waits for the commands under way, so what was just removed is gone. All zero once closed.
+   */
   tables(): Readonly<Record<string, number>>
   /** Frees the leg: sockets closed, keys cleansed. Unknown ids are ignored. */
   remove(leg: LegId): void
-  /** Ends the thread. May be called twice. */
+  /**
+   * Carries out what was asked before, then ends the thread. May be called twice. Afterwards `bind` and `addLeg` throw
+   * with code ECLOSED, and everything else is a no-op.
+   */
   close(): void
 }
 
+/** RTP that the leg accepted and sent; octets are of payload, as in sender reports (RFC 3550 §6.4.1). */
 export interface NativeLegStats {
   readonly packetsReceived: number
   readonly octetsReceived: number
