@@ -68,12 +68,19 @@ async function run(args: Arguments): Promise<void> {
   stopOnSignals(daemon, log)
 }
 
-/** The first signal ends calls politely, a second one ends the process at once. */
+/** Ctrl-C under npm arrives twice, from the terminal and from npm: that is one wish. */
+const SAME_SIGNAL_MS = 1_000
+
+/** The first signal ends calls politely, a later one ends the process at once. */
 function stopOnSignals(daemon: Daemon, log: Log): void {
-  let isStopping = false
+  let firstAtMs: number | undefined
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (isStopping) process.exit(1)
-    isStopping = true
+    const nowMs = performance.now()
+    if (firstAtMs !== undefined) {
+      if (nowMs - firstAtMs > SAME_SIGNAL_MS) process.exit(1)
+      return
+    }
+    firstAtMs = nowMs
     log.info('stopping', { signal })
     daemon
       .stop()
