@@ -45,3 +45,9 @@ export function hasForbiddenControl(text: string): boolean {
   }
   return false
 }
+
+/**
+ * A copy that shares no memory. What the parser returns are slices of the whole head of its message; a store that
+ * keeps one for long would keep all of that.
+ */
+export const detached = (text: string): string => Buffer.from(text, 'utf8').toString('utf8')

@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import { detached } from './characters.ts'
 
 export interface NonceOptions {
   readonly realm: string
@@ -50,7 +51,7 @@ export class NonceBook {
     const highest = this.#counts.get(nonce)
     if (highest !== undefined && count <= highest) return false
     if (highest === undefined) this.#makeRoom(nowMs)
-    this.#counts.set(nonce, count)
+    this.#counts.set(highest === undefined ? detached(nonce) : nonce, count)
     return true
   }
 

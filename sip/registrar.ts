@@ -1,10 +1,10 @@
-import { parseDecimal } from './characters.ts'
+import { detached, parseDecimal } from './characters.ts'
 import { SIP_CODES, SipFailure } from './failure.ts'
 import type { Flow } from './flow.ts'
 import { contacts, optionTags, parseSeconds, seconds } from './headers.ts'
 import { type Binding, isSameDevice, type Location } from './location.ts'
 import { type Header, isSipUri, type NameAddr, type SipRequest } from './message.ts'
-import { formatNameAddr } from './name-addr.ts'
+import { formatNameAddr, parseNameAddr } from './name-addr.ts'
 
 export interface RegistrarPolicy {
   /** Shorter wishes are refused with 423; 0, which ends a registration, is none. */
@@ -30,6 +30,9 @@ export interface RegisterAnswer {
   /** Why it was refused; undefined with 200. */
   readonly failure: SipFailure | undefined
 }
+
+/** A Contact with its parameters, or a Call-ID, as it is stored; 513 beyond. */
+export const MAX_STORED_LENGTH = 1_024
 
 /**
  * Handles an authenticated REGISTER by RFC 3261 §10.3, all of it or nothing of it. Never throws for what a peer sent.
@@ -95,17 +98,25 @@ function withContact(
   const lifetimeS = lifetimeOf(contact, input)
   const binding: Binding = {
     aor: user,
-    contact,
-    instance: contact.parameters.get('+sip.instance') || undefined,
+    contact: parseNameAddr(stored(formatNameAddr(contact))),
+    instance: stored(contact.parameters.get('+sip.instance') ?? '') || undefined,
     regId: parseDecimal(contact.parameters.get('reg-id') ?? '', 0x7fff_ffff),
     flow,
-    callId: request.callId,
+    callId: stored(request.callId),
     cseq: request.cseq.number,
     expiresAtMs: nowMs + lifetimeS * 1_000,
   }
   const others = bindings.filter((known) => !isSameDevice(known, binding))
   for (const known of bindings) if (!others.includes(known)) checkOrder(request, known)
   return lifetimeS === 0 ? others : [binding, ...others]
+}
+
+function stored(text: string): string {
+  if (text.length <= MAX_STORED_LENGTH) return detached(text)
+  throw new SipFailure('sip.too-large', {
+    expected: `${MAX_STORED_LENGTH} characters`,
+    seen: `${text.length}`,
+  })
 }
 
 /** RFC 3261 §10.3, 7: within one Call-ID an older request must not undo a newer one. */

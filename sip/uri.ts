@@ -181,10 +181,10 @@ export function sipUri(parts: SipUriParts): SipUri {
   for (const [name, value] of entries) {
     text += value === '' ? `;${escapeParameter(name)}` : `;${escapeParameter(name)}=${escapeParameter(value)}`
   }
-  return parseSipUri(scheme, text, scheme.length + 1)
+  const uri = parseSipUri(scheme, text, scheme.length + 1)
+  if (uri.host !== parts.host.toLowerCase()) throw malformed(parts.host)
+  return uri
 }
-
-export const formatUri = (uri: Uri): string => uri.text
 
 /** Parameters that make two URIs differ when only one of them has it (RFC 3261 §19.1.4). */
 const SIGNIFICANT = ['user', 'ttl', 'method', 'maddr', 'transport'] as const

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createLocation, type Location } from '../../../sip/location.ts'
-import { handleRegister, type RegisterAnswer } from '../../../sip/registrar.ts'
+import { handleRegister, MAX_STORED_LENGTH, type RegisterAnswer } from '../../../sip/registrar.ts'
 import { flowTo } from './memory-flows.ts'
 import { parseRequest, requestText } from './sip-messages.ts'
 
@@ -213,6 +213,19 @@ describe('a REGISTER is refused, and changes nothing,', () => {
     expect(register({ location, lines: ['Require: gruu'] }).headers).toEqual([
       { name: 'Unsupported', value: 'gruu' },
     ])
+  })
+
+  it('with a Contact or Call-ID one character past the maximum', () => {
+    const location = createLocation()
+    const exact = `Contact: <sip:${'x'.repeat(MAX_STORED_LENGTH - '<sip:@a.invalid>'.length)}@a.invalid>`
+    expect(register({ location, lines: [exact] }).status).toBe(200)
+    expect(register({ location, lines: [exact.replace('sip:', 'sip:x')], cseq: 2 }).status).toBe(513)
+    expect(register({ location, lines: [device('x')], callId: 'c'.repeat(MAX_STORED_LENGTH) }).status).toBe(
+      200,
+    )
+    expect(
+      register({ location, lines: [device('y')], callId: 'c'.repeat(MAX_STORED_LENGTH + 1) }).status,
+    ).toBe(513)
   })
 
   it('one device past the maximum of a user', () => {
