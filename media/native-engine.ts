@@ -43,6 +43,8 @@ const STRAY_BURST = 400
 const MAX_STRAY_SOURCES = 4096
 /** Legs that the relay's thread has yet to free. */
 const SPARE_LEGS = 64
+/** What the relay can number. */
+const MAX_LEGS = 65_535
 /** Batches handled before other work of the thread gets its turn. */
 const BATCHES_PER_TURN = 4
 /** Chromium and Firefox judge the certificate by its fingerprint only; it lives as long as the process. */
@@ -67,6 +69,7 @@ class NativeEngine implements MediaEngine {
   readonly #counts = new Map<string, number>()
   readonly #report: (error: unknown) => void
   readonly #host: SessionHost
+  #isDraining = false
   #isClosed = false
 
   constructor(options: NativeEngineOptions, parts: NativeEngineParts) {
@@ -135,18 +138,30 @@ class NativeEngine implements MediaEngine {
     return { ...(this.#isClosed ? {} : this.#relay.counters()), ...Object.fromEntries(this.#counts) }
   }
 
+  /** A few batches, then again in the next turn of the event loop while there are more. */
   #drain(): void {
+    if (this.#isDraining) return
+    this.#isDraining = true
+    if (this.#takeBatches()) {
+      setImmediate(() => {
+        this.#isDraining = false
+        this.#drain()
+      })
+    } else this.#isDraining = false
+  }
+
+  /** Whether there may be more. */
+  #takeBatches(): boolean {
     try {
       for (let turn = 0; turn < BATCHES_PER_TURN; turn++) {
-        if (this.#isClosed) return
-        const batch = this.#relay.takeBatch()
-        if (batch === undefined) return
+        const batch = this.#isClosed ? undefined : this.#relay.takeBatch()
+        if (batch === undefined) return false
         for (const record of decodeBatch(batch)) this.#legs.get(record.leg)?.onRecord(record)
       }
     } catch (error) {
       this.#reportError(error)
     }
-    setImmediate(() => this.#drain())
+    return true
   }
 
   #count(reason: string): void {
@@ -176,7 +191,7 @@ function openRelay(
 ): { readonly relay: Relay; readonly port: number } {
   for (let attempt = 1; ; attempt++) {
     const relay = addon.openRelay({
-      maxLegs: options.maxSessions * 2 + SPARE_LEGS,
+      maxLegs: Math.min(options.maxSessions * 2 + SPARE_LEGS, MAX_LEGS),
       queueBytes: QUEUE_BYTES,
       strayPerSecond: STRAY_PER_SECOND,
       strayBurst: STRAY_BURST,

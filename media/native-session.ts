@@ -16,7 +16,7 @@ import { MediaFailure } from './failure.ts'
 import { makeIceCredentials } from './ice-lite.ts'
 import { KeyBytes } from './key-bytes.ts'
 import type { LegHost, LegTimeouts } from './leg-host.ts'
-import type { DtlsContext, LegId, NativeLegStats, Relay, RelayRecord } from './native/boundary.ts'
+import type { DtlsContext, LegId, NativeLeg, NativeLegStats, Relay, RelayRecord } from './native/boundary.ts'
 import {
   type IceCandidate,
   type LocalTransport,
@@ -62,6 +62,7 @@ type RelayLegRecord = Exclude<RelayRecord, { readonly kind: 'stun' | 'dtls' }>
 
 /** Ports that another process holds are skipped this many times before a leg is refused. */
 const BIND_ATTEMPTS = 16
+const ADDRESS_ERRORS: ReadonlySet<string> = new Set(['EADDRINUSE', 'EADDRNOTAVAIL', 'EACCES', 'EINVAL'])
 
 /** A call's media: up to two legs in the relay. Made by the engine. */
 export class NativeSession implements MediaSession {
@@ -171,7 +172,7 @@ export class NativeSession implements MediaSession {
   #openWebrtc(name: LegName): WebrtcLeg {
     const ice = makeIceCredentials()
     const ssrc = makeSsrc()
-    const id = this.#host.relay.addLeg({ kind: 'webrtc', ufrag: ice.ufrag, ssrc })
+    const id = this.#addToRelay({ kind: 'webrtc', ufrag: ice.ufrag, ssrc }, 'a browser leg')
     const local: WebrtcLocal = {
       kind: 'webrtc',
       ice,
@@ -200,19 +201,34 @@ export class NativeSession implements MediaSession {
     return new RtpLeg(id, local, keys, this.#legHost(name))
   }
 
-  /** A port of the pool that can be bound. Throws `media.no-port` and `media.overload`. */
+  /** A port of the pool that can be bound; those that another process holds are passed over. */
   #bindRtp(address: string, ssrc: number): { readonly id: LegId; readonly port: number } {
-    const { ports, relay, clock } = this.#host
+    const { ports, clock } = this.#host
     for (let attempt = 1; ; attempt++) {
       const port = ports.lease(clock.now())
       try {
-        return { id: relay.addLeg({ kind: 'rtp', address, rtpPort: port, ssrc }), port }
-      } catch (cause) {
+        const leg = { kind: 'rtp', address, rtpPort: port, ssrc } as const
+        return { id: this.#addToRelay(leg, formatAddress({ address, port })), port }
+      } catch (failure) {
         ports.release(port, clock.now())
-        const code = systemCode(cause)
-        if (code === 'EADDRINUSE' && attempt < BIND_ATTEMPTS) continue
-        throw bindFailure(cause, code, formatAddress({ address, port }))
+        const isTaken = failure instanceof MediaFailure && failure.seen === 'EADDRINUSE'
+        if (!isTaken || attempt === BIND_ATTEMPTS) throw failure
       }
+    }
+  }
+
+  /** Throws `media.no-port` where the address is to blame, `media.overload` where the machine or the relay is full. */
+  #addToRelay(leg: NativeLeg, expected: string): LegId {
+    try {
+      return this.#host.relay.addLeg(leg)
+    } catch (cause) {
+      const seen = systemCode(cause)
+      if (seen === undefined) throw cause
+      throw new MediaFailure(ADDRESS_ERRORS.has(seen) ? 'media.no-port' : 'media.overload', {
+        expected,
+        seen,
+        cause,
+      })
     }
   }
 
@@ -336,14 +352,4 @@ function makeSdesSecret(suite: SrtpSuite): { readonly suite: SrtpSuite; readonly
 
 function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
-}
-
-function bindFailure(cause: unknown, code: string | undefined, address: string): unknown {
-  if (code === undefined) return cause
-  const isAboutAddress = code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL' || code === 'EACCES'
-  return new MediaFailure(isAboutAddress ? 'media.no-port' : 'media.overload', {
-    expected: address,
-    seen: code,
-    cause,
-  })
 }

@@ -1,0 +1,90 @@
+import { beforeEach, expect, test } from 'vitest'
+import { KeyBytes } from '../../../media/key-bytes.ts'
+import type { LegHost } from '../../../media/leg-host.ts'
+import type { DtlsContext, Relay, RtpTarget } from '../../../media/native/boundary.ts'
+import type { RtpLocal, RtpRemote, SdesKey } from '../../../media/parameters.ts'
+import { RtpLeg } from '../../../media/rtp-leg.ts'
+import { VirtualMediaClock } from '../../harness/virtual-media-clock.ts'
+
+const PLAIN: RtpRemote = {
+  kind: 'rtp',
+  rtp: { address: '192.0.2.9', port: 4000 },
+  rtcp: { address: '192.0.2.9', port: 4001 },
+  crypto: undefined,
+}
+
+let calls: string[]
+let targets: RtpTarget[]
+beforeEach(() => {
+  calls = []
+  targets = []
+})
+
+function host(): LegHost {
+  const relay: Pick<Relay, 'setRemote' | 'setKeys'> = {
+    setRemote: (_, target) => {
+      calls.push('target')
+      targets.push(target)
+    },
+    setKeys: (_, direction, key) => {
+      calls.push(`${direction} ${key === 'none' ? 'none' : key.keySalt[0]}`)
+    },
+  }
+  return {
+    relay: relay as Relay,
+    dtls: {} as DtlsContext,
+    clock: new VirtualMediaClock(),
+    timeouts: { latchMs: 700, iceTimeoutMs: 1, dtlsTimeoutMs: 1, consentTimeoutMs: 1 },
+    stage: (event) => calls.push(event.kind),
+    fail: () => undefined,
+    count: () => undefined,
+  }
+}
+
+function key(first: number): SdesKey & { readonly keySalt: KeyBytes } {
+  return { tag: 1, suite: 'AES_CM_128_HMAC_SHA1_80', keySalt: new KeyBytes(new Uint8Array(30).fill(first)) }
+}
+
+function leg(crypto: readonly (SdesKey & { readonly keySalt: KeyBytes })[] = []): RtpLeg {
+  const rtp = { address: '192.0.2.1', port: 20_000 }
+  const local: RtpLocal = { kind: 'rtp', rtp, rtcpPort: 20_001, crypto, ssrc: 1, cname: 'c' }
+  const secrets = crypto.map(({ keySalt }) => keySalt)
+  return new RtpLeg(1, local, secrets, host())
+}
+
+test('keys, or their absence, go before the target: nothing flows in between', () => {
+  leg().setRemote(PLAIN, undefined)
+  expect(calls).toEqual(['receive none', 'send none', 'target'])
+  expect(targets).toEqual([{ rtp: PLAIN.rtp, rtcp: PLAIN.rtcp, latchMs: 700 }])
+})
+
+test('the same description again does not open the latch again', () => {
+  const plain = leg()
+  plain.setRemote(PLAIN, undefined)
+  plain.setRemote({ ...PLAIN, rtp: { ...PLAIN.rtp } }, undefined)
+  expect(targets).toHaveLength(1)
+  plain.setRemote({ ...PLAIN, rtp: { ...PLAIN.rtp, port: 4002 } }, undefined)
+  plain.setRemote({ ...PLAIN, rtcp: undefined }, undefined)
+  expect(targets).toHaveLength(3)
+})
+
+test('an encrypted leg takes keys in both directions, and never clear text', () => {
+  const local = key(1)
+  const encrypted = leg([local])
+  encrypted.setRemote({ ...PLAIN, crypto: key(2) }, local)
+  expect(calls).toEqual(['receive 2', 'send 1', 'keys-ready', 'target'])
+  const wrong = expect.objectContaining({ code: 'media.wrong-leg' })
+  expect(() => encrypted.setRemote(PLAIN, undefined)).toThrow(wrong)
+  expect(() => encrypted.setRemote({ ...PLAIN, crypto: key(2) }, undefined)).toThrow(wrong)
+  expect(() => encrypted.setRemote(PLAIN, local)).toThrow(wrong)
+  expect(() => leg().setRemote({ ...PLAIN, crypto: key(2) }, local), 'keys on a plain leg').toThrow(wrong)
+  expect(calls).toHaveLength(4)
+})
+
+test('its own keys print as [redacted] and are wiped at the end', () => {
+  const local = key(9)
+  const encrypted = leg([local])
+  expect(`${local.keySalt} ${JSON.stringify({ key: local.keySalt })}`).toBe('[redacted] {"key":"[redacted]"}')
+  encrypted.close()
+  expect(local.keySalt.reveal()).toEqual(new Uint8Array(30))
+})
