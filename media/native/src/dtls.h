@@ -69,7 +69,10 @@ class DtlsSession {
   static constexpr size_t kMaxDatagram = 2048;
   /** Datagrams waiting in `take()`; beyond it they are dropped, as a network would, and retransmitted later. */
   static constexpr size_t kMaxOutgoing = 64;
-  /** Datagrams with records of the coming epoch accepted before the handshake is done: OpenSSL keeps 16 KB for each. */
+  /**
+   * Datagrams with records of the coming epoch accepted before the peer's ChangeCipherSpec: OpenSSL keeps 16 KB for each. Those
+   * with one are not counted, lest others crowd it out; OpenSSL itself keeps 100 records at most.
+   */
   static constexpr size_t kMaxEarly = 32;
 
   /** Null when OpenSSL fails. */
