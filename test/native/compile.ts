@@ -13,6 +13,9 @@ const PURE_SOURCES = [
   'demux',
   'dtls',
   'latch',
+  'player',
+  'queue',
+  'relay_table',
   'replay',
   'rewrite',
   'rtp',
@@ -21,6 +24,7 @@ const PURE_SOURCES = [
   'srtp_hmac',
   'srtp_key_derivation',
   'srtp_suite',
+  'stray_limiter',
 ].map((name) => join(SOURCES, `${name}.cc`))
 
 const FLAGS = ['-std=c++17', '-O1', '-g', '-Wall', '-Wextra', '-Werror', `-I${SOURCES}`, `-I${HERE}`]
@@ -126,7 +130,9 @@ export const UNIT_TEST: Program = {
   sources: [
     'main.cc',
     'openssl_memory.cc',
-    ...['demux', 'dtls', 'latch', 'replay', 'rewrite', 'rtp', 'srtp'].map((name) => `${name}_test.cc`),
+    ...['demux', 'dtls', 'latch', 'relay_parts', 'replay', 'rewrite', 'rtp', 'srtp'].map(
+      (name) => `${name}_test.cc`,
+    ),
   ],
   isFuzzer: false,
 }

@@ -1,6 +1,5 @@
 #include "relay_loop.h"
 
-#include <sys/random.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,13 +25,6 @@ int64_t monotonic_ns() {
 }
 
 }  // namespace
-
-KeyedHash KeyedHash::random() {
-  uint64_t seed[2] = {};
-  // Does not fail for so few bytes once the kernel is up (getrandom(2)).
-  if (getrandom(seed, sizeof seed, 0) != sizeof seed) seed[0] = static_cast<uint64_t>(monotonic_ns());
-  return KeyedHash(seed[0], seed[1]);
-}
 
 RelayLoop::RelayLoop(const RelayLimits& limits, std::function<void()> notify)
     : queue(limits.queue_bytes),
