@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { type DtlsSocket, RtpHeader, RtpPacket, SrtpSession } from 'werift'
+import { formatAddress } from '../../media/address.ts'
 import type { WebrtcLocal, WebrtcRemote } from '../../media/parameters.ts'
 import { formatStun, parseStun, STUN_ATTRIBUTE, stunErrorCode, verifyIntegrity } from '../../media/stun.ts'
 import { repeatUntil, until } from './until.ts'
@@ -28,6 +29,10 @@ export interface ScriptedBrowserOptions {
   /** As in our description: `active` is the DTLS client. */
   readonly setup?: 'active' | 'passive'
   readonly suites?: readonly DtlsSuite[]
+  /** Default 127.0.0.1. */
+  readonly address?: string
+  /** So many of the DTLS datagrams sent to it are lost. */
+  readonly lostDtls?: number
 }
 
 /** The network side of a browser on one UDP socket: our own STUN, werift's DTLS and SRTP. */
@@ -45,12 +50,14 @@ export class ScriptedBrowser {
   #srtp: SrtpSession | undefined
   #local: WebrtcLocal | undefined
   #good = 0
+  #toLose: number
   #sequence = 100
 
   private constructor(certificate: WeriftCertificate, socket: Socket, options: ScriptedBrowserOptions) {
     this.#certificate = certificate
     this.#socket = socket
     this.#setup = options.setup ?? 'active'
+    this.#toLose = options.lostDtls ?? 0
     this.#transport = weriftTransport((datagram) => this.#send(datagram))
     this.dtls = openWerift({
       role: this.#setup === 'active' ? 'client' : 'server',
@@ -62,8 +69,9 @@ export class ScriptedBrowser {
   }
 
   static async open(options: ScriptedBrowserOptions = {}): Promise<ScriptedBrowser> {
-    const socket = createSocket('udp4')
-    socket.bind(0, '127.0.0.1')
+    const address = options.address ?? '127.0.0.1'
+    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
+    socket.bind(0, address)
     await once(socket, 'listening')
     return new ScriptedBrowser(await makeWeriftCertificate(), socket, options)
   }
@@ -78,7 +86,7 @@ export class ScriptedBrowser {
   }
 
   get address(): string {
-    return `127.0.0.1:${this.#socket.address().port}`
+    return formatAddress(this.#socket.address())
   }
 
   get isConnected(): boolean {
@@ -145,8 +153,12 @@ export class ScriptedBrowser {
   #onDatagram(datagram: Buffer): void {
     const first = datagram[0] ?? 0
     if (first < 4) this.#onStun(datagram)
-    else if (first >= 20 && first < 64) this.#transport.onData(datagram)
+    else if (first >= 20 && first < 64) this.#onDtls(datagram)
     else if (first >= 128 && this.dtls.connected) this.#onMedia(datagram)
+  }
+
+  #onDtls(datagram: Buffer): void {
+    if (this.#toLose-- <= 0) this.#transport.onData(datagram)
   }
 
   #onStun(datagram: Buffer): void {

@@ -138,6 +138,28 @@ describe.each([
   })
 })
 
+test('IPv6', async () => {
+  const log = new Log()
+  const session = await openEngine({ addresses: ['::1'] }).openSession('call', log)
+  const browser = await openBrowser({ address: '::1' })
+  await connect(session, browser, log)
+  await session.setRoute('caller', { kind: 'echo', map: [PCMU] })
+  await repeatUntil(
+    () => browser.sendRtp(0, Buffer.alloc(160)),
+    () => browser.received.length > 0,
+  )
+  expect((await session.stats()).legs.caller?.remote).toBe(browser.address)
+  expect(browser.address).toMatch(/^\[::1\]:\d+$/)
+})
+
+test('a ClientHello of ours that is lost is sent again', async () => {
+  const log = new Log()
+  const session = await openEngine().openSession('call', log)
+  const browser = await openBrowser({ setup: 'passive', lostDtls: 1 })
+  await connect(session, browser, log)
+  expect(log.failures).toEqual([])
+})
+
 describe('a bridge', () => {
   test('browser and plain RTP, both ways, payload types mapped, nothing left behind', async () => {
     const engine = openEngine()
@@ -393,6 +415,19 @@ describe('limits and the end', () => {
     await expect(session.setRemote('callee', trunk.remote(short), local.crypto[0])).rejects.toMatchObject(
       wrong,
     )
+  })
+
+  test('one fresh key for each suite, in order, tags from 1', async () => {
+    const session = await openEngine().openSession('call', new Log())
+    const suites = ['AES_CM_128_HMAC_SHA1_80', 'AES_CM_128_HMAC_SHA1_32', 'AEAD_AES_128_GCM'] as const
+    const local = await session.addLeg('callee', { kind: 'rtp', localAddress: '127.0.0.1', suites })
+    if (local.kind !== 'rtp') throw new Error('not a trunk leg')
+    expect(local.crypto.map(({ tag, suite }) => [tag, suite])).toEqual(
+      suites.map((suite, at) => [at + 1, suite]),
+    )
+    const keys = local.crypto.map(({ keySalt }) => Buffer.from(keySalt.reveal()).toString('hex'))
+    expect(keys.map((key) => key.length / 2)).toEqual([30, 30, 28])
+    expect(new Set(keys).size).toBe(3)
   })
 
   test('ports that are taken are passed over; none left is media.no-port', async () => {
