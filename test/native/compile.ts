@@ -27,6 +27,11 @@ const PURE_SOURCES = [
   'stray_limiter',
 ].map((name) => join(SOURCES, `${name}.cc`))
 
+/** The relay thread: sockets, but no Node. */
+const RELAY_SOURCES = ['mailbox', 'relay_commands', 'relay_loop', 'relay_path', 'relay_socket'].map((name) =>
+  join(SOURCES, `${name}.cc`),
+)
+
 const FLAGS = ['-std=c++17', '-O1', '-g', '-Wall', '-Wextra', '-Werror', `-I${SOURCES}`, `-I${HERE}`]
 const SANITIZERS = ['-fno-sanitize-recover=all', '-fno-omit-frame-pointer']
 const PARALLEL = 2
@@ -37,6 +42,8 @@ export interface Program {
   readonly sources: readonly string[]
   /** A fuzzer brings its own `main` and needs clang; everything else is built with g++. */
   readonly isFuzzer: boolean
+  /** Built with the relay and ThreadSanitizer, which does not go together with the others. */
+  readonly isThreaded?: boolean
 }
 
 function commandsLike(pattern: RegExp): string[] {
@@ -92,18 +99,24 @@ function shortHash(...parts: readonly (string | Buffer)[]): string {
   return hash.digest('hex').slice(0, 16)
 }
 
+function sanitizersFor(program: Program): string {
+  if (program.isThreaded === true) return 'thread'
+  return program.isFuzzer ? 'fuzzer,address,undefined' : 'address,undefined'
+}
+
 /**
  * Compiles a test program with AddressSanitizer and UBSan, links it with the addon's pure sources, and gives its path. What
  * has not changed is not compiled again.
  */
 export async function compile(program: Program): Promise<string> {
   const compiler = compilerFor(program)
-  const kinds = program.isFuzzer ? 'fuzzer,address,undefined' : 'address,undefined'
+  const kinds = sanitizersFor(program)
   const flags = [...FLAGS, ...SANITIZERS, `-fsanitize=${kinds}`]
   const headers = headersHash()
   mkdirSync(OUTPUT, { recursive: true })
 
-  const sources = [...program.sources.map((source) => join(HERE, source)), ...PURE_SOURCES]
+  const relay = program.isThreaded === true ? RELAY_SOURCES : []
+  const sources = [...program.sources.map((source) => join(HERE, source)), ...PURE_SOURCES, ...relay]
   const objects = sources.map((source) => ({
     source,
     object: join(
@@ -138,3 +151,10 @@ export const UNIT_TEST: Program = {
 }
 
 export const SRTP_TOOL: Program = { name: 'srtp-tool', sources: ['srtp_tool.cc'], isFuzzer: false }
+
+export const RELAY_THREADS: Program = {
+  name: 'relay-threads',
+  sources: ['relay_threads.cc'],
+  isFuzzer: false,
+  isThreaded: true,
+}

@@ -1,0 +1,156 @@
+/**
+ * The relay thread under load beside a thread that does what JavaScript does, for ThreadSanitizer. Prints `ok` when both
+ * got on with each other; a data race makes the sanitizer end it.
+ */
+#include <sys/socket.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstring>
+#include <thread>
+
+#include "leg_directory.h"
+#include "relay_loop.h"
+
+using namespace webtrunk;
+
+namespace {
+
+constexpr int kRounds = 4000;
+constexpr uint16_t kLegs = 8;
+
+Endpoint loopback(uint16_t port) {
+  Endpoint endpoint;
+  parse_endpoint("127.0.0.1", port, endpoint);
+  return endpoint;
+}
+
+void send(const Fd& from, uint16_t port, const void* bytes, size_t length) {
+  SocketAddress to;
+  const socklen_t size = socket_address_of(loopback(port), to);
+  sendto(from.get(), bytes, length, 0, &to.any, size);
+}
+
+std::vector<uint8_t> check_for(const std::string& ufrag) {
+  const std::string username = ufrag + ":x";
+  const size_t padded = (username.size() + 3) & ~size_t{3};
+  std::vector<uint8_t> message(24 + padded);
+  const uint8_t head[] = {0, 1, 0, static_cast<uint8_t>(4 + padded), 0x21, 0x12, 0xa4, 0x42};
+  std::memcpy(message.data(), head, sizeof head);
+  message[21] = 6;
+  message[23] = static_cast<uint8_t>(username.size());
+  std::memcpy(message.data() + 24, username.data(), username.size());
+  return message;
+}
+
+std::unique_ptr<KeyMaterial> key() {
+  auto material = std::make_unique<KeyMaterial>();
+  material->suite = Suite::aead_aes_128_gcm;
+  material->length = 28;
+  return material;
+}
+
+/** What the JavaScript thread has: legs that come and go, all of their commands, figures, and the queue. */
+void command(RelayLoop& relay, LegDirectory& directory, int round, uint16_t peer_port) {
+  const std::string ufrag = "frag" + std::to_string(round % kLegs);
+  const LegKind kind = round % 2 == 0 ? LegKind::webrtc : LegKind::rtp;
+  const LegDirectory::Entry& entry = directory.add(kind, 7, kind == LegKind::webrtc ? ufrag : "");
+  const LegId id = entry.id;
+  auto leg = std::make_unique<Leg>(id, kind, 7, entry.counters);
+  leg->ufrag = entry.ufrag;
+  leg->tuples.reserve(Leg::kMaxTuples);
+  if (kind == LegKind::rtp) {
+    leg->rtp.socket = open_udp(loopback(0), 1 << 16);
+    leg->rtcp.socket = open_udp(loopback(0), 1 << 16);
+    relay.watch(leg->rtp.socket, EventSource::leg_rtp, id);
+    relay.watch(leg->rtcp.socket, EventSource::leg_rtcp, id);
+  }
+  relay.mailbox.post(AddLegCommand{std::move(leg)});
+  if (kind == LegKind::webrtc) {
+    relay.mailbox.post(AdmitCommand{id, {loopback(peer_port), 0}, true});
+    auto material = key();
+    auto sender = SrtpSender::create(material->suite, material->bytes.data(), material->length, 7);
+    relay.mailbox.post(SetSendKeyCommand{id, std::move(material), std::move(sender)});
+  } else {
+    relay.mailbox.post(SetRemoteCommand{id, loopback(peer_port), {}, true, 1000});
+    relay.mailbox.post(SetReceiveKeyCommand{id, nullptr, nullptr});
+    relay.mailbox.post(SetSendKeyCommand{id, nullptr, nullptr});
+  }
+  auto route = std::make_unique<Route>();
+  route->target = id;
+  route->map[0] = {0, 8000};
+  relay.mailbox.post(SetRouteCommand{id, std::move(route)});
+  Playback playback;
+  playback.frames = {std::vector<uint8_t>(160)};
+  playback.interval_ns = 1'000'000;
+  playback.timestamp_step = 8;
+  relay.mailbox.post(PlayCommand{id, std::make_unique<Player>(std::move(playback), 9)});
+  relay.mailbox.post_datagram(SendCommand{{loopback(peer_port), 0}, {22, 1, 2, 3}});
+
+  for (uint32_t slot = 0; slot < kLegs; slot++) {
+    for (uint32_t generation = 1; generation < 100; generation++) {
+      LegDirectory::Entry* known = directory.find(generation << 16 | slot);
+      if (known == nullptr) continue;
+      known->counters->packets_sent.get();
+      known->counters->remote.get();
+    }
+  }
+  if (directory.is_full()) {
+    for (uint32_t slot = 0; slot < kLegs; slot++) {
+      for (uint32_t generation = 1; generation < 2000; generation++) {
+        const LegId old = generation << 16 | slot;
+        if (directory.find(old) == nullptr) continue;
+        directory.remove(old);
+        relay.mailbox.post(RemoveCommand{old});
+      }
+    }
+    relay.mailbox.wait_until_done();
+  }
+}
+
+}  // namespace
+
+int main() {
+  std::atomic<uint64_t> notices{0};
+  RelayLoop relay({kLegs, 16 << 10, {1'000'000, 1'000'000}, 100}, [&] { notices++; });
+  if (!relay.is_ready()) return 1;
+  LegDirectory directory(kLegs);
+  Fd mux = open_udp(loopback(0), 1 << 20);
+  const Fd peer = open_udp(loopback(0), 1 << 20);
+  const uint16_t mux_port = local_port(mux);
+  const uint16_t peer_port = local_port(peer);
+  relay.watch(mux, EventSource::mux, 0);
+  relay.mailbox.post(AddSocketCommand{std::move(mux)});
+
+  std::thread thread([&] { relay.run(); });
+  std::atomic<bool> is_over{false};
+  std::thread load([&] {
+    const uint8_t dtls[] = {22, 254, 253, 0};
+    uint8_t rtp[32] = {0x80, 0};
+    for (uint8_t i = 0; !is_over; i++) {
+      const std::vector<uint8_t> check = check_for("frag" + std::to_string(i % kLegs));
+      send(peer, mux_port, check.data(), check.size());
+      send(peer, mux_port, dtls, sizeof dtls);
+      rtp[3] = i;
+      send(peer, mux_port, rtp, sizeof rtp);
+    }
+  });
+
+  size_t taken = 0;
+  std::vector<uint8_t> out(16 << 10);
+  for (int round = 0; round < kRounds; round++) {
+    command(relay, directory, round, peer_port);
+    for (size_t length = relay.queue.peek(4096); length > 0; length = relay.queue.peek(4096)) {
+      relay.queue.take(out.data(), length);
+      taken += length;
+    }
+    relay.counters.legs.get();
+  }
+  is_over = true;
+  load.join();
+  relay.mailbox.stop();
+  thread.join();
+  const bool is_clean = relay.counters.legs.get() == 0 && relay.counters.sockets.get() == 0;
+  std::printf("%s\n", is_clean && taken > 0 && notices > 0 ? "ok" : "nothing happened");
+  return 0;
+}
