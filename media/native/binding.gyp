@@ -1,4 +1,7 @@
 {
+  "variables": {
+    "is_openssl_shared": "<!(node -p \"String(process.config.variables.node_shared_openssl)\")"
+  },
   "targets": [
     {
       "target_name": "webtrunk",
@@ -25,14 +28,9 @@
       # A symbol that this Node does not export is an error at load, not a killed process at the first call.
       "ldflags": ["-Wl,-z,now", "-Wl,-z,relro"],
       "conditions": [
-        # A Node with its own OpenSSL exports it and ships the headers; one of a distribution uses the system's.
-        [
-          "node_shared_openssl=='true'",
-          {
-            "include_dirs": ["/usr/include"],
-            "libraries": ["-lssl", "-lcrypto"]
-          }
-        ]
+        # A Node with its own OpenSSL exports it and ships the headers. One of a distribution ships neither: then the
+        # compiler finds those of libssl-dev by itself, and index.ts compares versions at load.
+        ["is_openssl_shared=='true'", { "libraries": ["-lssl", "-lcrypto"] }]
       ]
     }
   ]
