@@ -250,29 +250,9 @@ void DtlsSession::start() {
   if (role_ == DtlsRole::client && state_ == DtlsState::handshaking) advance();
 }
 
-/**
- * Whether a record belongs to an epoch that has no keys yet; OpenSSL keeps those aside. Not after the peer's ChangeCipherSpec:
- * the Finished behind it must get through however many others came before.
- */
-bool DtlsSession::is_early(const uint8_t* datagram, size_t length) const {
-  if (state_ != DtlsState::handshaking) return false;
-  const OSSL_HANDSHAKE_STATE at_state = SSL_get_state(ssl_);
-  if (at_state == TLS_ST_SR_CHANGE || at_state == TLS_ST_CR_CHANGE) return false;
-  size_t at = 0;
-  while (length - at >= kRecordHeader) {
-    if (datagram[at] == kChangeCipherSpec) return false;
-    if (read_u16(datagram + at + 3) != 0) return true;
-    const size_t size = kRecordHeader + read_u16(datagram + at + 11);
-    if (size > length - at) return false;
-    at += size;
-  }
-  return false;
-}
-
 void DtlsSession::feed(const uint8_t* datagram, size_t length) {
   if (state_ == DtlsState::failed || state_ == DtlsState::closed) return;
   if (length < kRecordHeader || length > kMaxDatagram || !is_plausible(datagram, length)) return;
-  if (is_early(datagram, length) && ++early_ > kMaxEarly) return;
   incoming_ = datagram;
   incoming_length_ = length;
   advance();

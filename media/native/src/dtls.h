@@ -69,11 +69,6 @@ class DtlsSession {
   static constexpr size_t kMaxDatagram = 2048;
   /** Datagrams waiting in `take()`; beyond it they are dropped, as a network would, and retransmitted later. */
   static constexpr size_t kMaxOutgoing = 64;
-  /**
-   * Datagrams with records of the coming epoch accepted before the peer's ChangeCipherSpec: OpenSSL keeps 16 KB for each. Those
-   * with one are not counted, lest others crowd it out; OpenSSL itself keeps 100 records at most.
-   */
-  static constexpr size_t kMaxEarly = 32;
 
   /** Null when OpenSSL fails. */
   static std::unique_ptr<DtlsSession> create(const DtlsContext& context, DtlsRole role);
@@ -117,7 +112,6 @@ class DtlsSession {
   void handle_result(int result);
   void fail(std::string reason);
   void accept_profile();
-  bool is_early(const uint8_t* datagram, size_t length) const;
 
   DtlsRole role_;
   DtlsState state_ = DtlsState::handshaking;
@@ -127,7 +121,6 @@ class DtlsSession {
   size_t incoming_length_ = 0;
   std::vector<std::vector<uint8_t>> outgoing_;
   size_t mtu_ = DtlsContext::kMaxMtu;
-  size_t early_ = 0;
   std::string failure_reason_;
   int failure_alert_ = -1;
 };
