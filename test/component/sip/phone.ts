@@ -1,7 +1,6 @@
 import type { Flow } from '../../../sip/flow.ts'
-import type { SipRequest, SipResponse } from '../../../sip/message.ts'
+import type { NameAddr, SipRequest, SipResponse } from '../../../sip/message.ts'
 import { parseNameAddr } from '../../../sip/name-addr.ts'
-import { parseUri } from '../../../sip/uri.ts'
 import {
   type Body,
   createUserAgent,
@@ -12,10 +11,10 @@ import {
   type InviteDialog,
   type NoAnswer,
   type OutgoingInvite,
+  type SipEnvironment,
   type UserAgent,
   type UserAgentLimits,
 } from '../../../sip/user-agent.ts'
-import type { VirtualClock } from './virtual-clock.ts'
 
 export const sdp = (text: string): Body => ({ contentType: 'application/sdp', bytes: Buffer.from(text) })
 
@@ -48,7 +47,7 @@ export class Phone {
   readonly dialogs: InviteDialog[] = []
   readonly #options: PhoneOptions
 
-  constructor(clock: VirtualClock, options: PhoneOptions = {}) {
+  constructor(clock: SipEnvironment, options: PhoneOptions = {}) {
     this.#options = options
     this.agent = createUserAgent({
       environment: clock,
@@ -79,13 +78,17 @@ export class Phone {
     return dialog
   }
 
-  call(flow: Flow, options: { body?: Body | undefined } = { body: sdp('offer') }): OutgoingInvite {
+  call(
+    flow: Flow,
+    options: { body?: Body | undefined; to?: NameAddr } = { body: sdp('offer') },
+  ): OutgoingInvite {
+    const to = options.to ?? parseNameAddr('<sip:bob@192.0.2.2>')
     return this.agent.invite(
       {
         flow,
-        uri: parseUri('sip:bob@192.0.2.2'),
+        uri: to.uri,
         from: parseNameAddr('<sip:alice@192.0.2.1>'),
-        to: parseNameAddr('<sip:bob@192.0.2.2>'),
+        to,
         dialogHandler: this.dialogHandler(),
         ...(options.body === undefined ? {} : { body: options.body }),
       },
