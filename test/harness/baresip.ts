@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { toneMs } from './goertzel.ts'
 import { PeerProcess } from './peer-process.ts'
 import { freePort, freePortRange } from './ports.ts'
 import { type WaitOptions, waitFor } from './wait-for.ts'
@@ -169,6 +170,21 @@ export class Baresip {
     const newest = names.at(-1)
     if (newest === undefined) return { sampleRateHz: 8000, samples: new Float32Array(0) }
     return parseWav(await readFile(join(this.#folder, newest)))
+  }
+
+  /** Waits until it has heard a second of the tone. */
+  async waitForTone(frequencyHz: number, options?: WaitOptions): Promise<void> {
+    let lengthMs = 0
+    await waitFor(
+      `${frequencyHz} Hz at baresip`,
+      async () => {
+        const { samples, sampleRateHz } = await this.heard()
+        lengthMs = (samples.length * 1000) / sampleRateHz
+        return toneMs(samples, { sampleRateHz, frequencyHz }) >= 1_000
+      },
+      options,
+      () => `heard ${lengthMs} ms in all\n${this.log}`,
+    )
   }
 
   async close(): Promise<void> {

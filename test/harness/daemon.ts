@@ -17,6 +17,8 @@ export interface TrunkOptions {
   readonly port: number
   readonly media?: 'rtp' | 'sdes'
   readonly codecs?: readonly string[]
+  /** Default: where `host` is. */
+  readonly sources?: readonly string[]
 }
 
 export interface DaemonOptions {
@@ -50,12 +52,13 @@ const parseLine = (line: string): LogLine | undefined => {
 const configFor = async (options: DaemonOptions, webrtcPort: number): Promise<object> => {
   const firstRtpPort = await freePortRange(RTP_PORTS)
   const trunks = (options.trunks ?? []).map(
-    ({ name = 'pbx', port, media = 'rtp', codecs = ['PCMU', 'PCMA'] }) => ({
+    ({ name = 'pbx', port, media = 'rtp', codecs = ['PCMU', 'PCMA'], sources = [] }) => ({
       name,
       host: '127.0.0.1',
       port,
       media,
       codecs,
+      sources,
     }),
   )
   const sections: Record<string, object> = {
@@ -68,6 +71,8 @@ const configFor = async (options: DaemonOptions, webrtcPort: number): Promise<ob
       rtpPortMax: firstRtpPort + RTP_PORTS - 1,
       portRestS: 0,
     },
+    // Two RTP and RTCP pairs for each call.
+    calls: { maxCalls: RTP_PORTS / 4 },
     log: { format: 'json', level: 'debug' },
   }
   for (const [name, section] of Object.entries(options.config ?? {})) {

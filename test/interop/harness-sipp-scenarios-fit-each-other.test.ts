@@ -1,16 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { Baresip } from '../harness/baresip.ts'
 import { closeAll, closing } from '../harness/closing.ts'
-import { toneMs } from '../harness/goertzel.ts'
+import { expectSuccess } from '../harness/expect-sipp.ts'
 import { Sipp, type SippScenario } from '../harness/sipp.ts'
-import { waitFor } from '../harness/wait-for.ts'
 
 afterEach(closeAll)
-
-const expectSuccess = async (sipp: Sipp): Promise<void> => {
-  const { exitCode, log } = await sipp.finished()
-  expect(exitCode, log).toBe(0)
-}
 
 describe('SIPp', () => {
   test.each([
@@ -47,10 +41,7 @@ describe('SIPp', () => {
         holdMs: 2_500,
       }),
     )
-    await waitFor('the tone', async () => {
-      const { samples, sampleRateHz } = await peer.heard()
-      return toneMs(samples, { sampleRateHz, frequencyHz: 425 }) >= 1_000 || undefined
-    })
+    await peer.waitForTone(425)
     await expectSuccess(uac)
   })
 })

@@ -1,19 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Baresip } from '../harness/baresip.ts'
 import { toneMs } from '../harness/goertzel.ts'
-import { waitFor } from '../harness/wait-for.ts'
-
-/** Waits until `peer` has heard a second of the tone. */
-const hears = (peer: Baresip, frequencyHz: number): Promise<true> =>
-  waitFor(
-    `${frequencyHz} Hz`,
-    async () => {
-      const { samples, sampleRateHz } = await peer.heard()
-      return toneMs(samples, { sampleRateHz, frequencyHz }) >= 1_000 || undefined
-    },
-    {},
-    () => peer.log,
-  )
 
 describe.each(['rtp', 'sdes'] as const)('two baresips over %s', (media) => {
   test('recognise each other by their tones, and only those', async () => {
@@ -22,7 +9,7 @@ describe.each(['rtp', 'sdes'] as const)('two baresips over %s', (media) => {
     try {
       caller.dial(callee.uri)
       await caller.waitForEvent('CALL_ESTABLISHED')
-      await Promise.all([hears(callee, 1000), hears(caller, 440)])
+      await Promise.all([callee.waitForTone(1000), caller.waitForTone(440)])
       const { samples, sampleRateHz } = await caller.heard()
       expect(toneMs(samples, { sampleRateHz, frequencyHz: 1000 })).toBe(0)
       caller.hangUp()

@@ -1,0 +1,116 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { closeAll, closing } from '../harness/closing.ts'
+import { Daemon, type DaemonOptions, PASSWORDS } from '../harness/daemon.ts'
+import { expectSuccess } from '../harness/expect-sipp.ts'
+import { freePort } from '../harness/ports.ts'
+import { headerOf } from '../harness/sip-text.ts'
+import { Sipp, type SippOptions, type SippScenario } from '../harness/sipp.ts'
+import { WebrtcClient } from '../harness/webrtc-client.ts'
+
+afterEach(closeAll)
+
+/** SIPp as the trunk, the gateway, and alice registered at it. */
+const start = async (
+  scenario: SippScenario,
+  options: SippOptions = {},
+  config: DaemonOptions['config'] = {},
+): Promise<{ daemon: Daemon; trunk: Sipp; alice: WebrtcClient }> => {
+  const trunk = closing(await Sipp.start(scenario, options))
+  const daemon = closing(await Daemon.start({ trunks: [{ port: trunk.sipPort }], config }))
+  const alice = closing(await WebrtcClient.connect(daemon.webSocketUrl, 'alice', PASSWORDS.alice))
+  await alice.register()
+  return { daemon, trunk, alice }
+}
+
+describe('a call to a trunk', () => {
+  test('that answers is heard until the browser hangs up', async () => {
+    const { daemon, trunk, alice } = await start('uas-answer', { toneHz: 425 })
+    const call = await alice.call('9100', { toneHz: 1000 })
+    await call.waitForProgress(180)
+    await call.waitForTone(425, 1_000)
+    await call.hangUp()
+    const messages = await expectSuccess(trunk)
+    expect(messages).toContain('INVITE sip:9100@127.0.0.1')
+    await daemon.waitForNoCalls()
+  })
+
+  test('carries a lean offer without anything of WebRTC', async () => {
+    const { trunk, alice } = await start('uas-answer')
+    const call = await alice.call('9100', { toneHz: 1000 })
+    await call.waitForTone(440)
+    await call.hangUp()
+    const messages = await expectSuccess(trunk)
+    const invite = messages.slice(messages.indexOf('INVITE sip:'), messages.indexOf('SIP/2.0 180'))
+    expect(invite).toMatch(/^m=audio \d+ RTP\/AVP /m)
+    expect(invite).not.toMatch(/a=(?:ice|candidate|fingerprint|setup|rtcp-mux|extmap|ssrc|msid|group)/)
+    expect(invite).not.toContain('.invalid')
+  })
+
+  test('with early media is heard before the answer, by the same description', async () => {
+    const { trunk, alice } = await start('uas-early-media-183', { toneHz: 425, holdMs: 2_000 })
+    const call = await alice.call('9100', { toneHz: 1000 })
+    const progress = await call.waitForProgress(183)
+    await call.waitForTone(425, 500)
+    expect(call.finalStatus).toBeUndefined()
+    const final = await call.waitForFinal()
+    expect(final.startLine).toContain('200')
+    expect(final.body).toBe(progress.body)
+    await call.hangUp()
+    await expectSuccess(trunk)
+  })
+
+  test('ends when the trunk hangs up', async () => {
+    const { daemon, trunk, alice } = await start('uas-hang-up', { holdMs: 1_000 })
+    const call = await alice.call('9100', { toneHz: 1000 })
+    await call.waitForTone(440)
+    await call.waitForEnd()
+    await expectSuccess(trunk)
+    await daemon.waitForNoCalls()
+  })
+
+  test.each([
+    ['uas-busy', 486],
+    ['uas-404', 404],
+    ['uas-503', 503],
+  ] as const)('refused by %s gives %i with a reason', async (scenario, status) => {
+    const { daemon, trunk, alice } = await start(scenario)
+    const call = await alice.call('9100', { toneHz: 1000 })
+    const final = await call.waitForFinal()
+    expect(call.finalStatus).toBe(status)
+    expect(headerOf(final, 'Reason')).toContain('call.refused')
+    await expectSuccess(trunk)
+    await daemon.waitForNoCalls()
+  })
+
+  test('that only rings is cancelled when the browser gives up', async () => {
+    const { daemon, trunk, alice } = await start('uas-no-answer')
+    const call = await alice.call('9100', { toneHz: 1000 })
+    await call.waitForProgress(180)
+    call.cancel()
+    await call.waitForFinal()
+    expect(call.finalStatus).toBe(487)
+    await expectSuccess(trunk)
+    await daemon.waitForNoCalls()
+  })
+
+  test('that only rings is given up by the gateway', async () => {
+    const { daemon, trunk, alice } = await start('uas-no-answer', {}, { calls: { ringTimeoutS: 10 } })
+    const call = await alice.call('9100', { toneHz: 1000 })
+    const final = await call.waitForFinal()
+    expect(call.finalStatus).toBe(480)
+    expect(headerOf(final, 'Reason')).toContain('call.no-answer')
+    await expectSuccess(trunk)
+    await daemon.waitForNoCalls()
+  })
+
+  test('that is not there fails with 503 and a reason', async () => {
+    const daemon = closing(await Daemon.start({ trunks: [{ port: await freePort() }] }))
+    const alice = closing(await WebrtcClient.connect(daemon.webSocketUrl, 'alice', PASSWORDS.alice))
+    await alice.register()
+    const call = await alice.call('9100', { toneHz: 1000 })
+    // Timer B: RFC 3261 §17.1.1.2.
+    const final = await call.waitForFinal({ timeoutMs: 45_000 })
+    expect(call.finalStatus).toBe(503)
+    expect(headerOf(final, 'Reason')).toContain('trunk.unreachable')
+  })
+})
