@@ -16,8 +16,11 @@ export interface MediaEngine {
   counters(): Readonly<Record<string, number>>
 }
 
-/** A leg is named by its place in the call. */
-export type LegName = 'caller' | 'callee'
+/** A leg is named by its place in the call: 'caller', 'callee', and during a transfer a third. */
+export type LegName = string
+
+/** Legs of one session; one more is refused with `media.wrong-leg`. */
+export const MAX_LEGS_PER_SESSION = 4
 
 export type LegParameters =
   | { readonly kind: 'webrtc' }
@@ -26,8 +29,11 @@ export type LegParameters =
 
 /** What one leg's source does with the packets it receives. */
 export type LegRoute =
-  /** Forward to the other leg of the session through the map; payload types not in it are dropped and counted. */
-  | { readonly kind: 'bridge'; readonly map: readonly PayloadMapping[] }
+  /**
+   * Forward to another leg of the session through the map; payload types not in it are dropped and counted. While
+   * there is no such leg, what comes in is discarded; the route applies as soon as there is one.
+   */
+  | { readonly kind: 'bridge'; readonly to: LegName; readonly map: readonly PayloadMapping[] }
   /** Send back to where it came from (same payload types), through our own SSRC. */
   | { readonly kind: 'echo'; readonly map: readonly PayloadMapping[] }
   /** Ignore what comes in. */
@@ -43,15 +49,19 @@ export interface Playback {
 }
 
 export interface MediaSession {
-  /** Allocates the leg's transport. At most one leg of each name. */
+  /** Allocates the leg's transport. At most one leg of each name, and `MAX_LEGS_PER_SESSION` in all. */
   addLeg(leg: LegName, parameters: LegParameters): Promise<LocalTransport>
   /** Drops a leg and its transport (a fork that lost). */
   removeLeg(leg: LegName): Promise<void>
   /**
    * Tells what the peer's description said. For an `rtp` leg `localCrypto` is the line of ours the peer chose
    * (same tag; undefined for plain RTP). May be called again (re-INVITE): the same values change nothing.
+   *
+   * Resolves to our own side as it stands afterwards, which is what the answer says. It is the same as before, byte for
+   * byte, except after an ICE restart: a later description with another ufrag or password gives a `webrtc` leg new
+   * credentials (RFC 8839 §4.4); all else of the leg goes on.
    */
-  setRemote(leg: LegName, remote: RemoteTransport, localCrypto?: SdesKey): Promise<void>
+  setRemote(leg: LegName, remote: RemoteTransport, localCrypto?: SdesKey): Promise<LocalTransport>
   /** What becomes of packets received on `leg`. Default: discard. */
   setRoute(leg: LegName, route: LegRoute): Promise<void>
   /** Starts or (undefined) stops a playback towards `leg`'s peer. */

@@ -1,16 +1,17 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { formatAddress } from './address.ts'
 import type { Clock } from './clock.ts'
-import type {
-  LegName,
-  LegParameters,
-  LegRoute,
-  LegStats,
-  MediaObserver,
-  MediaSession,
-  MediaStageEvent,
-  Playback,
-  SessionStats,
+import {
+  type LegName,
+  type LegParameters,
+  type LegRoute,
+  type LegStats,
+  MAX_LEGS_PER_SESSION,
+  type MediaObserver,
+  type MediaSession,
+  type MediaStageEvent,
+  type Playback,
+  type SessionStats,
 } from './engine.ts'
 import { MediaFailure } from './failure.ts'
 import { makeIceCredentials } from './ice-lite.ts'
@@ -64,7 +65,7 @@ type RelayLegRecord = Exclude<RelayRecord, { readonly kind: 'stun' | 'dtls' }>
 const BIND_ATTEMPTS = 16
 const ADDRESS_ERRORS: ReadonlySet<string> = new Set(['EADDRINUSE', 'EADDRNOTAVAIL', 'EACCES', 'EINVAL'])
 
-/** A call's media: up to two legs in the relay. Made by the engine. */
+/** A call's media: a few legs in the relay, and the routes between them. Made by the engine. */
 export class NativeSession implements MediaSession {
   readonly callId: string
   readonly #host: SessionHost
@@ -92,7 +93,7 @@ export class NativeSession implements MediaSession {
 
   async addLeg(name: LegName, parameters: LegParameters): Promise<LocalTransport> {
     this.#assertOpen()
-    if (this.#legs.has(name)) throw new MediaFailure('media.wrong-leg', { seen: `a second ${name} leg` })
+    this.#assertRoomFor(name)
     const entry: LegEntry = {
       leg: parameters.kind === 'webrtc' ? this.#openWebrtc(name) : this.#openRtp(name, parameters),
       route: { kind: 'discard' },
@@ -102,7 +103,7 @@ export class NativeSession implements MediaSession {
     }
     this.#legs.set(name, entry)
     this.#host.enter(entry.leg.id, this)
-    this.#applyRoute(otherLeg(name))
+    this.#applyRoutesTo(name)
     return entry.leg.local
   }
 
@@ -110,21 +111,23 @@ export class NativeSession implements MediaSession {
     const entry = this.#legs.get(name)
     if (entry === undefined) return
     this.#legs.delete(name)
-    this.#applyRoute(otherLeg(name))
+    this.#applyRoutesTo(name)
     this.#free(entry)
   }
 
-  async setRemote(name: LegName, remote: RemoteTransport, localCrypto?: SdesKey): Promise<void> {
+  async setRemote(name: LegName, remote: RemoteTransport, localCrypto?: SdesKey): Promise<LocalTransport> {
     const { leg, hasFailed } = this.#entry(name)
-    if (hasFailed) return
+    if (hasFailed) return leg.local
     if (leg.kind === 'webrtc' && remote.kind === 'webrtc') leg.setRemote(remote)
     else if (leg.kind === 'rtp' && remote.kind === 'rtp') leg.setRemote(remote, localCrypto)
     else throw new MediaFailure('media.wrong-leg', { expected: leg.kind, seen: remote.kind })
+    return leg.local
   }
 
   async setRoute(name: LegName, route: LegRoute): Promise<void> {
-    this.#entry(name).route = route
-    this.#applyRoute(name)
+    const entry = this.#entry(name)
+    entry.route = route
+    this.#applyRoute(entry)
   }
 
   async play(name: LegName, playback: Playback | undefined): Promise<void> {
@@ -260,7 +263,7 @@ export class NativeSession implements MediaSession {
     entry.hasFailed = true
     entry.final = this.#host.relay.stats(entry.leg.id)
     this.#leaveRelay(entry)
-    this.#applyRoute(otherLeg(name))
+    this.#applyRoutesTo(name)
     if (failure.code === 'media.internal') this.#host.report(failure)
     this.#notify(() => this.#observer.onFailure(name, failure))
   }
@@ -285,12 +288,18 @@ export class NativeSession implements MediaSession {
     }
   }
 
-  #applyRoute(name: LegName): void {
-    const entry = this.#legs.get(name)
-    if (entry === undefined || entry.hasFailed) return
+  /** After a leg came or went. */
+  #applyRoutesTo(target: LegName): void {
+    for (const entry of this.#legs.values()) {
+      if (entry.route.kind === 'bridge' && entry.route.to === target) this.#applyRoute(entry)
+    }
+  }
+
+  #applyRoute(entry: LegEntry): void {
+    if (entry.hasFailed) return
     const { route, leg } = entry
     const target =
-      route.kind === 'echo' ? entry : route.kind === 'bridge' ? this.#legs.get(otherLeg(name)) : undefined
+      route.kind === 'echo' ? entry : route.kind === 'bridge' ? this.#legs.get(route.to) : undefined
     const isRouted = target !== undefined && !target.hasFailed && route.kind !== 'discard'
     this.#host.relay.setRoute(leg.id, isRouted ? { target: target.leg.id, map: route.map } : undefined)
   }
@@ -327,13 +336,16 @@ export class NativeSession implements MediaSession {
     return entry
   }
 
+  #assertRoomFor(name: LegName): void {
+    if (this.#legs.has(name)) throw new MediaFailure('media.wrong-leg', { seen: `a second ${name} leg` })
+    if (this.#legs.size < MAX_LEGS_PER_SESSION) return
+    const expected = `at most ${MAX_LEGS_PER_SESSION} legs`
+    throw new MediaFailure('media.wrong-leg', { expected, seen: `one more, ${name}` })
+  }
+
   #assertOpen(): void {
     if (this.#isClosed) throw new MediaFailure('media.closed')
   }
-}
-
-function otherLeg(name: LegName): LegName {
-  return name === 'caller' ? 'callee' : 'caller'
 }
 
 function makeSsrc(): number {

@@ -173,8 +173,16 @@ describe('a bridge', () => {
     expect(local.rtp.port % 2).toBe(0)
     await session.setRemote('callee', trunk.remote())
     trunk.connect(local)
-    await session.setRoute('caller', { kind: 'bridge', map: [{ from: 96, to: 0, clockRateHz: 8000 }] })
-    await session.setRoute('callee', { kind: 'bridge', map: [{ from: 0, to: 96, clockRateHz: 8000 }] })
+    await session.setRoute('caller', {
+      kind: 'bridge',
+      to: 'callee',
+      map: [{ from: 96, to: 0, clockRateHz: 8000 }],
+    })
+    await session.setRoute('callee', {
+      kind: 'bridge',
+      to: 'caller',
+      map: [{ from: 0, to: 96, clockRateHz: 8000 }],
+    })
     const up = randomBytes(160)
     const down = randomBytes(160)
     await repeatUntil(
@@ -211,8 +219,8 @@ describe('a bridge', () => {
     expect(ours.keySalt.reveal()).toHaveLength(30)
     expect(JSON.stringify(local)).not.toContain(Buffer.from(ours.keySalt.reveal()).toString('base64'))
     const theirs = sdesKey(1, ours.suite, randomBytes(30))
-    await session.setRoute('caller', { kind: 'bridge', map: [PCMU] })
-    await session.setRoute('callee', { kind: 'bridge', map: [PCMU] })
+    await session.setRoute('caller', { kind: 'bridge', to: 'callee', map: [PCMU] })
+    await session.setRoute('callee', { kind: 'bridge', to: 'caller', map: [PCMU] })
     const up = randomBytes(160)
     for (let count = 0; count < 5; count++) browser.sendRtp(0, up)
     await session.setRemote('callee', trunk.remote(theirs), ours)
@@ -239,7 +247,7 @@ describe('a bridge', () => {
     const session = await openEngine().openSession('call', log)
     const browser = await openBrowser()
     await connect(session, browser, log)
-    await session.setRoute('caller', { kind: 'bridge', map: [PCMU] })
+    await session.setRoute('caller', { kind: 'bridge', to: 'callee', map: [PCMU] })
     await addRtp(session, PLAIN)
     await session.removeLeg('callee')
     await session.removeLeg('callee')
