@@ -117,8 +117,8 @@ export interface NativePlayback {
 
 /**
  * One relay thread. Commands go through its mailbox and are carried out between batches, in order; a command given before
- * a datagram arrived is in force for it. What one leg's peer may cause in records is limited (200 a second after a burst
- * of 400, dropped as `media.up-rate`).
+ * a datagram arrived is in force for it. What one leg's peer may cause in records is limited, kind by kind (200 a second
+ * after a burst of 400, dropped as `media.up-rate`).
  */
 export interface Relay {
   /** Binds a mux socket for browser legs; port 0 picks one. At most 16, then throws with code ELIMIT. */

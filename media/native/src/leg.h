@@ -71,8 +71,8 @@ struct Leg {
   RtpRewriter outbound;
   std::unique_ptr<Route> route;
   std::unique_ptr<Player> player;
-  /** Records that its peer may cause upwards. */
-  TokenBucket up_bucket;
+  /** Records that its peer may cause upwards, kind by kind: who forges one kind must not crowd out the checks. */
+  std::array<TokenBucket, 4> up_buckets;
   bool first_received_told = false;
   bool first_sent_told = false;
   bool move_untold = false;

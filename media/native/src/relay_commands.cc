@@ -93,8 +93,7 @@ void RelayLoop::carry_out(SetReceiveKeyCommand& command) {
   if (leg == nullptr) return;
   const KeyMaterial* material = command.material.get();
   if (material == nullptr) {
-    leg->receiver.reset();
-    leg->receive_protection = Protection::plain;
+    leg->receive_protection = Protection::plain;  // The context stays, should its key come back.
     return;
   }
   leg->receive_protection = Protection::srtp;
@@ -108,7 +107,7 @@ void RelayLoop::carry_out(SetSendKeyCommand& command) {
   if (leg == nullptr) return;
   const KeyMaterial* material = command.material.get();
   if (material == nullptr) {
-    leg->sender.reset();
+    // The context stays: were its key set again, a new one would encrypt under indices already used.
     leg->send_protection = Protection::plain;
     return;
   }

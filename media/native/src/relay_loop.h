@@ -110,7 +110,7 @@ class RelayLoop {
   bool on_browser_media(const Tuple& tuple, Packet* packet, bool is_rtcp);
   bool on_trunk_datagram(Leg& leg, bool is_on_rtcp_socket, Packet* packet, const Endpoint& from);
   bool on_trunk_rtp(Leg& leg, Packet* packet, const Endpoint& from);
-  void on_trunk_rtcp(Leg& leg, Packet* packet, const Endpoint& from);
+  void on_trunk_rtcp(Leg& leg, bool is_on_rtcp_socket, Packet* packet, const Endpoint& from);
   Drop unprotect(Leg& leg, Packet& packet, bool is_rtcp);
   bool forward(Leg& source, Packet* packet, const Endpoint& from);
   static Drop readiness(const Leg& leg);

@@ -8,8 +8,24 @@ namespace webtrunk {
 
 namespace {
 
-/** What one leg's peer may send towards TypeScript: far above ICE, DTLS and RTCP together, far below a flood. */
+/** What one leg's peer may send towards TypeScript, of each kind: far above any need, far below a flood. */
 constexpr BucketRate kUpRate = {200, 400};
+
+bool may_go_up(Leg& leg, RecordKind kind, int64_t now_ns) {
+  switch (kind) {
+    case RecordKind::stun:
+      return leg.up_buckets[0].take(kUpRate, now_ns);
+    case RecordKind::dtls:
+      return leg.up_buckets[1].take(kUpRate, now_ns);
+    case RecordKind::rtcp:
+      return leg.up_buckets[2].take(kUpRate, now_ns);
+    case RecordKind::first_received:
+    case RecordKind::first_sent:
+    case RecordKind::target_moved:
+      break;
+  }
+  return leg.up_buckets[3].take(kUpRate, now_ns);
+}
 
 /** Whether a packet may move the latch: where nothing is authenticated, it carries at least a payload type we expect. */
 bool is_plausible(const Leg& leg, const Packet& packet) {
@@ -117,7 +133,7 @@ void RelayLoop::move_browser_target(Leg& leg, const Tuple& tuple, bool is_proof)
 bool RelayLoop::on_trunk_datagram(Leg& leg, bool is_on_rtcp_socket, Packet* packet, const Endpoint& from) {
   const DatagramKind kind = classify(packet->data, packet->length);
   if (kind == DatagramKind::rtcp) {
-    on_trunk_rtcp(leg, packet, from);
+    on_trunk_rtcp(leg, is_on_rtcp_socket, packet, from);
     return false;
   }
   if (kind == DatagramKind::rtp && !is_on_rtcp_socket) return on_trunk_rtp(leg, packet, from);
@@ -154,7 +170,7 @@ bool RelayLoop::on_trunk_rtp(Leg& leg, Packet* packet, const Endpoint& from) {
 }
 
 /** RTCP is believed from where media comes from, whatever the port, and from where it was announced. */
-void RelayLoop::on_trunk_rtcp(Leg& leg, Packet* packet, const Endpoint& from) {
+void RelayLoop::on_trunk_rtcp(Leg& leg, bool is_on_rtcp_socket, Packet* packet, const Endpoint& from) {
   const bool is_from_media = leg.latch.has_target() && has_same_address(from, leg.latch.target());
   const bool is_announced = !leg.is_rtcp_muxed && from == leg.rtcp_announced;
   if (!is_from_media && !is_announced) {
@@ -165,7 +181,7 @@ void RelayLoop::on_trunk_rtcp(Leg& leg, Packet* packet, const Endpoint& from) {
     count(leg.counters->drops, drop);
     return;
   }
-  if (!leg.is_rtcp_muxed) leg.rtcp_target = from;
+  if (is_on_rtcp_socket && !leg.is_rtcp_muxed) leg.rtcp_target = from;
   divert(leg, {RecordKind::rtcp, leg.id, 0, nullptr}, packet->data, packet->length);
 }
 
@@ -274,7 +290,7 @@ Drop RelayLoop::send_rtcp(Leg& leg, Packet* packet) {
 
 /** Up to TypeScript, on behalf of a peer that is known. */
 void RelayLoop::divert(Leg& leg, const RecordHead& head, const uint8_t* bytes, size_t length) {
-  if (!leg.up_bucket.take(kUpRate, now_ns_)) {
+  if (!may_go_up(leg, head.kind, now_ns_)) {
     count(leg.counters->drops, Drop::media_up_rate);
     return;
   }
@@ -287,7 +303,7 @@ void RelayLoop::divert(Leg& leg, const RecordHead& head, const uint8_t* bytes, s
 
 /** Something that TypeScript must learn in the end: stays untold, for the next packet to try again, while there is no room. */
 void RelayLoop::tell(Leg& leg, RecordKind kind, const Endpoint& remote, bool& is_told) {
-  is_told = leg.up_bucket.take(kUpRate, now_ns_) && queue.push({kind, leg.id, 0, &remote}, nullptr, 0, true);
+  is_told = may_go_up(leg, kind, now_ns_) && queue.push({kind, leg.id, 0, &remote}, nullptr, 0, true);
   if (is_told) has_news_ = true;
 }
 

@@ -59,7 +59,7 @@ test('a source without an admitted 5-tuple is limited, an admitted one beside it
   await until(() => fromAdmitted().length === 20, 'all checks of the admitted 5-tuple')
 })
 
-test('an admitted peer cannot flood the way up', async () => {
+test('an admitted peer cannot flood the way up, nor crowd out its own checks', async () => {
   const bench = new RelayBench()
   const { peer, at, leg } = await echoingBrowser(bench)
   for (let i = 0; i < 1_000; i++) {
@@ -68,6 +68,8 @@ test('an admitted peer cannot flood the way up', async () => {
   }
   await bench.untilDropped(leg, 'media.up-rate')
   await until(() => bench.count('dtls') >= 400, 'the burst')
+  peer.send(bindingRequest('echoing:peer'), at)
+  await bench.record('stun')
 })
 
 test('DTLS and media of a 5-tuple that was not admitted go no further', async () => {
@@ -185,6 +187,25 @@ test('the same key again keeps the replay window, a new key begins anew', async 
   await bench.untilDropped(leg, 'srtp.auth-failed')
   peer.send(next.protect(rtp({ sequence: 2 })), at)
   next.unprotect(await peer.next())
+})
+
+test('a key that comes back after cleartext goes on with the index it had', async () => {
+  const bench = new RelayBench()
+  const oracle = new SrtpOracle('AES_CM_128_HMAC_SHA1_80')
+  const peer = await UdpPeer.open()
+  const { leg } = bench.rtp(0x51)
+  bench.relay.setRemote(leg, { rtp: peer.address, rtcp: undefined, latchMs: 0 })
+  const sendWithKey = async (): Promise<number> => {
+    bench.setKeys(leg, oracle.suite, oracle)
+    bench.relay.sendRtcp(leg, receiverReport(0x51))
+    const packet = await peer.next()
+    expect(oracle.unprotectRtcp(packet)).toEqual(receiverReport(0x51))
+    // RFC 3711 §3.4: E bit and index before the tag.
+    return packet.readUInt32BE(packet.length - 14) & 0x7fffffff
+  }
+  const first = await sendWithKey()
+  bench.relay.setKeys(leg, 'send', 'none')
+  expect(await sendWithKey()).toBe(first + 1)
 })
 
 test('an unmapped payload type, and media without a route, are dropped and counted', async () => {
