@@ -34,7 +34,7 @@ using CertificatePointer = std::unique_ptr<X509, FreeX509>;
 using KeyPointer = std::unique_ptr<EVP_PKEY, FreeKey>;
 using BioPointer = std::unique_ptr<BIO, FreeBio>;
 
-/** RSA only for peers that are servers with such a certificate; ours is ECDSA. GCM only: see `is_plausible`. */
+/** RSA only for peers that are servers with such a certificate; ours is ECDSA. GCM only: see `usable_length`. */
 constexpr char kCiphers[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384";
@@ -56,22 +56,24 @@ constexpr size_t kMinProtectedRecord = 8 + 16;
 enum ContentType : uint8_t { kChangeCipherSpec = 20, kAlert = 21, kHandshake = 22, kApplicationData = 23 };
 
 /**
- * Whether each record of a datagram can be one that we have a use for. RFC 6347 §4.1.2.7 says to drop others silently, but
- * OpenSSL 3.0 ends the association, even a connected one: on a protected record too short for nonce and tag, for instance.
+ * How many bytes of a datagram are whole records that we can have a use for, counted from its start. RFC 6347 §4.1.2.7 says
+ * to drop others silently, but OpenSSL 3.0 may end the association, even a connected one: on a protected record too short
+ * for nonce and tag, for instance. It also goes on reading behind the header of a record that announces too much, and finds
+ * such a record there; so it gets nothing from the first doubtful one on.
  */
-bool is_plausible(const uint8_t* datagram, size_t length) {
+size_t usable_length(const uint8_t* datagram, size_t length) {
   size_t at = 0;
   while (length - at >= kRecordHeader) {
     const uint8_t* record = datagram + at;
     const uint8_t type = record[0];
     const unsigned epoch = read_u16(record + 3);
     const size_t size = read_u16(record + 11);
-    if (type < kChangeCipherSpec || type > kApplicationData || record[1] != 0xfe || epoch > 1) return false;
-    if (epoch == 0 ? type == kApplicationData : size < kMinProtectedRecord) return false;
-    if (size > length - at - kRecordHeader) return at > 0;
+    if (type < kChangeCipherSpec || type > kApplicationData || record[1] != 0xfe || epoch > 1) break;
+    if (epoch == 0 ? type == kApplicationData || size == 0 : size < kMinProtectedRecord) break;
+    if (size > length - at - kRecordHeader) break;
     at += kRecordHeader + size;
   }
-  return true;
+  return at;
 }
 
 unsigned next_timeout(SSL*, unsigned current_us) {
@@ -252,9 +254,10 @@ void DtlsSession::start() {
 
 void DtlsSession::feed(const uint8_t* datagram, size_t length) {
   if (state_ == DtlsState::failed || state_ == DtlsState::closed) return;
-  if (length < kRecordHeader || length > kMaxDatagram || !is_plausible(datagram, length)) return;
+  if (length > kMaxDatagram) return;
+  incoming_length_ = usable_length(datagram, length);
+  if (incoming_length_ == 0) return;
   incoming_ = datagram;
-  incoming_length_ = length;
   advance();
   incoming_ = nullptr;
 }
