@@ -45,15 +45,16 @@ function randomRecord(random: (below: number) => number): Buffer {
   return Buffer.concat([header, body])
 }
 
-/** Each: a whole record, one that announces too much, a protected one that is too short. */
-const FINDINGS = [
-  '15fefd00010000000000490048b42dfce222f6e691b64f818599b7f6e5fa61cf5f7e350c6d6a515b85e237a21adda367c9a6ca2411bfea82d8fa42f273fbf92749507bb42435f930dc71e3c3a3069455e9194897c9 16fefd0001000000000226bbd526bba32c94d8e4ef5c9bb95fb9 14fefd000100000000012300031bfade',
-  '16feff000000000000298f0026a15e77b5a896aae140c374b321e7401ad5d76333db5392b177a5e076b067112e9d4e1e3fc99c 16fefd000100000000c7d746d273 17fefd000100000000fe5600116dddc4',
-]
+/** A whole record, one that announces too much, a protected one that is too short. */
+const FINDING = [
+  '15fefd00010000000000490048b42dfce222f6e691b64f818599b7f6e5fa61cf5f7e350c6d6a515b85e237a21adda367c9a6ca2411bfea82d8fa42f273fbf92749507bb42435f930dc71e3c3a3069455e9194897c9',
+  '16fefd0001000000000226bbd526bba32c94d8e4ef5c9bb95fb9',
+  '14fefd000100000000012300031bfade',
+].join('')
 
-test.each(FINDINGS)('a short record behind one that announces too much: %s', (finding) => {
+test('a short record behind one that announces too much', () => {
   const server = connectedServer()
-  server.feed(Buffer.from(finding.replaceAll(' ', ''), 'hex'))
+  server.feed(Buffer.from(FINDING, 'hex'))
   expect(server.state).toBe('connected')
   server.close()
 })
