@@ -110,6 +110,8 @@ export type PageCallState = 'none' | 'dialling' | 'ringing' | 'incoming' | 'answ
 
 const TONE_TOLERANCE_HZ = 15
 const TONE_MIN_DB = -55
+const SILENCE_DB = -75
+const SILENCE_MS = 1_000
 
 /** The softphone page, used as a person would: by its buttons and what it shows. */
 export class SoftphonePage {
@@ -132,6 +134,16 @@ export class SoftphonePage {
   async signIn(url: string): Promise<void> {
     await this.open(url)
     await this.waitForRegistration('registered')
+  }
+
+  /** With the user that is in the form. */
+  async signInAgain(password: string): Promise<void> {
+    await this.#page.fill('#password', password)
+    await this.#page.click('#sign-in-button')
+  }
+
+  async click(selector: string): Promise<void> {
+    await this.#page.click(selector)
   }
 
   async signOut(): Promise<void> {
@@ -193,6 +205,20 @@ export class SoftphonePage {
       },
       options,
       () => `heard ${last.hz} Hz at ${last.db} dB\n${this.console.join('\n')}`,
+    )
+  }
+
+  /** For as long as several beeps of the microphone would take. */
+  async waitForSilence(options?: WaitOptions): Promise<void> {
+    let silentSinceMs: number | undefined
+    await waitFor(
+      'silence in the page',
+      async () => {
+        const { db } = await this.peak()
+        silentSinceMs = db < SILENCE_DB ? (silentSinceMs ?? performance.now()) : undefined
+        return silentSinceMs !== undefined && performance.now() - silentSinceMs >= SILENCE_MS
+      },
+      options,
     )
   }
 

@@ -183,6 +183,11 @@ export class Daemon {
     )
   }
 
+  /** What the first group of `pattern` matches in the output, log and banner. */
+  async waitForOutput(what: string, pattern: RegExp, options?: WaitOptions): Promise<string> {
+    return this.#process.waitForOutput(what, (output) => pattern.exec(output)?.[1], options)
+  }
+
   /** `/healthz` as JSON. */
   async health(): Promise<{
     readonly status: string
@@ -207,6 +212,11 @@ export class Daemon {
     const code = await this.#process.stop('SIGTERM', 15_000)
     await rm(this.#folder, { recursive: true, force: true })
     return code
+  }
+
+  /** The end without a goodbye: SIGKILL. */
+  async kill(): Promise<void> {
+    await this.#process.stop('SIGKILL')
   }
 
   /** For clean-up after a failed test. */

@@ -3,7 +3,10 @@ import { type BrowserPage, COLLECT_PEER_CONNECTIONS, RECORDED_PEAK, SoftphonePag
 
 const EXECUTABLE = '/usr/bin/firefox-esr'
 
-/** A Firefox of its own (fresh profile); its fake microphone gives Firefox's own 1 kHz tone. */
+/** What its fake microphone gives. */
+export const FIREFOX_MICROPHONE_HZ = 1000
+
+/** A Firefox of its own (fresh profile). */
 export class Firefox {
   readonly #browser: Browser
 

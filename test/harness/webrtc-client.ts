@@ -164,7 +164,8 @@ export class WebrtcClient {
 
   /** Returns the branch. Without `onResponse` responses are ignored (ACK has none). */
   send(request: Outgoing, onResponse?: OnResponse, branch = `z9hG4bK${token()}`): string {
-    if (onResponse !== undefined) this.#responses.set(branch, onResponse)
+    // CANCEL has the branch of its INVITE (RFC 3261 §9.1).
+    if (onResponse !== undefined) this.#responses.set(`${branch} ${request.method}`, onResponse)
     this.sendText({
       startLine: `${request.method} ${request.uri} SIP/2.0`,
       headers: [
@@ -219,7 +220,8 @@ export class WebrtcClient {
     this.#log.push(`<<< ${text}`)
     const message = parseSipText(text)
     if (statusOf(message) !== undefined) {
-      this.#responses.get(branchOf(message))?.(message)
+      const [, method] = headerOf(message, 'CSeq').split(' ')
+      this.#responses.get(`${branchOf(message)} ${method}`)?.(message)
       return
     }
     const call = this.#calls.get(headerOf(message, 'Call-ID'))

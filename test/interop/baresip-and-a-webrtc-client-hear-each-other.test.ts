@@ -11,7 +11,7 @@ const BROWSER_HZ = 1000
 
 describe.each(['rtp', 'sdes'] as const)('over %s', (media) => {
   const start = async (): Promise<{ daemon: Daemon; pbx: Baresip; alice: WebrtcClient }> => {
-    const pbx = closing(await Baresip.start({ media, toneHz: TRUNK_HZ }))
+    const pbx = closing(await Baresip.start({ media, toneHz: TRUNK_HZ, user: '9100' }))
     const daemon = closing(await Daemon.start({ trunks: [{ port: pbx.sipPort, media }] }))
     const alice = closing(await WebrtcClient.connect(daemon.webSocketUrl, 'alice', PASSWORDS.alice))
     await alice.register()

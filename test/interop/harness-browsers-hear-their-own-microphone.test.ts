@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type BrowserPage, SoftphonePage } from '../harness/browser-page.ts'
 import { Chromium } from '../harness/chromium.ts'
-import { Firefox } from '../harness/firefox.ts'
+import { FIREFOX_MICROPHONE_HZ, Firefox } from '../harness/firefox.ts'
 
 /** Two peer connections of one page: the second hears the microphone through the first. */
 const CONNECT_TO_ITSELF = `(async () => {
@@ -47,8 +47,7 @@ afterAll(() => {
 
 describe.each([
   ['Chromium', 620, (): Promise<Browser> => Chromium.start(620)],
-  // Firefox's fake microphone has one tone of its own.
-  ['Firefox', 1000, (): Promise<Browser> => Firefox.start()],
+  ['Firefox', FIREFOX_MICROPHONE_HZ, (): Promise<Browser> => Firefox.start()],
 ] as const)('%s', (_name, toneHz, start) => {
   test(`hears its microphone's ${toneHz} Hz`, async () => {
     const browser = await start()
