@@ -63,6 +63,11 @@ export class TransactionLayer {
     return this.#merges.size
   }
 
+  /** Connections with a client transaction on them. */
+  get busyConnectionCount(): number {
+    return this.#byConnection.size
+  }
+
   /**
    * Sends a request. A refusal by the limit and a closed flow are reported as 'transport' after control has returned.
    * Requests that end something (BYE, CANCEL) pass the limit, or a full table could never empty.

@@ -88,6 +88,7 @@ export class UserAgentCore implements UserAgent, TransactionUser {
       clientTransactions: transactions.clientCount,
       serverTransactions: transactions.serverCount,
       mergeKeys: transactions.mergeCount,
+      busyConnections: transactions.busyConnectionCount,
       dialogs: dialogCount,
       outgoingInvites: this.#outgoing.size,
       timers: clock.size,

@@ -107,6 +107,8 @@ test('a request with an older CSeq in the dialog is answered 500, its repetition
   say(ask('INFO', { toTag, cseq: 7 }))
   say(ask('INFO', { toTag, cseq: 6 }))
   expect(statusOf(last())).toBe(500)
+  say(ask('INFO', { toTag, cseq: 7, branch: 'z9hG4bKanother' }))
+  expect(statusOf(last())).toBe(500)
   say(ask('INFO', { toTag, cseq: 7 }))
   expect(statusOf(last())).toBe(200)
   expect(phone.diary).toEqual(['invite', 'ack', 'inside INFO'])
@@ -137,6 +139,15 @@ test('a response from another scope is dropped, whatever branch it knows', () =>
   phone.agent.receive(Buffer.from(reply(sent[0] ?? '', 486)), { ...flow, isOpen: true, scope: 'stranger' })
   expect(phone.diary).toEqual([])
   expect(phone.agent.counters()).toMatchObject({ 'stray-response': 1 })
+})
+
+test('a response with two Vias was not for us', () => {
+  const { phone, flow, sent, say } = scripted()
+  phone.call(flow)
+  say(reply(sent[0] ?? '', 486).replace('From:', 'Via: SIP/2.0/UDP else;branch=z9hG4bKx\r\nFrom:'))
+  expect(phone.diary).toEqual([])
+  say(reply(sent[0] ?? '', 486))
+  expect(phone.diary).toEqual(['reject 486'])
 })
 
 test('a malformed request is answered 400 when its sender can match the answer, an ACK never', () => {
@@ -200,6 +211,7 @@ test('close() stops every timer and nothing is sent or heard any more', () => {
   const before = sent.length
   phone.agent.close()
   say(ask('OPTIONS'))
+  phone.call({ ...flow, isOpen: false })
   clock.advance(AGES_MS)
   expect(sent).toHaveLength(before)
   expect(phone.agent.tables()).toMatchObject({ timers: 0 })

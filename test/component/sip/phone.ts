@@ -137,6 +137,7 @@ export const EMPTY_TABLES = {
   clientTransactions: 0,
   serverTransactions: 0,
   mergeKeys: 0,
+  busyConnections: 0,
   dialogs: 0,
   outgoingInvites: 0,
   timers: 0,

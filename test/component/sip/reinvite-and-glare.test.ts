@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { AGES_MS, expectNothingLeft, howMany, inCall, pair } from './pair.ts'
 import { sdp } from './phone.ts'
+import { ask, scripted, statusOf, tagOf } from './scripted-peer.ts'
 
 const offer = { body: sdp('new offer') }
 const accepts = { onReinvite: (reinvite: { accept(options: object): unknown }) => reinvite.accept(offer) }
@@ -26,6 +27,50 @@ test('glare: both sides re-INVITE and both get 491', () => {
   ofAlice.bye()
   clock.advance(AGES_MS)
   expectNothingLeft(alice, bob)
+})
+
+test('glare: an UPDATE with an offer meets our open re-INVITE', () => {
+  const { clock, alice, bob, ofAlice, ofBob } = inCall()
+  ofAlice.reinvite(offer, alice.note)
+  ofBob.request('UPDATE', offer, bob.note)
+  clock.advance(100)
+  // Bob's offer was open when the re-INVITE came, and Alice's when the UPDATE came.
+  expect(bob.diary).toEqual(['done 491'])
+  expect(alice.diary).toEqual(['done 491'])
+})
+
+test('glare: a re-INVITE before our ACK has gone', () => {
+  const { clock, alice, bob, from, wire } = pair(
+    { drop: (text) => text.startsWith('ACK') },
+    { alice: { acknowledges: false }, bob: { onInvite: (invite, phone) => phone.answer(invite) } },
+  )
+  alice.call(from)
+  clock.advance(100)
+  const [dialog] = alice.dialogs
+  const reinvite = [
+    'INVITE sip:192.0.2.1 SIP/2.0',
+    'Via: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKearly',
+    `From: <sip:bob@192.0.2.2>;tag=${dialog?.remoteTag}`,
+    `To: <sip:alice@192.0.2.1>;tag=${dialog?.localTag}`,
+    `Call-ID: ${dialog?.callId}`,
+    'CSeq: 1 INVITE',
+    'Contact: <sip:192.0.2.2>',
+    '\r\n',
+  ].join('\r\n')
+  alice.agent.receive(Buffer.from(reinvite), wire.a.flow)
+  expect(wire.a.sent.at(-1)).toMatch(/^SIP\/2\.0 491/)
+  expect(bob.diary).toEqual(['invite'])
+})
+
+test('RFC 5407: before ACK a re-INVITE is taken when the 200 answered, and is glare when it offered', () => {
+  for (const body of ['v=0', '']) {
+    const headers = ['Content-Type: application/sdp']
+    const { phone, say, last } = scripted({ onInvite: (invite, self) => self.answer(invite) })
+    say(ask('INVITE', { headers, body }))
+    say(ask('INVITE', { headers, body: 'v=0', toTag: tagOf(last()), cseq: 2 }))
+    expect(statusOf(last())).toBe(body === '' ? 491 : 100)
+    expect(phone.reinvites).toHaveLength(body === '' ? 0 : 1)
+  }
 })
 
 test('a second re-INVITE before the first is answered gets 500 with Retry-After', () => {

@@ -78,6 +78,13 @@ describe('INVITE', () => {
     expect(ack?.headers).toContainEqual({ name: 'Route', value: '<sip:proxy.example;lr>' })
   })
 
+  test('a second failure with another To tag gets the ACK of the first', () => {
+    const { machine, request } = started('INVITE')
+    const [first] = machine.handle({ kind: 'response', response: responseTo(request, 486, 'one') }, 1)
+    const again = machine.handle({ kind: 'response', response: responseTo(request, 486, 'two') }, 2)
+    expect(again).toEqual([first])
+  })
+
   test('RFC 6026: every 2xx is handed on for the time of M, whatever the transport', () => {
     for (const reliable of [false, true]) {
       const { hear, watch } = started('INVITE', reliable)
