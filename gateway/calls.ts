@@ -6,10 +6,11 @@ import type { NameAddr, Uri } from '../sip/message.ts'
 import { isSipUri } from '../sip/message.ts'
 import { sipUri } from '../sip/uri.ts'
 import type { IncomingInvite, SipEnvironment, UserAgent } from '../sip/user-agent.ts'
-import { Call, type CalleePlan, type CallerPlan, type LegMedia } from './call.ts'
+import { Call, type CalleePlan, type CallerPlan } from './call.ts'
 import { verdictOf } from './diagnosis.ts'
 import { logLevelOf, refusalHeaders } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
+import type { LegMedia } from './leg.ts'
 import type { Registration } from './registration.ts'
 import { type Caller, route } from './router.ts'
 import type { Trunk, TrunkPath, TrunkTable } from './trunk.ts'
@@ -135,14 +136,13 @@ export class Calls {
 
   #toUser(user: string, displayed: { user: string; displayName: string | undefined }): CalleePlan {
     const { config, registration } = this.#options
-    const binding = registration.bindingOf(user)
-    if (binding === undefined) throw new GatewayFailure('call.not-registered', { seen: user })
+    const bindings = registration.bindingsOf(user)
+    if (bindings.length === 0) throw new GatewayFailure('call.not-registered', { seen: user })
     return {
       kind: 'party',
       name: `user:${user}`,
       media: { kind: 'webrtc', codecs: BROWSER_CODECS },
-      flow: binding.flow,
-      uri: binding.contact.uri,
+      targets: bindings.map(({ flow, contact }) => ({ flow, uri: contact.uri })),
       from: nameAddr(sipUri({ user: displayed.user, host: config.domain }), displayed.displayName),
       to: nameAddr(sipUri({ user, host: config.domain })),
     }
@@ -165,8 +165,7 @@ export class Calls {
       kind: 'party',
       name: `trunk:${name}`,
       media: this.#trunkMedia(trunk, localAddress),
-      flow: flowTo(path),
-      uri: to,
+      targets: [{ flow: flowTo(path), uri: to }],
       from: nameAddr(from, displayed.displayName),
       to: nameAddr(to),
     }

@@ -13,11 +13,7 @@ export const GATEWAY_CODES = {
   'call.ack-missing': { stage: 'S1', status: 408, text: 'ACK never came' },
   'call.no-offer': { stage: 'S2', status: 488, text: 'INVITE without an offer is not supported' },
   'call.no-answer-body': { stage: 'S2', status: 488, text: '200 without an answer' },
-  'call.change-unsupported': {
-    stage: 'S2',
-    status: 488,
-    text: 'changing a call in progress is not supported',
-  },
+  'call.dialog-lost': { stage: 'S1', status: 481, text: 'peer no longer knows the call' },
   'call.internal': { stage: 'S1', status: 500, text: 'internal error' },
   'trunk.unreachable': { stage: 'S1', status: 503, text: 'trunk does not answer' },
   'trunk.unresolved': { stage: 'S1', status: 503, text: 'trunk host name has no address' },

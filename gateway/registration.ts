@@ -97,11 +97,10 @@ export class Registration {
     throw new GatewayFailure('call.wrong-identity', { expected: user, seen: claimed ?? 'none' })
   }
 
-  /** Where a user is called: the device that registered last. */
-  bindingOf(user: string): Binding | undefined {
-    return this.#location
-      .bindingsOf(user, this.#options.environment.nowMs())
-      .find((binding) => binding.flow.isOpen)
+  /** The devices of a user that can be called now, most recently registered first. */
+  bindingsOf(user: string): readonly Binding[] {
+    const { environment } = this.#options
+    return this.#location.bindingsOf(user, environment.nowMs()).filter((binding) => binding.flow.isOpen)
   }
 
   /** What was reached by this WebSocket is reached no more. */

@@ -5,8 +5,9 @@
  */
 import { createInterface } from 'node:readline'
 import type { Log } from '../../config/logging.ts'
-import { Call, type LegMedia } from '../../gateway/call.ts'
+import { Call } from '../../gateway/call.ts'
 import { systemEnvironment } from '../../gateway/environment.ts'
+import type { LegMedia } from '../../gateway/leg.ts'
 import { createNativeEngine } from '../../media/native-engine.ts'
 import type { Flow } from '../../sip/flow.ts'
 import type { NameAddr } from '../../sip/message.ts'
@@ -80,8 +81,7 @@ const userAgent = createUserAgent({
           kind: 'party',
           name: 'trunk:b',
           media,
-          flow: transport.flowTo(HOST, calleePort),
-          uri: to.uri,
+          targets: [{ flow: transport.flowTo(HOST, calleePort), uri: to.uri }],
           from,
           to,
         },

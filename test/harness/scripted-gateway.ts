@@ -53,6 +53,7 @@ export class ScriptedGateway {
   /** The gateway's end of the link to the trunk. */
   readonly trunkFlow: MemoryFlow
   readonly #peers: Peer[] = []
+  readonly #gatewayEnds = new Map<Peer, MemoryFlow>()
 
   static async open(over: Partial<Config> = {}, trunk: Partial<TrunkConfig> = {}): Promise<ScriptedGateway> {
     const base = loadConfig(undefined, {})
@@ -139,18 +140,18 @@ export class ScriptedGateway {
     return this.#link('udp', 'stranger', { address: '203.0.113.66', port: 5060 }).peer
   }
 
-  /** A browser registered as a user of the configuration. */
-  async registered(user: string): Promise<Peer> {
+  /** A device registered as a user of the configuration. */
+  async registered(user: string, device = user): Promise<Peer> {
     const peer = this.browser()
     const password = this.config.users.find((row) => row.name === user)?.password.reveal() ?? ''
-    const final = await this.register(peer, user, password)
+    const final = await this.register(peer, user, password, device)
     if (final !== 200) throw new Error(`REGISTER of ${user} was answered ${final}`)
     return peer
   }
 
   /** REGISTER with one try at the challenge; the final status. */
-  async register(peer: Peer, user: string, password: string): Promise<number | NoAnswer> {
-    const first = await this.#sendRegister(peer, user, undefined)
+  async register(peer: Peer, user: string, password: string, device = user): Promise<number | NoAnswer> {
+    const first = await this.#sendRegister(peer, user, device, undefined)
     if (typeof first === 'string' || first.status !== 401)
       return typeof first === 'string' ? first : first.status
     const challenge = first.headers.filter((row) => row.name === 'WWW-Authenticate').at(-1)?.value ?? ''
@@ -168,9 +169,15 @@ export class ScriptedGateway {
     const second = await this.#sendRegister(
       peer,
       user,
+      device,
       `Digest ${fields}, algorithm=MD5, qop=auth, nc=${qop.nc}, cnonce="${qop.cnonce}"`,
     )
     return typeof second === 'string' ? second : second.status
+  }
+
+  /** Everything that was sent to a browser, as text. */
+  toBrowser(peer: Peer): readonly string[] {
+    return this.#gatewayEnds.get(peer)?.sent ?? []
   }
 
   /** Lines of the log with this message. */
@@ -196,10 +203,11 @@ export class ScriptedGateway {
   #sendRegister(
     peer: Peer,
     user: string,
+    device: string,
     authorization: string | undefined,
   ): Promise<SipResponse | NoAnswer> {
     const aor = sipUri({ user, host: 'example.com' })
-    const contact = `<sip:${user}@df7jal23ls0d.invalid;transport=ws>;+sip.instance="<urn:uuid:${user}>";expires=300`
+    const contact = `<sip:${user}@df7jal23ls0d.invalid;transport=ws>;+sip.instance="<urn:uuid:${device}>";expires=300`
     const response = new Promise<SipResponse | NoAnswer>((resolve) => {
       peer.userAgent.request(
         {
@@ -254,6 +262,7 @@ export class ScriptedGateway {
     })
     const peer = { userAgent, flow: b, invites, requests }
     this.#peers.push(peer)
+    this.#gatewayEnds.set(peer, a)
     return { peer, gatewayFlow: a }
   }
 

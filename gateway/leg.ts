@@ -1,0 +1,228 @@
+import type { LegName, LegParameters, MediaSession } from '../media/engine.ts'
+import type {
+  Codec,
+  Direction,
+  LocalTransport,
+  RemoteTransport,
+  SdesKey,
+  SrtpSuite,
+} from '../media/parameters.ts'
+import { isUnspecified } from '../sdp/address.ts'
+import { answerCrypto, createAnswer, readAnswer } from '../sdp/answer.ts'
+import { payloadMap } from '../sdp/codecs.ts'
+import { receives, sends, toDirection } from '../sdp/direction.ts'
+import { createOffer, readOffer } from '../sdp/offer.ts'
+import type { Answer, MediaSlots, Offer, SentOffer } from '../sdp/session.ts'
+
+/** How media looks on one leg. */
+export type LegMedia =
+  | { readonly kind: 'webrtc'; readonly codecs: readonly string[] }
+  | {
+      readonly kind: 'rtp'
+      readonly codecs: readonly string[]
+      readonly suites: readonly SrtpSuite[]
+      /** Bound by the media plane. */
+      readonly localAddress: string
+      /** Stands in the description instead of `localAddress` (1:1 NAT). */
+      readonly announced: string | undefined
+    }
+
+/** What we want of a leg, given by the leg on the other side. */
+export interface Wish {
+  readonly direction: Direction
+  readonly codecs: readonly Codec[]
+  readonly ptimeMs: number | undefined
+}
+
+/** What the peer's latest description says. */
+interface Remote {
+  readonly codecs: readonly Codec[]
+  readonly direction: Direction
+  readonly ptimeMs: number | undefined
+}
+
+/**
+ * One leg's media and the descriptions on both its sides: `o=` line, codecs in our and the peer's payload types, direction,
+ * m-line slots, DTLS role. It knows no SIP; offers and answers are text in and out, and what they say goes to the engine.
+ */
+export class Leg {
+  readonly name: LegName
+  readonly media: LegMedia
+  readonly #session: MediaSession
+  readonly #sessionId: string
+  #local: LocalTransport
+  #version = 0
+  /** Last description of ours, without its o= line, and with it. */
+  #last: { readonly content: string; readonly text: string } | undefined
+  #own: readonly Codec[] = []
+  #remote: Remote | undefined
+  #slots: MediaSlots | undefined
+  #sent: SentOffer | undefined
+  /** The wish in our last description: a later one that says the same needs no new offer. */
+  #told: Pick<Wish, 'direction' | 'codecs'> | undefined
+  #role: 'active' | 'passive' | undefined
+
+  static async open(session: MediaSession, name: LegName, media: LegMedia, sessionId: string): Promise<Leg> {
+    return new Leg(session, name, media, sessionId, await session.addLeg(name, parametersOf(media)))
+  }
+
+  private constructor(
+    session: MediaSession,
+    name: LegName,
+    media: LegMedia,
+    sessionId: string,
+    local: LocalTransport,
+  ) {
+    this.name = name
+    this.media = media
+    this.#session = session
+    this.#sessionId = sessionId
+    this.#local = announce(local, media)
+  }
+
+  /** Codecs that both sides have agreed on, in our payload types; empty before. */
+  get codecs(): readonly Codec[] {
+    return this.#own
+  }
+
+  /** Whether the peer has described its side. */
+  get isAgreed(): boolean {
+    return this.#remote !== undefined
+  }
+
+  /**
+   * What the peer itself wants, `sendrecv` before it said. Its answer to a hold of ours says nothing about what we did
+   * not offer: there it wants what it wanted before.
+   */
+  get direction(): Direction {
+    return this.#remote?.direction ?? 'sendrecv'
+  }
+
+  get ptimeMs(): number | undefined {
+    return this.#remote?.ptimeMs
+  }
+
+  /** Checks an offer of the peer. Throws SdpFailure; nothing has changed then. */
+  read(body: Uint8Array): Offer {
+    return readOffer(body, this.media.kind, this.media.kind === 'rtp' ? { suites: this.media.suites } : {})
+  }
+
+  /** Takes the offer and makes its answer. The peer sees the same text again when nothing has changed. */
+  async answer(offer: Offer, wish: Wish): Promise<string> {
+    this.#slots = offer
+    const own = this.#local.kind === 'rtp' ? answerCrypto(offer, this.#local) : undefined
+    const agreed = new Set(wish.codecs.map((codec) => codec.payloadType))
+    this.#remote = { ...offer, codecs: offer.codecs.filter((codec) => agreed.has(codec.payloadType)) }
+    this.#own = wish.codecs
+    this.#told = wish
+    await this.#apply(offer.transport, own)
+    return this.#write((version) =>
+      createAnswer({
+        offer,
+        local: this.#local,
+        codecs: wish.codecs,
+        origin: { sessionId: this.#sessionId, version },
+        direction: wish.direction,
+        ptimeMs: wish.ptimeMs,
+        crypto: own,
+        currentRole: this.#role,
+      }),
+    )
+  }
+
+  /** An offer of ours; its answer goes to `take`. */
+  offer(wish: Wish): string {
+    this.#told = wish
+    let sent: SentOffer | undefined
+    const text = this.#write((version) => {
+      const made = createOffer({
+        local: this.#local,
+        codecs: wish.codecs,
+        origin: { sessionId: this.#sessionId, version },
+        direction: wish.direction,
+        ptimeMs: wish.ptimeMs,
+        slots: this.#slots,
+      })
+      sent = made.sent
+      return made.text
+    })
+    this.#sent = sent
+    return text
+  }
+
+  /** Takes the answer to our last offer. Throws SdpFailure. */
+  async take(body: Uint8Array): Promise<Answer> {
+    if (this.#sent === undefined) throw new Error(`an answer without an offer on the ${this.name} leg`)
+    const answer = readAnswer(body, this.#sent)
+    const offered = this.#told?.direction ?? 'sendrecv'
+    const direction = toDirection(
+      sends(receives(offered) ? answer.direction : this.direction),
+      receives(sends(offered) ? answer.direction : this.direction),
+    )
+    this.#own = this.#sent.codecs.filter((codec) => answer.codecs.some((other) => isSameCodec(codec, other)))
+    this.#remote = { ...answer, direction }
+    if (this.#told !== undefined) this.#told = { ...this.#told, codecs: this.#own }
+    await this.#apply(answer.transport, answer.localCrypto)
+    return answer
+  }
+
+  /** Whether the peer has been told this wish already, in an offer or an answer. */
+  isTold(wish: Wish): boolean {
+    return this.#told !== undefined && signature(this.#told) === signature(wish)
+  }
+
+  /** What becomes of the packets this leg receives: to `other`, as far as both peers want it. */
+  async feed(other: Leg): Promise<void> {
+    const isWanted = sends(this.direction) && receives(other.direction)
+    const map = isWanted ? payloadMap(this.#own, other.#remote?.codecs ?? []) : []
+    await this.#session.setRoute(
+      this.name,
+      map.length === 0 ? { kind: 'discard' } : { kind: 'bridge', to: other.name, map },
+    )
+  }
+
+  async close(): Promise<void> {
+    await this.#session.removeLeg(this.name)
+  }
+
+  async #apply(remote: RemoteTransport, own: SdesKey | undefined): Promise<void> {
+    if (remote.kind === 'webrtc') {
+      this.#role = remote.setup === 'passive' ? 'active' : 'passive'
+    } else if (isUnspecified(remote.rtp.address)) {
+      // Hold by 0.0.0.0: the direction says what it means, and there is nowhere to send.
+      return
+    }
+    // An ICE restart gives us new credentials (RFC 8839 §4.4).
+    this.#local = announce(await this.#session.setRemote(this.name, remote, own), this.media)
+  }
+
+  /** RFC 3264 §8: the version goes up with each change, and only then. */
+  #write(make: (version: number) => string): string {
+    const text = make(this.#version + 1)
+    const content = text.replace(/^o=.*$/m, '')
+    if (this.#last?.content === content) return this.#last.text
+    this.#version += 1
+    this.#last = { content, text }
+    return text
+  }
+}
+
+/** Payload types are a leg's own affair. */
+export const isSameCodec = (a: Codec, b: Codec): boolean =>
+  a.name.toLowerCase() === b.name.toLowerCase() &&
+  a.clockRateHz === b.clockRateHz &&
+  a.channels === b.channels
+
+const signature = (wish: Pick<Wish, 'direction' | 'codecs'>): string =>
+  `${wish.direction} ${wish.codecs.map((codec) => `${codec.name}/${codec.clockRateHz}/${codec.channels}`).join(' ')}`
+
+function parametersOf(media: LegMedia): LegParameters {
+  return media.kind === 'webrtc'
+    ? { kind: 'webrtc' }
+    : { kind: 'rtp', localAddress: media.localAddress, suites: media.suites }
+}
+
+function announce(local: LocalTransport, media: LegMedia): LocalTransport {
+  if (local.kind !== 'rtp' || media.kind !== 'rtp' || media.announced === undefined) return local
+  return { ...local, rtp: { ...local.rtp, address: media.announced } }
+}

@@ -1,0 +1,202 @@
+import type { Direction, LocalTransport } from '../../media/parameters.ts'
+import { createAnswer } from '../../sdp/answer.ts'
+import { answerableCodecs, STANDARD_CODECS } from '../../sdp/codecs.ts'
+import { createOffer, readOffer } from '../../sdp/offer.ts'
+import type { SipResponse } from '../../sip/message.ts'
+import { sipUri } from '../../sip/uri.ts'
+import type {
+  Body,
+  DialogHandler,
+  IncomingInvite,
+  InviteDialog,
+  NoAnswer,
+  OutgoingInvite,
+} from '../../sip/user-agent.ts'
+import { nameAddr, type Peer, reasonOf, type ScriptedGateway } from './scripted-gateway.ts'
+
+export const BROWSER: LocalTransport = {
+  kind: 'webrtc',
+  ice: { ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuvwx' },
+  candidates: [
+    { foundation: '1', priority: 2_113_937_151, type: 'host', address: '198.51.100.7', port: 40_000 },
+  ],
+  fingerprint: { hash: 'sha-256', value: Array.from({ length: 32 }, () => 'AB').join(':') },
+  ssrc: 1,
+  cname: 'browser',
+}
+export const PHONE: LocalTransport = {
+  kind: 'rtp',
+  rtp: { address: '127.0.0.1', port: 40_002 },
+  rtcpPort: 40_003,
+  crypto: [],
+  ssrc: 2,
+  cname: 'phone',
+}
+const ORIGIN = { sessionId: '1', version: 1 }
+export const sdp = (text: string): Body => ({ contentType: 'application/sdp', bytes: Buffer.from(text) })
+export const offerOf = (local: LocalTransport, codecs = STANDARD_CODECS): Body =>
+  sdp(createOffer({ local, codecs, origin: ORIGIN, direction: 'sendrecv' }).text)
+
+/** What a user agent that answers everything says to an offer of the gateway. */
+export function answerTo(invite: IncomingInvite, local: LocalTransport): Body {
+  return answerText(invite.request.body, local, 'sendrecv')
+}
+
+function answerText(body: Buffer, local: LocalTransport, direction: Direction): Body {
+  const offer = readOffer(body, local.kind)
+  const codecs = answerableCodecs(offer, offer.codecs)
+  return sdp(createAnswer({ offer, local, codecs, origin: ORIGIN, direction }))
+}
+
+/** A peer's dialog after the answer: what it was asked in mid-call, and how to ask. */
+export class PeerDialog {
+  readonly local: LocalTransport
+  /** Offers that came in re-INVITEs, oldest first. */
+  readonly offers: string[] = []
+  /** Answers 491 this many times before it answers at all. */
+  glares = 0
+  ended: string | undefined
+  endedBy: string | undefined
+  dialog: InviteDialog | undefined
+  /** What it answers a re-INVITE with. */
+  direction: Direction = 'sendrecv'
+  readonly handler: DialogHandler = {
+    onEnd: (reason, request) => {
+      this.ended = reason
+      this.endedBy = request === undefined ? undefined : reasonOf(request)
+    },
+    onAck: () => {},
+    onReinvite: (reinvite) => {
+      this.offers.push(reinvite.request.body.toString())
+      if (this.glares > 0) {
+        this.glares -= 1
+        reinvite.reject(491)
+        return
+      }
+      reinvite.accept({ body: answerText(reinvite.request.body, this.local, this.direction) })
+    },
+    onRequest: (request) => request.respond(200),
+  }
+
+  constructor(local: LocalTransport) {
+    this.local = local
+  }
+
+  /** Sends a re-INVITE; the final answer once it has come. */
+  async reoffer(gateway: ScriptedGateway, body: Body): Promise<SipResponse | NoAnswer | undefined> {
+    let answer: SipResponse | NoAnswer | undefined
+    this.dialog?.reinvite({ body }, (response) => {
+      answer = response
+    })
+    await gateway.time.advance(100)
+    return answer
+  }
+}
+
+/** An offer of a peer in mid-call. */
+export const reofferOf = (local: LocalTransport, direction: Direction, version = 2): Body =>
+  sdp(createOffer({ local, codecs: STANDARD_CODECS, origin: { sessionId: '1', version }, direction }).text)
+
+export interface AnsweredCall {
+  readonly caller: PeerDialog
+  readonly callee: PeerDialog
+}
+
+/** A call from a peer to another one, answered. */
+export async function answered(
+  gateway: ScriptedGateway,
+  from: { readonly peer: Peer; readonly user: string; readonly local: LocalTransport },
+  to: { readonly peer: Peer; readonly number: string; readonly local: LocalTransport },
+): Promise<AnsweredCall> {
+  const caller = new PeerDialog(from.local)
+  const callee = new PeerDialog(to.local)
+  const call = place(from.peer, from.user, to.number, offerOf(from.local), caller.handler)
+  const invite = await ringing(gateway, to.peer)
+  callee.dialog = invite.accept({ body: answerTo(invite, to.local) }, callee.handler)
+  await gateway.time.advance(100)
+  caller.dialog = call.dialog
+  if (statusOf(call) !== 200) throw new Error(`the call was answered ${statusOf(call)}`)
+  return { caller, callee }
+}
+
+export interface PlacedCall {
+  readonly invite: OutgoingInvite
+  readonly progress: SipResponse[]
+  final: SipResponse | NoAnswer | undefined
+  dialog: InviteDialog | undefined
+  ended: string | undefined
+  endedBy: string | undefined
+  /** When the INVITE had no offer: what answers the offer of the 200, in ACK. */
+  answerInAck: LocalTransport | undefined
+}
+
+export function place(
+  peer: Peer,
+  from: string,
+  to: string,
+  body: Body | 'none' = offerOf(BROWSER),
+  dialogHandler?: DialogHandler,
+): PlacedCall {
+  const handler: DialogHandler = {
+    onEnd: (reason, request) => {
+      call.ended = reason
+      call.endedBy = request === undefined ? undefined : reasonOf(request)
+    },
+    onAck: () => {},
+    onReinvite: (reinvite) => reinvite.reject(488),
+    onRequest: (request) => request.respond(200),
+  }
+  const call: PlacedCall = {
+    progress: [],
+    final: undefined,
+    dialog: undefined,
+    ended: undefined,
+    endedBy: undefined,
+    answerInAck: undefined,
+    invite: peer.userAgent.invite(
+      {
+        flow: peer.flow,
+        uri: sipUri({ user: to, host: 'example.com' }),
+        from: nameAddr(sipUri({ user: from, host: 'example.com' })),
+        to: nameAddr(sipUri({ user: to, host: 'example.com' })),
+        ...(body === 'none' ? {} : { body }),
+        dialogHandler: dialogHandler ?? handler,
+      },
+      {
+        onProgress: (response) => call.progress.push(response),
+        onAccept: (response, dialog) => {
+          call.final = response
+          call.dialog = dialog
+          const { answerInAck } = call
+          if (answerInAck === undefined) dialog.acknowledge()
+          else dialog.acknowledge(answerText(response.body, answerInAck, 'sendrecv'))
+        },
+        onReject: (response) => {
+          call.final = response
+        },
+      },
+    ),
+  }
+  return call
+}
+
+export const statusOf = (call: PlacedCall): number | string | undefined =>
+  typeof call.final === 'object' ? call.final.status : call.final
+
+export const reasonText = (call: PlacedCall): string | undefined =>
+  typeof call.final === 'object' ? reasonOf(call.final) : undefined
+
+export const quiet: DialogHandler = {
+  onEnd: () => {},
+  onAck: () => {},
+  onReinvite: (r) => r.reject(488),
+  onRequest: () => {},
+}
+
+/** Advances until the peer has been called; its first INVITE. */
+export async function ringing(gateway: ScriptedGateway, peer: Peer): Promise<IncomingInvite> {
+  for (let turn = 0; turn < 50 && peer.invites.length === 0; turn += 1) await gateway.time.advance(10)
+  const [invite] = peer.invites
+  if (invite === undefined) throw new Error(`no INVITE arrived; log: ${JSON.stringify(gateway.log)}`)
+  return invite
+}
