@@ -133,6 +133,15 @@ test('P4: answers in the wrong state are ignored, except a second accept, which 
   expect(() => phone.answer(invite)).toThrow('an INVITE is answered once')
 })
 
+test('P4: a reject that comes after accept leaves the dialog alone', () => {
+  const { phone, say, last } = scripted({ onInvite: (invite, self) => self.answer(invite) })
+  say(ask('INVITE'))
+  const toTag = tagOf(last())
+  phone.invites[0]?.reject(486)
+  say(ask('BYE', { toTag, cseq: 2 }))
+  expect(phone.diary).toEqual(['invite', 'end bye'])
+})
+
 test("P6: the Contact of the 200 counts, not that of the 180; later that of our re-INVITE's 200", () => {
   const { phone, flow, say, sent, last } = scripted()
   phone.call(flow)
