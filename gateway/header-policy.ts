@@ -1,0 +1,54 @@
+import { rawValues } from '../sip/headers.ts'
+import type { Header, SipRequest, SipResponse } from '../sip/message.ts'
+
+/** What an INVITE and its answers may carry from one leg to the other, beside any `X-` header. */
+const CALL_HEADERS = [
+  'User-to-User',
+  'Alert-Info',
+  'Call-Info',
+  'Diversion',
+  'History-Info',
+  'Subject',
+  'Priority',
+] as const
+
+/** One leg cannot make us send more than this to the other: a trunk INVITE has to fit a datagram. */
+const MAX_PASSED = 16
+const MAX_VALUE_LENGTH = 512
+
+/**
+ * The headers that pass from one leg to the other: those on the list and `X-*`, nothing else. What says who somebody is
+ * (P-Asserted-Identity, Remote-Party-ID), how to reach them (Contact, Via, Route) or what they know (Authorization) is
+ * never on it. Too long ones and what is past the maximum are left out.
+ */
+export function passedHeaders(
+  message: SipRequest | SipResponse,
+  more: readonly string[] = [],
+): readonly Header[] {
+  const names = new Set([...CALL_HEADERS, ...more].map((name) => name.toLowerCase()))
+  return message.headers
+    .filter(({ name, value }) => {
+      const lower = name.toLowerCase()
+      return (
+        (names.has(lower) || lower.startsWith('x-')) && value.length <= MAX_VALUE_LENGTH && isClean(value)
+      )
+    })
+    .slice(0, MAX_PASSED)
+}
+
+/** Q.850 causes pass through the gateway (RFC 3326); SIP causes are each leg's own. */
+export function passedReasons(message: SipRequest | SipResponse): readonly Header[] {
+  return rawValues(message, 'Reason')
+    .filter((value) => /^\s*Q\.850\s*;/i.test(value) && value.length <= MAX_VALUE_LENGTH && isClean(value))
+    .slice(0, 1)
+    .map((value) => ({ name: 'Reason', value }))
+}
+
+/** Control characters pass no leg. */
+function isClean(value: string): boolean {
+  for (let at = 0; at < value.length; at += 1) {
+    const code = value.charCodeAt(at)
+    if (code < 0x20 || code === 0x7f) return false
+  }
+  return true
+}
