@@ -14,6 +14,14 @@ export function addressBytes(address: string): Uint8Array | undefined {
   return undefined
 }
 
+/** 0.0.0.0 and ::, in any spelling: nobody's address, which a kernel would take for this machine. */
+export function isUnspecified(address: string): boolean {
+  const bytes = addressBytes(address)
+  if (bytes === undefined) return false
+  const isMapped = bytes.length === 16 && bytes[10] === 0xff && bytes[11] === 0xff
+  return bytes.every((byte, at) => byte === 0 || (isMapped && (at === 10 || at === 11)))
+}
+
 /** The text of 4 or 16 bytes; IPv6 in full, uncompressed groups. */
 export function addressText(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join('.')

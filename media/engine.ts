@@ -51,11 +51,22 @@ export interface Playback {
 export interface MediaSession {
   /** Allocates the leg's transport. At most one leg of each name, and `MAX_LEGS_PER_SESSION` in all. */
   addLeg(leg: LegName, parameters: LegParameters): Promise<LocalTransport>
+  /**
+   * Moves a live leg of another session of this engine into this one, where it is called `as`: with sockets, keys,
+   * counters, and a playback towards it. Its observer calls come here from now on, stages told already are not told
+   * again. Its route is discard until it is given one here; bridges that led to it end, and those here to `as` begin.
+   * The session it came from may close without touching it.
+   *
+   * Rejects with `media.wrong-leg` when there is no such leg (any more), it has failed, `as` is taken, this session is
+   * full, or the other is of another engine; with `media.closed` when either is closed. Then nothing has moved.
+   */
+  adopt(from: MediaSession, leg: LegName, as: LegName): Promise<void>
   /** Drops a leg and its transport (a fork that lost). */
   removeLeg(leg: LegName): Promise<void>
   /**
    * Tells what the peer's description said. For an `rtp` leg `localCrypto` is the line of ours the peer chose
-   * (same tag; undefined for plain RTP). May be called again (re-INVITE): the same values change nothing.
+   * (same tag; undefined for plain RTP). May be called again (re-INVITE): the same values change nothing. An `rtp`
+   * address that is 0.0.0.0, :: or has port 0 is no target: nothing is sent until another is told.
    *
    * Resolves to our own side as it stands afterwards, which is what the answer says. It is the same as before, byte for
    * byte, except after an ICE restart: a later description with another ufrag or password gives a `webrtc` leg new

@@ -20,13 +20,18 @@ export interface MediaPath {
 }
 
 export type IceInput =
-  /** A datagram from `path` whose USERNAME starts with our ufrag. */
+  /** A datagram from `path` whose USERNAME starts with a ufrag of ours. */
   | { readonly kind: 'stun'; readonly bytes: Uint8Array; readonly path: MediaPath }
-  /** The peer's description is known. The time allowed for the first check runs from here. */
+  /**
+   * What the peer's description says. The time allowed for the first check runs from the first one. Another ufrag or
+   * password later is an ICE restart: `local` is new afterwards, and the time for a check with it runs from here.
+   */
   | { readonly kind: 'remote'; readonly credentials: IceCredentials }
   | { readonly kind: 'timeout' }
 
 export type IceOutput =
+  /** By which ufrags of ours the peer's checks are known from now on: one, or two during a restart. */
+  | { readonly kind: 'ufrags'; readonly ufrags: readonly string[] }
   | { readonly kind: 'send'; readonly path: MediaPath; readonly bytes: Buffer }
   /** An authenticated check came along `path`; said for each one, so that the relay can tell live paths from dead ones. */
   | { readonly kind: 'admit'; readonly path: MediaPath; readonly nominated: boolean }
@@ -54,6 +59,12 @@ export interface IceLiteOptions {
   readonly consentTimeoutMs: number
 }
 
+/** Credentials of both sides as they belong together. */
+interface Generation {
+  readonly local: IceCredentials
+  readonly remote: IceCredentials | undefined
+}
+
 /** Error responses to unauthenticated checks per leg: enough for a browser that is being debugged, no use to a flood. */
 const ERRORS_PER_SECOND = 5
 const ERRORS_BURST = 10
@@ -67,12 +78,17 @@ export function makeIceCredentials(): IceCredentials {
  * The ICE-lite agent of one leg (RFC 8445 §2.5): always controlled, never sends a check of its own, ignores the
  * peer's candidates and learns its addresses from authenticated checks. A check may come before the peer's
  * description does (§7.3): our password alone proves that its sender has ours.
+ *
+ * During an ICE restart (RFC 8445 §9) checks with the credentials before it are as good as those with the new ones,
+ * which keep consent; the first one with the new ones ends that.
  */
 export class IceLite implements Machine<IceInput, IceOutput> {
   readonly #options: IceLiteOptions
   readonly #errors = new TokenBucket(ERRORS_PER_SECOND, ERRORS_BURST)
-  #remote: IceCredentials | undefined
-  #remoteSetMs: number | undefined
+  #current: Generation
+  /** Before the restart; undefined unless one is under way. */
+  #previous: Generation | undefined
+  #describedMs: number | undefined
   #lastCheckMs: number | undefined
   #refused: IceDrop | undefined
   #nominated: MediaPath | undefined
@@ -80,6 +96,12 @@ export class IceLite implements Machine<IceInput, IceOutput> {
 
   constructor(options: IceLiteOptions) {
     this.#options = options
+    this.#current = { local: options.local, remote: undefined }
+  }
+
+  /** Those for our description. */
+  get local(): IceCredentials {
+    return this.#current.local
   }
 
   /** The path nominated last; undefined before the first nomination. */
@@ -93,9 +115,13 @@ export class IceLite implements Machine<IceInput, IceOutput> {
 
   get deadlineMs(): number | undefined {
     if (this.#hasFailed) return undefined
-    if (this.#lastCheckMs !== undefined) return this.#lastCheckMs + this.#options.consentTimeoutMs
-    if (this.#remoteSetMs !== undefined) return this.#remoteSetMs + this.#options.checkTimeoutMs
-    return undefined
+    const { checkTimeoutMs, consentTimeoutMs } = this.#options
+    const [describedMs, lastCheckMs] = [this.#describedMs, this.#lastCheckMs]
+    const checkMs = describedMs === undefined ? undefined : describedMs + checkTimeoutMs
+    if (lastCheckMs === undefined) return checkMs
+    const consentMs = lastCheckMs + consentTimeoutMs
+    // A peer that restarts may have been cut off for a while: it gets the time of a new one.
+    return this.#previous === undefined ? consentMs : Math.max(consentMs, checkMs ?? 0)
   }
 
   handle(input: IceInput, nowMs: number): readonly IceOutput[] {
@@ -104,14 +130,37 @@ export class IceLite implements Machine<IceInput, IceOutput> {
       case 'stun':
         return this.#check(input.bytes, input.path, nowMs)
       case 'remote':
-        this.#remote = input.credentials
-        this.#remoteSetMs ??= nowMs
-        return []
+        return this.#describe(input.credentials, nowMs)
       case 'timeout':
         return this.#timeout(nowMs)
       default:
         return input satisfies never
     }
+  }
+
+  #describe(remote: IceCredentials, nowMs: number): readonly IceOutput[] {
+    const { local, remote: known } = this.#current
+    if (known === undefined) {
+      this.#current = { local, remote }
+      this.#describedMs = nowMs
+      return []
+    }
+    if (isSame(remote, known)) return []
+    if (this.#previous?.remote !== undefined && isSame(remote, this.#previous.remote)) {
+      // The restart was given up (its offer was refused on the way), so our credentials are the old ones too.
+      this.#current = this.#previous
+      return this.#endRestart()
+    }
+    // A second restart before a check with the first one's credentials: those were never in use.
+    this.#previous ??= this.#current
+    this.#current = { local: makeIceCredentials(), remote }
+    this.#describedMs = nowMs
+    return [{ kind: 'ufrags', ufrags: [this.#current.local.ufrag, this.#previous.local.ufrag] }]
+  }
+
+  #endRestart(): readonly IceOutput[] {
+    this.#previous = undefined
+    return [{ kind: 'ufrags', ufrags: [this.#current.local.ufrag] }]
   }
 
   #check(bytes: Uint8Array, path: MediaPath, nowMs: number): readonly IceOutput[] {
@@ -121,17 +170,9 @@ export class IceLite implements Machine<IceInput, IceOutput> {
     if (message.class === 'indication' && message.method === 1) return [] // keep-alive, RFC 8445 §11
     if (message.class !== 'request' || message.method !== 1) return [drop('stun.not-a-request')]
 
-    const refusal = this.#authenticate(message)
-    if (refusal !== undefined) {
-      this.#refused = refusal
-      if (!this.#errors.take(nowMs)) return [drop(refusal)]
-      const code = refusal === 'stun.missing-integrity' ? 400 : 401
-      return [
-        drop(refusal),
-        { kind: 'send', path, bytes: bindingError(message.transactionId, code, undefined) },
-      ]
-    }
-    const { pwd } = this.#options.local
+    const generation = this.#authenticate(message)
+    if (typeof generation === 'string') return this.#refuse(generation, message, path, nowMs)
+    const { pwd } = generation.local
     if (message.unknown.length > 0) {
       const response = bindingError(message.transactionId, 420, pwd, message.unknown)
       return [drop('stun.unknown-attribute'), { kind: 'send', path, bytes: response }]
@@ -141,26 +182,47 @@ export class IceLite implements Machine<IceInput, IceOutput> {
       const response = bindingError(message.transactionId, 487, pwd)
       return [drop('stun.role-conflict'), { kind: 'send', path, bytes: response }]
     }
-    return this.#accept(message, path, nowMs)
+    return this.#accept(message, path, generation, nowMs)
   }
 
-  /** Why the request is not from our peer; undefined when it is. RFC 8489 §9.1.3. */
-  #authenticate(message: StunMessage): IceDrop | undefined {
+  /** The credentials the request was made with, or why it is not from our peer. RFC 8489 §9.1.3. */
+  #authenticate(message: StunMessage): Generation | IceDrop {
     const username = stunUsername(message)
     if (username === undefined || message.integrity === 'absent') return 'stun.missing-integrity'
-    const { ufrag, pwd } = this.#options.local
-    const isOurs =
-      this.#remote === undefined
-        ? username.startsWith(`${ufrag}:`)
-        : username === `${ufrag}:${this.#remote.ufrag}`
-    if (!isOurs) return 'stun.wrong-username'
-    return verifyIntegrity(message, pwd) ? undefined : 'stun.bad-integrity'
+    const generation = [this.#current, this.#previous].find((one) => this.#isNamed(username, one))
+    if (generation === undefined) return 'stun.wrong-username'
+    return verifyIntegrity(message, generation.local.pwd) ? generation : 'stun.bad-integrity'
   }
 
-  #accept(message: StunMessage, path: MediaPath, nowMs: number): readonly IceOutput[] {
+  /** A peer that restarted in an answer of its own has nothing new of ours to go with its new ufrag. */
+  #isNamed(username: string, generation: Generation | undefined): boolean {
+    if (generation === undefined) return false
+    const { local, remote } = generation
+    if (remote === undefined) return username.startsWith(`${local.ufrag}:`)
+    return [remote, this.#current.remote].some((one) => username === `${local.ufrag}:${one?.ufrag}`)
+  }
+
+  #refuse(refusal: IceDrop, message: StunMessage, path: MediaPath, nowMs: number): readonly IceOutput[] {
+    this.#refused = refusal
+    if (!this.#errors.take(nowMs)) return [drop(refusal)]
+    const code = refusal === 'stun.missing-integrity' ? 400 : 401
+    return [
+      drop(refusal),
+      { kind: 'send', path, bytes: bindingError(message.transactionId, code, undefined) },
+    ]
+  }
+
+  #accept(
+    message: StunMessage,
+    path: MediaPath,
+    generation: Generation,
+    nowMs: number,
+  ): readonly IceOutput[] {
     const nominated = message.attributes.has(STUN_ATTRIBUTE.useCandidate)
-    const response = bindingSuccess(message.transactionId, path.remote, this.#options.local.pwd)
+    const response = bindingSuccess(message.transactionId, path.remote, generation.local.pwd)
     const outputs: IceOutput[] = [
+      // Before `admit`, which then counts as the new generation's.
+      ...(this.#previous !== undefined && generation === this.#current ? this.#endRestart() : []),
       { kind: 'send', path, bytes: response },
       { kind: 'admit', path, nominated },
     ]
@@ -192,6 +254,10 @@ export class IceLite implements Machine<IceInput, IceOutput> {
 
 function drop(reason: IceDrop): IceOutput {
   return { kind: 'dropped', reason }
+}
+
+function isSame(one: IceCredentials, other: IceCredentials): boolean {
+  return one.ufrag === other.ufrag && one.pwd === other.pwd
 }
 
 function isSamePath(path: MediaPath, other: MediaPath | undefined): boolean {

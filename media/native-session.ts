@@ -49,7 +49,14 @@ export interface SessionHost {
   closed(session: NativeSession): void
 }
 
+/** Where a leg is at home; `adopt` moves it. */
+interface Seat {
+  session: NativeSession
+  name: LegName
+}
+
 interface LegEntry {
+  readonly seat: Seat
   readonly leg: WebrtcLeg | RtpLeg
   route: LegRoute
   /** Rungs already reported. */
@@ -71,7 +78,6 @@ export class NativeSession implements MediaSession {
   readonly #host: SessionHost
   readonly #observer: MediaObserver
   readonly #legs = new Map<LegName, LegEntry>()
-  #notices: (() => void)[] = []
   #isClosed = false
 
   constructor(callId: string, observer: MediaObserver, host: SessionHost) {
@@ -94,8 +100,10 @@ export class NativeSession implements MediaSession {
   async addLeg(name: LegName, parameters: LegParameters): Promise<LocalTransport> {
     this.#assertOpen()
     this.#assertRoomFor(name)
+    const seat: Seat = { session: this, name }
     const entry: LegEntry = {
-      leg: parameters.kind === 'webrtc' ? this.#openWebrtc(name) : this.#openRtp(name, parameters),
+      seat,
+      leg: parameters.kind === 'webrtc' ? this.#openWebrtc(seat) : this.#openRtp(seat, parameters),
       route: { kind: 'discard' },
       rungs: new Set(),
       final: undefined,
@@ -105,6 +113,25 @@ export class NativeSession implements MediaSession {
     this.#host.enter(entry.leg.id, this)
     this.#applyRoutesTo(name)
     return entry.leg.local
+  }
+
+  async adopt(from: MediaSession, name: LegName, as: LegName): Promise<void> {
+    this.#assertOpen()
+    if (!(from instanceof NativeSession) || from.#host !== this.#host) {
+      throw new MediaFailure('media.wrong-leg', { expected: 'a session of the same engine' })
+    }
+    const entry = from.#entry(name)
+    if (entry.hasFailed) throw new MediaFailure('media.wrong-leg', { seen: `a ${name} leg that has failed` })
+    this.#assertRoomFor(as)
+    from.#legs.delete(name)
+    from.#applyRoutesTo(name)
+    this.#legs.set(as, entry)
+    entry.seat.session = this
+    entry.seat.name = as
+    entry.route = { kind: 'discard' }
+    this.#applyRoute(entry)
+    this.#host.enter(entry.leg.id, this)
+    this.#applyRoutesTo(as)
   }
 
   async removeLeg(name: LegName): Promise<void> {
@@ -143,7 +170,6 @@ export class NativeSession implements MediaSession {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#notices = []
     for (const entry of this.#legs.values()) this.#free(entry)
     this.#legs.clear()
     this.#host.closed(this)
@@ -172,7 +198,7 @@ export class NativeSession implements MediaSession {
     this.#host.count(`relay.${record.kind}`)
   }
 
-  #openWebrtc(name: LegName): WebrtcLeg {
+  #openWebrtc(seat: Seat): WebrtcLeg {
     const ice = makeIceCredentials()
     const ssrc = makeSsrc()
     const id = this.#addToRelay({ kind: 'webrtc', ufrag: ice.ufrag, ssrc }, 'a browser leg')
@@ -184,10 +210,10 @@ export class NativeSession implements MediaSession {
       ssrc,
       cname: makeCname(),
     }
-    return new WebrtcLeg(id, local, this.#legHost(name))
+    return new WebrtcLeg(id, local, this.#legHost(seat))
   }
 
-  #openRtp(name: LegName, parameters: LegParameters & { readonly kind: 'rtp' }): RtpLeg {
+  #openRtp(seat: Seat, parameters: LegParameters & { readonly kind: 'rtp' }): RtpLeg {
     const address = parameters.localAddress
     const ssrc = makeSsrc()
     const { id, port } = this.#bindRtp(address, ssrc)
@@ -201,7 +227,7 @@ export class NativeSession implements MediaSession {
       cname: makeCname(),
     }
     const keys = secrets.map(({ keySalt }) => keySalt)
-    return new RtpLeg(id, local, keys, this.#legHost(name))
+    return new RtpLeg(id, local, keys, this.#legHost(seat))
   }
 
   /** A port of the pool that can be bound; those that another process holds are passed over. */
@@ -235,25 +261,26 @@ export class NativeSession implements MediaSession {
     }
   }
 
-  #legHost(name: LegName): LegHost {
+  /** What the leg says goes to the session it is in at that time. */
+  #legHost(seat: Seat): LegHost {
     const { relay, dtls, clock, timeouts } = this.#host
     return {
       relay,
       dtls,
       clock,
       timeouts,
-      stage: (event) => this.#stage(name, event),
-      fail: (failure) => this.#failed(name, failure),
+      stage: (event) => seat.session.#stage(seat.name, event),
+      fail: (failure) => seat.session.#failed(seat.name, failure),
       count: (reason) => this.#host.count(reason),
     }
   }
 
   #stage(name: LegName, event: MediaStageEvent): void {
-    const rungs = this.#legs.get(name)?.rungs
+    const entry = this.#legs.get(name)
     const rung = event.kind === 'first-packet' ? `${event.kind} ${event.direction}` : event.kind
-    if (rungs === undefined || rungs.has(rung)) return
-    rungs.add(rung)
-    this.#notify(() => this.#observer.onStage(name, event))
+    if (entry === undefined || entry.rungs.has(rung)) return
+    entry.rungs.add(rung)
+    this.#notify(entry, (observer, at) => observer.onStage(at, event))
   }
 
   /** A failed leg leaves the relay at once (RFC 7675 §5.1: no media without consent) but stays in the call's books. */
@@ -265,26 +292,20 @@ export class NativeSession implements MediaSession {
     this.#leaveRelay(entry)
     this.#applyRoutesTo(name)
     if (failure.code === 'media.internal') this.#host.report(failure)
-    this.#notify(() => this.#observer.onFailure(name, failure))
+    this.#notify(entry, (observer, at) => observer.onFailure(at, failure))
   }
 
-  /** Not now: the observer must never be called from inside a call of its own. */
-  #notify(notice: () => void): void {
-    if (this.#isClosed) return
-    this.#notices.push(notice)
-    if (this.#notices.length === 1) queueMicrotask(() => this.#deliver())
+  /** Not now: the observer must never be called from inside a call of its own. By then the leg may have moved or gone. */
+  #notify({ seat }: LegEntry, tell: (observer: MediaObserver, name: LegName) => void): void {
+    queueMicrotask(() => seat.session.#deliver(seat, tell))
   }
 
-  #deliver(): void {
-    const notices = this.#notices
-    this.#notices = []
-    for (const notice of notices) {
-      if (this.#isClosed) return
-      try {
-        notice()
-      } catch (error) {
-        this.#host.report(error)
-      }
+  #deliver(seat: Seat, tell: (observer: MediaObserver, name: LegName) => void): void {
+    if (this.#legs.get(seat.name)?.seat !== seat) return
+    try {
+      tell(this.#observer, seat.name)
+    } catch (error) {
+      this.#host.report(error)
     }
   }
 

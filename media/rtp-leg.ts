@@ -1,9 +1,9 @@
-import { formatAddress } from './address.ts'
+import { formatAddress, isUnspecified } from './address.ts'
 import { MediaFailure } from './failure.ts'
 import type { KeyBytes } from './key-bytes.ts'
 import type { LegHost } from './leg-host.ts'
 import type { LegId } from './native/boundary.ts'
-import type { RtpLocal, RtpRemote, SdesKey, SrtpSuite } from './parameters.ts'
+import type { RtpLocal, RtpRemote, SdesKey, SrtpSuite, TransportAddress } from './parameters.ts'
 
 /** A trunk leg: RTP or SDES-SRTP on a port pair of its own. */
 export class RtpLeg {
@@ -30,7 +30,13 @@ export class RtpLeg {
   /** Keys first, then the target, so that nothing flows in between with the wrong ones. */
   setRemote(remote: RtpRemote, localCrypto: SdesKey | undefined): void {
     this.#setKeys(remote.crypto, localCrypto)
-    const { rtp, rtcp } = remote
+    const { rtp } = remote
+    if (!isReachable(rtp)) {
+      this.#target = undefined
+      this.#host.relay.setRemote(this.id, undefined)
+      return
+    }
+    const rtcp = rtcpTarget(remote)
     const target = `${formatAddress(rtp)} ${rtcp === undefined ? 'mux' : formatAddress(rtcp)}`
     if (target === this.#target) return
     this.#target = target
@@ -71,4 +77,14 @@ export class RtpLeg {
     this.#suite = receive.suite
     this.#host.stage({ kind: 'keys-ready' })
   }
+}
+
+function isReachable({ address, port }: TransportAddress): boolean {
+  return port > 0 && !isUnspecified(address)
+}
+
+/** An unusable address for RTCP alone leaves the one beside RTP (RFC 3605 §2.1). */
+function rtcpTarget({ rtp, rtcp }: RtpRemote): TransportAddress | undefined {
+  if (rtcp === undefined || isReachable(rtcp)) return rtcp
+  return { address: rtp.address, port: Math.min(rtp.port + 1, 65_535) }
 }

@@ -16,14 +16,17 @@ const DTLS_KEPT_MS = 60_000
  *
  * checks -> 5-tuples admitted -> DTLS on them -> certificate matches the description -> SRTP keys into the relay.
  * All but the last works before the peer's description is here (RFC 5763 §6.2); the keys wait for it.
+ *
+ * A later description may restart ICE, which touches nothing else, or name another certificate, which means another
+ * DTLS association (RFC 8842 §5): media goes on with the keys of the old one until the new one has its own.
  */
 export class WebrtcLeg {
   readonly kind = 'webrtc'
   readonly id: LegId
-  readonly local: WebrtcLocal
   readonly #host: LegHost
   readonly #ice: IceLite
   readonly #timer: DeadlineTimer
+  #local: WebrtcLocal
   #remote: WebrtcRemote | undefined
   #dtls: DtlsAssociation | undefined
   /** From here the handshake has `dtlsTimeoutMs`: checked, and the description known. */
@@ -31,16 +34,18 @@ export class WebrtcLeg {
   #isConnected = false
   /** From the handshake until the description vouches for it. */
   #keys: DtlsKeys | undefined
-  /** When they went to the relay. */
+  /** When they went to the relay; undefined while a handshake is to bring others. */
   #keyedMs: number | undefined
   /** Of the certificate that the handshake proved; undefined before. */
   #peerFingerprints: ReadonlyMap<string, string> | undefined
+  /** Of the certificate that the keys in the relay belong to. */
+  #keyedFingerprints: ReadonlyMap<string, string> | undefined
   #suite: SrtpSuite | undefined
   #hasEnded = false
 
   constructor(id: LegId, local: WebrtcLocal, host: LegHost) {
     this.id = id
-    this.local = local
+    this.#local = local
     this.#host = host
     this.#ice = new IceLite({
       local: local.ice,
@@ -48,6 +53,11 @@ export class WebrtcLeg {
       consentTimeoutMs: host.timeouts.consentTimeoutMs,
     })
     this.#timer = new DeadlineTimer(host.clock, () => this.#guard(() => this.#timeout()))
+  }
+
+  /** The same object until ICE restarts. */
+  get local(): WebrtcLocal {
+    return this.#local
   }
 
   get suite(): SrtpSuite | undefined {
@@ -63,12 +73,13 @@ export class WebrtcLeg {
     this.#guard(() => {
       this.#remote = remote
       this.#run(this.#ice.handle({ kind: 'remote', credentials: remote.ice }, this.#now()))
+      this.#chooseAssociation(remote)
       this.#beginHandshake()
       this.#judgeHandshake()
     })
   }
 
-  /** A STUN datagram for our ufrag. */
+  /** A STUN datagram for a ufrag of ours. */
   onStun(bytes: Uint8Array, path: MediaPath): void {
     this.#guard(() => this.#run(this.#ice.handle({ kind: 'stun', bytes, path }, this.#now())))
   }
@@ -124,7 +135,7 @@ export class WebrtcLeg {
   }
 
   #handshakeDeadlineMs(): number | undefined {
-    if (this.#suite !== undefined || this.#handshakeFromMs === undefined) return undefined
+    if (this.#keyedMs !== undefined || this.#handshakeFromMs === undefined) return undefined
     return this.#handshakeFromMs + this.#host.timeouts.dtlsTimeoutMs
   }
 
@@ -156,6 +167,10 @@ export class WebrtcLeg {
         case 'send':
           this.#send(output.path, output.bytes)
           break
+        case 'ufrags':
+          this.#host.relay.setUfrags(this.id, output.ufrags)
+          this.#local = { ...this.#local, ice: this.#ice.local }
+          break
         case 'admit':
           this.#host.relay.admit(this.id, output.path.socket, output.path.remote, output.nominated)
           break
@@ -185,6 +200,22 @@ export class WebrtcLeg {
 
   #send(path: MediaPath, datagram: Uint8Array): void {
     this.#host.relay.send(path.socket, path.remote, datagram)
+  }
+
+  /** Once there are keys: whether the description still means the association that they came from. */
+  #chooseAssociation(remote: WebrtcRemote): void {
+    const keyed = this.#keyedFingerprints
+    if (keyed === undefined) return
+    const isKeyed = fingerprintMismatch(remote.fingerprints, keyed) === undefined
+    const isRenewing = this.#keyedMs === undefined
+    if (isKeyed === !isRenewing) return
+    // In silence: a close_notify would end what the peer may still return to.
+    this.#discardDtls()
+    this.#wipeKeys()
+    this.#handshakeFromMs = undefined
+    this.#isConnected = isKeyed
+    this.#peerFingerprints = isKeyed ? keyed : undefined
+    this.#keyedMs = isKeyed ? this.#now() : undefined
   }
 
   /** Starts the clock of the handshake, and our ClientHello where the peer wants us to be the client. */
@@ -243,7 +274,7 @@ export class WebrtcLeg {
     return undefined
   }
 
-  /** Looked at with each description: a later one may name another certificate. */
+  /** Looked at with each description: it may come after the handshake. */
   #mismatch(): MediaFailure | undefined {
     if (this.#remote === undefined || this.#peerFingerprints === undefined) return undefined
     const mismatch = fingerprintMismatch(this.#remote.fingerprints, this.#peerFingerprints)
@@ -258,6 +289,7 @@ export class WebrtcLeg {
     this.#wipeKeys()
     this.#suite = keys.suite
     this.#keyedMs = this.#now()
+    this.#keyedFingerprints = this.#peerFingerprints
     this.#host.stage({ kind: 'keys-ready' })
   }
 

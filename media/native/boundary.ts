@@ -131,8 +131,16 @@ export interface Relay {
    * At most 16 tuples a leg; the oldest that is not the target is replaced.
    */
   admit(leg: LegId, socket: SocketId, remote: TransportAddress, nominated: boolean): void
-  /** Trunk leg: where to send and whom to believe. */
-  setRemote(leg: LegId, target: RtpTarget): void
+  /**
+   * Browser leg: the local ufrags by which its checks are known, in place of those before; two during an ICE restart.
+   * Nominations choose the target again until DTLS or authenticated SRTP does. Throws when another leg has one of them.
+   */
+  setUfrags(leg: LegId, ufrags: readonly string[]): void
+  /**
+   * Trunk leg: where to send and whom to believe; never the unspecified address. Undefined: nothing is sent from now
+   * on, and who was believed still is.
+   */
+  setRemote(leg: LegId, target: RtpTarget | undefined): void
   /**
    * Keys or, for a plain RTP leg, 'none' (only then cleartext flows). Until set, everything on the leg is dropped and
    * counted. A repeated call with the same key keeps rollover counters; a new key starts a new context.

@@ -57,7 +57,7 @@ void command(RelayLoop& relay, LegDirectory& directory, int round, uint16_t peer
   const LegDirectory::Entry& entry = directory.add(kind, 7, kind == LegKind::webrtc ? ufrag : "");
   const LegId id = entry.id;
   auto leg = std::make_unique<Leg>(id, kind, 7, entry.counters);
-  leg->ufrag = entry.ufrag;
+  leg->ufrags = entry.ufrags;
   leg->tuples.reserve(Leg::kMaxTuples);
   if (kind == LegKind::rtp) {
     leg->rtp.socket = open_udp(loopback(0), 1 << 16);
@@ -67,12 +67,14 @@ void command(RelayLoop& relay, LegDirectory& directory, int round, uint16_t peer
   }
   relay.mailbox.post(AddLegCommand{std::move(leg)});
   if (kind == LegKind::webrtc) {
+    directory.set_ufrags(*directory.find(id), {ufrag, ufrag + "+"});
+    relay.mailbox.post(SetUfragsCommand{id, {ufrag, ufrag + "+"}});
     relay.mailbox.post(AdmitCommand{id, {loopback(peer_port), 0}, true});
     auto material = key();
     auto sender = SrtpSender::create(material->suite, material->bytes.data(), material->length, 7);
     relay.mailbox.post(SetSendKeyCommand{id, std::move(material), std::move(sender)});
   } else {
-    relay.mailbox.post(SetRemoteCommand{id, loopback(peer_port), {}, true, 1000});
+    relay.mailbox.post(SetRemoteCommand{id, round % 4 == 1, loopback(peer_port), {}, true, 1000});
     relay.mailbox.post(SetReceiveKeyCommand{id, nullptr, nullptr});
     relay.mailbox.post(SetSendKeyCommand{id, nullptr, nullptr});
   }

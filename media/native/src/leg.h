@@ -50,6 +50,8 @@ struct Tuple {
 /** One leg as the relay thread has it. Made on the JavaScript thread, then touched by the relay thread only. */
 struct Leg {
   static constexpr size_t kMaxTuples = 16;
+  /** Those before and after an ICE restart. */
+  static constexpr size_t kMaxUfrags = 2;
 
   Leg(LegId leg_id, LegKind leg_kind, uint32_t leg_ssrc, std::shared_ptr<LegCounters> leg_counters)
       : id(leg_id),
@@ -78,7 +80,7 @@ struct Leg {
   bool move_untold = false;
 
   /** Browser leg. `tuples` oldest first. */
-  std::string ufrag;
+  std::vector<std::string> ufrags;
   std::vector<Tuple> tuples;
   Tuple target;
   bool has_target = false;
@@ -93,6 +95,8 @@ struct Leg {
   Endpoint rtcp_target;
   Endpoint rtcp_announced;
   bool is_rtcp_muxed = true;
+  /** Its description names no address to send to. The latch stays as it is. */
+  bool is_muted = false;
 };
 
 }  // namespace webtrunk

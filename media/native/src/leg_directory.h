@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -18,7 +19,7 @@ class LegDirectory {
     LegId id = 0;
     LegKind kind = LegKind::rtp;
     uint32_t ssrc = 0;
-    std::string ufrag;
+    std::vector<std::string> ufrags;
     std::shared_ptr<LegCounters> counters;
   };
 
@@ -35,9 +36,22 @@ class LegDirectory {
     free_.pop_front();
     uint16_t& generation = generations_[slot];
     generation = generation == UINT16_MAX ? 1 : static_cast<uint16_t>(generation + 1);
-    if (kind == LegKind::webrtc) ufrags_.insert(ufrag);
-    entries_[slot] = {static_cast<LegId>(generation) << 16 | slot, kind, ssrc, ufrag, std::make_shared<LegCounters>()};
-    return entries_[slot];
+    Entry& entry = entries_[slot];
+    entry = {static_cast<LegId>(generation) << 16 | slot, kind, ssrc, {}, std::make_shared<LegCounters>()};
+    if (kind == LegKind::webrtc) set_ufrags(entry, {ufrag});
+    return entry;
+  }
+
+  /** False, and nothing changed, when another leg has one of them. */
+  bool set_ufrags(Entry& entry, const std::vector<std::string>& ufrags) {
+    for (const std::string& ufrag : ufrags) {
+      const bool is_own = std::find(entry.ufrags.begin(), entry.ufrags.end(), ufrag) != entry.ufrags.end();
+      if (!is_own && has_ufrag(ufrag)) return false;
+    }
+    for (const std::string& ufrag : entry.ufrags) ufrags_.erase(ufrag);
+    ufrags_.insert(ufrags.begin(), ufrags.end());
+    entry.ufrags = ufrags;
+    return true;
   }
 
   /** Null when the id is not, or no longer, a leg. */
@@ -49,7 +63,7 @@ class LegDirectory {
   void remove(LegId id) {
     Entry* entry = find(id);
     if (entry == nullptr) return;
-    ufrags_.erase(entry->ufrag);
+    set_ufrags(*entry, {});
     *entry = Entry();
     free_.push_back(static_cast<uint16_t>(id & 0xffff));
   }

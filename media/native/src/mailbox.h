@@ -27,8 +27,15 @@ struct AdmitCommand {
   bool is_nominated;
 };
 
+struct SetUfragsCommand {
+  LegId leg;
+  std::vector<std::string> ufrags;
+};
+
+/** Muted: the rest does not count. */
 struct SetRemoteCommand {
   LegId leg;
+  bool is_muted;
   Endpoint rtp;
   Endpoint rtcp;
   bool is_rtcp_muxed;
@@ -88,8 +95,9 @@ struct RemoveCommand {
   LegId leg;
 };
 
-using Command = std::variant<AddSocketCommand, AddLegCommand, AdmitCommand, SetRemoteCommand, SetReceiveKeyCommand,
-                             SetSendKeyCommand, SetRouteCommand, PlayCommand, SendCommand, SendRtcpCommand, RemoveCommand>;
+using Command = std::variant<AddSocketCommand, AddLegCommand, AdmitCommand, SetUfragsCommand, SetRemoteCommand,
+                             SetReceiveKeyCommand, SetSendKeyCommand, SetRouteCommand, PlayCommand, SendCommand,
+                             SendRtcpCommand, RemoveCommand>;
 
 /**
  * Commands from the JavaScript thread to the relay thread, in order. The relay thread takes its lock only when there is

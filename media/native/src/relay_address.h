@@ -23,6 +23,13 @@ inline bool is_v4(const Endpoint& endpoint) {
   return std::memcmp(endpoint.address.data(), kMapped, sizeof kMapped) == 0;
 }
 
+/** 0.0.0.0 or ::, which the kernel would take for this machine. */
+inline bool is_unspecified(const Endpoint& endpoint) {
+  static constexpr uint8_t kZero[12] = {};
+  const uint8_t* address = endpoint.address.data();
+  return (is_v4(endpoint) || std::memcmp(address, kZero, 12) == 0) && std::memcmp(address + 12, kZero, 4) == 0;
+}
+
 inline bool has_same_address(const Endpoint& one, const Endpoint& other) { return one.address == other.address; }
 
 inline Endpoint endpoint_of(const SocketAddress& from) {

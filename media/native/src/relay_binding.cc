@@ -55,7 +55,8 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "Relay",
                        {InstanceMethod<&RelayObject::bind>("bind"), InstanceMethod<&RelayObject::add_leg>("addLeg"),
-                        InstanceMethod<&RelayObject::admit>("admit"), InstanceMethod<&RelayObject::set_remote>("setRemote"),
+                        InstanceMethod<&RelayObject::admit>("admit"), InstanceMethod<&RelayObject::set_ufrags>("setUfrags"),
+                        InstanceMethod<&RelayObject::set_remote>("setRemote"),
                         InstanceMethod<&RelayObject::set_keys>("setKeys"),
                         InstanceMethod<&RelayObject::set_route>("setRoute"), InstanceMethod<&RelayObject::play>("play"),
                         InstanceMethod<&RelayObject::take_batch>("takeBatch"), InstanceMethod<&RelayObject::send>("send"),
@@ -71,6 +72,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   Napi::Value bind(const Napi::CallbackInfo& info);
   Napi::Value add_leg(const Napi::CallbackInfo& info);
   void admit(const Napi::CallbackInfo& info);
+  void set_ufrags(const Napi::CallbackInfo& info);
   void set_remote(const Napi::CallbackInfo& info);
   void set_keys(const Napi::CallbackInfo& info);
   void set_route(const Napi::CallbackInfo& info);
@@ -242,7 +244,7 @@ Napi::Value RelayObject::add_leg(const Napi::CallbackInfo& info) {
   const LegDirectory::Entry& entry = directory_->add(kind, ssrc, ufrag);
   const LegId id = entry.id;
   auto leg = std::make_unique<Leg>(id, kind, ssrc, entry.counters);
-  leg->ufrag = ufrag;
+  leg->ufrags = entry.ufrags;
   leg->tuples.reserve(Leg::kMaxTuples);
   if (kind == LegKind::rtp && !add_trunk_sockets(env, rtp, *leg)) {
     directory_->remove(id);
@@ -303,18 +305,39 @@ void RelayObject::admit(const Napi::CallbackInfo& info) {
   loop().mailbox.post(AdmitCommand{entry->id, tuple, info[3].ToBoolean()});
 }
 
+void RelayObject::set_ufrags(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  LegDirectory::Entry* entry = read_leg(info[0]);
+  if (entry == nullptr) return;
+  if (entry->kind != LegKind::webrtc) return throw_type_error(env, "only a webrtc leg has ufrags");
+  if (!info[1].IsArray()) return throw_type_error(env, "ufrags is not an array");
+  const auto list = info[1].As<Napi::Array>();
+  if (list.Length() == 0 || list.Length() > Leg::kMaxUfrags) return throw_range_error(env, "ufrags has a wrong length");
+  SetUfragsCommand command{entry->id, {}};
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    std::string ufrag;
+    if (!read_text(list.Get(i), "ufrag", 4, sizeof(Ufrag), ufrag)) return;
+    command.ufrags.push_back(std::move(ufrag));
+  }
+  if (!directory_->set_ufrags(*entry, command.ufrags)) return throw_type_error(env, "ufrag is in use");
+  loop().mailbox.post(std::move(command));
+}
+
 void RelayObject::set_remote(const Napi::CallbackInfo& info) {
   const LegDirectory::Entry* entry = read_leg(info[0]);
   if (entry == nullptr) return;
   if (entry->kind != LegKind::rtp) return throw_type_error(info.Env(), "a webrtc leg learns its remote by admit");
   Napi::Object target;
-  SetRemoteCommand command{entry->id, {}, {}, true, 0};
+  SetRemoteCommand command{entry->id, info[1].IsUndefined(), {}, {}, true, 0};
+  if (command.is_muted) return loop().mailbox.post(std::move(command));
   if (!read_object(info[1], "target", target) || !read_endpoint(target.Get("rtp"), "rtp", 1, command.rtp) ||
       !read_integer(target.Get("latchMs"), "latchMs", 0, 1e9, command.latch_ms))
     return;
   const Napi::Value rtcp = target.Get("rtcp");
   command.is_rtcp_muxed = rtcp.IsUndefined();
   if (!command.is_rtcp_muxed && !read_endpoint(rtcp, "rtcp", 1, command.rtcp)) return;
+  if (is_unspecified(command.rtp) || (!command.is_rtcp_muxed && is_unspecified(command.rtcp)))
+    return throw_range_error(info.Env(), "target is the unspecified address");
   loop().mailbox.post(std::move(command));
 }
 

@@ -42,7 +42,7 @@ void RelayLoop::carry_out(AddLegCommand& command) {
   slot = std::move(command.leg);
   leg_count_++;
   if (slot->kind == LegKind::webrtc) {
-    ufrags_.put(padded(slot->ufrag), id);
+    for (const std::string& ufrag : slot->ufrags) ufrags_.put(padded(ufrag), id);
   } else {
     counters.sockets.add(2);
   }
@@ -76,9 +76,20 @@ void RelayLoop::forget_tuple(Leg& leg, const Tuple& tuple) {
   if (at != leg.tuples.end()) leg.tuples.erase(at);  // Last: `tuple` may be the element itself.
 }
 
+void RelayLoop::carry_out(SetUfragsCommand& command) {
+  Leg* leg = find_leg(command.leg);
+  if (leg == nullptr) return;
+  for (const std::string& ufrag : leg->ufrags) ufrags_.erase(padded(ufrag));
+  leg->ufrags = std::move(command.ufrags);
+  for (const std::string& ufrag : leg->ufrags) ufrags_.put(padded(ufrag), leg->id);
+  leg->is_target_proven = false;
+}
+
 void RelayLoop::carry_out(SetRemoteCommand& command) {
   Leg* leg = find_leg(command.leg);
   if (leg == nullptr) return;
+  leg->is_muted = command.is_muted;
+  if (leg->is_muted) return;
   const bool had_target = leg->latch.has_target();
   const Endpoint before = leg->latch.target();
   leg->latch.expect(command.rtp, command.latch_ms, static_cast<uint64_t>(now_ns_ / 1'000'000));
@@ -173,7 +184,7 @@ void RelayLoop::carry_out(RemoveCommand& command) {
   stop_player(*leg);
   for (const Tuple& tuple : leg->tuples) tuples_.erase(tuple);
   if (leg->kind == LegKind::webrtc) {
-    ufrags_.erase(padded(leg->ufrag));
+    for (const std::string& ufrag : leg->ufrags) ufrags_.erase(padded(ufrag));
   } else {
     counters.sockets.set(counters.sockets.get() - 2);
   }

@@ -32,7 +32,7 @@ RelayLoop::RelayLoop(const RelayLimits& limits, std::function<void()> notify)
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       timer_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
       legs_(limits.max_legs),
-      ufrags_(limits.max_legs, KeyedHash::random()),
+      ufrags_(limits.max_legs * Leg::kMaxUfrags, KeyedHash::random()),
       tuples_(limits.max_legs * Leg::kMaxTuples, KeyedHash::random()),
       strays_(limits.max_stray_sources, limits.stray_rate, KeyedHash::random()),
       pool_(kPackets) {

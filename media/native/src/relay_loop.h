@@ -92,6 +92,7 @@ class RelayLoop {
   void carry_out(AddSocketCommand& command);
   void carry_out(AddLegCommand& command);
   void carry_out(AdmitCommand& command);
+  void carry_out(SetUfragsCommand& command);
   void carry_out(SetRemoteCommand& command);
   void carry_out(SetReceiveKeyCommand& command);
   void carry_out(SetSendKeyCommand& command);

@@ -234,7 +234,7 @@ bool RelayLoop::forward(Leg& source, Packet* packet, const Endpoint& from) {
 /** `none`: the leg may send. Nothing, encrypted or not, leaves before its protection was set. */
 Drop RelayLoop::readiness(const Leg& leg) {
   const bool has_target = leg.kind == LegKind::webrtc ? leg.has_target : leg.latch.has_target();
-  if (!has_target) return Drop::media_no_target;
+  if (!has_target || leg.is_muted) return Drop::media_no_target;
   return leg.send_protection == Protection::unset ? Drop::srtp_no_keys : Drop::none;
 }
 

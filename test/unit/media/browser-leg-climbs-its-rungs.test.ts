@@ -93,6 +93,7 @@ class Bench {
   readonly sent: { readonly path: MediaPath; readonly text: string }[] = []
   readonly admitted: { readonly path: MediaPath; readonly nominated: boolean }[] = []
   readonly keys: { readonly direction: string; readonly first: number }[] = []
+  readonly ufrags: (readonly string[])[] = []
   readonly stages: MediaStageEvent[] = []
   readonly failures: MediaFailure[] = []
   readonly counts: string[] = []
@@ -101,7 +102,8 @@ class Bench {
   readonly leg: WebrtcLeg
 
   constructor() {
-    const relay: Pick<Relay, 'send' | 'admit' | 'setKeys'> = {
+    const relay: Pick<Relay, 'send' | 'admit' | 'setKeys' | 'setUfrags'> = {
+      setUfrags: (_, ufrags) => this.ufrags.push(ufrags),
       send: (socket, remote, datagram) => {
         this.sent.push({ path: { socket, remote }, text: Buffer.from(datagram).toString('latin1') })
       },
@@ -302,10 +304,114 @@ describe('the fingerprint', () => {
     expect(bench.codes).toEqual(['dtls.fingerprint-mismatch'])
   })
 
-  test('is looked at again when a later description names another', () => {
-    connected([{ hash: 'sha-256', value: 'AA' }], { 'sha-256': 'AA' })
+  test('is looked at again by the first description after the handshake', () => {
+    bench.check()
+    bench.leg.onDtls(HANDSHAKE, PATH)
+    bench.connect(bench.sessions[0])
     bench.leg.setRemote({ ...REMOTE, fingerprints: [{ hash: 'sha-256', value: 'BB' }] })
     expect(bench.codes).toEqual(['dtls.fingerprint-mismatch'])
+    expect(bench.keys).toEqual([])
+  })
+})
+
+describe('a later description', () => {
+  const OTHER_ICE = { ufrag: 'peer2', pwd: 'another-remote-password-24' }
+  const OTHER: WebrtcRemote = { ...REMOTE, fingerprints: [{ hash: 'sha-256', value: 'OT:HER' }] }
+
+  function connected(): void {
+    bench.leg.setRemote(REMOTE)
+    bench.check({ nominate: true })
+    bench.leg.onDtls(HANDSHAKE, PATH)
+    bench.connect(bench.sessions[0])
+  }
+
+  /** The certificate of the next session. */
+  function expectCertificate(value: string): void {
+    bench.onSession = (session) => {
+      session.certificate = new Map([['sha-256', value]])
+    }
+  }
+
+  test('that is the same, or flips the role, changes nothing', () => {
+    connected()
+    const before = bench.leg.local
+    bench.leg.setRemote({ ...REMOTE, ice: { ...REMOTE.ice } })
+    bench.leg.setRemote({ ...REMOTE, setup: 'passive' })
+    bench.leg.setRemote({ ...REMOTE, setup: 'actpass' })
+    expect(bench.leg.local).toBe(before)
+    expect(bench.ufrags).toEqual([])
+    expect(bench.sessions).toHaveLength(1)
+    expect(bench.keys).toHaveLength(2)
+  })
+
+  test('that restarts ICE gives new credentials, and DTLS and keys stay', () => {
+    connected()
+    bench.leg.setRemote({ ...REMOTE, ice: OTHER_ICE })
+    const { ice, ...rest } = bench.leg.local
+    expect({ ...rest, ice: LOCAL.ice }).toEqual(LOCAL)
+    expect(bench.ufrags).toEqual([[ice.ufrag, LOCAL.ice.ufrag]])
+    expect([bench.sessions.length, bench.sessions[0]?.isClosed, bench.keys.length]).toEqual([1, false, 2])
+    bench.check()
+    expect(bench.admitted).toHaveLength(2)
+    bench.leg.setRemote({ ...REMOTE, ice: OTHER_ICE })
+    expect(bench.leg.local.ice, 'once').toBe(ice)
+    expect(bench.failures).toEqual([])
+  })
+
+  test('with another certificate: a new association, the old keys until it has its own', () => {
+    connected()
+    expectCertificate('OT:HER')
+    bench.leg.setRemote(OTHER)
+    expect([bench.sessions[0]?.isClosed, bench.dtlsSent, bench.codes]).toEqual([true, [], []])
+    expect([bench.keys.length, bench.leg.suite]).toEqual([2, 'AEAD_AES_128_GCM'])
+    bench.leg.onDtls(HANDSHAKE, OTHER_PATH)
+    expect(bench.keys).toHaveLength(2)
+    bench.connect(bench.sessions[1], OTHER_PATH)
+    expect(bench.sessions.map(({ role }) => role)).toEqual(['server', 'server'])
+    expect(bench.keys).toHaveLength(4)
+    bench.leg.setRemote(OTHER)
+    expect(bench.sessions).toHaveLength(2)
+    expect(bench.codes).toEqual([])
+  })
+
+  test('with another certificate of a passive peer: we are the client at once', () => {
+    connected()
+    expectCertificate('OT:HER')
+    bench.leg.setRemote({ ...OTHER, setup: 'passive' })
+    expect(bench.sessions.map(({ role, hasStarted }) => [role, hasStarted])).toEqual([
+      ['server', false],
+      ['client', true],
+    ])
+    bench.connect(bench.sessions[1])
+    expect(bench.keys).toHaveLength(4)
+  })
+
+  test('with another certificate, and none or a third one in the handshake', () => {
+    connected()
+    bench.leg.setRemote(OTHER)
+    bench.clock.advance(7999)
+    expect(bench.codes).toEqual([])
+    bench.clock.advance(1)
+    expect(bench.codes).toEqual(['dtls.no-client-hello'])
+    bench = new Bench()
+    connected()
+    expectCertificate('TH:IRD')
+    bench.leg.setRemote(OTHER)
+    bench.leg.onDtls(HANDSHAKE, PATH)
+    bench.connect(bench.sessions[1])
+    expect(bench.codes).toEqual(['dtls.fingerprint-mismatch'])
+    expect(bench.keys).toHaveLength(2)
+  })
+
+  test('that goes back to the first certificate before the handshake: all as before', () => {
+    connected()
+    bench.leg.setRemote(OTHER)
+    bench.leg.onDtls(HANDSHAKE, PATH)
+    bench.leg.setRemote(REMOTE)
+    expect(bench.sessions[1]?.isClosed).toBe(true)
+    bench.clock.advance(20_000)
+    bench.leg.onDtls(HANDSHAKE, PATH)
+    expect([bench.sessions.length, bench.keys.length, bench.codes]).toEqual([2, 2, []])
   })
 })
 

@@ -216,3 +216,115 @@ test('our credentials are long, random and made of ice-chars', () => {
   expect(pwd).toMatch(/^[A-Za-z0-9+/]{22,256}$/)
   expect(makeIceCredentials().ufrag).not.toBe(ufrag)
 })
+
+describe('an ICE restart', () => {
+  const NEW_REMOTE = { ufrag: 'peer2', pwd: 'another-remote-password-24' }
+
+  function restarting(nowMs = 1000): IceLite {
+    const ice = knowing()
+    feed(ice, check({ attributes: [CONTROLLING, NOMINATE] }), nowMs - 1)
+    ice.handle({ kind: 'remote', credentials: NEW_REMOTE }, nowMs)
+    return ice
+  }
+
+  /** With the credentials of now. */
+  function newCheck(ice: IceLite, options: CheckOptions = {}): Buffer {
+    return check({ username: `${ice.local.ufrag}:${NEW_REMOTE.ufrag}`, password: ice.local.pwd, ...options })
+  }
+
+  test('is another ufrag or password; the same description again is none', () => {
+    const ice = knowing()
+    expect(ice.handle({ kind: 'remote', credentials: { ...REMOTE } }, 1)).toEqual([])
+    expect(ice.local).toBe(LOCAL)
+    for (const credentials of [{ ...REMOTE, pwd: 'only-the-password-is-new' }, NEW_REMOTE]) {
+      const restarted = knowing()
+      const [output] = restarted.handle({ kind: 'remote', credentials }, 1)
+      expect(restarted.local.ufrag).not.toBe(LOCAL.ufrag)
+      expect(restarted.local.pwd).not.toBe(LOCAL.pwd)
+      expect(output).toEqual({ kind: 'ufrags', ufrags: [restarted.local.ufrag, LOCAL.ufrag] })
+    }
+  })
+
+  test('old checks go on until the first new one, which ends them', () => {
+    const ice = restarting()
+    expect(kinds(feed(ice, check(), 2000))).toEqual(['send', 'admit'])
+    expect(verifyIntegrity(response(feed(ice, check(), 2000)) as never, LOCAL.pwd)).toBe(true)
+    const outputs = feed(ice, newCheck(ice), 3000)
+    expect(outputs[0]).toEqual({ kind: 'ufrags', ufrags: [ice.local.ufrag] })
+    expect(kinds(outputs)).toEqual(['ufrags', 'send', 'admit'])
+    expect(verifyIntegrity(response(outputs) as never, ice.local.pwd)).toBe(true)
+    expect(kinds(feed(ice, newCheck(ice), 3001))).toEqual(['send', 'admit'])
+    expect(kinds(feed(ice, check(), 3002))).toEqual(['stun.wrong-username', 'send'])
+  })
+
+  test('needs the password that goes with the ufrag, old or new', () => {
+    const ice = restarting()
+    const mixed = [newCheck(ice, { password: LOCAL.pwd }), check({ password: ice.local.pwd })]
+    for (const bytes of mixed) expect(kinds(feed(ice, bytes, 2000))).toEqual(['stun.bad-integrity', 'send'])
+    expect(kinds(feed(ice, check(), 2001)), 'nothing has ended').toEqual(['send', 'admit'])
+    const foreign = newCheck(ice, { username: `${ice.local.ufrag}:${REMOTE.ufrag}` })
+    expect(kinds(feed(ice, foreign, 2002))).toEqual(['stun.wrong-username', 'send'])
+  })
+
+  test("our old ufrag with the peer's new one is accepted", () => {
+    const ice = restarting()
+    const bytes = check({ username: `${LOCAL.ufrag}:${NEW_REMOTE.ufrag}` })
+    expect(kinds(feed(ice, bytes, 2000))).toEqual(['send', 'admit'])
+  })
+
+  test('gives the peer the time of a new one, and consent by old checks goes on', () => {
+    const late = restarting(30_000)
+    late.handle({ kind: 'remote', credentials: REMOTE }, 30_000)
+    expect(late.deadlineMs).toBe(59_999)
+    const cutOff = knowing()
+    feed(cutOff, check(), 0)
+    cutOff.handle({ kind: 'remote', credentials: NEW_REMOTE }, 29_000)
+    expect(cutOff.deadlineMs).toBe(39_000)
+    feed(cutOff, check(), 38_000)
+    expect(cutOff.deadlineMs).toBe(68_000)
+    expect(failureAt(cutOff, 67_999)).toBeUndefined()
+    expect(failureAt(cutOff, 68_000)).toBe('ice.consent-lost')
+  })
+
+  test('before the first check: its time runs anew', () => {
+    const ice = knowing()
+    ice.handle({ kind: 'remote', credentials: NEW_REMOTE }, 9000)
+    expect(failureAt(ice, 18_999)).toBeUndefined()
+    expect(kinds(feed(ice, newCheck(ice), 18_999))).toEqual(['ufrags', 'send', 'admit', 'checked'])
+    expect(ice.deadlineMs).toBe(48_999)
+  })
+
+  test('a second one before a check: two pairs at most, the one in use stays', () => {
+    const ice = restarting()
+    const middle = newCheck(ice)
+    const third = { ufrag: 'peer3', pwd: 'a-third-remote-password-24' }
+    const outputs = ice.handle({ kind: 'remote', credentials: third }, 2000)
+    expect(outputs).toEqual([{ kind: 'ufrags', ufrags: [ice.local.ufrag, LOCAL.ufrag] }])
+    expect(kinds(feed(ice, middle, 2001))).toEqual(['stun.wrong-username', 'send'])
+    expect(kinds(feed(ice, check(), 2002))).toEqual(['send', 'admit'])
+    const newest = check({ username: `${ice.local.ufrag}:peer3`, password: ice.local.pwd })
+    expect(kinds(feed(ice, newest, 2003))).toEqual(['ufrags', 'send', 'admit'])
+  })
+
+  test('that is given up leaves the old credentials', () => {
+    const ice = restarting()
+    const abandoned = newCheck(ice)
+    expect(ice.handle({ kind: 'remote', credentials: REMOTE }, 2000)).toEqual([
+      { kind: 'ufrags', ufrags: [LOCAL.ufrag] },
+    ])
+    expect(ice.local).toBe(LOCAL)
+    expect(kinds(feed(ice, abandoned, 2001))).toEqual(['stun.wrong-username', 'send'])
+    expect(kinds(feed(ice, check(), 2002))).toEqual(['send', 'admit'])
+  })
+
+  test('makes credentials within ice-chars, none twice', () => {
+    const ice = knowing()
+    const seen = new Set([LOCAL.ufrag])
+    for (let count = 0; count < 100; count++) {
+      ice.handle({ kind: 'remote', credentials: { ufrag: `peer${count}`, pwd: NEW_REMOTE.pwd } }, count)
+      expect(`${ice.local.ufrag}${ice.local.pwd}`).toMatch(/^[A-Za-z0-9+/]{36}$/)
+      seen.add(ice.local.ufrag)
+    }
+    expect(seen.size).toBe(101)
+  })
+})

@@ -14,7 +14,7 @@ const PLAIN: RtpRemote = {
 }
 
 let calls: string[]
-let targets: RtpTarget[]
+let targets: (RtpTarget | undefined)[]
 beforeEach(() => {
   calls = []
   targets = []
@@ -66,6 +66,30 @@ test('the same description again does not open the latch again', () => {
   plain.setRemote({ ...PLAIN, rtp: { ...PLAIN.rtp, port: 4002 } }, undefined)
   plain.setRemote({ ...PLAIN, rtcp: undefined }, undefined)
   expect(targets).toHaveLength(3)
+})
+
+test.each(['0.0.0.0', '::', '0:0:0:0:0:0:0:0', '::0.0.0.0', '::ffff:0.0.0.0'])(
+  'the unspecified address %s is no target, and resuming is one',
+  (address) => {
+    const plain = leg()
+    plain.setRemote({ ...PLAIN, rtp: { address, port: 4000 } }, undefined)
+    plain.setRemote(PLAIN, undefined)
+    plain.setRemote({ ...PLAIN, rtp: { address, port: 4000 } }, undefined)
+    plain.setRemote(PLAIN, undefined)
+    const target = { rtp: PLAIN.rtp, rtcp: PLAIN.rtcp, latchMs: 700 }
+    expect(targets).toEqual([undefined, target, undefined, target])
+  },
+)
+
+test('port 0 is no target; an unusable one of RTCP alone is the one beside RTP', () => {
+  const plain = leg()
+  plain.setRemote({ ...PLAIN, rtp: { ...PLAIN.rtp, port: 0 } }, undefined)
+  plain.setRemote({ ...PLAIN, rtcp: { address: '0.0.0.0', port: 9 } }, undefined)
+  plain.setRemote({ ...PLAIN, rtcp: { ...PLAIN.rtp, port: 0 } }, undefined)
+  expect(targets).toEqual([
+    undefined,
+    { rtp: PLAIN.rtp, rtcp: { address: '192.0.2.9', port: 4001 }, latchMs: 700 },
+  ])
 })
 
 test('an encrypted leg takes keys in both directions, and never clear text', () => {
