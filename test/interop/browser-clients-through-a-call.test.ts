@@ -26,7 +26,7 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
     closing(await BrowserAgent.start(await chromium.newPage(), site, { stack, daemon, user: 'alice' }))
 
   const withBaresip = async (): Promise<{ daemon: Daemon; pbx: Baresip; alice: BrowserAgent }> => {
-    const pbx = closing(await Baresip.start({ media: 'rtp', toneHz: TRUNK_HZ }))
+    const pbx = closing(await Baresip.start({ media: 'rtp', toneHz: TRUNK_HZ, user: '9100' }))
     const daemon = closing(await Daemon.start({ trunks: [{ port: pbx.sipPort }], config: AGENT_ORIGINS }))
     return { daemon, pbx, alice: await agentOf(daemon) }
   }
