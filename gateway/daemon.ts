@@ -15,6 +15,7 @@ import { Calls } from './calls.ts'
 import { systemEnvironment } from './environment.ts'
 import { refuseMethod } from './failure.ts'
 import { Registration } from './registration.ts'
+import { Strangers } from './strangers.ts'
 import { type TrunkPath, TrunkTable } from './trunk.ts'
 import { openWeb, type WebServer } from './web.ts'
 
@@ -31,6 +32,8 @@ export interface DaemonOptions {
   readonly pagesFolder: string
 }
 
+/** Scope of UDP peers that are no trunk. */
+const STRANGER = 'stranger'
 const WEBSOCKET_PATH = '/sip'
 const TRUNK_REFRESH_MS = 60_000
 const COUNTERS_LOG_MS = 60_000
@@ -100,16 +103,18 @@ async function compose(
   })
 
   const receive = (bytes: Buffer, flow: Flow): void => userAgent.receive(bytes, flow)
+  const strangers = new Strangers({ nowMs: environment.nowMs, log })
   // Without trunks there is nobody to talk to over UDP, and a socket that is not there cannot be attacked.
   for (const address of config.trunks.length === 0 ? [] : expandHost(config.udp.host)) {
     const transport = await UdpTransport.open({
       address: { address, port: config.udp.port },
-      handler: { onMessage: receive },
+      handler: {
+        onMessage: (bytes, flow) =>
+          flow.scope === STRANGER ? strangers.receive(bytes, flow) : receive(bytes, flow),
+      },
       scopeOf: (remote) => {
         const trunk = trunks.bySource(remote.address)
-        return trunk === undefined
-          ? `stranger:${remote.address}:${remote.port}`
-          : `trunk:${trunk.config.name}`
+        return trunk === undefined ? STRANGER : `trunk:${trunk.config.name}`
       },
       token: environment.token,
     })
@@ -157,7 +162,10 @@ async function compose(
       log.error('trunk look-up failed', { error }),
     )
   }, TRUNK_REFRESH_MS)
-  const counting = setInterval(() => logCounters(log, { userAgent, engine, sockets, udp }), COUNTERS_LOG_MS)
+  const counting = setInterval(
+    () => logCounters(log, { userAgent, engine, sockets, strangers, udp }),
+    COUNTERS_LOG_MS,
+  )
   opened.push(() => clearInterval(refreshing))
   opened.push(() => clearInterval(counting))
 
@@ -168,7 +176,7 @@ async function compose(
     const deadlineMs = environment.nowMs() + config.calls.drainTimeoutS * 1_000
     await Promise.race([calls.drain(), until(deadlineMs)])
     await settled(userAgent, deadlineMs)
-    logCounters(log, { userAgent, engine, sockets, udp })
+    logCounters(log, { userAgent, engine, sockets, strangers, udp })
     for (const close of opened.reverse()) await close()
   }
   return { web, stop: () => (stopped ??= stop()) }
@@ -245,15 +253,18 @@ interface Counted {
   readonly userAgent: UserAgent
   readonly engine: MediaEngine
   readonly sockets: WebSocketTransport
+  readonly strangers: Strangers
   readonly udp: ReadonlyMap<string, UdpTransport>
 }
 
 /** Drops are counters; this is where they become visible. */
-function logCounters(log: Log, { userAgent, engine, sockets, udp }: Counted): void {
+function logCounters(log: Log, { userAgent, engine, sockets, strangers, udp }: Counted): void {
   log.info('counters', {
     sip: userAgent.counters(),
     media: engine.counters(),
     websocket: sockets.counters(),
+    strangers: strangers.counters(),
+    tables: { ...userAgent.tables(), ...engine.tables() },
     udp: Object.fromEntries([...udp].map(([address, transport]) => [address, transport.counters()])),
   })
 }

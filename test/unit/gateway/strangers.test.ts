@@ -1,0 +1,71 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { Log } from '../../../config/logging.ts'
+import { Strangers } from '../../../gateway/strangers.ts'
+import type { Flow } from '../../../sip/flow.ts'
+
+const silent: Log = { error() {}, warn() {}, info() {}, debug() {}, child: () => silent }
+const request = (method = 'INVITE'): Buffer =>
+  Buffer.from(
+    [
+      `${method} sip:100@192.0.2.1 SIP/2.0`,
+      'Via: SIP/2.0/UDP 203.0.113.9:5060;branch=z9hG4bKscan;rport',
+      'From: <sip:100@203.0.113.9>;tag=scan',
+      'To: <sip:100@192.0.2.1>',
+      'Call-ID: scan',
+      `CSeq: 1 ${method}`,
+      'User-Agent: friendly-scanner',
+      'Content-Length: 0',
+      '',
+      '',
+    ].join('\r\n'),
+  )
+
+let nowMs = 0
+let sent: string[]
+let strangers: Strangers
+const flow: Flow = {
+  id: 'f',
+  transport: 'udp',
+  local: { address: '192.0.2.1', port: 5060 },
+  remote: { address: '203.0.113.9', port: 5060 },
+  scope: 'stranger',
+  isOpen: true,
+  send: (bytes) => sent.push(Buffer.from(bytes).toString()),
+  close: () => {},
+}
+
+beforeEach(() => {
+  nowMs = 0
+  sent = []
+  strangers = new Strangers({ nowMs: () => nowMs, log: silent })
+})
+
+describe('a UDP peer that is no trunk', () => {
+  it.each(['INVITE', 'REGISTER', 'OPTIONS'])('gets one 403 with a code for %s', (method) => {
+    strangers.receive(request(method), flow)
+    expect(sent).toHaveLength(1)
+    expect(sent[0]).toMatch(/^SIP\/2\.0 403 [\s\S]*Reason: SIP;cause=403;text="call.forbidden"/)
+    expect(strangers.counters().refused).toBe(1)
+  })
+
+  it('gets nothing for ACK, a response or garbage', () => {
+    strangers.receive(request('ACK'), flow)
+    strangers.receive(Buffer.from('SIP/2.0 200 OK\r\n\r\n'), flow)
+    strangers.receive(Buffer.from([0, 1, 2, 3]), flow)
+    expect(sent).toEqual([])
+    expect(strangers.counters()).toEqual({ refused: 0, silent: 1, garbage: 2 })
+  })
+
+  it('gets 20 answers at once and one past that none, then ten a second', () => {
+    for (let turn = 0; turn < 21; turn += 1) strangers.receive(request(), flow)
+    expect(sent).toHaveLength(20)
+    nowMs = 1_000
+    for (let turn = 0; turn < 21; turn += 1) strangers.receive(request(), flow)
+    expect(sent).toHaveLength(30)
+  })
+
+  it('never gets an answer much longer than its request', () => {
+    strangers.receive(request(), flow)
+    expect(sent[0]?.length).toBeLessThanOrEqual(request().length + 128)
+  })
+})
