@@ -51,6 +51,8 @@ export class Account {
   #retryMs = FIRST_RETRY_MS
   #retryTimer: number | undefined
   #isClosed = false
+  /** A REGISTER of ours is out, whose answer is told to us: not a refresh that SIP.js sends by itself. */
+  #isRegistering = false
 
   /** Throws when the user is not a SIP address. */
   constructor(credentials: Credentials, observer: AccountObserver) {
@@ -107,22 +109,33 @@ export class Account {
   }
 
   #register(): void {
+    this.#isRegistering = true
     this.#registerer
-      .register({ requestDelegate: { onReject: (response) => this.#onReject(response) } })
+      .register({
+        requestDelegate: {
+          onAccept: () => this.#onAccept(),
+          onReject: (response) => this.#onReject(response),
+        },
+      })
       .catch(() => this.#retry('The registration could not be sent.'))
   }
 
-  #onRegistererState(state: RegistererState): void {
+  /** Not by the registerer's state: that stays Registered over a lost connection, and then does not change. */
+  #onAccept(): void {
+    this.#isRegistering = false
     if (this.#isClosed) return
-    if (state === RegistererState.Registered) {
-      this.#retryMs = FIRST_RETRY_MS
-      this.#observer.onRegistration('registered', '')
-    } else if (state === RegistererState.Unregistered && this.#agent.isConnected()) {
-      this.#retry('The gateway ended the registration.')
-    }
+    this.#retryMs = FIRST_RETRY_MS
+    this.#observer.onRegistration('registered', '')
+  }
+
+  /** Its own refreshes have no delegate: a refused one shows only here. */
+  #onRegistererState(state: RegistererState): void {
+    if (this.#isClosed || this.#isRegistering || state !== RegistererState.Unregistered) return
+    if (this.#agent.isConnected()) this.#retry('The gateway ended the registration.')
   }
 
   #onReject({ message }: IncomingResponse): void {
+    this.#isRegistering = false
     if (this.#isClosed) return
     const text = failureText({
       status: message.statusCode,
