@@ -1,6 +1,6 @@
 import { formatAddress } from './address.ts'
 import { type Clock, systemClock } from './clock.ts'
-import type { MediaEngine, MediaObserver, MediaSession } from './engine.ts'
+import { MAX_LEGS_PER_SESSION, type MediaEngine, type MediaObserver, type MediaSession } from './engine.ts'
 import { MediaFailure } from './failure.ts'
 import { hostCandidates } from './host-candidates.ts'
 import type { LegTimeouts } from './leg-host.ts'
@@ -191,7 +191,7 @@ function openRelay(
 ): { readonly relay: Relay; readonly port: number } {
   for (let attempt = 1; ; attempt++) {
     const relay = addon.openRelay({
-      maxLegs: Math.min(options.maxSessions * 2 + SPARE_LEGS, MAX_LEGS),
+      maxLegs: Math.min(options.maxSessions * MAX_LEGS_PER_SESSION + SPARE_LEGS, MAX_LEGS),
       queueBytes: QUEUE_BYTES,
       strayPerSecond: STRAY_PER_SECOND,
       strayBurst: STRAY_BURST,

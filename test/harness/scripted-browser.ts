@@ -3,7 +3,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { type DtlsSocket, RtpHeader, RtpPacket, SrtpSession } from 'werift'
 import { formatAddress } from '../../media/address.ts'
-import type { WebrtcLocal, WebrtcRemote } from '../../media/parameters.ts'
+import type { IceCredentials, WebrtcLocal, WebrtcRemote } from '../../media/parameters.ts'
 import { formatStun, parseStun, STUN_ATTRIBUTE, stunErrorCode, verifyIntegrity } from '../../media/stun.ts'
 import { repeatUntil, until } from './until.ts'
 import {
@@ -20,7 +20,9 @@ import {
 
 export interface ReceivedRtp {
   readonly payloadType: number
+  readonly marker: boolean
   readonly sequence: number
+  readonly timestamp: number
   readonly ssrc: number
   readonly payload: Buffer
 }
@@ -37,16 +39,17 @@ export interface ScriptedBrowserOptions {
 
 /** The network side of a browser on one UDP socket: our own STUN, werift's DTLS and SRTP. */
 export class ScriptedBrowser {
-  readonly ice = { ufrag: randomBytes(3).toString('hex'), pwd: randomBytes(16).toString('hex') }
   readonly ssrc = 0x1234_5678
   readonly received: ReceivedRtp[] = []
   /** Codes of error responses to our checks. */
   readonly stunErrors: number[] = []
-  readonly dtls: DtlsSocket
-  readonly #certificate: WeriftCertificate
+  dtls: DtlsSocket
+  readonly #options: ScriptedBrowserOptions
   readonly #setup: 'active' | 'passive'
   readonly #socket: Socket
-  readonly #transport: WeriftTransport
+  #ice = makeIce()
+  #certificate: WeriftCertificate
+  #transport: WeriftTransport
   #srtp: SrtpSession | undefined
   #local: WebrtcLocal | undefined
   #good = 0
@@ -54,17 +57,13 @@ export class ScriptedBrowser {
   #sequence = 100
 
   private constructor(certificate: WeriftCertificate, socket: Socket, options: ScriptedBrowserOptions) {
+    this.#options = options
     this.#certificate = certificate
     this.#socket = socket
     this.#setup = options.setup ?? 'active'
     this.#toLose = options.lostDtls ?? 0
     this.#transport = weriftTransport((datagram) => this.#send(datagram))
-    this.dtls = openWerift({
-      role: this.#setup === 'active' ? 'client' : 'server',
-      transport: this.#transport,
-      certificate,
-      ...(options.suites === undefined ? {} : { suites: options.suites }),
-    })
+    this.dtls = this.#openDtls()
     socket.on('message', (datagram) => this.#onDatagram(datagram))
   }
 
@@ -79,7 +78,7 @@ export class ScriptedBrowser {
   get remote(): WebrtcRemote {
     return {
       kind: 'webrtc',
-      ice: this.ice,
+      ice: this.#ice,
       fingerprints: [{ hash: 'sha-256', value: this.#certificate.fingerprint }],
       setup: this.#setup,
     }
@@ -103,6 +102,20 @@ export class ScriptedBrowser {
       () => this.#send(bytes),
       () => this.#good > before || this.stunErrors.length > errors,
     )
+  }
+
+  /** New credentials, as `remote` says from now on. */
+  restartIce(): void {
+    this.#ice = makeIce()
+  }
+
+  /** Another certificate and an association for it, which starts with `startDtls`; media uses its keys once connected. */
+  async renewCertificate(): Promise<void> {
+    muteWerift(this.dtls)
+    this.#certificate = await makeWeriftCertificate()
+    this.#srtp = undefined
+    this.#transport = weriftTransport((datagram) => this.#send(datagram))
+    this.dtls = this.#openDtls()
   }
 
   /** As DTLS client: sends the ClientHello. As server it waits for ours. */
@@ -129,6 +142,16 @@ export class ScriptedBrowser {
   close(): void {
     muteWerift(this.dtls)
     this.#socket.close()
+  }
+
+  #openDtls(): DtlsSocket {
+    const { suites } = this.#options
+    return openWerift({
+      role: this.#setup === 'active' ? 'client' : 'server',
+      transport: this.#transport,
+      certificate: this.#certificate,
+      ...(suites === undefined ? {} : { suites }),
+    })
   }
 
   #session(): SrtpSession {
@@ -173,7 +196,9 @@ export class ScriptedBrowser {
     const { header, payload } = RtpPacket.deSerialize(this.#session().decrypt(datagram))
     this.received.push({
       payloadType: header.payloadType,
+      marker: header.marker,
       sequence: header.sequenceNumber,
+      timestamp: header.timestamp,
       ssrc: header.ssrc,
       payload,
     })
@@ -184,7 +209,7 @@ export class ScriptedBrowser {
       class: 'request',
       transactionId: randomBytes(12),
       attributes: [
-        [STUN_ATTRIBUTE.username, Buffer.from(`${local.ice.ufrag}:${this.ice.ufrag}`)],
+        [STUN_ATTRIBUTE.username, Buffer.from(`${local.ice.ufrag}:${this.#ice.ufrag}`)],
         [STUN_ATTRIBUTE.priority, Buffer.from([0x6e, 0, 1, 0xff])],
         [STUN_ATTRIBUTE.iceControlling, randomBytes(8)],
         [STUN_ATTRIBUTE.useCandidate, Buffer.alloc(0)],
@@ -192,4 +217,8 @@ export class ScriptedBrowser {
       password,
     })
   }
+}
+
+function makeIce(): IceCredentials {
+  return { ufrag: randomBytes(3).toString('hex'), pwd: randomBytes(16).toString('hex') }
 }

@@ -67,6 +67,11 @@ export class ScriptedTrunk {
     this.#socket.send(this.#srtp?.encrypt(payload, header) ?? plain, port, '127.0.0.1')
   }
 
+  /** A datagram as it is, to the RTP port. */
+  sendRaw(datagram: Buffer): void {
+    this.#socket.send(datagram, this.#local?.rtp.port ?? 0, '127.0.0.1')
+  }
+
   close(): void {
     this.#socket.close()
   }
@@ -77,7 +82,9 @@ export class ScriptedTrunk {
     const { header, payload } = RtpPacket.deSerialize(this.#srtp?.decrypt(datagram) ?? datagram)
     this.received.push({
       payloadType: header.payloadType,
+      marker: header.marker,
       sequence: header.sequenceNumber,
+      timestamp: header.timestamp,
       ssrc: header.ssrc,
       payload,
     })

@@ -101,6 +101,22 @@ TEST(rewrite_new_source, "a new source continues without a gap, timestamp by the
   CHECK(rewriter.newest_timestamp() == after.timestamp && rewriter.newest_timestamp_at_us() == 540 * kMs);
 }
 
+TEST(rewrite_end_source, "after the end of a source the next packet is a new one's, whatever its SSRC and number") {
+  RtpRewriter rewriter = rewriter_at(10);
+  rewriter.end_source();
+  const Sent first = send(rewriter, packet(1, 100, 5000), 0);
+  CHECK(first.sequence == 10 && first.timestamp == 1000 && first.marker);
+  // The same source after a hold; another with its SSRC and an older number.
+  rewriter.end_source();
+  const Sent held = send(rewriter, packet(1, 600, 5000 + 500 * 160), 10'000 * kMs);
+  CHECK(held.sequence == 11 && held.timestamp == 1000 + 500 * 160 && held.marker);
+  rewriter.end_source();
+  const Sent other = send(rewriter, packet(1, 590, 77), 10'020 * kMs);
+  CHECK(other.sequence == 12 && other.timestamp == 1000 + 501 * 160 && other.marker);
+  const Sent next = send(rewriter, packet(1, 591, 237), 10'040 * kMs);
+  CHECK(next.sequence == 13 && !next.marker);
+}
+
 TEST(rewrite_older_than_base, "a packet from before the change of source never takes a number already used") {
   RtpRewriter rewriter = rewriter_at(10);
   send(rewriter, packet(1, 100, 0), 0);

@@ -71,6 +71,8 @@ struct Leg {
   std::unique_ptr<SrtpSender> sender;
 
   RtpRewriter outbound;
+  /** Leg whose route feeds it; 0 after that route ended. */
+  LegId fed_by = 0;
   std::unique_ptr<Route> route;
   std::unique_ptr<Player> player;
   /** Records that its peer may cause upwards, kind by kind: who forges one kind must not crowd out the checks. */

@@ -89,7 +89,10 @@ void RelayLoop::carry_out(SetRemoteCommand& command) {
   Leg* leg = find_leg(command.leg);
   if (leg == nullptr) return;
   leg->is_muted = command.is_muted;
-  if (leg->is_muted) return;
+  if (leg->is_muted) {
+    leg->outbound.end_source();
+    return;
+  }
   const bool had_target = leg->latch.has_target();
   const Endpoint before = leg->latch.target();
   leg->latch.expect(command.rtp, command.latch_ms, static_cast<uint64_t>(now_ns_ / 1'000'000));
@@ -129,7 +132,14 @@ void RelayLoop::carry_out(SetSendKeyCommand& command) {
 }
 
 void RelayLoop::carry_out(SetRouteCommand& command) {
-  if (Leg* leg = find_leg(command.leg)) leg->route = std::move(command.route);
+  Leg* leg = find_leg(command.leg);
+  if (leg == nullptr) return;
+  const LegId before = leg->route == nullptr ? 0 : leg->route->target;
+  leg->route = std::move(command.route);
+  const LegId now = leg->route == nullptr ? 0 : leg->route->target;
+  // What the source sends until it is routed there again is no loss to that peer.
+  Leg* fed = before == now ? nullptr : find_leg(before);
+  if (fed != nullptr && fed->fed_by == leg->id) fed->fed_by = 0;
 }
 
 void RelayLoop::carry_out(PlayCommand& command) {

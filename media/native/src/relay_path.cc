@@ -228,6 +228,10 @@ bool RelayLoop::forward(Leg& source, Packet* packet, const Endpoint& from) {
     count(source.counters->drops, Drop::media_playing);
     return false;
   }
+  if (target->fed_by != source.id) {
+    target->outbound.end_source();
+    target->fed_by = source.id;
+  }
   return send_rtp(*target, packet, entry.payload_type, entry.clock_rate_hz);
 }
 

@@ -38,7 +38,7 @@ RtpRewriter::RtpRewriter(const RewriteStart& start)
 
 RtpRewriter::Step RtpRewriter::judge(uint32_t ssrc, uint16_t sequence, uint32_t timestamp, uint32_t clock_rate_hz,
                                      uint64_t now_us) {
-  if (!started_ || ssrc != source_ssrc_) return Step::rebase;
+  if (!has_source_ || ssrc != source_ssrc_) return Step::rebase;
   const int32_t step = static_cast<int16_t>(sequence - highest_source_sequence_);
   if (step > kMaxDropout || step < -kMaxMisorder) {
     if (sequence == restart_sequence_) return Step::rebase;
@@ -73,6 +73,7 @@ void RtpRewriter::rebase(uint32_t ssrc, uint16_t sequence, uint32_t timestamp, u
     timestamp_offset_ -= timestamp;
   }
   started_ = true;
+  has_source_ = true;
   source_ssrc_ = ssrc;
   restart_sequence_ = kNoRestart;
   highest_source_sequence_ = sequence;

@@ -33,6 +33,9 @@ class RtpRewriter {
    */
   Outcome rewrite(uint8_t* packet, size_t length, uint8_t payload_type, uint32_t clock_rate_hz, uint64_t now_us);
 
+  /** Whatever comes next is a new source, whatever its SSRC: another leg may have the same one, or the stream was held. */
+  void end_source() { has_source_ = false; }
+
   uint32_t ssrc() const { return ssrc_; }
   /** RTP timestamp and time of the newest packet sent, for sender reports. */
   uint32_t newest_timestamp() const { return newest_source_timestamp_ + timestamp_offset_; }
@@ -46,6 +49,7 @@ class RtpRewriter {
 
   uint32_t ssrc_;
   bool started_ = false;
+  bool has_source_ = false;
   uint32_t source_ssrc_ = 0;
   uint16_t highest_source_sequence_ = 0;
   /** After a jump: the sequence number that would confirm that the source started over (RFC 3550 A.1). */

@@ -1,104 +1,23 @@
 import { randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { afterEach, describe, expect, test } from 'vitest'
-import type {
-  LegName,
-  MediaEngine,
-  MediaObserver,
-  MediaSession,
-  MediaStageEvent,
-} from '../../../media/engine.ts'
-import type { MediaFailure } from '../../../media/failure.ts'
-import { createNativeEngine, type NativeEngineOptions } from '../../../media/native-engine.ts'
-import type { RtpLocal, WebrtcLocal } from '../../../media/parameters.ts'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { createNativeEngine } from '../../../media/native-engine.ts'
 import { tonePlayback } from '../../../media/tone.ts'
-import { ScriptedBrowser, type ScriptedBrowserOptions } from '../../harness/scripted-browser.ts'
-import { ScriptedTrunk, sdesKey } from '../../harness/scripted-trunk.ts'
+import {
+  addRtp,
+  addWebrtc,
+  connect,
+  MediaLog as Log,
+  openBrowser,
+  openEngine,
+  openTrunk,
+  PCMU,
+  PLAIN,
+  SDES,
+} from '../../harness/media-bench.ts'
+import { sdesKey } from '../../harness/scripted-trunk.ts'
 import { repeatUntil, until } from '../../harness/until.ts'
-
-const PCMU = { from: 0, to: 0, clockRateHz: 8000 }
-const PLAIN = { kind: 'rtp', localAddress: '127.0.0.1', suites: [] } as const
-const SDES = { kind: 'rtp', localAddress: '127.0.0.1', suites: ['AES_CM_128_HMAC_SHA1_80'] } as const
-
-class Log implements MediaObserver {
-  readonly stages: { readonly leg: LegName; readonly event: MediaStageEvent }[] = []
-  readonly failures: { readonly leg: LegName; readonly failure: MediaFailure }[] = []
-
-  onStage(leg: LegName, event: MediaStageEvent): void {
-    this.stages.push({ leg, event })
-  }
-
-  onFailure(leg: LegName, failure: MediaFailure): void {
-    this.failures.push({ leg, failure })
-  }
-
-  rungs(leg: LegName): readonly string[] {
-    return this.stages
-      .filter((one) => one.leg === leg)
-      .map(({ event }) => (event.kind === 'first-packet' ? event.direction : event.kind))
-  }
-}
-
-const closing: (() => unknown)[] = []
-
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
-})
-
-function openEngine(options: Partial<NativeEngineOptions> = {}): MediaEngine {
-  const engine = createNativeEngine({
-    addresses: ['127.0.0.1'],
-    announced: undefined,
-    webrtcPort: 0,
-    rtpPortMin: 20_000,
-    rtpPortMax: 29_999,
-    portRestMs: 1000,
-    latchMs: 500,
-    iceTimeoutMs: 10_000,
-    dtlsTimeoutMs: 10_000,
-    consentTimeoutMs: 30_000,
-    maxSessions: 10,
-    ...options,
-  })
-  closing.push(() => engine.close())
-  return engine
-}
-
-async function openBrowser(options: ScriptedBrowserOptions = {}): Promise<ScriptedBrowser> {
-  const browser = await ScriptedBrowser.open(options)
-  closing.push(() => browser.close())
-  return browser
-}
-
-async function openTrunk(): Promise<ScriptedTrunk> {
-  const trunk = await ScriptedTrunk.open()
-  closing.push(() => trunk.close())
-  return trunk
-}
-
-async function addWebrtc(session: MediaSession): Promise<WebrtcLocal> {
-  const local = await session.addLeg('caller', { kind: 'webrtc' })
-  if (local.kind !== 'webrtc') throw new Error('not a browser leg')
-  return local
-}
-
-async function addRtp(session: MediaSession, parameters: typeof PLAIN | typeof SDES): Promise<RtpLocal> {
-  const local = await session.addLeg('callee', parameters)
-  if (local.kind !== 'rtp') throw new Error('not a trunk leg')
-  return local
-}
-
-/** A browser with its keys in place on the caller leg. */
-async function connect(session: MediaSession, browser: ScriptedBrowser, log: Log): Promise<WebrtcLocal> {
-  const local = await addWebrtc(session)
-  await session.setRemote('caller', browser.remote)
-  await browser.check(local)
-  browser.startDtls()
-  await browser.connected()
-  await until(() => log.rungs('caller').includes('keys-ready'))
-  return local
-}
 
 describe.each([
   ['active', 'AEAD_AES_128_GCM'],
@@ -442,7 +361,7 @@ describe('limits and the end', () => {
     const blocker = createSocket('udp4')
     blocker.bind(0, '127.0.0.1')
     await once(blocker, 'listening')
-    closing.push(() => blocker.close())
+    onTestFinished(() => void blocker.close())
     const taken = blocker.address().port
     const even = taken - (taken % 2)
     const engine = openEngine({ rtpPortMin: even, rtpPortMax: even + 1 })
@@ -480,7 +399,7 @@ describe('limits and the end', () => {
       },
       { report: (error) => errors.push(error) },
     )
-    closing.push(() => engine.close())
+    onTestFinished(() => engine.close())
     const session = await engine.openSession('call', {
       onStage: () => {
         throw new TypeError('in the observer')
