@@ -1,0 +1,56 @@
+import { describe, expect, test } from 'vitest'
+import { failureText, parseReasons } from '../../../../gateway/pages/failure-text.ts'
+
+describe('a final response', () => {
+  test('is told in plain words, with status, phrase and the text of its Reason', () => {
+    const text = failureText({
+      status: 488,
+      phrase: 'Not Acceptable Here',
+      reasons: ['SIP;cause=488;text="sdp.no-common-codec"'],
+    })
+    expect(text).toBe('No common audio format (488 Not Acceptable Here: sdp.no-common-codec)')
+  })
+
+  test('without plain words or a Reason is told as it came', () => {
+    expect(failureText({ status: 499, phrase: 'Odd', reasons: [] })).toBe('499 Odd')
+    expect(failureText({ status: 499, phrase: '', reasons: [] })).toBe('499')
+  })
+
+  test('with a Reason without text names its cause', () => {
+    const text = failureText({ status: 486, phrase: 'Busy Here', reasons: ['Q.850 ; cause=17'] })
+    expect(text).toBe('Busy (486 Busy Here: Q.850 cause 17)')
+  })
+})
+
+describe('BYE or CANCEL', () => {
+  const ended = (reasons: readonly string[]): string | undefined =>
+    failureText({ status: undefined, phrase: '', reasons })
+
+  test('of an ordinary end says nothing', () => {
+    expect(ended([])).toBeUndefined()
+    expect(ended(['Q.850;cause=16;text="Normal call clearing"'])).toBeUndefined()
+    expect(ended(['SIP;cause=200;text="Call completed elsewhere"'])).toBeUndefined()
+  })
+
+  test('says why the gateway ended the call', () => {
+    expect(ended(['SIP;cause=480;text="ice.consent-lost"'])).toBe('Call ended: ice.consent-lost')
+  })
+
+  test('keeps what is wrong beside what is normal', () => {
+    expect(ended(['Q.850;cause=16, SIP;cause=503;text="call.draining"'])).toBe('Call ended: call.draining')
+  })
+})
+
+describe('Reason values', () => {
+  test('are split at commas outside of quotes, quotes and backslashes undone', () => {
+    expect(parseReasons(['SIP;cause=500;text="a, \\"b\\"", Q.850;cause=38'])).toEqual([
+      { protocol: 'SIP', cause: 500, text: 'a, "b"' },
+      { protocol: 'Q.850', cause: 38, text: undefined },
+    ])
+  })
+
+  test('of any shape are no reason to fail', () => {
+    expect(parseReasons([''])).toEqual([])
+    expect(parseReasons([';', '"', 'SIP;cause=abc'])).toHaveLength(2)
+  })
+})
