@@ -169,7 +169,7 @@ export class WebrtcLeg {
           break
         case 'ufrags':
           this.#host.relay.setUfrags(this.id, output.ufrags)
-          this.#local = { ...this.#local, ice: this.#ice.local }
+          if (this.#local.ice !== this.#ice.local) this.#local = { ...this.#local, ice: this.#ice.local }
           break
         case 'admit':
           this.#host.relay.admit(this.id, output.path.socket, output.path.remote, output.nominated)
