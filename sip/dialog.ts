@@ -10,6 +10,7 @@ import {
   type Uri,
 } from './message.ts'
 import { formatNameAddr, parseNameAddr, withTag } from './name-addr.ts'
+import { readable } from './readable.ts'
 import { parseUri } from './uri.ts'
 
 const tagOf = (address: NameAddr): string => address.parameters.get('tag') ?? ''
@@ -76,17 +77,18 @@ export class Dialog {
 
   /**
    * The dialog that `response` to our `request` makes (§12.1.2). All is read from this very response, so that a 2xx
-   * counts and not the 1xx before it (§13.2.2.4). Without a Contact, requests go where the first one went.
+   * counts and not the 1xx before it (§13.2.2.4). Without a Contact, requests go where the first one went. Numbers go on
+   * from `early`, the dialog that a 1xx made. What is unreadable counts as absent: a response cannot be refused.
    */
-  static ofResponse(request: SipRequest, response: SipResponse): Dialog {
+  static ofResponse(request: SipRequest, response: SipResponse, early?: Dialog): Dialog {
     return new Dialog({
       callId: request.callId,
       local: request.from,
       remote: response.to,
       routeSet: readable(() => routesOf(response).toReversed()) ?? [],
       remoteTarget: readable(() => contactOf(response)) ?? request.uri,
-      localCseq: request.cseq.number,
-      remoteCseq: undefined,
+      localCseq: early === undefined ? request.cseq.number : early.#localCseq,
+      remoteCseq: early === undefined ? undefined : early.#remoteCseq,
     })
   }
 
@@ -177,14 +179,4 @@ function routesOf(message: SipMessage): readonly string[] {
     }
   }
   return values
-}
-
-/** A response cannot be refused: what is unreadable in it counts as absent. */
-function readable<Value>(read: () => Value): Value | undefined {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof SipFailure) return undefined
-    throw error
-  }
 }

@@ -137,6 +137,14 @@ export function maxForwards(message: WithHeaders): number | undefined {
   return parseDecimal(header(message, 'Max-Forwards') ?? '', 255)
 }
 
+/**
+ * Max-Forwards for what `request` makes us send on another leg: one less, so that calls which go round through several
+ * back-to-back user agents end (RFC 7332 §3). A request with 0 never reaches a handler; what we send with 0 goes one hop.
+ */
+export function onwardHops(request: WithHeaders): number {
+  return Math.max(0, (maxForwards(request) ?? 70) - 1)
+}
+
 const MAX_SECONDS = 0xffff_ffff
 
 /** Seconds of an Expires header or `expires` parameter. What is too large is the largest; what is no number is undefined. */
@@ -168,6 +176,27 @@ export function sessionExpires(message: WithHeaders): SessionExpires | undefined
   if (interval === undefined) throw malformed('Session-Expires', value)
   const refresher = parameters.get('refresher')?.toLowerCase()
   return { seconds: interval, refresher: refresher === 'uac' || refresher === 'uas' ? refresher : undefined }
+}
+
+const MAX_RSEQ = 0xffff_ffff
+
+/** RSeq (RFC 3262 §7.1); undefined when absent or no number. */
+export function rseq(message: WithHeaders): number | undefined {
+  return parseDecimal(header(message, 'RSeq')?.trim() ?? '', MAX_RSEQ)
+}
+
+export interface RAck {
+  readonly rseq: number
+  readonly cseq: number
+  readonly method: string
+}
+
+/** RAck (RFC 3262 §7.2); undefined when absent or unreadable: it then acknowledges nothing. */
+export function rack(message: WithHeaders): RAck | undefined {
+  const [first = '', second = '', method, ...rest] = (header(message, 'RAck') ?? '').trim().split(/[ \t]+/)
+  const [number, cseq] = [parseDecimal(first, MAX_RSEQ), parseDecimal(second, MAX_RSEQ)]
+  if (number === undefined || cseq === undefined || method === undefined || rest.length > 0) return undefined
+  return { rseq: number, cseq, method }
 }
 
 export interface Reason {

@@ -1,10 +1,14 @@
 import { strict as assert } from 'node:assert'
 import type { Dialog } from './dialog.ts'
+import { Drive } from './drive.ts'
+import { RETRY_LATER } from './early-dialog.ts'
 import type { Flow } from './flow.ts'
+import { rack } from './headers.ts'
 import { ConfirmedDialog } from './invite-dialog.ts'
-import type { SipRequest } from './message.ts'
+import type { SipRequest, SipResponse } from './message.ts'
 import { offerStateAfterAnswer } from './offer-answer.ts'
-import { hasBody } from './request-checks.ts'
+import { type ReliableInput, type ReliableOutput, ReliableProvisionals } from './reliable-provisionals.ts'
+import { hasBody, hasOption } from './request-checks.ts'
 import type { DialogUser, Stack } from './stack.ts'
 import type { ServerExchange } from './transaction-layer.ts'
 import type {
@@ -12,31 +16,61 @@ import type {
   IncomingInvite,
   IncomingInviteHandler,
   InviteDialog,
+  ProgressOptions,
   ResponseOptions,
 } from './user-agent-contract.ts'
+
+interface Provisional {
+  readonly status: number
+  readonly options: ResponseOptions
+}
 
 /** An INVITE of a peer until its final response; it holds the place of its dialog in the table from the start. */
 export class IncomingCall implements IncomingInvite, DialogUser {
   readonly request: SipRequest
   readonly flow: Flow
+  readonly supports100rel: boolean
+  readonly requires100rel: boolean
   handler: IncomingInviteHandler | undefined
   readonly #stack: Stack
   readonly #exchange: ServerExchange
   readonly #dialog: Dialog
+  readonly #reliable: ReliableProvisionals<Provisional>
+  readonly #drive: Drive<ReliableInput<Provisional>, ReliableOutput<Provisional>>
+  /** The reliable response under way, to be repeated. */
+  #unacknowledged: SipResponse | undefined
   #confirmed: ConfirmedDialog | undefined
+  /** The 2xx that waits for a PRACK. */
+  #deferredAnswer: (() => void) | undefined
 
   constructor(stack: Stack, exchange: ServerExchange, dialog: Dialog) {
     this.request = exchange.request
     this.flow = exchange.flow
+    this.requires100rel = hasOption(this.request, 'Require', '100rel')
+    this.supports100rel = this.requires100rel || hasOption(this.request, 'Supported', '100rel')
     this.#stack = stack
     this.#exchange = exchange
     this.#dialog = dialog
+    this.#reliable = new ReliableProvisionals(1 + Number.parseInt(stack.clock.token().slice(0, 7), 16))
+    this.#drive = new Drive<ReliableInput<Provisional>, ReliableOutput<Provisional>>({
+      machine: this.#reliable,
+      clock: stack.clock,
+      settled: () => {},
+      perform: (output) => this.#perform(output),
+    })
     exchange.onCancel = (cancel) => this.#withdraw(cancel)
     stack.addDialog(this.flow, dialog, this)
   }
 
-  progress(status: number, options: ResponseOptions = {}): void {
+  progress(status: number, { reliable = false, ...options }: ProgressOptions = {}): void {
     assert(status > 100 && status < 200, 'a provisional status')
+    if (!this.#exchange.isPending || this.#confirmed !== undefined) return
+    const hasOffer = hasBody(this.request)
+    if (this.requires100rel && !hasOffer) return
+    if ((this.requires100rel || (reliable && this.supports100rel)) && hasOffer) {
+      this.#drive.feed({ kind: 'progress', item: { status, options } })
+      return
+    }
     this.#exchange.respond(status, {
       ...options,
       headers: this.#stack.dialogHeaders(this.flow, options.headers),
@@ -44,11 +78,9 @@ export class IncomingCall implements IncomingInvite, DialogUser {
   }
 
   accept(options: ResponseOptions, handler: DialogHandler): InviteDialog {
-    assert(this.#exchange.isPending, 'an INVITE is answered once')
+    assert(this.#exchange.isPending && this.#confirmed === undefined, 'an INVITE is answered once')
     const headers = this.#stack.dialogHeaders(this.flow, options.headers)
-    const response = this.#exchange.respond(200, { ...options, headers })
-    assert(response !== undefined)
-    const dialog = new ConfirmedDialog({
+    const confirmed = new ConfirmedDialog({
       stack: this.#stack,
       dialog: this.#dialog,
       flow: this.flow,
@@ -56,13 +88,33 @@ export class IncomingCall implements IncomingInvite, DialogUser {
       offerState: offerStateAfterAnswer('uas', hasBody(this.request)),
       inviteCseq: undefined,
     })
-    dialog.awaitFirstAck(this.#exchange, response)
-    this.#confirmed = dialog
-    return dialog
+    this.#confirmed = confirmed
+    this.#reliable.dropWaiting()
+    const answer = (): void => {
+      this.#drive.stop()
+      const response = this.#exchange.respond(200, { ...options, headers })
+      assert(response !== undefined)
+      confirmed.awaitFirstAck(this.#exchange, response)
+    }
+    if (this.#reliable.awaited?.item.options.body === undefined) {
+      answer()
+      return confirmed
+    }
+    confirmed.awaitAnswer()
+    // Until the 2xx is sent, what the peer sends is this INVITE's.
+    this.#stack.addDialog(this.flow, this.#dialog, this)
+    this.#deferredAnswer = () => {
+      this.#deferredAnswer = undefined
+      this.#leave()
+      confirmed.enter()
+      answer()
+    }
+    return confirmed
   }
 
   reject(status: number, options?: ResponseOptions): void {
     assert(status >= 300 && status < 700, 'a final failure status')
+    if (this.#confirmed !== undefined) return
     this.#exchange.respond(status, options)
     this.#leave()
   }
@@ -86,12 +138,18 @@ export class IncomingCall implements IncomingInvite, DialogUser {
         this.#withdraw(request)
         return
       case 'PRACK':
-        this.#stack.count('sip.no-dialog')
-        exchange.respond(481)
+        this.#onPrack(request, exchange)
+        return
+      case 'UPDATE':
+        if (!hasBody(request)) {
+          this.#dialog.refreshTarget(request)
+          exchange.respond(200, { headers: this.#stack.dialogHeaders(this.flow) })
+          return
+        }
+        this.#postpone(exchange)
         return
       default:
-        // Nothing can be agreed before the INVITE is answered (RFC 3261 §14.2, RFC 3311 §5.2).
-        exchange.respond(500, { headers: [{ name: 'Retry-After', value: '5' }] })
+        this.#postpone(exchange)
     }
   }
 
@@ -99,14 +157,78 @@ export class IncomingCall implements IncomingInvite, DialogUser {
     this.#stack.count('stray-ack')
   }
 
+  /** Nothing can be agreed before the INVITE is answered (RFC 3261 §14.2, RFC 3311 §5.2). */
+  #postpone(exchange: ServerExchange): void {
+    exchange.respond(500, { headers: RETRY_LATER })
+  }
+
+  #onPrack(prack: SipRequest, exchange: ServerExchange): void {
+    const { awaited } = this.#reliable
+    const named = rack(prack)
+    const isMatch =
+      awaited !== undefined &&
+      named?.rseq === awaited.rseq &&
+      named.cseq === this.request.cseq.number &&
+      named.method === 'INVITE'
+    if (!isMatch) {
+      this.#stack.count('sip.no-dialog')
+      exchange.respond(481)
+      return
+    }
+    // A second offer (RFC 3262 §5) must wait for the end of the first INVITE; the response is acknowledged all the same.
+    exchange.respond(hasBody(prack) ? 488 : 200)
+    this.#drive.feed({ kind: 'prack' })
+  }
+
+  #perform(output: ReliableOutput<Provisional>): void {
+    switch (output.kind) {
+      case 'send': {
+        const { status, options } = output.item
+        const reliability = [
+          { name: 'Require', value: '100rel' },
+          { name: 'RSeq', value: String(output.rseq) },
+        ]
+        const headers = [...this.#stack.dialogHeaders(this.flow, options.headers), ...reliability]
+        this.#unacknowledged = this.#exchange.respond(status, { ...options, headers })
+        return
+      }
+      case 'repeat':
+        if (this.#unacknowledged !== undefined) this.#exchange.resend(this.#unacknowledged)
+        return
+      case 'acknowledged':
+        this.#unacknowledged = undefined
+        this.#deferredAnswer?.()
+        return
+      case 'too-many':
+        this.#stack.count('too-many-provisionals')
+        return
+      case 'give-up':
+        this.#giveUp()
+        return
+      default:
+        output satisfies never
+    }
+  }
+
+  /** RFC 3262 §3: no PRACK for 64*T1. */
+  #giveUp(): void {
+    this.#stack.count('prack-timeout')
+    this.#exchange.respond(504)
+    this.#leave()
+    if (this.#confirmed !== undefined) this.#confirmed.withdraw('ack-timeout', undefined)
+    else this.#stack.guard(() => this.handler?.onPrackTimeout?.(), undefined)
+  }
+
   #withdraw(request: SipRequest): void {
     if (!this.#exchange.isPending) return
     this.#exchange.respond(487)
     this.#leave()
-    this.#stack.guard(() => this.handler?.onCancel(request), request)
+    if (this.#confirmed !== undefined) this.#confirmed.withdraw('bye', request)
+    else this.#stack.guard(() => this.handler?.onCancel(request), request)
   }
 
   #leave(): void {
+    this.#drive.stop()
     this.#stack.removeDialog(this.flow, this.#dialog, this)
   }
 }

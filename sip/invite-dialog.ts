@@ -18,6 +18,7 @@ import {
 import type {
   Body,
   DialogHandler,
+  EndReason,
   IncomingReinvite,
   InviteDialog,
   NoAnswer,
@@ -80,6 +81,11 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
     this.callId = options.dialog.callId
     this.localTag = options.dialog.localTag
     this.remoteTag = options.dialog.remoteTag
+    this.enter()
+  }
+
+  /** Takes its place in the table; again, after the INVITE it came from has held it. */
+  enter(): void {
     this.#stack.addDialog(this.#flow, this, this)
   }
 
@@ -167,7 +173,20 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
     this.#unacknowledged.set(cseq, { drive, acknowledged })
   }
 
-  /** The same for the first INVITE, which the dialog came from. */
+  /** The first INVITE's 2xx must not be sent yet: `awaitFirstAck` follows, or `withdraw`. */
+  awaitAnswer(): void {
+    this.#isAckDue = true
+  }
+
+  /** BYE came, or the first INVITE was ended before its 2xx. */
+  withdraw(reason: EndReason, request: SipRequest | undefined): void {
+    const wasConfirmed = this.#state === 'confirmed'
+    this.#end()
+    this.#close()
+    if (wasConfirmed) this.#stack.guard(() => this.#handler.onEnd(reason, request), request)
+  }
+
+  /** `awaitAck` for the first INVITE, which the dialog came from. */
   awaitFirstAck(exchange: ServerExchange, response: SipResponse): void {
     this.#isAckDue = true
     this.awaitAck(exchange, response, (ack) => {
@@ -216,10 +235,7 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
 
   #onBye(request: SipRequest, exchange: ServerExchange): void {
     exchange.respond(200)
-    const wasConfirmed = this.#state === 'confirmed'
-    this.#end()
-    this.#close()
-    if (wasConfirmed) this.#stack.guard(() => this.#handler.onEnd('bye', request), request)
+    this.withdraw('bye', request)
   }
 
   #onReinvite(request: SipRequest, exchange: ServerExchange): void {

@@ -1,5 +1,6 @@
 import { cancellation } from './acknowledgement.ts'
 import { Dialog } from './dialog.ts'
+import { EarlyDialog, RETRY_LATER } from './early-dialog.ts'
 import { encoded } from './encoded.ts'
 import type { Flow } from './flow.ts'
 import { ConfirmedDialog } from './invite-dialog.ts'
@@ -8,7 +9,7 @@ import { offerStateAfterAnswer } from './offer-answer.ts'
 import { fromTag, hasBody, toTag } from './request-checks.ts'
 import type { Stack } from './stack.ts'
 import { TRANSACTION_LIFETIME_MS } from './timers.ts'
-import type { ClientExchange } from './transaction-layer.ts'
+import type { ClientExchange, ServerExchange } from './transaction-layer.ts'
 import type { DialogHandler, NoAnswer, OutgoingInvite, OutgoingInviteHandler } from './user-agent-contract.ts'
 
 export interface OutgoingCallOptions {
@@ -33,8 +34,8 @@ export class OutgoingCall implements OutgoingInvite {
   readonly #options: OutgoingCallOptions
   readonly #request: SipRequest
   #exchange: ClientExchange | undefined
-  /** To tags of provisional responses. */
-  readonly #early = new Set<string>()
+  /** By To tag of provisional responses. */
+  readonly #early = new Map<string, EarlyDialog>()
   /** By To tag of a 2xx. */
   readonly #forks = new Map<string, Fork>()
   #isDecided = false
@@ -70,6 +71,13 @@ export class OutgoingCall implements OutgoingInvite {
     if (this.#isProceeding) this.#sendCancel(cancel)
   }
 
+  /** A request of a callee that has not answered yet. It may have overtaken the response that makes its early dialog. */
+  onEarlyRequest(request: SipRequest, exchange: ServerExchange): void {
+    const early = this.#early.get(fromTag(request))
+    if (early === undefined) exchange.respond(500, { headers: RETRY_LATER })
+    else early.onRequest(request, exchange)
+  }
+
   #onResponse(response: SipResponse): void {
     if (response.status < 200) this.#onProvisional(response)
     else if (response.status < 300) this.#onSuccess(response)
@@ -84,13 +92,24 @@ export class OutgoingCall implements OutgoingInvite {
     }
     if (response.status === 100) return
     const { stack, handler } = this.#options
+    const early = this.#earlyDialog(response)
+    if (early?.take(response) === true) stack.guard(() => handler.onProgress(response), undefined)
+  }
+
+  /** Undefined when there are too many. */
+  #earlyDialog(response: SipResponse): EarlyDialog | undefined {
+    const { stack, flow } = this.#options
     const tag = toTag(response)
-    if (!this.#early.has(tag) && this.#early.size >= stack.limits.maxForks) {
+    const known = this.#early.get(tag)
+    if (known !== undefined) return known
+    if (this.#early.size >= stack.limits.maxForks) {
       stack.count('too-many-forks')
-      return
+      return undefined
     }
-    this.#early.add(tag)
-    stack.guard(() => handler.onProgress(response), undefined)
+    const dialog = Dialog.ofResponse(this.#request, response)
+    const made = new EarlyDialog(stack, flow, dialog, this.#request.cseq.number)
+    this.#early.set(tag, made)
+    return made
   }
 
   #onSuccess(response: SipResponse): void {
@@ -109,7 +128,7 @@ export class OutgoingCall implements OutgoingInvite {
       stack.count('too-many-forks')
       return
     }
-    this.#forks.set(tag, this.#endFork(response))
+    this.#forks.set(tag, this.#endFork(tag, response))
     if (!this.#isDecided) this.#reject(response)
   }
 
@@ -117,7 +136,7 @@ export class OutgoingCall implements OutgoingInvite {
     const { stack, flow, handler, dialogHandler } = this.#options
     const dialog = new ConfirmedDialog({
       stack,
-      dialog: Dialog.ofResponse(this.#request, response),
+      dialog: this.#dialogOf(tag, response),
       flow,
       handler: dialogHandler,
       offerState: offerStateAfterAnswer('uac', hasBody(this.#request)),
@@ -129,9 +148,9 @@ export class OutgoingCall implements OutgoingInvite {
   }
 
   /** RFC 3261 §13.2.2.4: a dialog nobody asked for is acknowledged and ended. It never enters the table. */
-  #endFork(response: SipResponse): Fork {
+  #endFork(tag: string, response: SipResponse): Fork {
     const { stack, flow } = this.#options
-    const dialog = Dialog.ofResponse(this.#request, response)
+    const dialog = this.#dialogOf(tag, response)
     const ack = encoded(stack.compose(flow, dialog.ack(this.#request.cseq.number)))
     flow.send(ack)
     stack.transactions.send(stack.compose(flow, dialog.next('BYE')), flow, {
@@ -139,6 +158,10 @@ export class OutgoingCall implements OutgoingInvite {
       onFailed: () => {},
     })
     return { repeatAck: () => flow.send(ack) }
+  }
+
+  #dialogOf(tag: string, response: SipResponse): Dialog {
+    return Dialog.ofResponse(this.#request, response, this.#early.get(tag)?.dialog)
   }
 
   #reject(outcome: SipResponse | NoAnswer): void {

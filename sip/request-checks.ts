@@ -1,12 +1,25 @@
 import { SIP_CODES, type SipCode, SipFailure } from './failure.ts'
 import { contentType, headerValues, maxForwards, optionTags } from './headers.ts'
-import type { Header, SipRequest } from './message.ts'
+import type { Header, SipMessage, SipRequest } from './message.ts'
+import { readable } from './readable.ts'
 
 /** Methods the stack can carry; sent where the caller names none. */
-export const ALLOW: Header = { name: 'Allow', value: 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE' }
+export const ALLOW: Header = {
+  name: 'Allow',
+  value: 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK',
+}
 
 /** Option tags a peer may require of us. */
-const SUPPORTED: ReadonlySet<string> = new Set()
+const SUPPORTED: ReadonlySet<string> = new Set(['100rel', 'timer', 'replaces'])
+
+/**
+ * What our INVITEs offer. 100rel only with a body: without, a reliable provisional response would be the offer, and PRACK
+ * would have to answer it.
+ */
+export const inviteExtensions = (hasOffer: boolean): Header => ({
+  name: 'Supported',
+  value: hasOffer ? '100rel, timer' : 'timer',
+})
 
 /** What ends something is never refused for its form. */
 const UNCHECKED: ReadonlySet<string> = new Set(['ACK', 'BYE', 'CANCEL'])
@@ -56,6 +69,13 @@ function hopRefusal(request: SipRequest): Refusal | undefined {
   const isSpent = request.method === 'INVITE' && maxForwards(request) === 0
   return isSpent ? refusal('sip.too-many-hops') : undefined
 }
+
+/** Whether a list of option tags names `tag`; false when it cannot be read. */
+export const hasOption = (
+  message: Pick<SipMessage, 'headers'>,
+  name: 'Supported' | 'Require',
+  tag: string,
+): boolean => readable(() => optionTags(message, name).has(tag)) === true
 
 /** True for a body that offers or answers; which kinds do is the handler's to know. */
 export const hasBody = (message: { readonly body: Buffer }): boolean => message.body.length > 0

@@ -324,6 +324,11 @@ export class ServerExchange {
     return response
   }
 
+  /** A provisional response that was sent before, again. */
+  resend(response: SipResponse): void {
+    if (this.isPending) this.#drive.feed({ kind: 'respond', response })
+  }
+
   /** The request came again. */
   repeat(): void {
     this.#drive.feed({ kind: 'request' })

@@ -24,7 +24,9 @@ export interface ResponseOptions {
 export interface UserAgentHandler {
   /** A new INVITE outside a dialog; 100 has been sent. The handler answers through `invite`, now or later. */
   onInvite(invite: IncomingInvite): void
-  /** Any other request outside a dialog (REGISTER, OPTIONS, MESSAGE, SUBSCRIBE...). */
+  /** A SUBSCRIBE outside a dialog. Without this handler it goes to `onRequest`. */
+  onSubscribe?(subscribe: IncomingSubscribe): void
+  /** Any other request outside a dialog (REGISTER, OPTIONS, MESSAGE, NOTIFY...). */
   onRequest(request: IncomingRequest): void
   /** An exception of a handler, already contained (the transaction was answered 500). For the log. */
   onError(error: unknown, request: SipRequest | undefined): void
@@ -40,6 +42,13 @@ export interface IncomingRequest {
 export interface IncomingInviteHandler {
   /** CANCEL came in time; 200 and 487 have been sent. */
   onCancel(cancel: SipRequest): void
+  /** A reliable provisional response got no PRACK for 64*T1; the INVITE has been answered 504. */
+  onPrackTimeout?(): void
+}
+
+export interface ProgressOptions extends ResponseOptions {
+  /** Sent with 100rel where the caller can do it; else, and for an INVITE without an offer, as any other. */
+  readonly reliable?: boolean
 }
 
 export interface IncomingInvite {
@@ -47,9 +56,20 @@ export interface IncomingInvite {
   readonly flow: Flow
   /** Set by the owner before control returns to the stack. */
   handler: IncomingInviteHandler | undefined
-  /** 101..199. Creates the early dialog (To tag, Contact). Ignored after a final response. */
-  progress(status: number, options?: ResponseOptions): void
-  /** 200 with the body; retransmitted until ACK. Returns the confirmed dialog. Asserts when already answered. */
+  /** The caller can acknowledge provisional responses (RFC 3262). */
+  readonly supports100rel: boolean
+  /** The caller insists: every 18x is reliable, asked for or not. */
+  readonly requires100rel: boolean
+  /**
+   * 101..199. Creates the early dialog (To tag, Contact). Ignored after a final response. Of reliable ones the next is sent
+   * when the one before has its PRACK. To an INVITE that requires 100rel and makes no offer nothing is sent: its first
+   * reliable response would have to carry ours (RFC 3261 §13.2.1), and that is the 200's.
+   */
+  progress(status: number, options?: ProgressOptions): void
+  /**
+   * 200 with the body; retransmitted until ACK. Returns the confirmed dialog. Asserts when already answered. It waits for the
+   * PRACK of a reliable response with a body (RFC 3262 §3); a CANCEL or a missing PRACK meanwhile is `onEnd` of the dialog.
+   */
   accept(options: ResponseOptions, handler: DialogHandler): InviteDialog
   /** 300..699. Ignored after a final response or CANCEL. */
   reject(status: number, options?: ResponseOptions): void
@@ -59,7 +79,7 @@ export interface IncomingInvite {
 export type NoAnswer = 'timeout' | 'transport'
 
 export interface OutgoingInviteHandler {
-  /** Each provisional response except 100. */
+  /** Each provisional response except 100; reliable ones are acknowledged inside, in order, and passed on once. */
   onProgress(response: SipResponse): void
   /** First 2xx: the dialog is confirmed; ACK is sent when `dialog.acknowledge()` is called. Later forks are ended inside. */
   onAccept(response: SipResponse, dialog: InviteDialog): void
@@ -88,9 +108,15 @@ export interface OutgoingInvite {
   cancel(headers?: readonly Header[]): void
 }
 
+/**
+ * Why a dialog ended: 'bye', or CANCEL in time; 'ack-timeout', the peer acknowledged neither the 2xx nor the reliable 1xx
+ * that the 2xx had to wait for.
+ */
+export type EndReason = 'bye' | 'ack-timeout'
+
 export interface DialogHandler {
-  /** BYE came and was answered 200; or the peer never sent ACK ('ack-timeout': BYE has been sent by the stack). */
-  onEnd(reason: 'bye' | 'ack-timeout', request: SipRequest | undefined): void
+  /** Called once, unless `bye()` was. What the peer still has to be told has been sent. */
+  onEnd(reason: EndReason, request: SipRequest | undefined): void
   /** ACK of the initial INVITE's 2xx (its body is the answer in a delayed offer). */
   onAck(ack: SipRequest): void
   /** re-INVITE or UPDATE with an offer; answer through it, now or later. Glare (491) is handled inside. */
@@ -153,6 +179,10 @@ export interface UserAgentLimits {
   readonly maxDialogs: number
   /** Early dialogs one INVITE of ours may grow. */
   readonly maxForks: number
+  /** Subscriptions of both roles; 10 000 unless given. They have a table of their own and take no place of a call. */
+  readonly maxSubscriptions?: number
+  /** Subscriptions that peers made through one flow scope; 256 unless given. */
+  readonly maxSubscriptionsPerScope?: number
 }
 
 export interface UserAgent {
@@ -166,10 +196,101 @@ export interface UserAgent {
     options: Omit<OutgoingInviteOptions, 'dialogHandler'> & { readonly method: string },
     done: (response: SipResponse | NoAnswer) => void,
   ): void
+  /** SUBSCRIBE outside a dialog; the subscription is the caller's to refresh and to end. */
+  subscribe(options: SubscribeOptions, handler: SubscriberHandler): OutgoingSubscription
   /** Sizes of all tables; all zero when nothing is under way. */
   tables(): Readonly<Record<string, number>>
   /** What was dropped or refused, by code. */
   counters(): Readonly<Record<string, number>>
   /** Cancels every timer; nothing is sent. */
   close(): void
+}
+
+/** A SUBSCRIBE of a peer, with an Event and a usable Contact (RFC 6665 §4.2.1). It holds its place among the subscriptions. */
+export interface IncomingSubscribe {
+  readonly request: SipRequest
+  readonly flow: Flow
+  /**
+   * 200 with `Expires`; makes the dialog. A NOTIFY must follow at once (§4.2.1.2). Undefined, and nothing is sent, when
+   * it is too late.
+   */
+  accept(options: GrantOptions, handler: NotifierHandler): Notifier | undefined
+  /** 300..699. Ignored when it is too late. */
+  reject(status: number, options?: ResponseOptions): void
+}
+
+export interface GrantOptions {
+  /** Seconds from now; at most what was asked, and a day. 0 after a SUBSCRIBE that asked for 0. */
+  readonly expiresS: number
+  readonly headers?: readonly Header[]
+}
+
+export interface NotifierHandler {
+  /** SUBSCRIBE inside the dialog: longer, or with `Expires: 0` no more; a NOTIFY must follow. Answer now or later. */
+  onRefresh(refresh: IncomingRefresh): void
+  /** Not refreshed in time (the peer has been told), or a NOTIFY was refused. Not called after `close` or a last NOTIFY. */
+  onEnd(reason: 'expired' | 'lost'): void
+}
+
+export interface IncomingRefresh {
+  readonly request: SipRequest
+  readonly flow: Flow
+  accept(options: GrantOptions): void
+  reject(status: number, options?: ResponseOptions): void
+}
+
+export interface NotifyOptions {
+  /** Value of Subscription-State; `terminated...` is the last NOTIFY and closes the subscription. */
+  readonly state: string
+  /** Beside Event, which is that of the SUBSCRIBE. */
+  readonly headers?: readonly Header[]
+  readonly body?: Body
+}
+
+/** A subscription that we serve. */
+export interface Notifier {
+  readonly callId: string
+  readonly isOpen: boolean
+  notify(options: NotifyOptions, done?: (response: SipResponse | NoAnswer) => void): void
+  /** Forgets the subscription; nothing is sent. */
+  close(): void
+  /** From now on it is reached, and found, by this flow; it is lost when that has no place for it. */
+  useFlow(flow: Flow): void
+}
+
+export interface SubscribeOptions extends Omit<OutgoingInviteOptions, 'dialogHandler'> {
+  /** Value of the Event header. */
+  readonly event: string
+  /** Seconds; 0 asks for one NOTIFY. */
+  readonly expiresS: number
+}
+
+export type SubscriptionEnd = SipResponse | NoAnswer | 'terminated' | 'expired' | 'no-notify'
+
+export interface SubscriberHandler {
+  /** The 2xx to the first SUBSCRIBE; a NOTIFY may have come before it. */
+  onAccept(response: SipResponse, expiresS: number): void
+  /** Answer it now or later. */
+  onNotify(notify: IncomingRequest): void
+  /**
+   * Once: a final refusal, no answer, the NOTIFY that said `terminated` (passed on before), no refresh in time, or no
+   * NOTIFY at all within 64*T1 (Timer N).
+   */
+  onEnd(reason: SubscriptionEnd): void
+}
+
+export interface RefreshOptions {
+  readonly expiresS: number
+  readonly headers?: readonly Header[]
+  readonly body?: Body
+}
+
+/** A subscription of ours. */
+export interface OutgoingSubscription {
+  readonly callId: string
+  readonly isOpen: boolean
+  /** Answered 481 by ourselves when it has ended or has no dialog yet. */
+  refresh(options: RefreshOptions, done: (response: SipResponse | NoAnswer) => void): void
+  /** `Expires: 0`, as soon as there is a dialog; the handler is called until the last NOTIFY, an error or Timer N. */
+  unsubscribe(headers?: readonly Header[]): void
 }

@@ -1,5 +1,6 @@
 import { buildResponse, stampRequest } from './build.ts'
 import { Dialog } from './dialog.ts'
+import { RETRY_LATER } from './early-dialog.ts'
 import { encoded } from './encoded.ts'
 import { SIP_CODES, type SipCode, SipFailure } from './failure.ts'
 import type { Flow } from './flow.ts'
@@ -9,15 +10,19 @@ import type { Header, SipMessage, SipRequest } from './message.ts'
 import { withTag } from './name-addr.ts'
 import { OutgoingCall } from './outgoing-invite.ts'
 import { parseMessage } from './parser.ts'
-import { fromTag, refusalOf, toTag } from './request-checks.ts'
+import { fromTag, inviteExtensions, refusalOf, toTag } from './request-checks.ts'
 import { type DialogId, Stack } from './stack.ts'
+import { Subscriptions } from './subscriptions.ts'
 import { dialogKey } from './transaction-key.ts'
 import type { ServerExchange, TransactionUser } from './transaction-layer.ts'
 import type {
   OutgoingInvite,
   OutgoingInviteHandler,
   OutgoingInviteOptions,
+  OutgoingSubscription,
   ResponseOptions,
+  SubscribeOptions,
+  SubscriberHandler,
   UserAgent,
   UserAgentOptions,
 } from './user-agent-contract.ts'
@@ -25,17 +30,20 @@ import type {
 /** Methods that mean nothing outside a dialog or transaction of ours. */
 const ONLY_INSIDE: ReadonlySet<string> = new Set(['BYE', 'PRACK', 'UPDATE'])
 
-const RETRY_LATER: readonly Header[] = [{ name: 'Retry-After', value: '5' }]
+/** What a callee has no use for before its 2xx. */
+const ONLY_CALLERS: ReadonlySet<string> = new Set(['BYE', 'PRACK'])
 
 /** The user agent: reads messages, finds whom they belong to, and makes new calls. */
 export class UserAgentCore implements UserAgent, TransactionUser {
   readonly #stack: Stack
+  readonly #subscriptions: Subscriptions
   /** INVITEs of ours without a final response. */
   readonly #outgoing = new Map<string, OutgoingCall>()
   #isOpen = true
 
   constructor(options: UserAgentOptions) {
     this.#stack = new Stack(options, this)
+    this.#subscriptions = new Subscriptions(this.#stack)
   }
 
   receive(bytes: Buffer, flow: Flow): void {
@@ -53,7 +61,8 @@ export class UserAgentCore implements UserAgent, TransactionUser {
 
   invite(options: OutgoingInviteOptions, handler: OutgoingInviteHandler): OutgoingInvite {
     const { flow } = options
-    const request = this.#compose('INVITE', options)
+    const headers = [...(options.headers ?? []), inviteExtensions(options.body !== undefined)]
+    const request = this.#compose('INVITE', { ...options, headers })
     const key = dialogKey(flow.scope, request.callId, fromTag(request), '')
     const call = new OutgoingCall({
       stack: this.#stack,
@@ -82,6 +91,15 @@ export class UserAgentCore implements UserAgent, TransactionUser {
     })
   }
 
+  subscribe(options: SubscribeOptions, handler: SubscriberHandler): OutgoingSubscription {
+    const headers = [
+      { name: 'Event', value: options.event },
+      { name: 'Expires', value: String(options.expiresS) },
+      ...(options.headers ?? []),
+    ]
+    return this.#subscriptions.send(options, this.#compose('SUBSCRIBE', { ...options, headers }), handler)
+  }
+
   tables(): Readonly<Record<string, number>> {
     const { transactions, clock, dialogCount } = this.#stack
     return {
@@ -91,6 +109,7 @@ export class UserAgentCore implements UserAgent, TransactionUser {
       busyConnections: transactions.busyConnectionCount,
       dialogs: dialogCount,
       outgoingInvites: this.#outgoing.size,
+      subscriptions: this.#subscriptions.size,
       timers: clock.size,
     }
   }
@@ -164,23 +183,23 @@ export class UserAgentCore implements UserAgent, TransactionUser {
     if (toTag(request) !== '') this.#dispatchInside(request, exchange)
     else if (ONLY_INSIDE.has(request.method)) this.#refuse(exchange, 'sip.no-dialog')
     else if (request.method === 'INVITE') this.#receiveInvite(exchange)
-    else this.#receiveOther(request, exchange)
+    else if (request.method === 'SUBSCRIBE' && this.#stack.handler.onSubscribe !== undefined) {
+      this.#subscriptions.receive(exchange, (subscribe) => this.#stack.handler.onSubscribe?.(subscribe))
+    } else this.#receiveOther(request, exchange)
   }
 
   #dispatchInside(request: SipRequest, exchange: ServerExchange): void {
     const { flow } = exchange
     const id = idOf(request)
-    const dialog = this.#stack.findDialog(flow, id)
+    const dialog = this.#stack.findDialog(flow, id) ?? this.#subscriptions.find(flow.scope, id)
     if (dialog !== undefined) {
       dialog.onRequest(request, exchange)
       return
     }
-    // Our own INVITE has made an early dialog, in which nothing can be agreed yet.
-    if (this.#outgoing.has(dialogKey(flow.scope, id.callId, id.localTag, '')) && request.method !== 'BYE') {
-      exchange.respond(500, { headers: RETRY_LATER })
-      return
-    }
-    this.#refuse(exchange, 'sip.no-dialog')
+    const call = this.#outgoing.get(dialogKey(flow.scope, id.callId, id.localTag, ''))
+    // RFC 3261 §15: a callee must not send BYE before its 2xx is acknowledged, and PRACK is for INVITEs it sent.
+    if (call === undefined || ONLY_CALLERS.has(request.method)) this.#refuse(exchange, 'sip.no-dialog')
+    else call.onEarlyRequest(request, exchange)
   }
 
   #receiveInvite(exchange: ServerExchange): void {

@@ -80,11 +80,11 @@ test('a flow that is closed fails what is pending on it and what is sent later',
 
 test('a required extension we lack is refused 420 and named; BYE is not refused for it', () => {
   const { say, last } = scripted({ onInvite: (invite, self) => self.answer(invite) })
-  say(ask('INVITE', { branch: 'z9hG4bKx', callId: 'x', headers: ['Require: 100rel, Timer'] }))
+  say(ask('INVITE', { branch: 'z9hG4bKx', callId: 'x', headers: ['Require: Path, 100rel, Gruu'] }))
   expect(last()).toMatch(/^SIP\/2\.0 420/)
-  expect(lineOf(last(), 'Unsupported')).toBe('Unsupported: 100rel, timer')
+  expect(lineOf(last(), 'Unsupported')).toBe('Unsupported: path, gruu')
   say(ask('INVITE'))
-  say(ask('BYE', { toTag: tagOf(last()), cseq: 2, headers: ['Require: 100rel'] }))
+  say(ask('BYE', { toTag: tagOf(last()), cseq: 2, headers: ['Require: path'] }))
   expect(statusOf(last())).toBe(200)
 })
 

@@ -58,7 +58,10 @@ export class Phone {
         onInvite: (invite) => {
           this.invites.push(invite)
           this.diary.push('invite')
-          invite.handler = { onCancel: (cancel) => this.diary.push(`cancel ${cancel.method}`) }
+          invite.handler = {
+            onCancel: (cancel) => this.diary.push(`cancel ${cancel.method}`),
+            onPrackTimeout: () => this.diary.push('prack timeout'),
+          }
           options.onInvite?.(invite, this)
         },
         onRequest: (request) => {
@@ -140,5 +143,6 @@ export const EMPTY_TABLES = {
   busyConnections: 0,
   dialogs: 0,
   outgoingInvites: 0,
+  subscriptions: 0,
   timers: 0,
 }

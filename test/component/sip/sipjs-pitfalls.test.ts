@@ -299,7 +299,7 @@ test('section b: an early dialog of ours that is asked for something is told to 
     callId: lineOf(invite, 'Call-ID').slice(9),
     toTag: /tag=(\w+)/.exec(lineOf(invite, 'From'))?.[1] ?? '',
   }
-  say(ask('UPDATE', { ...names, fromTag: 'bob' }))
+  say(ask('INFO', { ...names, fromTag: 'bob' }))
   expect(last()).toMatch(/^SIP\/2\.0 500.*Retry-After/s)
 })
 
