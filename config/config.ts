@@ -69,6 +69,8 @@ export interface TrunkConfig {
   readonly suites: readonly ('AES_CM_128_HMAC_SHA1_80' | 'AES_CM_128_HMAC_SHA1_32')[]
   /** User part of From when the caller has no number of its own here; undefined: the caller's user name. */
   readonly callerId: string | undefined
+  /** Believe its P-Asserted-Identity, and send it ours (RFC 3325). */
+  readonly trusted: boolean
 }
 
 export interface RouteConfig {

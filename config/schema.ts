@@ -72,6 +72,7 @@ const TRUNK = {
     ...DIALLED,
     pattern: /^[A-Za-z0-9._+*#-]{1,64}$/,
   }),
+  trusted: yesNo("Believe the trunk's P-Asserted-Identity, and tell it ours (RFC 3325).", false),
 }
 
 const ROUTE = {

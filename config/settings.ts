@@ -70,6 +70,7 @@ export interface TrunkRow {
   readonly codecs: readonly string[]
   readonly suites: readonly ('AES_CM_128_HMAC_SHA1_80' | 'AES_CM_128_HMAC_SHA1_32')[]
   readonly callerId: string | null
+  readonly trusted: boolean
 }
 
 export interface RouteRow {

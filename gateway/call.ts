@@ -2,33 +2,32 @@ import type { CallsConfig } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
 import type { LegName, MediaEngine, MediaSession, MediaStageEvent } from '../media/engine.ts'
 import type { MediaFailure } from '../media/failure.ts'
-import type { Codec } from '../media/parameters.ts'
 import { answerableCodecs, offerableCodecs, STANDARD_CODECS } from '../sdp/codecs.ts'
 import type { Offer } from '../sdp/session.ts'
-import { SipFailure } from '../sip/failure.ts'
-import type { Flow } from '../sip/flow.ts'
-import { contentType } from '../sip/headers.ts'
-import type { Header, NameAddr, SipRequest, SipResponse, Uri } from '../sip/message.ts'
+import { maxForwards } from '../sip/headers.ts'
+import type { Header, SipRequest, SipResponse, SipUri } from '../sip/message.ts'
 import type {
   Body,
-  DialogHandler,
   IncomingInvite,
   IncomingReinvite,
   IncomingRequest,
-  InviteDialog,
-  NoAnswer,
-  OutgoingInviteHandler,
   SipEnvironment,
   UserAgent,
 } from '../sip/user-agent.ts'
-import { type Application, applicationCodecs, startApplication } from './applications.ts'
+import { applicationCodecs, startApplication } from './applications.ts'
+import { requireSdp, sdpBody } from './body.ts'
 import { type CallEvent, type CallState, nextCallState } from './call-machine.ts'
+import { Conversation } from './conversation.ts'
 import { type Verdict, verdictOf } from './diagnosis.ts'
+import { Dialling } from './dialling.ts'
 import { logLevelOf, reasonHeader, refusalHeaders, refuseMethod } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
-import { isSameCodec, Leg, type LegMedia, type Wish } from './leg.ts'
-import { glareBackOffMs, Renegotiation, type RenegotiationInput } from './renegotiation.ts'
-import { Ringing } from './ringing.ts'
+import { passedHeaders, passedReasons } from './header-policy.ts'
+import { isSameCodec, Leg, type LegMedia } from './leg.ts'
+import type { ApplicationPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
+import { type Replaces, readRefer } from './refer.ts'
+import { Side, type SideOwner } from './side.ts'
+import { TransferReport } from './transfer-report.ts'
 
 /** What all calls of a daemon share. */
 export interface CallContext {
@@ -37,57 +36,35 @@ export interface CallContext {
   readonly environment: SipEnvironment
   readonly log: Log
   readonly limits: CallsConfig
+  /** The side of a live call that a transfer names; undefined when there is none that `party` may take part in. */
+  readonly findSide: (
+    replaces: Replaces,
+    party: string,
+  ) => { readonly call: Call; readonly side: Side } | undefined
+  /** Where a transfer by `party` leads; throws what a call of theirs to there would be refused with. */
+  readonly planTransfer: (party: string, target: SipUri) => CalleePlan
   /** The call has given everything back: dialogs ended, media closed. */
   readonly onEnded: (call: Call) => void
 }
 
-export interface CallerPlan {
-  /** `user:alice` or `trunk:pbx`, for the log. */
-  readonly name: string
-  readonly media: LegMedia
+const ALLOW: Header = {
+  name: 'Allow',
+  value: 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK, REFER, NOTIFY',
 }
 
-/** One way to reach the callee: a device of a user, or the trunk. */
-export interface Target {
-  readonly flow: Flow
-  readonly uri: Uri
-}
-
-export interface PartyPlan {
-  readonly kind: 'party'
-  readonly name: string
-  readonly media: LegMedia
-  /** Called in parallel; the first to answer has the call. */
-  readonly targets: readonly Target[]
-  readonly from: NameAddr
-  readonly to: NameAddr
-}
-
-export type CalleePlan =
-  | { readonly kind: 'application'; readonly name: string; readonly application: Application }
-  | PartyPlan
-
-const SDP_TYPE = 'application/sdp'
-const ALLOW: Header = { name: 'Allow', value: 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK' }
-
-/** One side of the call: its leg, its dialog once there is one, and what is still to be offered to it. */
-interface Side {
-  readonly leg: Leg
-  readonly party: string
-  readonly isCallIdOwner: boolean
-  readonly renegotiation: Renegotiation
-  dialog: InviteDialog | undefined
-  cancelBackOff: () => void
+/** A transfer under way: the new party rings, the transferor may still be there. */
+interface Transfer {
+  readonly transferor: Side
+  readonly target: Side
+  readonly dialling: Dialling
+  readonly report: TransferReport
 }
 
 /**
- * One call: two sides and one media session, joined. Everything that happens is a step in one queue, so that a step finds
+ * One call from INVITE to the last of its resources. Everything that happens is a step in one queue, so that a step finds
  * the state its predecessor left; an error in a step ends this call and nothing else.
- *
- * The sides are independent: an offer in mid-call is answered at once from what both sides have agreed before, and then
- * the other side is told what has changed for it (`Renegotiation`). So a trunk never has a part in a browser's ICE or DTLS.
  */
-export class Call {
+export class Call implements SideOwner {
   /** Call-ID of the caller's leg. */
   readonly id: string
   readonly #context: CallContext
@@ -96,16 +73,20 @@ export class Call {
   readonly #callee: CalleePlan
   readonly #log: Log
   readonly #startedAtMs: number
+  readonly #conversation: Conversation
+  /** Sides that a transfer has replaced and that have not been hung up yet. */
+  readonly #leaving = new Set<Side>()
   #state: CallState = 'routing'
   #steps: Promise<void> = Promise.resolve()
   #cancelTimer: () => void = () => {}
   #session: MediaSession | undefined
   #offer: Offer | undefined
   #caller: Side | undefined
-  #calleeSide: Side | undefined
   /** Set with the first answer; the caller sees the same bytes in every 18x and 2xx. */
   #answer: Body | undefined
-  #ringing: Ringing | undefined
+  #dialling: Dialling | undefined
+  #transfer: Transfer | undefined
+  #legCount = 0
 
   constructor(context: CallContext, invite: IncomingInvite, caller: CallerPlan, callee: CalleePlan) {
     this.id = invite.request.callId
@@ -115,7 +96,13 @@ export class Call {
     this.#callee = callee
     this.#log = context.log.child({ callId: this.id })
     this.#startedAtMs = context.environment.nowMs()
-    invite.handler = { onCancel: () => this.#end('cancelled') }
+    this.#conversation = new Conversation({
+      environment: context.environment,
+      log: this.#log,
+      run: (step) => this.#run(step),
+      headers: () => [ALLOW],
+    })
+    invite.handler = { onCancel: (cancel) => this.#end('cancelled', { reasons: passedReasons(cancel) }) }
   }
 
   get state(): CallState {
@@ -132,6 +119,60 @@ export class Call {
     this.#fail(failure)
   }
 
+  /** The side whose dialog this is, while the call is connected. */
+  sideOf({ callId, toTag, fromTag }: Replaces): Side | undefined {
+    if (this.#state !== 'connected') return undefined
+    return this.#conversation.sides.find(
+      ({ dialog }) => dialog?.callId === callId && dialog.localTag === toTag && dialog.remoteTag === fromTag,
+    )
+  }
+
+  /** INVITE with Replaces (RFC 3891 §4): its sender takes the place of `side`. A failure refuses it, and this call goes on. */
+  takeOver(side: Side, invite: IncomingInvite, caller: CallerPlan): void {
+    this.#run(async () => {
+      try {
+        await this.#takeOver(side, invite, caller)
+      } catch (error) {
+        const verdict = verdictOf(error)
+        this.#log[logLevelOf(verdict)]('take-over refused', { ...verdict, reason: verdict.message })
+        invite.reject(verdict.status, { headers: refusalHeaders(verdict) })
+      }
+    })
+  }
+
+  // ----- SideOwner: what the dialogs of our sides report
+
+  onDialogEnd(side: Side, reason: 'bye' | 'ack-timeout', request: SipRequest | undefined): void {
+    side.dialog = undefined
+    if (this.#leaving.delete(side)) return
+    if (reason === 'ack-timeout')
+      this.#fail(new GatewayFailure('call.ack-missing', { seen: side.leg.name }), side.leg.name)
+    else if (this.#transfer?.transferor === side) this.#run(() => this.#withdraw(side))
+    else
+      this.#end('hung-up', {
+        by: side.leg.name,
+        reasons: request === undefined ? [] : passedReasons(request),
+      })
+  }
+
+  onDialogAck(side: Side, ack: SipRequest): void {
+    if (this.#offer === undefined && side === this.#caller) {
+      this.#run(() => this.#conversation.takeAnswer(side, ack.body))
+    }
+  }
+
+  onReinvite(side: Side, reinvite: IncomingReinvite): void {
+    this.#run(() => this.#conversation.onReinvite(side, reinvite))
+  }
+
+  onRequest(side: Side, request: IncomingRequest): void {
+    if (request.request.method === 'REFER') this.#run(() => this.#onRefer(side, request))
+    else if (request.request.method === 'OPTIONS') request.respond(200, { headers: [ALLOW] })
+    else refuseMethod(request, ALLOW)
+  }
+
+  // ----- set-up
+
   #run(step: () => Promise<void> | void): void {
     this.#steps = this.#steps
       .then(async () => {
@@ -141,71 +182,105 @@ export class Call {
   }
 
   async #setUp(): Promise<void> {
-    requireSdp(this.#invite.request)
-    const session = await this.#context.engine.openSession(this.id, {
+    const { request } = this.#invite
+    requireSdp(request)
+    this.#session = await this.#context.engine.openSession(this.id, {
       onStage: (leg, event) => this.#logStage(leg, event),
       onFailure: (leg, failure) => this.#onMediaFailure(leg, failure),
     })
-    this.#session = session
     if (this.#hasEnded()) return
-    const caller = await this.#openSide('caller', this.#callerPlan.media, this.#callerPlan.name, false)
+    const caller = await this.#openSide('caller', this.#callerPlan.name, this.#callerPlan.media, false)
     this.#caller = caller
-    const { body } = this.#invite.request
-    this.#offer = body.length === 0 ? undefined : caller.leg.read(body)
+    this.#conversation.add(caller)
+    this.#offer = request.body.length === 0 ? undefined : caller.leg.read(request.body)
     if (this.#hasEnded()) return
     await (this.#callee.kind === 'application'
-      ? this.#answerByApplication(session, caller, this.#callee.application)
+      ? this.#answerByApplication(caller, this.#callee)
       : this.#dial(caller, this.#callee))
   }
 
-  async #openSide(name: LegName, media: LegMedia, party: string, isCallIdOwner: boolean): Promise<Side> {
-    const session = this.#session
-    if (session === undefined) throw new Error('a leg before its session')
-    const leg = await Leg.open(session, name, media, this.#newSessionId())
-    const side: Side = {
-      leg,
-      party,
-      isCallIdOwner,
-      renegotiation: new Renegotiation(),
-      dialog: undefined,
-      cancelBackOff: () => {},
-    }
-    return side
+  async #openSide(name: LegName, party: string, media: LegMedia, isCallIdOwner: boolean): Promise<Side> {
+    const leg = await Leg.open(this.#openSession(), name, media, this.#newSessionId())
+    return new Side({ leg, party, isCallIdOwner, owner: this })
   }
 
-  async #answerByApplication(session: MediaSession, caller: Side, application: Application): Promise<void> {
+  async #answerByApplication(caller: Side, { application }: ApplicationPlan): Promise<void> {
     const offer = this.#offer
     if (offer === undefined) throw new GatewayFailure('call.no-offer')
     const codecs = applicationCodecs(application, offer)
-    await startApplication(application, session, codecs)
+    await startApplication(application, this.#openSession(), codecs)
     const text = await caller.leg.answer(offer, { direction: 'sendrecv', codecs, ptimeMs: offer.ptimeMs })
     this.#answer = sdpBody(text)
-    if (!this.#hasEnded()) this.#accept()
+    if (!this.#hasEnded()) this.#accept(caller)
   }
 
-  async #dial(caller: Side, callee: PartyPlan): Promise<void> {
+  async #dial(caller: Side, plan: PartyPlan): Promise<void> {
     const offer = this.#offer
-    const codecs = offerableCodecs(offer?.codecs ?? STANDARD_CODECS, callee.media.codecs)
-    const side = await this.#openSide('callee', callee.media, callee.name, true)
-    this.#calleeSide = side
+    const codecs = offerableCodecs(offer?.codecs ?? STANDARD_CODECS, plan.media.codecs)
+    const callee = await this.#openSide('callee', plan.name, plan.media, true)
+    this.#conversation.add(callee)
     if (this.#hasEnded()) return
-    const wish = { direction: offer?.direction ?? 'sendrecv', codecs, ptimeMs: offer?.ptimeMs } as const
-    const body = sdpBody(side.leg.offer(wish))
-    this.#move('dialled')
-    this.#startTimer(this.#context.limits.ringTimeoutS, () => new GatewayFailure('call.no-answer'))
-    const { userAgent } = this.#context
-    const { from, to } = callee
-    const dialogHandler = this.#dialogHandler(side)
-    const places = callee.targets.map(
-      ({ flow, uri }) =>
-        (handler: OutgoingInviteHandler) =>
-          userAgent.invite({ flow, uri, from, to, headers: [ALLOW], body, dialogHandler }, handler),
-    )
-    this.#ringing = new Ringing(places, {
-      onProgress: (response) => this.#run(() => this.#onProgress(caller, side, response)),
-      onAccept: (response, dialog) => this.#onAccept(caller, side, response, dialog),
-      onReject: (response) => this.#run(() => this.#end('refused', verdictOf(this.#refusal(response)))),
+    const text = callee.leg.offer({
+      direction: offer?.direction ?? 'sendrecv',
+      codecs,
+      ptimeMs: offer?.ptimeMs,
     })
+    const hops = maxForwards(this.#invite.request)
+    this.#move('dialled')
+    this.#dialling = this.#place(callee, plan, text, {
+      headers: passedHeaders(this.#invite.request),
+      maxForwards: hops === undefined ? undefined : hops - 1,
+      onProgress: (response) => this.#onProgress(caller, callee, response),
+      onAnswered: (response) => this.#onAnswered(caller, callee, response),
+      onFailed: (failure) => this.#end('refused', { verdict: verdictOf(failure) }),
+    })
+  }
+
+  #place(
+    side: Side,
+    plan: PartyPlan,
+    text: string,
+    handler: {
+      readonly headers: readonly Header[]
+      readonly maxForwards: number | undefined
+      readonly onProgress: (response: SipResponse) => Promise<void> | void
+      readonly onAnswered: (response: SipResponse) => Promise<void> | void
+      readonly onFailed: (failure: GatewayFailure) => Promise<void> | void
+    },
+  ): Dialling {
+    const { userAgent, environment, limits } = this.#context
+    return new Dialling({
+      userAgent,
+      environment,
+      plan,
+      side,
+      body: sdpBody(text),
+      headers: [ALLOW, ...handler.headers],
+      ringTimeoutS: limits.ringTimeoutS,
+      maxForwards: handler.maxForwards,
+      handler: {
+        onProgress: (response) => this.#run(() => handler.onProgress(response)),
+        onAnswered: (response) => this.#run(() => handler.onAnswered(response)),
+        onFailed: (failure) => this.#run(() => handler.onFailed(failure)),
+      },
+    })
+  }
+
+  async #onProgress(caller: Side, callee: Side, response: SipResponse): Promise<void> {
+    const hasAnswer = response.body.length > 0
+    if (hasAnswer) await this.#establish(caller, callee, response.body)
+    if (!this.#move('progressed')) return
+    const body = hasAnswer ? this.#answer : undefined
+    const headers = passedHeaders(response)
+    this.#invite.progress(response.status, body === undefined ? { headers } : { headers, body })
+  }
+
+  async #onAnswered(caller: Side, callee: Side, response: SipResponse): Promise<void> {
+    if (response.body.length > 0) await this.#establish(caller, callee, response.body)
+    if (!callee.leg.isAgreed) throw new GatewayFailure('call.no-answer-body')
+    // Without an offer in the INVITE the 200 carries ours, and ACK the answer (RFC 3261 §13.2.1).
+    this.#answer ??= sdpBody(caller.leg.offer(this.#conversation.wishFor(caller)))
+    if (!this.#hasEnded()) this.#accept(caller, passedHeaders(response))
   }
 
   /** Takes the callee's answer and makes the caller's, once; a trunk's later ones change the trunk's leg only. */
@@ -216,192 +291,173 @@ export class Call {
       const codecs = answerableCodecs(offer, answer.codecs)
       this.#answer = sdpBody(await caller.leg.answer(offer, { ...answer, codecs }))
     }
-    await this.#join(caller, callee)
+    await this.#conversation.join()
   }
 
-  async #join(a: Side, b: Side): Promise<void> {
-    await a.leg.feed(b.leg)
-    await b.leg.feed(a.leg)
-  }
-
-  async #onProgress(caller: Side, callee: Side, response: SipResponse): Promise<void> {
-    const hasAnswer = response.body.length > 0
-    if (hasAnswer) await this.#establish(caller, callee, response.body)
-    if (!this.#move('progressed')) return
-    const body = hasAnswer ? this.#answer : undefined
-    this.#invite.progress(response.status, body === undefined ? {} : { body })
-  }
-
-  #onAccept(caller: Side, callee: Side, response: SipResponse, dialog: InviteDialog): void {
-    dialog.acknowledge()
-    if (this.#state === 'ended') {
-      // The 200 crossed the end of the call.
-      dialog.bye()
-      return
-    }
-    callee.dialog = dialog
-    this.#run(async () => {
-      if (response.body.length > 0) await this.#establish(caller, callee, response.body)
-      if (!callee.leg.isAgreed) throw new GatewayFailure('call.no-answer-body')
-      // Without an offer in the INVITE the 200 carries ours, and ACK the answer (RFC 3261 §13.2.1).
-      this.#answer ??= sdpBody(caller.leg.offer(this.#wishFor(caller, callee)))
-      if (!this.#hasEnded()) this.#accept()
-    })
-  }
-
-  #accept(): void {
-    const [body, caller] = [this.#answer, this.#caller]
-    if (body === undefined || caller === undefined || !this.#move('answered')) return
-    this.#startTimer(this.#context.limits.maxDurationS, () => new GatewayFailure('call.too-long'))
-    caller.dialog = this.#invite.accept({ headers: [ALLOW], body }, this.#dialogHandler(caller))
+  #accept(caller: Side, headers: readonly Header[] = []): void {
+    const body = this.#answer
+    if (body === undefined || !this.#move('answered')) return
+    const { environment, limits } = this.#context
+    this.#cancelTimer = environment.schedule(environment.nowMs() + limits.maxDurationS * 1_000, () =>
+      this.#fail(new GatewayFailure('call.too-long')),
+    )
+    caller.dialog = this.#invite.accept({ headers: [ALLOW, ...headers], body }, caller.dialogHandler)
     this.#log.info('call answered')
   }
 
-  #dialogHandler(side: Side): DialogHandler {
-    return {
-      onEnd: (reason) => {
-        if (reason === 'bye') this.#end('hung-up', undefined, side.leg.name)
-        else this.#fail(new GatewayFailure('call.ack-missing', { seen: side.leg.name }))
-      },
-      onAck: (ack) => {
-        if (this.#offer === undefined && side === this.#caller)
-          this.#run(() => this.#takeAnswer(side, ack.body))
-      },
-      onReinvite: (reinvite) => this.#run(() => this.#onReinvite(side, reinvite)),
-      onRequest: (request) => answerInDialog(request),
-    }
-  }
+  // ----- transfer
 
-  // ----- changes of a call in progress
-
-  /** An offer of one side in mid-call; a failure refuses it and leaves the session as it was (RFC 3261 §14.2). */
-  async #onReinvite(side: Side, reinvite: IncomingReinvite): Promise<void> {
+  /** REFER: the gateway makes the transfer itself; the transferor hears of it by NOTIFY and is hung up at the end. */
+  async #onRefer(side: Side, incoming: IncomingRequest): Promise<void> {
+    const report = new TransferReport(side, incoming)
     try {
-      requireSdp(reinvite.request)
-      const { body } = reinvite.request
-      if (body.length > 0) {
-        const text = await this.#answerOffer(side, side.leg.read(body))
-        reinvite.accept({ headers: [ALLOW], body: sdpBody(text) })
-        await this.#changed(side)
+      const far = this.#conversation.other(side)
+      if (far?.dialog === undefined || this.#transfer !== undefined || this.#state !== 'connected') {
+        throw new GatewayFailure('transfer.not-now')
+      }
+      const refer = readRefer(incoming.request)
+      if (refer.replaces === undefined) {
+        await this.#transferTo(side, far, this.#context.planTransfer(side.party, refer.target), report)
         return
       }
-      // RFC 6337 §5.2: all that we have, whatever the peer's own hold state is.
-      const text = side.leg.offer(this.#wishFor(side, this.#other(side)))
-      reinvite.accept({ headers: [ALLOW], body: sdpBody(text) }, (ack) =>
-        this.#run(() => this.#takeAnswer(side, ack.body)),
-      )
+      const found = this.#context.findSide(refer.replaces, side.party)
+      if (found === undefined || found.call === this) throw new GatewayFailure('transfer.no-such-call')
+      await this.#joinWith(side, far, found.call, found.side, report)
     } catch (error) {
       const verdict = verdictOf(error)
-      this.#log[logLevelOf(verdict)]('change refused', {
+      this.#log[logLevelOf(verdict)]('transfer refused', {
         leg: side.leg.name,
         ...verdict,
         reason: verdict.message,
       })
-      reinvite.reject(verdict.status, { headers: [reasonHeader(verdict)] })
+      report.refuse(verdict)
     }
   }
 
-  async #answerOffer(side: Side, offer: Offer): Promise<string> {
-    const other = this.#other(side)
-    const agreed = other?.leg.codecs ?? side.leg.codecs
-    const codecs = answerableCodecs(offer, agreed)
-    const direction = other?.leg.direction ?? 'sendrecv'
-    return side.leg.answer(offer, { direction, codecs, ptimeMs: other?.leg.ptimeMs })
+  /** Blind transfer: the target is called with what the remaining side speaks; the transferor may go meanwhile. */
+  async #transferTo(transferor: Side, far: Side, plan: CalleePlan, report: TransferReport): Promise<void> {
+    if (plan.kind !== 'party') throw new GatewayFailure('call.unknown-number', { seen: plan.name })
+    const codecs = offerableCodecs(far.leg.codecs, plan.media.codecs)
+    const target = await this.#openSide(this.#newLegName(), plan.name, plan.media, true)
+    const text = target.leg.offer({ direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
+    report.accept()
+    this.#log.info('transfer started', { leg: transferor.leg.name, target: plan.name })
+    const dialling = this.#place(target, plan, text, {
+      headers: [],
+      maxForwards: undefined,
+      onProgress: (response) => report.progress(response.status, response.reason),
+      onAnswered: async (response) => {
+        this.#transfer = undefined
+        await target.leg.take(response.body)
+        await this.#replace(transferor, target)
+        report.finish(200, 'OK', () => this.#hangUp(transferor))
+        this.#log.info('transfer done', { target: plan.name })
+      },
+      onFailed: (failure) => this.#onTransferFailed(target, failure),
+    })
+    this.#transfer = { transferor, target, dialling, report }
   }
 
-  async #takeAnswer(side: Side, body: Buffer): Promise<void> {
-    if (body.length === 0) throw new GatewayFailure('call.no-answer-body', { seen: 'ACK' })
-    await side.leg.take(body)
-    await this.#changed(side)
+  async #onTransferFailed(target: Side, failure: GatewayFailure): Promise<void> {
+    const transfer = this.#transfer
+    this.#transfer = undefined
+    const verdict = verdictOf(failure)
+    this.#log.warn('transfer failed', { target: target.party, ...verdict, reason: verdict.message })
+    transfer?.report.finish(verdict.status, 'Transfer Failed', () => {})
+    await target.leg.close()
+    // With the transferor gone there is nobody left to go back to.
+    if (this.#conversation.sides.length < 2) throw failure
   }
 
-  /** One side's media has changed: routes follow, and the other side is told what is new for it. */
-  async #changed(side: Side): Promise<void> {
-    const other = this.#other(side)
-    if (other === undefined) return
-    await this.#join(side, other)
-    if (!other.leg.isTold(this.#wishFor(other, side))) this.#renegotiate(other, { kind: 'wish' })
+  /** The transferor hung up before the target answered: the others go on without it. */
+  async #withdraw(transferor: Side): Promise<void> {
+    this.#conversation.remove(transferor)
+    await transferor.leg.close()
   }
 
-  #renegotiate(side: Side, input: RenegotiationInput): void {
-    const { environment } = this.#context
-    const mustOffer = side.renegotiation.handle(input, environment.nowMs())
-    side.cancelBackOff()
-    const { deadlineMs } = side.renegotiation
-    if (deadlineMs !== undefined) {
-      side.cancelBackOff = environment.schedule(deadlineMs, () =>
-        this.#run(() => this.#renegotiate(side, { kind: 'timeout' })),
-      )
+  /** Attended transfer: the far sides of two calls of the same transferor are joined here, the other call ends. */
+  async #joinWith(
+    transferor: Side,
+    far: Side,
+    other: Call,
+    otherSide: Side,
+    report: TransferReport,
+  ): Promise<void> {
+    const moved = other.#conversation.other(otherSide)
+    if (moved?.dialog === undefined) throw new GatewayFailure('transfer.no-such-call')
+    if (moved.renegotiation.state !== 'idle') throw new GatewayFailure('transfer.not-now')
+    if (!far.leg.codecs.some((codec) => moved.leg.codecs.some((row) => isSameCodec(row, codec)))) {
+      throw new GatewayFailure('transfer.no-common-codec')
     }
-    if (mustOffer) this.#sendOffer(side)
+    report.accept()
+    await moved.leg.move(this.#openSession(), this.#newLegName())
+    other.#conversation.remove(moved)
+    moved.owner = this
+    await this.#replace(transferor, moved)
+    report.finish(200, 'OK', () => this.#hangUp(transferor))
+    other.#end('hung-up', { by: 'transfer', reasons: [] })
+    this.#log.info('transfer done', { target: moved.party, joined: other.id })
   }
 
-  #sendOffer(side: Side): void {
-    const wish = this.#wishFor(side, this.#other(side))
-    if (side.dialog === undefined) throw new Error(`an offer to the ${side.leg.name} leg before its dialog`)
-    side.dialog.reinvite({ headers: [ALLOW], body: sdpBody(side.leg.offer(wish)) }, (response) =>
-      this.#run(() => this.#onReinviteAnswered(side, response)),
-    )
+  async #takeOver(side: Side, invite: IncomingInvite, plan: CallerPlan): Promise<void> {
+    requireSdp(invite.request)
+    const far = this.#conversation.other(side)
+    if (far === undefined || !this.#conversation.sides.includes(side))
+      throw new GatewayFailure('transfer.no-such-call')
+    if (invite.request.body.length === 0) throw new GatewayFailure('call.no-offer')
+    const taker = await this.#openSide(this.#newLegName(), plan.name, plan.media, false)
+    try {
+      const offer = taker.leg.read(invite.request.body)
+      const codecs = answerableCodecs(offer, far.leg.codecs)
+      const text = await taker.leg.answer(offer, { direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
+      taker.dialog = invite.accept({ headers: [ALLOW], body: sdpBody(text) }, taker.dialogHandler)
+    } catch (error) {
+      await taker.leg.close()
+      throw error
+    }
+    await this.#replace(side, taker)
+    this.#hangUp(side)
+    this.#log.info('side replaced', { by: taker.party })
   }
 
-  async #onReinviteAnswered(side: Side, response: SipResponse | NoAnswer): Promise<void> {
-    if (typeof response === 'string' || response.status === 408 || response.status === 481) {
-      const seen = typeof response === 'string' ? response : `${response.status} ${response.reason}`
-      throw new GatewayFailure('call.dialog-lost', { seen: `${side.leg.name}: ${seen}` })
+  /** `to` has the place of `from`, whose media ends here and now; its dialog is ended by `#hangUp`. */
+  async #replace(from: Side, to: Side): Promise<void> {
+    const far = this.#conversation.sides.find((side) => side !== from)
+    if (this.#conversation.sides.includes(from)) {
+      this.#conversation.remove(from)
+      this.#leaving.add(from)
+      await from.leg.close()
     }
-    if (response.status === 491) {
-      const chance = Number.parseInt(this.#context.environment.token().slice(0, 8), 16) / 2 ** 32
-      this.#renegotiate(side, { kind: 'glare', backOffMs: glareBackOffMs(side.isCallIdOwner, chance) })
-      return
-    }
-    if (response.status >= 300) {
-      this.#log.warn('change refused by peer', { leg: side.leg.name, status: response.status })
-      this.#renegotiate(side, { kind: 'refused' })
-      return
-    }
-    await side.leg.take(response.body)
-    await this.#changed(side)
-    this.#renegotiate(side, { kind: 'answered' })
+    this.#conversation.add(to)
+    await this.#conversation.join()
+    for (const side of [far, to]) if (side !== undefined) this.#conversation.inform(side)
   }
 
-  #other(side: Side): Side | undefined {
-    return side === this.#caller ? this.#calleeSide : this.#caller
+  #hangUp(side: Side): void {
+    this.#leaving.delete(side)
+    side.dialog?.bye()
+    side.dialog = undefined
   }
 
-  /** What `side` is offered: what the other one does, in codecs that both have. */
-  #wishFor(side: Side, other: Side | undefined): Wish {
-    const common = (codecs: readonly Codec[]): readonly Codec[] =>
-      other === undefined
-        ? codecs
-        : codecs.filter((codec) => other.leg.codecs.some((row) => isSameCodec(row, codec)))
-    const codecs =
-      side.leg.codecs.length > 0 ? common(side.leg.codecs) : (other?.leg.codecs ?? STANDARD_CODECS)
-    return { direction: other?.leg.direction ?? 'sendrecv', codecs, ptimeMs: other?.leg.ptimeMs }
-  }
-
-  #refusal(response: SipResponse | NoAnswer): GatewayFailure {
-    const isTrunk = this.#callee.kind === 'party' && this.#callee.media.kind === 'rtp'
-    if (response === 'timeout' || response === 'transport') {
-      return new GatewayFailure(isTrunk ? 'trunk.unreachable' : 'call.unreachable', { seen: response })
-    }
-    const seen = `${response.status} ${response.reason}`
-    if (response.status === 401 || response.status === 407) {
-      return new GatewayFailure('trunk.credentials-wanted', { seen })
-    }
-    // A redirection is ours to follow or to refuse, never the browser's: its Contact may be a private address.
-    return response.status < 400
-      ? new GatewayFailure('call.refused', { seen })
-      : new GatewayFailure('call.refused', { seen, status: response.status })
-  }
+  // ----- the end
 
   #onMediaFailure(leg: LegName, failure: MediaFailure): void {
+    // The target of a transfer is no part of the conversation yet: only the transfer fails.
+    const transfer = this.#transfer
+    if (transfer?.target.leg.name === leg) {
+      transfer.dialling.cancel([])
+      this.#run(() =>
+        this.#onTransferFailed(transfer.target, new GatewayFailure('transfer.no-media', { cause: failure })),
+      )
+      return
+    }
     this.#fail(failure, leg)
   }
 
   #fail(error: unknown, leg?: LegName): void {
     const verdict = verdictOf(error)
     if (verdict.code === 'call.internal') this.#log.error('internal error', { error })
-    this.#end('failed', verdict, undefined, leg)
+    this.#end('failed', { verdict, ...(leg === undefined ? {} : { leg }) })
   }
 
   #hasEnded(): boolean {
@@ -415,19 +471,31 @@ export class Call {
     return next !== undefined
   }
 
-  #end(event: CallEvent, verdict?: Verdict, hungUpBy?: LegName, failedLeg?: LegName): void {
+  #end(
+    event: CallEvent,
+    why: {
+      readonly verdict?: Verdict
+      /** Who hung up: the leg that needs no BYE. */
+      readonly by?: LegName
+      /** The leg that failed. */
+      readonly leg?: LegName
+      /** Reason headers of the peer that pass to the other side. */
+      readonly reasons?: readonly Header[]
+    },
+  ): void {
+    const wasConnected = this.#state === 'connected'
     if (!this.#move(event)) return
     this.#cancelTimer()
-    this.#logEnd(event, verdict, hungUpBy ?? failedLeg)
-    const reason = verdict === undefined ? [] : [reasonHeader(verdict)]
-    if (this.#caller?.dialog === undefined && verdict !== undefined) {
-      this.#invite.reject(verdict.status, { headers: refusalHeaders(verdict) })
+    this.#logEnd(event, why.verdict, why.by ?? why.leg)
+    const reasons = why.verdict === undefined ? (why.reasons ?? []) : [reasonHeader(why.verdict)]
+    this.#dialling?.cancel(reasons)
+    this.#transfer?.dialling.cancel(reasons)
+    this.#conversation.close()
+    if (!wasConnected && why.verdict !== undefined) {
+      this.#invite.reject(why.verdict.status, { headers: refusalHeaders(why.verdict) })
     }
-    if (this.#calleeSide?.dialog === undefined) this.#ringing?.cancel(reason)
-    for (const side of [this.#caller, this.#calleeSide]) {
-      side?.cancelBackOff()
-      if (side?.leg.name !== hungUpBy) side?.dialog?.bye(reason)
-    }
+    for (const side of [...this.#conversation.sides, ...this.#leaving]) side.dialog?.bye(reasons)
+    this.#transfer?.target.dialog?.bye(reasons)
     // Behind the step under way, so that nothing it still opens is left.
     this.#steps = this.#steps.then(() => this.#closeMedia())
   }
@@ -446,12 +514,14 @@ export class Call {
     this.#context.onEnded(this)
   }
 
-  #startTimer(seconds: number, failure: () => GatewayFailure): void {
-    this.#cancelTimer()
-    const { environment } = this.#context
-    this.#cancelTimer = environment.schedule(environment.nowMs() + seconds * 1_000, () =>
-      this.#fail(failure()),
-    )
+  #openSession(): MediaSession {
+    if (this.#session === undefined) throw new Error('a leg before its session')
+    return this.#session
+  }
+
+  #newLegName(): LegName {
+    this.#legCount += 1
+    return `transfer-${this.#legCount}`
   }
 
   /** RFC 8866 §5.2: unique numbers; 52 bits so that every reader can hold them. */
@@ -469,19 +539,4 @@ export class Call {
     if (verdict === undefined) this.#log.info('call ended', fields)
     else this.#log[logLevelOf(verdict)]('call failed', { ...fields, reason: verdict.message })
   }
-}
-
-const sdpBody = (text: string): Body => ({ contentType: SDP_TYPE, bytes: Buffer.from(text) })
-
-/** Throws unless the body is SDP or absent. */
-function requireSdp(request: SipRequest): void {
-  if (request.body.length === 0) return
-  const type = contentType(request)
-  const seen = type?.type ?? 'none'
-  if (seen !== SDP_TYPE) throw new SipFailure('sip.unsupported-media-type', { expected: SDP_TYPE, seen })
-}
-
-function answerInDialog(request: IncomingRequest): void {
-  if (request.request.method === 'OPTIONS') request.respond(200, { headers: [ALLOW] })
-  else refuseMethod(request, ALLOW)
 }

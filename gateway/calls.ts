@@ -2,17 +2,21 @@ import type { Config } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
 import type { MediaEngine } from '../media/engine.ts'
 import type { Flow } from '../sip/flow.ts'
-import type { NameAddr, Uri } from '../sip/message.ts'
-import { isSipUri } from '../sip/message.ts'
+import { header } from '../sip/headers.ts'
+import { isSipUri, type SipUri, type Uri } from '../sip/message.ts'
 import { sipUri } from '../sip/uri.ts'
 import type { IncomingInvite, SipEnvironment, UserAgent } from '../sip/user-agent.ts'
-import { Call, type CalleePlan, type CallerPlan } from './call.ts'
+import { Call } from './call.ts'
 import { verdictOf } from './diagnosis.ts'
 import { logLevelOf, refusalHeaders } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
+import { fromForTrunk, fromForUser, type Identity, identityOf, nameAddr } from './identity.ts'
 import type { LegMedia } from './leg.ts'
+import type { CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
+import { type Replaces, readReplaces } from './refer.ts'
 import type { Registration } from './registration.ts'
-import { type Caller, route } from './router.ts'
+import { type Caller, type Destination, route } from './router.ts'
+import type { Side } from './side.ts'
 import type { Trunk, TrunkPath, TrunkTable } from './trunk.ts'
 
 /** Codecs a browser leg may carry; nothing is transcoded. */
@@ -66,34 +70,66 @@ export class Calls {
     })
   }
 
-  /** Undefined: the caller has been challenged and will come again. */
+  /** Undefined: the caller has been challenged and will come again, or has joined a live call. */
   #admit(invite: IncomingInvite): { caller: CallerPlan; callee: CalleePlan } | undefined {
     const { config } = this.#options
     if (this.#isDraining) throw new GatewayFailure('call.draining')
+    const caller = this.#identify(invite)
+    if (caller === undefined) return undefined
+    const replaces = header(invite.request, 'Replaces')
+    if (replaces !== undefined) {
+      this.#replace(invite, caller.plan, readReplaces(replaces))
+      return undefined
+    }
     if (this.#live.size >= config.calls.maxCalls) {
       throw new GatewayFailure('call.overload', { expected: `at most ${config.calls.maxCalls}` })
     }
-    const caller = this.#identify(invite)
-    if (caller === undefined) return undefined
-    const dialled = dialledNumber(invite.request.uri)
-    const destination = route(dialled, caller.party, this.#users, config.routes)
-    const displayed = this.#displayed(invite, caller.party)
+    const destination = route(dialledNumber(invite.request.uri), caller.party, this.#users, config.routes)
+    const identity = identityOf(invite.request, caller.party, this.#isTrusted(caller.party))
+    return { caller: caller.plan, callee: this.#plan(destination, identity) }
+  }
+
+  /** RFC 3891 §3: the dialog must be there, confirmed, and of the same party as the one who wants to replace it. */
+  #replace(invite: IncomingInvite, caller: CallerPlan, replaces: Replaces): void {
+    const found = this.#find(replaces, caller.name)
+    if (found === undefined) throw new GatewayFailure('transfer.no-such-call')
+    if (replaces.isEarlyOnly) throw new GatewayFailure('transfer.already-answered')
+    found.call.takeOver(found.side, invite, caller)
+  }
+
+  #find(replaces: Replaces, party: string): { readonly call: Call; readonly side: Side } | undefined {
+    for (const call of this.#live) {
+      const side = call.sideOf(replaces)
+      if (side !== undefined) return side.party === party ? { call, side } : undefined
+    }
+    return undefined
+  }
+
+  /** A transfer leads where a call of the transferor would; a trunk may send the call back to itself too. */
+  #planTransfer(party: string, target: SipUri): CalleePlan {
+    const [kind, name = ''] = party.split(':')
+    const dialled = dialledNumber(target)
+    const identity = { user: kind === 'user' ? name : 'anonymous', displayName: undefined, isPrivate: false }
+    if (kind === 'trunk' && !this.#users.has(dialled)) return this.#toTrunk(name, dialled, identity)
+    const caller: Caller = kind === 'user' ? { kind, user: name } : { kind: 'trunk', trunk: name }
+    return this.#plan(route(dialled, caller, this.#users, this.#options.config.routes), identity)
+  }
+
+  #plan(destination: Destination, identity: Identity): CalleePlan {
     switch (destination.kind) {
       case 'application':
-        return {
-          caller: caller.plan,
-          callee: { kind: 'application', name: `app:${destination.name}`, application: destination.name },
-        }
+        return { kind: 'application', name: `app:${destination.name}`, application: destination.name }
       case 'user':
-        return { caller: caller.plan, callee: this.#toUser(destination.user, displayed) }
+        return this.#toUser(destination.user, identity)
       case 'trunk':
-        return {
-          caller: caller.plan,
-          callee: this.#toTrunk(destination.trunk, destination.number, displayed),
-        }
+        return this.#toTrunk(destination.trunk, destination.number, identity)
       default:
         return destination satisfies never
     }
+  }
+
+  #isTrusted(caller: Caller): boolean {
+    return caller.kind === 'trunk' && (this.#options.trunks.get(caller.trunk)?.config.trusted ?? false)
   }
 
   #identify(invite: IncomingInvite): { party: Caller; plan: CallerPlan } | undefined {
@@ -124,17 +160,7 @@ export class Calls {
     }
   }
 
-  /** User part of the caller's identity as the callee sees it. */
-  #displayed(invite: IncomingInvite, caller: Caller): { user: string; displayName: string | undefined } {
-    if (caller.kind === 'user') return { user: caller.user, displayName: undefined }
-    const { from } = invite.request
-    return {
-      user: isSipUri(from.uri) ? (from.uri.user ?? 'anonymous') : from.uri.text.replace(/^[^:]*:/, ''),
-      displayName: from.displayName,
-    }
-  }
-
-  #toUser(user: string, displayed: { user: string; displayName: string | undefined }): CalleePlan {
+  #toUser(user: string, identity: Identity): PartyPlan {
     const { config, registration } = this.#options
     const bindings = registration.bindingsOf(user)
     if (bindings.length === 0) throw new GatewayFailure('call.not-registered', { seen: user })
@@ -143,31 +169,30 @@ export class Calls {
       name: `user:${user}`,
       media: { kind: 'webrtc', codecs: BROWSER_CODECS },
       targets: bindings.map(({ flow, contact }) => ({ flow, uri: contact.uri })),
-      from: nameAddr(sipUri({ user: displayed.user, host: config.domain }), displayed.displayName),
+      from: fromForUser(identity, config.domain),
       to: nameAddr(sipUri({ user, host: config.domain })),
+      headers: [],
+      redirectHosts: new Set(),
     }
   }
 
-  #toTrunk(
-    name: string,
-    number: string,
-    displayed: { user: string; displayName: string | undefined },
-  ): CalleePlan {
+  #toTrunk(name: string, number: string, identity: Identity): PartyPlan {
     const { config, trunks, flowTo } = this.#options
     const trunk = trunks.get(name)
     if (trunk === undefined) throw new Error(`route to an unknown trunk ${name}`)
     const path = trunks.pathOf(trunk)
     const { localAddress } = path
-    const { host, port, callerId } = trunk.config
-    const from = sipUri({ user: callerId ?? displayed.user, host: config.udp.announced ?? localAddress })
+    const { host, port, callerId, trusted } = trunk.config
     const to = sipUri({ user: number, host, port: port === 5060 ? undefined : port })
+    const own = { callerId, isTrusted: trusted, host: config.udp.announced ?? localAddress }
     return {
       kind: 'party',
       name: `trunk:${name}`,
       media: this.#trunkMedia(trunk, localAddress),
       targets: [{ flow: flowTo(path), uri: to }],
-      from: nameAddr(from, displayed.displayName),
       to: nameAddr(to),
+      redirectHosts: new Set([host.toLowerCase(), path.remote.address]),
+      ...fromForTrunk(identity, own),
     }
   }
 
@@ -180,6 +205,8 @@ export class Calls {
         environment,
         log,
         limits: config.calls,
+        findSide: (replaces, party) => this.#find(replaces, party),
+        planTransfer: (party, target) => this.#planTransfer(party, target),
         onEnded: (ended) => this.#forget(ended),
       },
       invite,
@@ -211,8 +238,4 @@ function dialledNumber(uri: Uri): string {
   if (isSipUri(uri)) return uri.user ?? ''
   if (uri.scheme === 'tel') return uri.text.replace(/^tel:/i, '').split(';')[0] ?? ''
   throw new GatewayFailure('call.unknown-number', { seen: uri.text })
-}
-
-function nameAddr(uri: Uri, displayName?: string): NameAddr {
-  return { displayName, uri, parameters: new Map() }
 }

@@ -46,9 +46,9 @@ interface Remote {
  * m-line slots, DTLS role. It knows no SIP; offers and answers are text in and out, and what they say goes to the engine.
  */
 export class Leg {
-  readonly name: LegName
   readonly media: LegMedia
-  readonly #session: MediaSession
+  #name: LegName
+  #session: MediaSession
   readonly #sessionId: string
   #local: LocalTransport
   #version = 0
@@ -73,11 +73,15 @@ export class Leg {
     sessionId: string,
     local: LocalTransport,
   ) {
-    this.name = name
+    this.#name = name
     this.media = media
     this.#session = session
     this.#sessionId = sessionId
     this.#local = announce(local, media)
+  }
+
+  get name(): LegName {
+    return this.#name
   }
 
   /** Codecs that both sides have agreed on, in our payload types; empty before. */
@@ -152,7 +156,7 @@ export class Leg {
 
   /** Takes the answer to our last offer. Throws SdpFailure. */
   async take(body: Uint8Array): Promise<Answer> {
-    if (this.#sent === undefined) throw new Error(`an answer without an offer on the ${this.name} leg`)
+    if (this.#sent === undefined) throw new Error(`an answer without an offer on the ${this.#name} leg`)
     const answer = readAnswer(body, this.#sent)
     const offered = this.#told?.direction ?? 'sendrecv'
     const direction = toDirection(
@@ -176,13 +180,20 @@ export class Leg {
     const isWanted = sends(this.direction) && receives(other.direction)
     const map = isWanted ? payloadMap(this.#own, other.#remote?.codecs ?? []) : []
     await this.#session.setRoute(
-      this.name,
+      this.#name,
       map.length === 0 ? { kind: 'discard' } : { kind: 'bridge', to: other.name, map },
     )
   }
 
+  /** Into the session of another call, with sockets, keys and all. Nothing has moved when it rejects. */
+  async move(to: MediaSession, as: LegName): Promise<void> {
+    await to.adopt(this.#session, this.#name, as)
+    this.#session = to
+    this.#name = as
+  }
+
   async close(): Promise<void> {
-    await this.#session.removeLeg(this.name)
+    await this.#session.removeLeg(this.#name)
   }
 
   async #apply(remote: RemoteTransport, own: SdesKey | undefined): Promise<void> {
@@ -193,7 +204,7 @@ export class Leg {
       return
     }
     // An ICE restart gives us new credentials (RFC 8839 §4.4).
-    this.#local = announce(await this.#session.setRemote(this.name, remote, own), this.media)
+    this.#local = announce(await this.#session.setRemote(this.#name, remote, own), this.media)
   }
 
   /** RFC 3264 §8: the version goes up with each change, and only then. */

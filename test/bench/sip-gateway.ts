@@ -73,6 +73,10 @@ const userAgent = createUserAgent({
           environment: systemEnvironment,
           log: silent,
           limits: { maxCalls: MAX_CALLS, ringTimeoutS: 60, maxDurationS: 3_600, drainTimeoutS: 1 },
+          findSide: () => undefined,
+          planTransfer: () => {
+            throw new Error('no transfers here')
+          },
           onEnded: () => {},
         },
         invite,
@@ -84,6 +88,8 @@ const userAgent = createUserAgent({
           targets: [{ flow: transport.flowTo(HOST, calleePort), uri: to.uri }],
           from,
           to,
+          headers: [],
+          redirectHosts: new Set<string>(),
         },
       ).start()
     },

@@ -2,7 +2,7 @@ import type { Direction, LocalTransport } from '../../media/parameters.ts'
 import { createAnswer } from '../../sdp/answer.ts'
 import { answerableCodecs, STANDARD_CODECS } from '../../sdp/codecs.ts'
 import { createOffer, readOffer } from '../../sdp/offer.ts'
-import type { SipResponse } from '../../sip/message.ts'
+import type { Header, SipResponse } from '../../sip/message.ts'
 import { sipUri } from '../../sip/uri.ts'
 import type {
   Body,
@@ -75,8 +75,13 @@ export class PeerDialog {
       }
       reinvite.accept({ body: answerText(reinvite.request.body, this.local, this.direction) })
     },
-    onRequest: (request) => request.respond(200),
+    onRequest: (request) => {
+      if (request.request.method === 'NOTIFY') this.onNotify(request.request.body.toString())
+      request.respond(200)
+    },
   }
+  /** Is given the body of each NOTIFY. */
+  onNotify: (body: string) => void = () => {}
 
   constructor(local: LocalTransport) {
     this.local = local
@@ -136,6 +141,7 @@ export function place(
   to: string,
   body: Body | 'none' = offerOf(BROWSER),
   dialogHandler?: DialogHandler,
+  headers: readonly Header[] = [],
 ): PlacedCall {
   const handler: DialogHandler = {
     onEnd: (reason, request) => {
@@ -159,6 +165,7 @@ export function place(
         uri: sipUri({ user: to, host: 'example.com' }),
         from: nameAddr(sipUri({ user: from, host: 'example.com' })),
         to: nameAddr(sipUri({ user: to, host: 'example.com' })),
+        headers,
         ...(body === 'none' ? {} : { body }),
         dialogHandler: dialogHandler ?? handler,
       },

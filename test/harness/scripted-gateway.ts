@@ -71,6 +71,7 @@ export class ScriptedGateway {
           codecs: ['PCMA', 'PCMU'],
           suites: ['AES_CM_128_HMAC_SHA1_80'],
           callerId: undefined,
+          trusted: false,
           ...trunk,
         },
       ],

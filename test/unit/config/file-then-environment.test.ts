@@ -47,6 +47,7 @@ describe('a file', () => {
         codecs: ['opus', 'G722', 'PCMU', 'PCMA'],
         suites: ['AES_CM_128_HMAC_SHA1_80', 'AES_CM_128_HMAC_SHA1_32'],
         callerId: undefined,
+        trusted: false,
       },
     ])
     expect(routes).toEqual([{ prefix: '', trunk: 'pbx', strip: 0, add: '' }])

@@ -12,6 +12,7 @@ const config = (over: Partial<TrunkConfig>): TrunkConfig => ({
   codecs: ['PCMA'],
   suites: ['AES_CM_128_HMAC_SHA1_80'],
   callerId: undefined,
+  trusted: false,
   ...over,
 })
 

@@ -1,0 +1,173 @@
+import type { Log } from '../config/logging.ts'
+import type { Codec } from '../media/parameters.ts'
+import { answerableCodecs, STANDARD_CODECS } from '../sdp/codecs.ts'
+import type { Offer } from '../sdp/session.ts'
+import type { Header, SipResponse } from '../sip/message.ts'
+import type { IncomingReinvite, NoAnswer, SipEnvironment } from '../sip/user-agent.ts'
+import { requireSdp, sdpBody } from './body.ts'
+import { verdictOf } from './diagnosis.ts'
+import { logLevelOf, reasonHeader } from './failure.ts'
+import { GatewayFailure } from './gateway-failure.ts'
+import { isSameCodec, type Wish } from './leg.ts'
+import { glareBackOffMs, type RenegotiationInput } from './renegotiation.ts'
+import type { Side } from './side.ts'
+
+export interface ConversationOptions {
+  readonly environment: SipEnvironment
+  readonly log: Log
+  /** Runs a step in the call's queue. */
+  readonly run: (step: () => Promise<void> | void) => void
+  /** Headers of our requests and answers to a side. */
+  readonly headers: (side: Side) => readonly Header[]
+}
+
+/**
+ * Two sides that talk. They are independent: an offer in mid-call is answered at once from what both have agreed before,
+ * and then the other side is told what has changed for it. So a trunk never has a part in a browser's ICE or DTLS.
+ */
+export class Conversation {
+  readonly #options: ConversationOptions
+  #sides: readonly Side[] = []
+
+  constructor(options: ConversationOptions) {
+    this.#options = options
+  }
+
+  get sides(): readonly Side[] {
+    return this.#sides
+  }
+
+  /** Enters a side; a conversation has two at most. */
+  add(side: Side): void {
+    if (this.#sides.length === 2) throw new Error('a third side in a conversation')
+    this.#sides = [...this.#sides, side]
+  }
+
+  remove(side: Side): void {
+    side.cancelBackOff()
+    this.#sides = this.#sides.filter((other) => other !== side)
+  }
+
+  other(side: Side): Side | undefined {
+    return this.#sides.find((candidate) => candidate !== side)
+  }
+
+  /** Media of both sides as they are described now. */
+  async join(): Promise<void> {
+    const [a, b] = this.#sides
+    if (a === undefined || b === undefined) return
+    await a.leg.feed(b.leg)
+    await b.leg.feed(a.leg)
+  }
+
+  /** An offer in mid-call; a failure refuses it and leaves the session as it was (RFC 3261 §14.2). */
+  async onReinvite(side: Side, reinvite: IncomingReinvite): Promise<void> {
+    try {
+      requireSdp(reinvite.request)
+      const { body } = reinvite.request
+      const headers = this.#options.headers(side)
+      if (body.length > 0) {
+        const text = await this.#answer(side, side.leg.read(body))
+        reinvite.accept({ headers, body: sdpBody(text) })
+        await this.changed(side)
+        return
+      }
+      // RFC 6337 §5.2: all that we have, whatever the peer's own hold state is.
+      const text = side.leg.offer(this.wishFor(side))
+      reinvite.accept({ headers, body: sdpBody(text) }, (ack) =>
+        this.#options.run(() => this.takeAnswer(side, ack.body)),
+      )
+    } catch (error) {
+      const verdict = verdictOf(error)
+      const fields = { leg: side.leg.name, ...verdict, reason: verdict.message }
+      this.#options.log[logLevelOf(verdict)]('change refused', fields)
+      reinvite.reject(verdict.status, { headers: [reasonHeader(verdict)] })
+    }
+  }
+
+  /** The answer to an offer that we made in a 2xx came in ACK. */
+  async takeAnswer(side: Side, body: Buffer): Promise<void> {
+    if (body.length === 0) throw new GatewayFailure('call.no-answer-body', { seen: 'ACK' })
+    await side.leg.take(body)
+    await this.changed(side)
+  }
+
+  /** One side's media has changed: routes follow, and the other side is told what is new for it. */
+  async changed(side: Side): Promise<void> {
+    const other = this.other(side)
+    if (other === undefined) return
+    await this.join()
+    this.inform(other)
+  }
+
+  /** Offers to a side what it has not been told yet. */
+  inform(side: Side): void {
+    if (side.dialog !== undefined && !side.leg.isTold(this.wishFor(side)))
+      this.#renegotiate(side, { kind: 'wish' })
+  }
+
+  /** What `side` is offered: what the other one does, in codecs that both have. */
+  wishFor(side: Side): Wish {
+    const other = this.other(side)?.leg
+    const own = side.leg.codecs
+    const direction = other?.direction ?? 'sendrecv'
+    const common = (codecs: readonly Codec[]): readonly Codec[] =>
+      other === undefined
+        ? codecs
+        : codecs.filter((codec) => other.codecs.some((row) => isSameCodec(row, codec)))
+    const codecs = own.length > 0 ? common(own) : (other?.codecs ?? STANDARD_CODECS)
+    return { direction, codecs, ptimeMs: other?.ptimeMs }
+  }
+
+  close(): void {
+    for (const side of this.#sides) side.cancelBackOff()
+  }
+
+  #answer(side: Side, offer: Offer): Promise<string> {
+    const { direction, ptimeMs, codecs } = this.wishFor(side)
+    return side.leg.answer(offer, { direction, codecs: answerableCodecs(offer, codecs), ptimeMs })
+  }
+
+  #renegotiate(side: Side, input: RenegotiationInput): void {
+    const { environment, run } = this.#options
+    const mustOffer = side.renegotiation.handle(input, environment.nowMs())
+    side.cancelBackOff()
+    const { deadlineMs } = side.renegotiation
+    if (deadlineMs !== undefined) {
+      side.cancelBackOff = environment.schedule(deadlineMs, () =>
+        run(() => this.#renegotiate(side, { kind: 'timeout' })),
+      )
+    }
+    if (mustOffer) this.#offer(side)
+  }
+
+  #offer(side: Side): void {
+    if (side.dialog === undefined || side.dialog.state === 'ended') return
+    const body = sdpBody(side.leg.offer(this.wishFor(side)))
+    side.dialog.reinvite({ headers: this.#options.headers(side), body }, (response) =>
+      this.#options.run(() => this.#onAnswered(side, response)),
+    )
+  }
+
+  async #onAnswered(side: Side, response: SipResponse | NoAnswer): Promise<void> {
+    // A transfer may have taken the side away meanwhile.
+    if (!this.#sides.includes(side)) return
+    if (typeof response === 'string' || response.status === 408 || response.status === 481) {
+      const seen = typeof response === 'string' ? response : `${response.status} ${response.reason}`
+      throw new GatewayFailure('call.dialog-lost', { seen: `${side.leg.name}: ${seen}` })
+    }
+    if (response.status === 491) {
+      const chance = Number.parseInt(this.#options.environment.token().slice(0, 8), 16) / 2 ** 32
+      this.#renegotiate(side, { kind: 'glare', backOffMs: glareBackOffMs(side.isCallIdOwner, chance) })
+      return
+    }
+    if (response.status >= 300) {
+      this.#options.log.warn('change refused by peer', { leg: side.leg.name, status: response.status })
+      this.#renegotiate(side, { kind: 'refused' })
+      return
+    }
+    await side.leg.take(response.body)
+    await this.changed(side)
+    this.#renegotiate(side, { kind: 'answered' })
+  }
+}

@@ -1,0 +1,154 @@
+import { SipFailure } from '../sip/failure.ts'
+import { contacts } from '../sip/headers.ts'
+import { type Header, isSipUri, type SipResponse } from '../sip/message.ts'
+import type {
+  Body,
+  InviteDialog,
+  NoAnswer,
+  OutgoingInviteHandler,
+  SipEnvironment,
+  UserAgent,
+} from '../sip/user-agent.ts'
+import { GatewayFailure } from './gateway-failure.ts'
+import type { PartyPlan, Target } from './plan.ts'
+import { Ringing } from './ringing.ts'
+import type { Side } from './side.ts'
+
+export interface DiallingHandler {
+  /** A provisional response, 100 excepted. */
+  onProgress(response: SipResponse): void
+  /** The party has answered; `side.dialog` is set, ACK is out, the other targets are cancelled. */
+  onAnswered(response: SipResponse): void
+  onFailed(failure: GatewayFailure): void
+}
+
+export interface DiallingOptions {
+  readonly userAgent: UserAgent
+  readonly environment: SipEnvironment
+  readonly plan: PartyPlan
+  readonly side: Side
+  readonly body: Body
+  readonly headers: readonly Header[]
+  readonly ringTimeoutS: number
+  readonly maxForwards?: number | undefined
+  readonly handler: DiallingHandler
+}
+
+/** RFC 3261 §8.1.3.4 asks for loop detection only; a trunk that redirects more often than this is turning in circles. */
+const MAX_REDIRECTS = 3
+
+/** Calls one party until it answers, refuses or is given up: rings on all its targets, follows redirections. */
+export class Dialling {
+  readonly #options: DiallingOptions
+  readonly #cancelTimer: () => void
+  #ringing: Ringing | undefined
+  #redirects = 0
+  #isOver = false
+
+  constructor(options: DiallingOptions) {
+    this.#options = options
+    const { environment, ringTimeoutS } = options
+    this.#cancelTimer = environment.schedule(environment.nowMs() + ringTimeoutS * 1_000, () => {
+      this.cancel([])
+      options.handler.onFailed(new GatewayFailure('call.no-answer'))
+    })
+    this.#ring(options.plan.targets)
+  }
+
+  /** Gives up. Nothing is reported any more, and a 200 that crosses is ended inside. May be called twice. */
+  cancel(headers: readonly Header[]): void {
+    if (this.#isOver) return
+    this.#finish()
+    this.#ringing?.cancel(headers)
+  }
+
+  #ring(targets: readonly Target[]): void {
+    const { userAgent, plan, side, body, headers, maxForwards } = this.#options
+    const { from, to } = plan
+    const places = targets.map(
+      ({ flow, uri }) =>
+        (handler: OutgoingInviteHandler) =>
+          userAgent.invite(
+            {
+              flow,
+              uri,
+              from,
+              to,
+              headers: [...headers, ...plan.headers],
+              body,
+              dialogHandler: side.dialogHandler,
+              ...(maxForwards === undefined ? {} : { maxForwards }),
+            },
+            handler,
+          ),
+    )
+    this.#ringing = new Ringing(places, {
+      onProgress: (response) => this.#options.handler.onProgress(response),
+      onAccept: (response, dialog) => this.#onAccept(response, dialog),
+      onReject: (response) => this.#onReject(response),
+    })
+  }
+
+  #onAccept(response: SipResponse, dialog: InviteDialog): void {
+    dialog.acknowledge()
+    if (this.#isOver) {
+      dialog.bye()
+      return
+    }
+    this.#finish()
+    this.#options.side.dialog = dialog
+    this.#options.handler.onAnswered(response)
+  }
+
+  #onReject(response: SipResponse | NoAnswer): void {
+    if (this.#isOver) return
+    const target = this.#redirection(response)
+    if (target !== undefined) {
+      this.#redirects += 1
+      this.#ring([target])
+      return
+    }
+    this.#finish()
+    this.#options.handler.onFailed(refusalOf(response, this.#options.plan))
+  }
+
+  /** Where a 3xx of an allowed host sends us; the way there is the one we have. */
+  #redirection(response: SipResponse | NoAnswer): Target | undefined {
+    const { plan } = this.#options
+    if (typeof response === 'string' || response.status < 300 || response.status >= 400) return undefined
+    const [way] = plan.targets
+    if (way === undefined || this.#redirects >= MAX_REDIRECTS) return undefined
+    const uri = contactsOf(response).find((found) => isSipUri(found) && plan.redirectHosts.has(found.host))
+    return uri === undefined ? undefined : { flow: way.flow, uri }
+  }
+
+  #finish(): void {
+    this.#isOver = true
+    this.#cancelTimer()
+  }
+}
+
+function contactsOf(response: SipResponse) {
+  try {
+    const found = contacts(response)
+    return found === '*' ? [] : found.map((contact) => contact.uri)
+  } catch (error) {
+    if (error instanceof SipFailure) return []
+    throw error
+  }
+}
+
+function refusalOf(response: SipResponse | NoAnswer, plan: PartyPlan): GatewayFailure {
+  if (response === 'timeout' || response === 'transport') {
+    const code = plan.media.kind === 'rtp' ? 'trunk.unreachable' : 'call.unreachable'
+    return new GatewayFailure(code, { seen: response })
+  }
+  const seen = `${response.status} ${response.reason}`
+  if (response.status === 401 || response.status === 407) {
+    return new GatewayFailure('trunk.credentials-wanted', { seen })
+  }
+  // A redirection is ours to follow or to refuse, never the browser's: its Contact may be a private address.
+  return response.status < 400
+    ? new GatewayFailure('call.refused', { seen })
+    : new GatewayFailure('call.refused', { seen, status: response.status })
+}

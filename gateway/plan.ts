@@ -1,0 +1,39 @@
+import type { Flow } from '../sip/flow.ts'
+import type { Header, NameAddr, Uri } from '../sip/message.ts'
+import type { Application } from './applications.ts'
+import type { LegMedia } from './leg.ts'
+
+/** Who calls, as far as a call needs to know. */
+export interface CallerPlan {
+  /** `user:alice` or `trunk:pbx`. */
+  readonly name: string
+  readonly media: LegMedia
+}
+
+/** One way to reach the callee: a device of a user, or the trunk. */
+export interface Target {
+  readonly flow: Flow
+  readonly uri: Uri
+}
+
+export interface PartyPlan {
+  readonly kind: 'party'
+  readonly name: string
+  readonly media: LegMedia
+  /** Called in parallel; the first to answer has the call. */
+  readonly targets: readonly Target[]
+  readonly from: NameAddr
+  readonly to: NameAddr
+  /** Headers of the INVITE beside those that every one has. */
+  readonly headers: readonly Header[]
+  /** Where a 3xx may send us (lower case); a Contact elsewhere is not followed. */
+  readonly redirectHosts: ReadonlySet<string>
+}
+
+export interface ApplicationPlan {
+  readonly kind: 'application'
+  readonly name: string
+  readonly application: Application
+}
+
+export type CalleePlan = ApplicationPlan | PartyPlan

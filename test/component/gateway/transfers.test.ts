@@ -1,0 +1,304 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { SipResponse } from '../../../sip/message.ts'
+import type { InviteDialog, NoAnswer } from '../../../sip/user-agent.ts'
+import {
+  answered,
+  answerTo,
+  BROWSER,
+  offerOf,
+  PeerDialog,
+  PHONE,
+  place,
+  quiet,
+  reofferOf,
+  ringing,
+  statusOf,
+} from '../../harness/scripted-calls.ts'
+import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+
+let gateway: ScriptedGateway
+let alice: Peer
+let bob: Peer
+beforeEach(async () => {
+  gateway = await ScriptedGateway.open()
+  alice = await gateway.registered('alice')
+  bob = await gateway.registered('bob')
+})
+afterEach(async () => {
+  expect(await gateway.leftovers()).toEqual({})
+  expect(gateway.logged('internal error')).toEqual([])
+  await gateway.close()
+})
+
+const aliceParty = () => ({ peer: alice, user: 'alice', local: BROWSER })
+const trunkParty = () => ({ peer: gateway.trunk, user: '0301234', number: '0100', local: PHONE })
+const aliceCallsTrunk = () => answered(gateway, aliceParty(), trunkParty())
+const trunkCallsAlice = () =>
+  answered(gateway, trunkParty(), { peer: alice, number: 'alice', local: BROWSER })
+
+/** Sends REFER; the final answer and every sipfrag that NOTIFY brings. */
+async function refer(side: PeerDialog, target: string, headers: { name: string; value: string }[] = []) {
+  const fragments: string[] = []
+  side.onNotify = (body) => fragments.push(body.trim())
+  let status: number | NoAnswer | undefined
+  side.dialog?.request(
+    'REFER',
+    { headers: [{ name: 'Refer-To', value: target }, ...headers] },
+    (response: SipResponse | NoAnswer) => {
+      status = typeof response === 'string' ? response : response.status
+    },
+  )
+  await gateway.time.advance(200)
+  return { fragments, status: () => status }
+}
+
+const replacesOf = (dialog: InviteDialog | undefined): string =>
+  // The transferor's own tag is from-tag, ours is to-tag (RFC 3891 §3), escaped as a URI header.
+  encodeURIComponent(`${dialog?.callId};to-tag=${dialog?.remoteTag};from-tag=${dialog?.localTag}`)
+
+describe('blind transfer', () => {
+  it('by the browser of a trunk call to another browser: both talk, the transferor is told and hung up', async () => {
+    const call = await trunkCallsAlice()
+    const transfer = await refer(call.callee, '<sip:bob@example.com>')
+    expect(transfer.status()).toBe(202)
+    const invite = await ringing(gateway, bob)
+    invite.progress(180)
+    await gateway.time.advance(100)
+    const target = new PeerDialog(BROWSER)
+    target.dialog = invite.accept({ body: answerTo(invite, BROWSER) }, target.handler)
+    await gateway.time.advance(200)
+    expect(transfer.fragments).toEqual(['SIP/2.0 100 Trying', 'SIP/2.0 180 Ringing', 'SIP/2.0 200 OK'])
+    expect(call.callee.ended).toBe('bye')
+    expect(call.caller.ended).toBeUndefined()
+    expect(gateway.calls.size).toBe(1)
+    call.caller.dialog?.bye()
+    await gateway.time.advance(100)
+    expect(target.ended).toBe('bye')
+  })
+
+  it('by the browser that called: the trunk stays and gets the new browser', async () => {
+    const call = await aliceCallsTrunk()
+    await refer(call.caller, '<sip:bob@example.com>')
+    const invite = await ringing(gateway, bob)
+    const target = new PeerDialog(BROWSER)
+    target.dialog = invite.accept({ body: answerTo(invite, BROWSER) }, target.handler)
+    await gateway.time.advance(200)
+    expect(call.caller.ended).toBe('bye')
+    call.callee.dialog?.bye()
+    await gateway.time.advance(100)
+    expect(target.ended).toBe('bye')
+  })
+
+  it('by the trunk of its caller back to itself', async () => {
+    const call = await aliceCallsTrunk()
+    gateway.trunk.invites.length = 0
+    await refer(call.callee, '<sip:200@127.0.0.1:5070>')
+    const invite = await ringing(gateway, gateway.trunk)
+    expect(invite.request.uri.text).toBe('sip:200@127.0.0.1:5070')
+    const target = new PeerDialog(PHONE)
+    target.dialog = invite.accept({ body: answerTo(invite, PHONE) }, target.handler)
+    await gateway.time.advance(200)
+    expect(call.callee.ended).toBe('bye')
+    expect(call.caller.ended).toBeUndefined()
+    call.caller.dialog?.bye()
+  })
+
+  it('that fails is told, and the call goes on as it was', async () => {
+    const call = await trunkCallsAlice()
+    const transfer = await refer(call.callee, '<sip:bob@example.com>')
+    ;(await ringing(gateway, bob)).reject(486)
+    await gateway.time.advance(200)
+    expect(transfer.fragments.at(-1)).toBe('SIP/2.0 486 Transfer Failed')
+    expect([call.callee.ended, call.caller.ended]).toEqual([undefined, undefined])
+    call.caller.dialog?.bye()
+  })
+
+  it('goes on when the transferor hangs up before the target answers', async () => {
+    const call = await trunkCallsAlice()
+    await refer(call.callee, '<sip:bob@example.com>')
+    const invite = await ringing(gateway, bob)
+    call.callee.dialog?.bye()
+    await gateway.time.advance(200)
+    expect(call.caller.ended).toBeUndefined()
+    const target = new PeerDialog(BROWSER)
+    target.dialog = invite.accept({ body: answerTo(invite, BROWSER) }, target.handler)
+    await gateway.time.advance(200)
+    expect(call.caller.ended).toBeUndefined()
+    target.dialog.bye()
+    await gateway.time.advance(100)
+    expect(call.caller.ended).toBe('bye')
+  })
+
+  it('that fails after the transferor has gone ends the call', async () => {
+    const call = await trunkCallsAlice()
+    await refer(call.callee, '<sip:bob@example.com>')
+    const invite = await ringing(gateway, bob)
+    call.callee.dialog?.bye()
+    await gateway.time.advance(200)
+    invite.reject(486)
+    await gateway.time.advance(200)
+    expect(call.caller.ended).toBe('bye')
+  })
+
+  it('is given up when the remaining side hangs up: the target is cancelled', async () => {
+    const call = await trunkCallsAlice()
+    await refer(call.callee, '<sip:bob@example.com>')
+    const invite = await ringing(gateway, bob)
+    let isCancelled = false
+    invite.handler = { onCancel: () => (isCancelled = true) }
+    invite.progress(180)
+    await gateway.time.advance(100)
+    call.caller.dialog?.bye()
+    await gateway.time.advance(200)
+    expect(isCancelled).toBe(true)
+    expect(call.callee.ended).toBe('bye')
+  })
+
+  it('without a subscription (Refer-Sub: false) sends no NOTIFY', async () => {
+    const call = await trunkCallsAlice()
+    const transfer = await refer(call.callee, '<sip:bob@example.com>', [
+      { name: 'Refer-Sub', value: 'false' },
+    ])
+    const invite = await ringing(gateway, bob)
+    const target = new PeerDialog(BROWSER)
+    target.dialog = invite.accept({ body: answerTo(invite, BROWSER) }, target.handler)
+    await gateway.time.advance(200)
+    expect([transfer.status(), transfer.fragments]).toEqual([202, []])
+    expect(call.callee.ended).toBe('bye')
+    target.dialog.bye()
+  })
+
+  it.each([
+    ['an unknown number', '<sip:nobody@example.com>', 404],
+    ['nothing that is SIP', '<tel:+4930>', 400],
+    ['another method', '<sip:bob@example.com;method=BYE>', 400],
+    ['a call that is not theirs', '<sip:bob@example.com?Replaces=x%3Bto-tag%3D1%3Bfrom-tag%3D2>', 481],
+    ['a broken escape', '<sip:bob@example.com?Replaces=%zz>', 400],
+  ])('to %s is refused with its status, and the call goes on', async (_name, target, status) => {
+    const call = await trunkCallsAlice()
+    const transfer = await refer(call.callee, target)
+    expect(transfer.status()).toBe(status)
+    expect(call.callee.ended).toBeUndefined()
+    call.caller.dialog?.bye()
+  })
+})
+
+describe('attended transfer', () => {
+  it('joins the far sides of two calls of one browser, and ends both of its own', async () => {
+    const first = await trunkCallsAlice()
+    await first.callee.reoffer(gateway, offerOf(BROWSER))
+    const second = await answered(gateway, aliceParty(), { peer: bob, number: 'bob', local: BROWSER })
+    const target = `<sip:bob@example.com?Replaces=${replacesOf(second.caller.dialog)}>`
+    const transfer = await refer(first.callee, target)
+    await gateway.time.advance(500)
+    expect(transfer.status()).toBe(202)
+    expect(transfer.fragments.at(-1)).toBe('SIP/2.0 200 OK')
+    expect([first.callee.ended, second.caller.ended]).toEqual(['bye', 'bye'])
+    expect([first.caller.ended, second.callee.ended]).toEqual([undefined, undefined])
+    expect(gateway.calls.size).toBe(1)
+    second.callee.dialog?.bye()
+    await gateway.time.advance(100)
+    expect(first.caller.ended).toBe('bye')
+  })
+
+  it('takes the remaining side off hold', async () => {
+    const first = await trunkCallsAlice()
+    await first.callee.reoffer(gateway, reofferOf(BROWSER, 'sendonly'))
+    expect(first.caller.offers).toHaveLength(1)
+    const second = await answered(gateway, aliceParty(), { peer: bob, number: 'bob', local: BROWSER })
+    await refer(first.callee, `<sip:bob@example.com?Replaces=${replacesOf(second.caller.dialog)}>`)
+    await gateway.time.advance(500)
+    expect(first.caller.offers.at(-1)).toContain('a=sendrecv')
+    first.caller.dialog?.bye()
+  })
+
+  it('is refused to a party who has no part in the other call', async () => {
+    const first = await trunkCallsAlice()
+    const second = await answered(gateway, { peer: bob, user: 'bob', local: BROWSER }, trunkParty())
+    const stolen = await refer(
+      first.callee,
+      `<sip:bob@example.com?Replaces=${replacesOf(second.caller.dialog)}>`,
+    )
+    expect(stolen.status()).toBe(481)
+    first.caller.dialog?.bye()
+    second.caller.dialog?.bye()
+  })
+})
+
+describe('INVITE with Replaces', () => {
+  const withReplaces = (dialog: InviteDialog | undefined, more = '') => [
+    {
+      name: 'Replaces',
+      value: `${dialog?.callId};to-tag=${dialog?.remoteTag};from-tag=${dialog?.localTag}${more}`,
+    },
+  ]
+
+  it('from the same trunk takes the place of its side: the browser talks to the new one', async () => {
+    const call = await aliceCallsTrunk()
+    const taker = place(
+      gateway.trunk,
+      '200',
+      'alice',
+      offerOf(PHONE),
+      undefined,
+      withReplaces(call.callee.dialog),
+    )
+    await gateway.time.advance(300)
+    expect(statusOf(taker)).toBe(200)
+    expect(call.callee.ended).toBe('bye')
+    expect(call.caller.ended).toBeUndefined()
+    expect(gateway.calls.size).toBe(1)
+    taker.dialog?.bye()
+    await gateway.time.advance(100)
+    expect(call.caller.ended).toBe('bye')
+  })
+
+  it.each([
+    ['of another party', '', 481],
+    ['of an answered call when it says early-only', ';early-only', 486],
+  ])('%s is refused', async (_name, more, status) => {
+    const call = await aliceCallsTrunk()
+    const peer = more === '' ? bob : gateway.trunk
+    const taker = place(
+      peer,
+      more === '' ? 'bob' : '200',
+      'alice',
+      offerOf(more === '' ? BROWSER : PHONE),
+      quiet,
+      withReplaces(call.callee.dialog, more),
+    )
+    await gateway.time.advance(300)
+    expect(statusOf(taker)).toBe(status)
+    expect(call.caller.ended).toBeUndefined()
+    call.caller.dialog?.bye()
+  })
+})
+
+describe('a trunk that redirects', () => {
+  it('to itself is followed', async () => {
+    const call = place(alice, 'alice', '0100')
+    ;(await ringing(gateway, gateway.trunk)).reject(302, {
+      headers: [{ name: 'Contact', value: '<sip:200@127.0.0.1:5070>' }],
+    })
+    gateway.trunk.invites.length = 0
+    const second = await ringing(gateway, gateway.trunk)
+    expect(second.request.uri.text).toBe('sip:200@127.0.0.1:5070')
+    second.reject(486)
+    await gateway.time.advance(100)
+    expect(statusOf(call)).toBe(486)
+  })
+
+  it('elsewhere is not followed, and in circles not for long', async () => {
+    const call = place(alice, 'alice', '0100')
+    for (let turn = 0; turn < 4; turn += 1) {
+      const invite = await ringing(gateway, gateway.trunk)
+      gateway.trunk.invites.length = 0
+      invite.reject(302, {
+        headers: [{ name: 'Contact', value: '<sip:200@10.0.0.1>, <sip:200@127.0.0.1:5070>' }],
+      })
+      await gateway.time.advance(100)
+    }
+    expect(statusOf(call)).toBe(480)
+    expect(gateway.trunkFlow.sent.join('')).not.toContain('sip:200@10.0.0.1')
+  })
+})
