@@ -137,14 +137,6 @@ export function maxForwards(message: WithHeaders): number | undefined {
   return parseDecimal(header(message, 'Max-Forwards') ?? '', 255)
 }
 
-/**
- * Max-Forwards for what `request` makes us send on another leg: one less, so that calls which go round through several
- * back-to-back user agents end (RFC 7332 §3). A request with 0 never reaches a handler; what we send with 0 goes one hop.
- */
-export function onwardHops(request: WithHeaders): number {
-  return Math.max(0, (maxForwards(request) ?? 70) - 1)
-}
-
 const MAX_SECONDS = 0xffff_ffff
 
 /** Seconds of an Expires header or `expires` parameter. What is too large is the largest; what is no number is undefined. */

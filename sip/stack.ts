@@ -61,6 +61,16 @@ export class Stack {
     return this.#dialogs.get(dialogKey(flow.scope, id.callId, id.localTag, id.remoteTag))
   }
 
+  /** Dialogs with this identity, each in a scope of its own. */
+  dialogsNamed(id: DialogId, scope: string | undefined): readonly DialogUser[] {
+    if (scope !== undefined) {
+      const user = this.#dialogs.get(dialogKey(scope, id.callId, id.localTag, id.remoteTag))
+      return user === undefined ? [] : [user]
+    }
+    const end = dialogKey('', id.callId, id.localTag, id.remoteTag)
+    return [...this.#dialogs].filter(([key]) => key.endsWith(end)).map(([, user]) => user)
+  }
+
   /** Takes the place of a dialog with the same identity. */
   addDialog(flow: Flow, id: DialogId, user: DialogUser): void {
     this.#dialogs.set(dialogKey(flow.scope, id.callId, id.localTag, id.remoteTag), user)
@@ -120,10 +130,16 @@ export class Stack {
   compose(
     flow: Flow,
     head: DialogHead,
-    options: { readonly headers?: readonly Header[]; readonly body?: Body } = {},
+    options: {
+      readonly headers?: readonly Header[]
+      readonly maxForwards?: number
+      readonly body?: Body
+    } = {},
   ): SipRequest {
     const given = options.headers ?? []
-    const hops = given.find((header) => canonicalHeaderName(header.name) === 'Max-Forwards')?.value
+    const hops =
+      options.maxForwards ??
+      given.find((header) => canonicalHeaderName(header.name) === 'Max-Forwards')?.value
     const own: Header[] = [{ name: 'User-Agent', value: this.#options.product }]
     if (WITH_CONTACT.has(head.method)) {
       if (!hasHeader(given, 'Contact')) own.push(this.contact(flow))

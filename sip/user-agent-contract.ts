@@ -94,6 +94,11 @@ export interface OutgoingInviteOptions {
   readonly to: NameAddr
   readonly route?: readonly string[]
   readonly headers?: readonly Header[]
+  /**
+   * 0 to 255, 70 unless given. One less than in the request that made us call, or calls that go round between gateways never
+   * end (RFC 7332). An INVITE that comes with 0 is refused 483 before it reaches a handler.
+   */
+  readonly maxForwards?: number
   readonly body?: Body
   /** To let a call leg keep its own DialogHandler from the moment the 2xx arrives. */
   readonly dialogHandler: DialogHandler
@@ -198,6 +203,11 @@ export interface UserAgent {
   ): void
   /** SUBSCRIBE outside a dialog; the subscription is the caller's to refresh and to end. */
   subscribe(options: SubscribeOptions, handler: SubscriberHandler): OutgoingSubscription
+  /**
+   * The confirmed dialog that a Replaces header names (RFC 3891 §3), its tags as seen from us; undefined when there is none
+   * or it has ended. Without `scope` in every scope: the owner of the dialog must then check who asks.
+   */
+  findDialog(callId: string, localTag: string, remoteTag: string, scope?: string): InviteDialog | undefined
   /** Sizes of all tables; all zero when nothing is under way. */
   tables(): Readonly<Record<string, number>>
   /** What was dropped or refused, by code. */

@@ -5,6 +5,7 @@ import { encoded } from './encoded.ts'
 import { SIP_CODES, type SipCode, SipFailure } from './failure.ts'
 import type { Flow } from './flow.ts'
 import { IncomingCall } from './incoming-invite.ts'
+import { ConfirmedDialog } from './invite-dialog.ts'
 import { MalformedRequest } from './malformed-request.ts'
 import type { Header, SipMessage, SipRequest } from './message.ts'
 import { withTag } from './name-addr.ts'
@@ -16,6 +17,7 @@ import { Subscriptions } from './subscriptions.ts'
 import { dialogKey } from './transaction-key.ts'
 import type { ServerExchange, TransactionUser } from './transaction-layer.ts'
 import type {
+  InviteDialog,
   OutgoingInvite,
   OutgoingInviteHandler,
   OutgoingInviteOptions,
@@ -98,6 +100,15 @@ export class UserAgentCore implements UserAgent, TransactionUser {
       ...(options.headers ?? []),
     ]
     return this.#subscriptions.send(options, this.#compose('SUBSCRIBE', { ...options, headers }), handler)
+  }
+
+  findDialog(callId: string, localTag: string, remoteTag: string, scope?: string): InviteDialog | undefined {
+    const confirmed = this.#stack
+      .dialogsNamed({ callId, localTag, remoteTag }, scope)
+      .filter((user) => user instanceof ConfirmedDialog)
+      .filter((dialog) => dialog.state === 'confirmed')
+    // RFC 3891 §3: more than one is none.
+    return confirmed.length === 1 ? confirmed[0] : undefined
   }
 
   tables(): Readonly<Record<string, number>> {
