@@ -25,6 +25,32 @@ export type SippScenario =
   | 'uas-503'
   | 'uas-404'
   | 'uas-no-answer'
+  | 'uas-200-again'
+  | 'uas-200-crosses-cancel'
+  | 'uas-forks'
+  | 'uas-two-phones-answer'
+  | 'uas-180-after-183'
+  | 'uas-183-without-sdp'
+  | 'uas-302-elsewhere'
+  | 'uas-reliable-183'
+  | 'uas-422'
+  | 'uas-refreshes-session'
+  | 'uas-holds'
+  | 'uas-holds-by-update'
+  | 'uas-is-held'
+  | 'uas-reinvite-without-sdp'
+  | 'uas-refuses-reinvite'
+  | 'uas-491-then-agrees'
+  | 'uas-glare'
+  | 'uas-refers'
+  | 'uac-refers'
+  | 'uac-late-ack'
+  | 'uac-delayed-offer'
+  | 'uac-session-too-short'
+  | 'uac-requires-reliable'
+  | 'uac-replaces'
+  | 'uac-replaces-nothing'
+  | 'uac-cancel-after-200'
 
 export interface SippOptions {
   /** `host:port` of the peer; needed by `uac-*`. */
@@ -38,6 +64,10 @@ export interface SippOptions {
   readonly sipPort?: number
   readonly address?: string
   readonly timeoutS?: number
+  /** Calls that the scenario serves; default 1. */
+  readonly calls?: number
+  /** What stands for `[name]` in the scenario. */
+  readonly keys?: Readonly<Record<string, string>>
 }
 
 export interface SippResult {
@@ -52,7 +82,7 @@ const TONE_MS = 1_000
 
 const readText = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '')
 
-/** One call of a SIPp scenario over UDP. */
+/** One call, or a few, of a SIPp scenario over UDP. */
 export class Sipp {
   readonly sipPort: number
   readonly #process: PeerProcess
@@ -63,14 +93,16 @@ export class Sipp {
     const address = options.address ?? '127.0.0.1'
     const folder = await mkdtemp(join(tmpdir(), 'webtrunk-sipp-'))
     const sipPort = options.sipPort ?? (await freePort(address))
-    const rtpPort = await freePortRange(8, address)
+    const rtpPort = await freePortRange(8 * (options.calls ?? 1), address)
     // Whole periods, so that the loop has no click. Streamed by `rtp_stream="tone.ulaw,-1,0"`.
     await writeFile(join(folder, 'tone.ulaw'), encodeG711('PCMU', sine(8000, options.toneHz ?? 440, TONE_MS)))
     const child = new PeerProcess(
       'sipp',
       [
         ...(options.target === undefined ? [] : [options.target]),
-        ...['-sf', join(SCENARIOS, `${scenario}.xml`), '-m', '1', '-l', '1'],
+        ...['-sf', join(SCENARIOS, `${scenario}.xml`)],
+        ...['-m', String(options.calls ?? 1), '-l', String(options.calls ?? 1)],
+        ...Object.entries(options.keys ?? {}).flatMap(([name, value]) => ['-key', name, value]),
         ...['-i', address, '-p', String(sipPort), '-mi', address, '-mp', String(rtpPort)],
         ...['-cp', String(await freePort(address)), '-s', options.user ?? 'service'],
         ...[

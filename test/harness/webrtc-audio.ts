@@ -22,6 +22,7 @@ export class WebrtcAudio {
   readonly #options: WebrtcAudioOptions
   readonly #heard: Float32Array[] = []
   #sender: NodeJS.Timeout | undefined
+  #isSending = true
 
   constructor(options: WebrtcAudioOptions) {
     this.#options = options
@@ -65,10 +66,20 @@ export class WebrtcAudio {
     return whole
   }
 
+  /** Our offer or answer; '' before there is one. */
+  get description(): string {
+    return this.#connection.localDescription?.sdp ?? ''
+  }
+
+  /** Pauses and resumes the tone, as a description of ours has promised it. */
+  setSending(isSending: boolean): void {
+    this.#isSending = isSending
+  }
+
   async offer(): Promise<string> {
     this.#connection.addTransceiver(this.#track, { direction: 'sendrecv' })
     await this.#connection.setLocalDescription(await this.#connection.createOffer())
-    return this.#connection.localDescription?.sdp ?? ''
+    return this.description
   }
 
   async accept(answer: string): Promise<void> {
@@ -79,7 +90,7 @@ export class WebrtcAudio {
     await this.#connection.setRemoteDescription({ type: 'offer', sdp: offer })
     this.#connection.addTrack(this.#track)
     await this.#connection.setLocalDescription(await this.#connection.createAnswer())
-    return this.#connection.localDescription?.sdp ?? ''
+    return this.description
   }
 
   async close(): Promise<void> {
@@ -98,6 +109,7 @@ export class WebrtcAudio {
     const send = (): void => {
       // A late timer sends what is due, so that the average rate is right.
       for (; sent * FRAME_MS <= performance.now() - startMs; sent += 1) {
+        if (!this.#isSending) continue
         const at = (sent * FRAME_SAMPLES) % loop.length
         const header = new RtpHeader({
           payloadType: PAYLOAD_TYPES[codec],

@@ -1,0 +1,61 @@
+import { closing } from './closing.ts'
+import { Daemon, type DaemonOptions, PASSWORDS, type User } from './daemon.ts'
+import { expectNothingLeft } from './nothing-left.ts'
+import { freePort } from './ports.ts'
+import { Sipp, type SippOptions, type SippScenario } from './sipp.ts'
+import { WebrtcClient } from './webrtc-client.ts'
+
+/** The trunks of a site: `91...` is routed to the first, `92...` to the second. */
+export type TrunkName = 'pbx' | 'desk'
+
+/**
+ * The gateway with two trunks whose places SIPp takes, test by test: one gateway for all tests of a file. What a test
+ * starts here is ended by `afterEach(closeAll)`.
+ */
+export class TrunkSite {
+  readonly daemon: Daemon
+  readonly #ports: Readonly<Record<TrunkName, number>>
+
+  static async start(config: DaemonOptions['config'] = {}): Promise<TrunkSite> {
+    const ports = { pbx: await freePort(), desk: await freePort() }
+    const daemon = await Daemon.start({
+      trunks: [
+        { name: 'pbx', port: ports.pbx },
+        { name: 'desk', port: ports.desk },
+      ],
+      routes: [
+        { prefix: '91', trunk: 'pbx' },
+        { prefix: '92', trunk: 'desk' },
+      ],
+      config,
+    })
+    return new TrunkSite(daemon, ports)
+  }
+
+  private constructor(daemon: Daemon, ports: Readonly<Record<TrunkName, number>>) {
+    this.daemon = daemon
+    this.#ports = ports
+  }
+
+  /** SIPp where a trunk is configured, for a `uas-*` scenario. */
+  async trunk(scenario: SippScenario, options: SippOptions = {}, name: TrunkName = 'pbx'): Promise<Sipp> {
+    return closing(await Sipp.start(scenario, { sipPort: this.#ports[name], ...options }))
+  }
+
+  /** SIPp that calls alice (or `user`) from the trunk's address, for a `uac-*` scenario. */
+  async caller(scenario: SippScenario, options: SippOptions = {}): Promise<Sipp> {
+    return closing(await Sipp.start(scenario, { target: this.daemon.sipAddress, user: 'alice', ...options }))
+  }
+
+  /** A registered softphone. */
+  async phone(user: User = 'alice'): Promise<WebrtcClient> {
+    const client = closing(await WebrtcClient.connect(this.daemon.webSocketUrl, user, PASSWORDS[user]))
+    await client.register()
+    return client
+  }
+
+  /** Stops the gateway, which must hold nothing of any call by then. */
+  async close(): Promise<void> {
+    await expectNothingLeft(this.daemon)
+  }
+}
