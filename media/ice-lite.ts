@@ -35,7 +35,7 @@ export type IceOutput =
   | { readonly kind: 'send'; readonly path: MediaPath; readonly bytes: Buffer }
   /** An authenticated check came along `path`; said for each one, so that the relay can tell live paths from dead ones. */
   | { readonly kind: 'admit'; readonly path: MediaPath; readonly nominated: boolean }
-  /** The first authenticated check. */
+  /** The first authenticated check, and the first after a restart. */
   | { readonly kind: 'checked'; readonly path: MediaPath }
   /** The peer nominated a path which is not the one it nominated last. */
   | { readonly kind: 'nominated'; readonly path: MediaPath }
@@ -59,10 +59,12 @@ export interface IceLiteOptions {
   readonly consentTimeoutMs: number
 }
 
-/** Credentials of both sides as they belong together. */
+/** Credentials of both sides as they belong together, and what came of them. */
 interface Generation {
   readonly local: IceCredentials
-  readonly remote: IceCredentials | undefined
+  remote: IceCredentials | undefined
+  isChecked: boolean
+  nominated: MediaPath | undefined
 }
 
 /** Error responses to unauthenticated checks per leg: enough for a browser that is being debugged, no use to a flood. */
@@ -91,12 +93,11 @@ export class IceLite implements Machine<IceInput, IceOutput> {
   #describedMs: number | undefined
   #lastCheckMs: number | undefined
   #refused: IceDrop | undefined
-  #nominated: MediaPath | undefined
   #hasFailed = false
 
   constructor(options: IceLiteOptions) {
     this.#options = options
-    this.#current = { local: options.local, remote: undefined }
+    this.#current = { local: options.local, remote: undefined, isChecked: false, nominated: undefined }
   }
 
   /** Those for our description. */
@@ -104,13 +105,14 @@ export class IceLite implements Machine<IceInput, IceOutput> {
     return this.#current.local
   }
 
-  /** The path nominated last; undefined before the first nomination. */
+  /** The path that the peer, as described last, nominated last. */
   get nominated(): MediaPath | undefined {
-    return this.#nominated
+    return this.#current.nominated
   }
 
+  /** Whether the peer, as described last, has checked. */
   get isChecked(): boolean {
-    return this.#lastCheckMs !== undefined
+    return this.#current.isChecked
   }
 
   get deadlineMs(): number | undefined {
@@ -139,9 +141,9 @@ export class IceLite implements Machine<IceInput, IceOutput> {
   }
 
   #describe(remote: IceCredentials, nowMs: number): readonly IceOutput[] {
-    const { local, remote: known } = this.#current
+    const known = this.#current.remote
     if (known === undefined) {
-      this.#current = { local, remote }
+      this.#current.remote = remote
       this.#describedMs = nowMs
       return []
     }
@@ -153,7 +155,7 @@ export class IceLite implements Machine<IceInput, IceOutput> {
     }
     // A second restart before a check with the first one's credentials: those were never in use.
     this.#previous ??= this.#current
-    this.#current = { local: makeIceCredentials(), remote }
+    this.#current = { local: makeIceCredentials(), remote, isChecked: false, nominated: undefined }
     this.#describedMs = nowMs
     return [{ kind: 'ufrags', ufrags: [this.#current.local.ufrag, this.#previous.local.ufrag] }]
   }
@@ -226,10 +228,13 @@ export class IceLite implements Machine<IceInput, IceOutput> {
       { kind: 'send', path, bytes: response },
       { kind: 'admit', path, nominated },
     ]
-    if (this.#lastCheckMs === undefined) outputs.push({ kind: 'checked', path })
+    const isDescribed = stunUsername(message)?.endsWith(`:${this.#current.remote?.ufrag}`)
+    const owner = isDescribed ? this.#current : generation
+    if (!owner.isChecked) outputs.push({ kind: 'checked', path })
+    owner.isChecked = true
     this.#lastCheckMs = nowMs
-    if (nominated && !isSamePath(path, this.#nominated)) {
-      this.#nominated = path
+    if (nominated && !isSamePath(path, owner.nominated)) {
+      owner.nominated = path
       outputs.push({ kind: 'nominated', path })
     }
     return outputs

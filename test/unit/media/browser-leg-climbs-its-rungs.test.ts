@@ -133,13 +133,18 @@ class Bench {
   }
 
   check(
-    options: { readonly nominate?: boolean; readonly password?: string; readonly path?: MediaPath } = {},
+    options: {
+      readonly nominate?: boolean
+      readonly username?: string
+      readonly password?: string
+      readonly path?: MediaPath
+    } = {},
   ): void {
     const bytes = formatStun({
       class: 'request',
       transactionId: Buffer.alloc(12, 3),
       attributes: [
-        [STUN_ATTRIBUTE.username, Buffer.from('localfrag:peer')],
+        [STUN_ATTRIBUTE.username, Buffer.from(options.username ?? 'localfrag:peer')],
         ...(options.nominate ? [[STUN_ATTRIBUTE.useCandidate, Buffer.alloc(0)] as const] : []),
       ],
       password: options.password ?? LOCAL.ice.pwd,
@@ -384,6 +389,19 @@ describe('a later description', () => {
     ])
     bench.connect(bench.sessions[1])
     expect(bench.keys).toHaveLength(4)
+  })
+
+  test('with another certificate and an ICE restart: we are the client where the new peer nominates', () => {
+    connected()
+    bench.leg.setRemote({ ...OTHER, setup: 'passive', ice: OTHER_ICE })
+    bench.check({ nominate: true })
+    bench.clock.advance(9000)
+    expect([bench.sessions.length, bench.codes]).toEqual([1, []])
+    const { ufrag, pwd } = bench.leg.local.ice
+    bench.check({ nominate: true, username: `${ufrag}:peer2`, password: pwd, path: OTHER_PATH })
+    expect(bench.sent.at(-1)).toEqual({ path: OTHER_PATH, text: 'client hello' })
+    bench.clock.advance(8000)
+    expect(bench.codes).toEqual(['dtls.handshake-timeout'])
   })
 
   test('with another certificate, and none or a third one in the handshake', () => {

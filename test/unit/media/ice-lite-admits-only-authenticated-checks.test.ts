@@ -251,7 +251,7 @@ describe('an ICE restart', () => {
     expect(verifyIntegrity(response(feed(ice, check(), 2000)) as never, LOCAL.pwd)).toBe(true)
     const outputs = feed(ice, newCheck(ice), 3000)
     expect(outputs[0]).toEqual({ kind: 'ufrags', ufrags: [ice.local.ufrag] })
-    expect(kinds(outputs)).toEqual(['ufrags', 'send', 'admit'])
+    expect(kinds(outputs)).toEqual(['ufrags', 'send', 'admit', 'checked'])
     expect(verifyIntegrity(response(outputs) as never, ice.local.pwd)).toBe(true)
     expect(kinds(feed(ice, newCheck(ice), 3001))).toEqual(['send', 'admit'])
     expect(kinds(feed(ice, check(), 3002))).toEqual(['stun.wrong-username', 'send'])
@@ -269,7 +269,21 @@ describe('an ICE restart', () => {
   test("our old ufrag with the peer's new one is accepted", () => {
     const ice = restarting()
     const bytes = check({ username: `${LOCAL.ufrag}:${NEW_REMOTE.ufrag}` })
-    expect(kinds(feed(ice, bytes, 2000))).toEqual(['send', 'admit'])
+    expect(kinds(feed(ice, bytes, 2000))).toEqual(['send', 'admit', 'checked'])
+    expect(kinds(feed(ice, bytes, 2001))).toEqual(['send', 'admit'])
+    expect(ice.isChecked).toBe(true)
+  })
+
+  test('forgets check and nomination until the new ones; given up, they are back', () => {
+    const ice = restarting()
+    feed(ice, check({ attributes: [CONTROLLING, NOMINATE] }), 2000, 1001)
+    expect([ice.isChecked, ice.nominated]).toEqual([false, undefined])
+    ice.handle({ kind: 'remote', credentials: REMOTE }, 2001)
+    expect([ice.isChecked, ice.nominated]).toEqual([true, path(1001)])
+    ice.handle({ kind: 'remote', credentials: NEW_REMOTE }, 2002)
+    const outputs = feed(ice, newCheck(ice, { attributes: [CONTROLLING, NOMINATE] }), 2003, 1002)
+    expect(kinds(outputs)).toEqual(['ufrags', 'send', 'admit', 'checked', 'nominated'])
+    expect([ice.isChecked, ice.nominated]).toEqual([true, path(1002)])
   })
 
   test('gives the peer the time of a new one, and consent by old checks goes on', () => {
@@ -303,7 +317,7 @@ describe('an ICE restart', () => {
     expect(kinds(feed(ice, middle, 2001))).toEqual(['stun.wrong-username', 'send'])
     expect(kinds(feed(ice, check(), 2002))).toEqual(['send', 'admit'])
     const newest = check({ username: `${ice.local.ufrag}:peer3`, password: ice.local.pwd })
-    expect(kinds(feed(ice, newest, 2003))).toEqual(['ufrags', 'send', 'admit'])
+    expect(kinds(feed(ice, newest, 2003))).toEqual(['ufrags', 'send', 'admit', 'checked'])
   })
 
   test('that is given up leaves the old credentials', () => {
