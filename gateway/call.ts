@@ -26,6 +26,7 @@ import { passedHeaders, passedReasons } from './header-policy.ts'
 import { isSameCodec, Leg, type LegMedia } from './leg.ts'
 import type { ApplicationPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
 import { type Replaces, readRefer } from './refer.ts'
+import { sessionIdHeader, sessionUuidOf } from './session-id.ts'
 import { Side, type SideOwner } from './side.ts'
 import { TransferReport } from './transfer-report.ts'
 
@@ -100,9 +101,12 @@ export class Call implements SideOwner {
       environment: context.environment,
       log: this.#log,
       run: (step) => this.#run(step),
-      headers: () => [ALLOW],
+      headers: (side) => this.#headers(side),
     })
-    invite.handler = { onCancel: (cancel) => this.#end('cancelled', { reasons: passedReasons(cancel) }) }
+    invite.handler = {
+      onCancel: (cancel) => this.#end('cancelled', { reasons: passedReasons(cancel) }),
+      onPrackTimeout: () => this.#fail(new GatewayFailure('call.prack-missing'), 'caller'),
+    }
   }
 
   get state(): CallState {
@@ -190,6 +194,7 @@ export class Call implements SideOwner {
     })
     if (this.#hasEnded()) return
     const caller = await this.#openSide('caller', this.#callerPlan.name, this.#callerPlan.media, false)
+    caller.sessionUuid = sessionUuidOf(request) ?? this.#context.environment.token()
     this.#caller = caller
     this.#conversation.add(caller)
     this.#offer = request.body.length === 0 ? undefined : caller.leg.read(request.body)
@@ -255,7 +260,7 @@ export class Call implements SideOwner {
       plan,
       side,
       body: sdpBody(text),
-      headers: [ALLOW, ...handler.headers],
+      headers: [...this.#headers(side), ...handler.headers],
       ringTimeoutS: limits.ringTimeoutS,
       maxForwards: handler.maxForwards,
       handler: {
@@ -271,13 +276,19 @@ export class Call implements SideOwner {
     if (hasAnswer) await this.#establish(caller, callee, response.body)
     if (!this.#move('progressed')) return
     const body = hasAnswer ? this.#answer : undefined
-    const headers = passedHeaders(response)
-    this.#invite.progress(response.status, body === undefined ? { headers } : { headers, body })
+    callee.sessionUuid = sessionUuidOf(response)
+    const headers = [...this.#headers(caller), ...passedHeaders(response)]
+    // SIP.js plays early media only from a reliable response, JsSIP takes any.
+    this.#invite.progress(
+      response.status,
+      body === undefined ? { headers } : { headers, body, reliable: true },
+    )
   }
 
   async #onAnswered(caller: Side, callee: Side, response: SipResponse): Promise<void> {
     if (response.body.length > 0) await this.#establish(caller, callee, response.body)
     if (!callee.leg.isAgreed) throw new GatewayFailure('call.no-answer-body')
+    callee.sessionUuid = sessionUuidOf(response) ?? callee.sessionUuid ?? this.#context.environment.token()
     // Without an offer in the INVITE the 200 carries ours, and ACK the answer (RFC 3261 §13.2.1).
     this.#answer ??= sdpBody(caller.leg.offer(this.#conversation.wishFor(caller)))
     if (!this.#hasEnded()) this.#accept(caller, passedHeaders(response))
@@ -301,7 +312,10 @@ export class Call implements SideOwner {
     this.#cancelTimer = environment.schedule(environment.nowMs() + limits.maxDurationS * 1_000, () =>
       this.#fail(new GatewayFailure('call.too-long')),
     )
-    caller.dialog = this.#invite.accept({ headers: [ALLOW, ...headers], body }, caller.dialogHandler)
+    caller.dialog = this.#invite.accept(
+      { headers: [...this.#headers(caller), ...headers], body },
+      caller.dialogHandler,
+    )
     this.#log.info('call answered')
   }
 
@@ -348,6 +362,7 @@ export class Call implements SideOwner {
       onProgress: (response) => report.progress(response.status, response.reason),
       onAnswered: async (response) => {
         this.#transfer = undefined
+        target.sessionUuid = sessionUuidOf(response) ?? this.#context.environment.token()
         await target.leg.take(response.body)
         await this.#replace(transferor, target)
         report.finish(200, 'OK', () => this.#hangUp(transferor))
@@ -410,7 +425,11 @@ export class Call implements SideOwner {
       const offer = taker.leg.read(invite.request.body)
       const codecs = answerableCodecs(offer, far.leg.codecs)
       const text = await taker.leg.answer(offer, { direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
-      taker.dialog = invite.accept({ headers: [ALLOW], body: sdpBody(text) }, taker.dialogHandler)
+      taker.sessionUuid = sessionUuidOf(invite.request) ?? this.#context.environment.token()
+      taker.dialog = invite.accept(
+        { headers: this.#headers(taker, far), body: sdpBody(text) },
+        taker.dialogHandler,
+      )
     } catch (error) {
       await taker.leg.close()
       throw error
@@ -512,6 +531,11 @@ export class Call implements SideOwner {
       this.#log.error('media did not close', { error })
     }
     this.#context.onEnded(this)
+  }
+
+  /** What each of our requests and answers to a side carries. `other`: who it will talk to, when not yet in place. */
+  #headers(side: Side, other: Side | undefined = this.#conversation.other(side)): readonly Header[] {
+    return [ALLOW, sessionIdHeader(other?.sessionUuid, side.sessionUuid)]
   }
 
   #openSession(): MediaSession {

@@ -32,6 +32,8 @@ export class Side {
   readonly renegotiation = new Renegotiation()
   readonly dialogHandler: DialogHandler
   owner: SideOwner
+  /** The peer's half of Session-ID; ours on its behalf when it has none of its own. */
+  sessionUuid: string | undefined
   dialog: InviteDialog | undefined
   cancelBackOff: () => void = () => {}
 

@@ -1,0 +1,144 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { header } from '../../../sip/headers.ts'
+import {
+  answerTo,
+  BROWSER,
+  offerOf,
+  PeerDialog,
+  PHONE,
+  place,
+  ringing,
+  statusOf,
+} from '../../harness/scripted-calls.ts'
+import { ScriptedGateway } from '../../harness/scripted-gateway.ts'
+
+let gateway: ScriptedGateway
+afterEach(async () => {
+  expect(await gateway.leftovers()).toEqual({})
+  await gateway.close()
+})
+
+const named = (name: string, value: string) => ({ name, value })
+
+describe('an INVITE from a browser to a trunk', () => {
+  const invite = async (headers: { name: string; value: string }[], trunk = {}) => {
+    gateway = await ScriptedGateway.open({}, trunk)
+    const call = place(
+      await gateway.registered('alice'),
+      'alice',
+      '0100',
+      offerOf(BROWSER),
+      undefined,
+      headers,
+    )
+    const incoming = await ringing(gateway, gateway.trunk)
+    const finish = async () => {
+      incoming.reject(486)
+      await gateway.time.advance(100)
+      expect(statusOf(call)).toBe(486)
+    }
+    return { request: incoming.request, finish }
+  }
+
+  it('carries X- headers on and drops what asserts an identity', async () => {
+    const { request, finish } = await invite([
+      named('X-Customer', '42'),
+      named('P-Asserted-Identity', '<sip:president@example.com>'),
+      named('P-Preferred-Identity', '<sip:president@example.com>'),
+    ])
+    expect(header(request, 'X-Customer')).toBe('42')
+    expect(request.headers.map((row) => row.value).join()).not.toContain('president')
+    await finish()
+  })
+
+  it('asserts who we know it is towards a trusted trunk, and hides it from the callee when asked', async () => {
+    const { request, finish } = await invite([named('Privacy', 'id')], { trusted: true })
+    expect(header(request, 'P-Asserted-Identity')).toMatch(/^<sip:alice@/)
+    expect(header(request, 'Privacy')).toBe('id')
+    expect(request.from.uri.text).toBe('sip:anonymous@anonymous.invalid')
+    await finish()
+  })
+
+  it('tells an untrusted trunk nothing of a caller who wants to be unknown', async () => {
+    const { request, finish } = await invite([named('Privacy', 'id')])
+    expect(request.headers.map((row) => row.value).join()).not.toContain('alice')
+    await finish()
+  })
+
+  it('has one hop less, and Session-ID of the browser', async () => {
+    const uuid = 'ab30317f1a784dc48ff824d0d3715d86'
+    const { request, finish } = await invite([named('Session-ID', `${uuid};remote=${'0'.repeat(32)}`)])
+    expect(header(request, 'Session-ID')).toBe(`${uuid};remote=${'0'.repeat(32)}`)
+    expect(header(request, 'Max-Forwards')).toBe('69')
+    await finish()
+  })
+})
+
+describe('a call from a trunk', () => {
+  it.each([
+    [true, 'sip:+4930999@example.com'],
+    [false, 'sip:0301234@example.com'],
+  ])('that is trusted (%s) is shown as %s', async (trusted, expected) => {
+    gateway = await ScriptedGateway.open({}, { trusted })
+    const alice = await gateway.registered('alice')
+    const call = place(gateway.trunk, '0301234', 'alice', offerOf(PHONE), undefined, [
+      named('P-Asserted-Identity', '"Real" <sip:+4930999@pbx.example.com>'),
+    ])
+    const invite = await ringing(gateway, alice)
+    expect(invite.request.from.uri.text).toBe(expected)
+    invite.reject(486)
+    await gateway.time.advance(100)
+    expect(statusOf(call)).toBe(486)
+  })
+})
+
+describe('the two halves of Session-ID', () => {
+  it('meet in the answer and stay in re-INVITEs', async () => {
+    gateway = await ScriptedGateway.open()
+    const alice = await gateway.registered('alice')
+    const [a, b] = ['a'.repeat(32), 'b'.repeat(32)]
+    const call = place(alice, 'alice', '0100', offerOf(BROWSER), undefined, [
+      named('Session-ID', `${a};remote=${'0'.repeat(32)}`),
+    ])
+    const invite = await ringing(gateway, gateway.trunk)
+    const callee = new PeerDialog(PHONE)
+    invite.accept(
+      { body: answerTo(invite, PHONE), headers: [named('Session-ID', `${b};remote=${a}`)] },
+      callee.handler,
+    )
+    await gateway.time.advance(100)
+    expect(typeof call.final === 'object' && header(call.final, 'Session-ID')).toBe(`${b};remote=${a}`)
+    call.dialog?.bye()
+  })
+})
+
+describe('Reason', () => {
+  it('of a BYE passes to the other side with its Q.850 cause', async () => {
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), 'alice', '0100')
+    const invite = await ringing(gateway, gateway.trunk)
+    const dialog = invite.accept({ body: answerTo(invite, PHONE) }, new PeerDialog(PHONE).handler)
+    await gateway.time.advance(100)
+    dialog.bye([named('Reason', 'Q.850;cause=31;text="normal, unspecified"')])
+    await gateway.time.advance(100)
+    expect(call.endedBy).toBe('Q.850;cause=31;text="normal, unspecified"')
+  })
+})
+
+describe('early media', () => {
+  it('goes to a browser that can do 100rel in a reliable 183, once acknowledged the call goes on', async () => {
+    gateway = await ScriptedGateway.open()
+    const alice = await gateway.registered('alice')
+    const call = place(alice, 'alice', '0100')
+    const invite = await ringing(gateway, gateway.trunk)
+    invite.progress(183, { body: answerTo(invite, PHONE) })
+    await gateway.time.advance(100)
+    const early = gateway.toBrowser(alice).find((text) => text.startsWith('SIP/2.0 183'))
+    expect(early).toMatch(/^Require: 100rel\r$/m)
+    expect(alice.flow.sent.some((text) => text.startsWith('PRACK'))).toBe(true)
+    invite.accept({ body: answerTo(invite, PHONE) }, new PeerDialog(PHONE).handler)
+    await gateway.time.advance(100)
+    expect(statusOf(call)).toBe(200)
+    call.dialog?.bye()
+  })
+})
