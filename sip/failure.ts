@@ -16,6 +16,7 @@ export const SIP_CODES = {
   'sip.foreign-address': { stage: 'S1', status: 403, text: 'address of record is not the user' },
   'sip.out-of-order': { stage: 'S1', status: 500, text: 'request is older than one already handled' },
   'sip.too-many-bindings': { stage: 'S1', status: 403, text: 'too many contacts for one address' },
+  'sip.bad-event': { stage: 'S1', status: 489, text: 'event package is missing or not supported' },
   'sip.interval-too-brief': { stage: 'S1', status: 423, text: 'registration interval is too brief' },
 } as const
 

@@ -1,0 +1,73 @@
+import type { Dialog } from './dialog.ts'
+import type { EventName } from './event.ts'
+import type { Flow } from './flow.ts'
+import { header } from './headers.ts'
+import type { SipRequest } from './message.ts'
+import { grantResponse, NotifierDialog } from './notifier.ts'
+import type { Stack } from './stack.ts'
+import type { SubscriptionTable } from './subscription-table.ts'
+import type { ServerExchange } from './transaction-layer.ts'
+import type {
+  GrantOptions,
+  IncomingSubscribe,
+  Notifier,
+  NotifierHandler,
+  ResponseOptions,
+} from './user-agent-contract.ts'
+
+export interface IncomingSubscriptionOptions {
+  readonly stack: Stack
+  readonly table: SubscriptionTable
+  readonly exchange: ServerExchange
+  readonly dialog: Dialog
+  readonly event: EventName
+  /** Gives the place in the table back. */
+  readonly leave: () => void
+}
+
+/** A SUBSCRIBE of a peer until its final response; it holds its place in the table from the start. */
+export class IncomingSubscription implements IncomingSubscribe {
+  readonly request: SipRequest
+  readonly flow: Flow
+  readonly #options: IncomingSubscriptionOptions
+  #notifier: NotifierDialog | undefined
+
+  constructor(options: IncomingSubscriptionOptions) {
+    const { exchange } = options
+    this.request = exchange.request
+    this.flow = exchange.flow
+    this.#options = options
+    const before = exchange.onEnd
+    exchange.onEnd = () => {
+      before?.()
+      if (this.#notifier === undefined) options.leave()
+    }
+  }
+
+  accept(grant: GrantOptions, handler: NotifierHandler): Notifier | undefined {
+    const { stack, table, exchange, dialog, event, leave } = this.#options
+    if (exchange.respond(200, grantResponse(stack, this.flow, grant)) === undefined) return undefined
+    this.#notifier = new NotifierDialog({
+      stack,
+      table,
+      dialog,
+      flow: this.flow,
+      event,
+      eventHeader: { name: 'Event', value: header(this.request, 'Event') ?? event.name },
+      expiresS: grant.expiresS,
+      handler,
+      leave,
+    })
+    return this.#notifier
+  }
+
+  reject(status: number, options?: ResponseOptions): void {
+    if (this.#options.exchange.respond(status, options) !== undefined) this.#options.leave()
+  }
+
+  /** After an exception of the handler. */
+  abort(): void {
+    if (this.#notifier === undefined) this.reject(500)
+    else this.#notifier.notify({ state: 'terminated;reason=noresource' })
+  }
+}
