@@ -70,7 +70,9 @@ export interface MediaSession {
    *
    * Resolves to our own side as it stands afterwards, which is what the answer says. It is the same as before, byte for
    * byte, except after an ICE restart: a later description with another ufrag or password gives a `webrtc` leg new
-   * credentials (RFC 8839 §4.4); all else of the leg goes on.
+   * credentials (RFC 8839 §4.4); all else of the leg goes on. A later description with another certificate means a new
+   * DTLS association (RFC 8842 §5); the old keys serve until it has its own. The description before takes either back,
+   * as long as the peer has not used the new one. No stage is told again; a handshake that fails ends the leg.
    */
   setRemote(leg: LegName, remote: RemoteTransport, localCrypto?: SdesKey): Promise<LocalTransport>
   /** What becomes of packets received on `leg`. Default: discard. */
