@@ -20,12 +20,13 @@ import { type CallEvent, type CallState, nextCallState } from './call-machine.ts
 import { Conversation } from './conversation.ts'
 import { type Verdict, verdictOf } from './diagnosis.ts'
 import { Dialling } from './dialling.ts'
-import { logLevelOf, reasonHeader, refusalHeaders, refuseMethod } from './failure.ts'
+import { logLevelOf, reasonHeader, refusalHeaders } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { passedHeaders, passedReasons } from './header-policy.ts'
 import { isSameCodec, Leg, type LegMedia } from './leg.ts'
 import type { ApplicationPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
 import { type Replaces, readRefer } from './refer.ts'
+import { relayInDialog } from './relay-in-dialog.ts'
 import { sessionIdHeader, sessionUuidOf } from './session-id.ts'
 import { Side, type SideOwner } from './side.ts'
 import { TransferReport } from './transfer-report.ts'
@@ -171,8 +172,7 @@ export class Call implements SideOwner {
 
   onRequest(side: Side, request: IncomingRequest): void {
     if (request.request.method === 'REFER') this.#run(() => this.#onRefer(side, request))
-    else if (request.request.method === 'OPTIONS') request.respond(200, { headers: [ALLOW] })
-    else refuseMethod(request, ALLOW)
+    else relayInDialog(request, this.#conversation.other(side)?.dialog, ALLOW)
   }
 
   // ----- set-up

@@ -13,8 +13,8 @@ import { createUserAgent, type IncomingRequest, type UserAgent } from '../sip/us
 import { expandHost, localAddressTowards, ownAddresses } from './addresses.ts'
 import { Calls } from './calls.ts'
 import { systemEnvironment } from './environment.ts'
-import { refuseMethod } from './failure.ts'
 import { Registration } from './registration.ts'
+import { Relay } from './relay.ts'
 import { Strangers } from './strangers.ts'
 import { type TrunkPath, TrunkTable } from './trunk.ts'
 import { openWeb, type WebServer } from './web.ts'
@@ -85,7 +85,8 @@ async function compose(
     },
     handler: {
       onInvite: (invite) => calls.onInvite(invite),
-      onRequest: (request) => onRequest(request, registration),
+      onSubscribe: (subscribe) => relay.onSubscribe(subscribe),
+      onRequest: (request) => onRequest(request, registration, relay),
       onError: (error, request) =>
         log.error('internal error', { error, method: request?.method, callId: request?.callId }),
     },
@@ -95,6 +96,16 @@ async function compose(
     config,
     userAgent,
     engine,
+    environment,
+    log,
+    registration,
+    trunks,
+    flowTo: (path) => flowTo(udp, path),
+  })
+
+  const relay = new Relay({
+    config,
+    userAgent,
     environment,
     log,
     registration,
@@ -137,6 +148,7 @@ async function compose(
       onClose: (flow) => {
         userAgent.flowClosed(flow)
         registration.flowClosed(flow)
+        relay.flowClosed(flow)
         log.debug('websocket closed', { source: flow.remote.address })
       },
     },
@@ -174,6 +186,7 @@ async function compose(
   const stop = async (): Promise<void> => {
     isDraining = true
     const deadlineMs = environment.nowMs() + config.calls.drainTimeoutS * 1_000
+    relay.close()
     await Promise.race([calls.drain(), until(deadlineMs)])
     await settled(userAgent, deadlineMs)
     logCounters(log, { userAgent, engine, sockets, strangers, udp })
@@ -222,17 +235,17 @@ function flowTo(udp: ReadonlyMap<string, UdpTransport>, path: TrunkPath): Flow {
   return transport.flowTo(path.remote.address, path.remote.port)
 }
 
-/** Requests outside calls: REGISTER from browsers, OPTIONS from anyone; the rest is not ours. */
-function onRequest(incoming: IncomingRequest, registration: Registration): void {
+/** Requests outside calls: REGISTER from browsers; all else is relayed or answered in its place. */
+function onRequest(incoming: IncomingRequest, registration: Registration, relay: Relay): void {
   const { request, flow } = incoming
   const isBrowser = flow.transport === 'ws' || flow.transport === 'wss'
-  if (request.method === 'REGISTER' && isBrowser) registration.onRegister(incoming)
-  else if (request.method === 'OPTIONS') incoming.respond(200, { headers: [ALLOW, ACCEPT] })
-  else refuseMethod(incoming, ALLOW)
+  if (request.method !== 'REGISTER' || !isBrowser) {
+    relay.onRequest(incoming)
+    return
+  }
+  registration.onRegister(incoming)
+  relay.registered(flow)
 }
-
-const ALLOW = { name: 'Allow', value: 'INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER' }
-const ACCEPT = { name: 'Accept', value: 'application/sdp' }
 
 async function certificateFor(config: Config): Promise<{ cert: string; key: string } | undefined> {
   const { https } = config.web

@@ -85,10 +85,10 @@ export class Registration {
   }
 
   /**
-   * The user who sends this INVITE. Undefined: challenged or refused, the answer is out. Throws `call.wrong-identity` when
+   * The user who sends this INVITE, or another request. Undefined: challenged or refused, the answer is out. Throws `call.wrong-identity` when
    * From is another than the one who proved to be here.
    */
-  authenticateCaller(invite: IncomingInvite): string | undefined {
+  authenticateCaller(invite: Pick<IncomingInvite, 'request' | 'flow' | 'reject'>): string | undefined {
     const { request, flow } = invite
     const claimed = isSipUri(request.from.uri) ? request.from.uri.user : undefined
     if (claimed !== undefined && this.#isRegisteredBy(claimed, flow)) return claimed
@@ -101,6 +101,13 @@ export class Registration {
   bindingsOf(user: string): readonly Binding[] {
     const { environment } = this.#options
     return this.#location.bindingsOf(user, environment.nowMs()).filter((binding) => binding.flow.isOpen)
+  }
+
+  /** The devices of a user that are registered by this flow, by `+sip.instance`. */
+  instancesOf(user: string, flow: Flow): ReadonlySet<string> {
+    const nowMs = this.#options.environment.nowMs()
+    const bindings = this.#location.bindingsByFlow(flow.id, nowMs).filter(({ aor }) => aor === user)
+    return new Set(bindings.flatMap(({ instance }) => (instance === undefined ? [] : [instance])))
   }
 
   /** What was reached by this WebSocket is reached no more. */

@@ -3,6 +3,7 @@ import { loadConfig } from '../../config/load.ts'
 import type { Log } from '../../config/logging.ts'
 import { Calls } from '../../gateway/calls.ts'
 import { Registration } from '../../gateway/registration.ts'
+import { Relay } from '../../gateway/relay.ts'
 import { TrunkTable } from '../../gateway/trunk.ts'
 import type { MediaEngine } from '../../media/engine.ts'
 import { createNativeEngine } from '../../media/native-engine.ts'
@@ -49,6 +50,7 @@ export class ScriptedGateway {
   readonly userAgent: UserAgent
   readonly calls: Calls
   readonly registration: Registration
+  readonly relay: Relay
   readonly trunk: Peer
   /** The gateway's end of the link to the trunk. */
   readonly trunkFlow: MemoryFlow
@@ -109,16 +111,30 @@ export class ScriptedGateway {
       limits: LIMITS,
       handler: {
         onInvite: (invite) => this.calls.onInvite(invite),
-        onRequest: (request) =>
-          request.request.method === 'REGISTER'
-            ? this.registration.onRegister(request)
-            : request.respond(405),
+        onSubscribe: (subscribe) => this.relay.onSubscribe(subscribe),
+        onRequest: (request) => {
+          if (request.request.method !== 'REGISTER') {
+            this.relay.onRequest(request)
+            return
+          }
+          this.registration.onRegister(request)
+          this.relay.registered(request.flow)
+        },
         onError: (error) => this.#logger({}).error('internal error', { error }),
       },
     })
     const { peer, gatewayFlow } = this.#link('udp', 'trunk:pbx', TRUNK)
     this.trunk = peer
     this.trunkFlow = gatewayFlow
+    this.relay = new Relay({
+      config,
+      userAgent: this.userAgent,
+      environment: this.time,
+      log: this.#logger({}),
+      registration: this.registration,
+      trunks,
+      flowTo: () => this.trunkFlow,
+    })
     this.calls = new Calls({
       config,
       userAgent: this.userAgent,
@@ -176,6 +192,18 @@ export class ScriptedGateway {
     return typeof second === 'string' ? second : second.status
   }
 
+  /** The WebSocket of a browser is gone, as the daemon is told by its transport. */
+  async disconnect(peer: Peer): Promise<void> {
+    const end = this.#gatewayEnds.get(peer)
+    if (end === undefined) throw new Error('no such peer')
+    peer.flow.close()
+    end.close()
+    this.userAgent.flowClosed(end)
+    this.registration.flowClosed(end)
+    this.relay.flowClosed(end)
+    await this.time.advance(10)
+  }
+
   /** Everything that was sent to a browser, as text. */
   toBrowser(peer: Peer): readonly string[] {
     return this.#gatewayEnds.get(peer)?.sent ?? []
@@ -190,7 +218,12 @@ export class ScriptedGateway {
   async leftovers(): Promise<Readonly<Record<string, number>>> {
     await this.time.advance(120_000)
     await settle()
-    const tables = { ...this.userAgent.tables(), ...this.engine.tables(), calls: this.calls.size }
+    const tables = {
+      ...this.userAgent.tables(),
+      ...this.engine.tables(),
+      ...this.relay.tables(),
+      calls: this.calls.size,
+    }
     return Object.fromEntries(Object.entries(tables).filter(([, size]) => size !== 0))
   }
 

@@ -1,0 +1,213 @@
+import type { Log } from '../config/logging.ts'
+import type { Flow } from '../sip/flow.ts'
+import type { Header } from '../sip/message.ts'
+import type { IncomingRequest, IncomingSubscribe, SipEnvironment, UserAgent } from '../sip/user-agent.ts'
+import { verdictOf } from './diagnosis.ts'
+import { logLevelOf, refusalHeaders, refuseMethod } from './failure.ts'
+import { GatewayFailure } from './gateway-failure.ts'
+import { RelayLimits } from './relay-limits.ts'
+import { dialledOf, RelayParties, type RelayPartiesOptions, type RelayPlan } from './relay-parties.ts'
+import {
+  ALLOW_EVENTS,
+  answeredHeaders,
+  failureOf,
+  isOwnMailbox,
+  relayedBody,
+  relayedEvent,
+  relayedHeaders,
+} from './relay-policy.ts'
+import { type RelayRequest, relayRequest } from './relay-request.ts'
+import { RelaySubscription } from './relay-subscription.ts'
+
+export interface RelayOptions extends RelayPartiesOptions {
+  readonly userAgent: UserAgent
+  readonly environment: SipEnvironment
+  readonly log: Log
+}
+
+/** Methods outside a call that mean something here; REGISTER is the registration's. */
+const ALLOW: Header = {
+  name: 'Allow',
+  value:
+    'INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, MESSAGE, SUBSCRIBE, NOTIFY, UPDATE, PRACK, REFER',
+}
+const ACCEPT: Header = { name: 'Accept', value: 'application/sdp, text/plain' }
+
+/** Everything that passes the gateway beside calls: MESSAGE, SUBSCRIBE and NOTIFY; and OPTIONS, which it answers itself. */
+export class Relay {
+  readonly #options: RelayOptions
+  readonly #parties: RelayParties
+  readonly #limits = new RelayLimits()
+  readonly #subscriptions = new Set<RelaySubscription>()
+  /** Devices of subscribers, by which a subscription is found again after its WebSocket. */
+  readonly #devices = new Map<RelaySubscription, Device>()
+
+  constructor(options: RelayOptions) {
+    this.#options = options
+    this.#parties = new RelayParties(options)
+  }
+
+  /** Sizes of all tables; all zero when nothing is under way. */
+  tables(): Readonly<Record<string, number>> {
+    return {
+      relayedRequests: this.#limits.size,
+      relayedSubscriptions: this.#subscriptions.size,
+      relayedDevices: this.#devices.size,
+    }
+  }
+
+  /** A request outside a dialog, REGISTER and SUBSCRIBE excepted; answered in every case. Never throws. */
+  onRequest(incoming: IncomingRequest): void {
+    try {
+      switch (incoming.request.method) {
+        case 'OPTIONS':
+          this.#answerOptions(incoming)
+          return
+        case 'MESSAGE':
+          this.#message(incoming)
+          return
+        case 'NOTIFY':
+          this.#unsolicited(incoming)
+          return
+        default:
+          refuseMethod(incoming, ALLOW)
+      }
+    } catch (error) {
+      this.#refuse(incoming, error)
+    }
+  }
+
+  /** A SUBSCRIBE outside a dialog; answered in every case. Never throws. */
+  onSubscribe(subscribe: IncomingSubscribe): void {
+    const { request, flow } = subscribe
+    const asked: IncomingRequest = {
+      request,
+      flow,
+      respond: (status, options) => subscribe.reject(status, options),
+    }
+    try {
+      this.#subscribe(subscribe, asked)
+    } catch (error) {
+      this.#refuse(asked, error, [ALLOW_EVENTS])
+    }
+  }
+
+  /** Subscriptions of a browser that is gone wait for it, but not for long. */
+  flowClosed(flow: Flow): void {
+    for (const subscription of this.#subscriptions) if (subscription.flow === flow) subscription.suspend()
+  }
+
+  /** A REGISTER came by this flow: what its device had subscribed to on a WebSocket that is closed now goes on here. */
+  registered(flow: Flow): void {
+    for (const [subscription, { user, instance }] of this.#devices) {
+      if (subscription.flow.isOpen || instance === undefined) continue
+      if (this.#options.registration.instancesOf(user, flow).has(instance)) subscription.resume(flow)
+    }
+  }
+
+  /** Ends all subscriptions; their peers are told. */
+  close(): void {
+    for (const subscription of [...this.#subscriptions]) subscription.close()
+  }
+
+  /**
+   * Answered here in every case, as RFC 3261 §11 wants of whoever would get the INVITE. PBXes ask every few seconds whether
+   * a peer lives, at its host or at each user; a browser that was woken for it would drop its pings behind a proxy, and
+   * what it can do is no secret of its own: its calls end in this gateway.
+   */
+  #answerOptions(incoming: IncomingRequest): void {
+    const { request } = incoming
+    if (dialledOf(request.uri) !== '') {
+      const caller = this.#parties.identify(incoming)
+      if (caller === undefined) return
+      this.#parties.probe(request, caller)
+    }
+    incoming.respond(200, { headers: [ALLOW, ACCEPT, ALLOW_EVENTS] })
+  }
+
+  /** RFC 3428 §7: to all devices of a user at once, or to a trunk. */
+  #message(incoming: IncomingRequest): void {
+    const { request } = incoming
+    const headers = relayedHeaders('MESSAGE', request)
+    const body = relayedBody(request)
+    const caller = this.#parties.identify(incoming)
+    if (caller === undefined) return
+    this.#pass(incoming, this.#parties.plan(request, caller), { method: 'MESSAGE', headers, ...body })
+  }
+
+  /** A PBX tells of messages waiting without being asked (RFC 3842 wants a subscription, phones do without); nobody else may. */
+  #unsolicited(incoming: IncomingRequest): void {
+    const { request, flow } = incoming
+    if (isBrowser(flow)) throw new GatewayFailure('relay.no-subscription')
+    const caller = this.#parties.identify(incoming)
+    if (caller === undefined) return
+    if (relayedEvent(request) !== 'message-summary') throw new GatewayFailure('relay.no-subscription')
+    const told = request.headers.filter(({ name }) => name === 'Event' || name === 'Subscription-State')
+    const headers = [...relayedHeaders('NOTIFY', request), ...told]
+    const body = relayedBody(request)
+    this.#pass(incoming, this.#parties.plan(request, caller), { method: 'NOTIFY', headers, ...body })
+  }
+
+  #pass(incoming: IncomingRequest, plan: RelayPlan, relayed: RelayRequest): void {
+    const leave = this.#limits.enter(incoming.flow.scope)
+    const headers = [...plan.headers, ...relayed.headers]
+    relayRequest(this.#options, plan, { ...relayed, headers }, (response) => {
+      leave()
+      if (typeof response === 'string' || response.status >= 300) {
+        const passed = typeof response === 'string' ? [] : answeredHeaders(response)
+        this.#refuse(incoming, failureOf(response, plan.isTrunk), passed)
+        return
+      }
+      const { callId, method } = incoming.request
+      this.#options.log.info('request relayed', { callId, method, to: plan.name, status: response.status })
+      incoming.respond(response.status, { headers: answeredHeaders(response) })
+    })
+  }
+
+  #subscribe(subscribe: IncomingSubscribe, asked: IncomingRequest): void {
+    const { request, flow } = subscribe
+    const event = relayedEvent(request)
+    const caller = this.#parties.identify(asked)
+    if (caller === undefined) return
+    const plan = this.#parties.plan(request, caller, isOwnMailbox(caller, dialledOf(request.uri), event))
+    const { userAgent, environment, log, registration } = this.#options
+    const subscription = new RelaySubscription(
+      {
+        userAgent,
+        environment,
+        log,
+        plan,
+        onEnded: (ended) => {
+          this.#subscriptions.delete(ended)
+          this.#devices.delete(ended)
+        },
+      },
+      subscribe,
+    )
+    this.#subscriptions.add(subscription)
+    if (caller.kind === 'user') {
+      const [instance] = registration.instancesOf(caller.user, flow)
+      this.#devices.set(subscription, { user: caller.user, instance })
+    }
+    log.info('subscription started', { callId: request.callId, event, to: plan.name })
+  }
+
+  #refuse(incoming: IncomingRequest, error: unknown, passed: readonly Header[] = []): void {
+    const { request, flow } = incoming
+    const verdict = verdictOf(error)
+    const { callId, method } = request
+    const fields = { callId, method, ...verdict, reason: verdict.message, source: flow.remote.address }
+    this.#options.log[logLevelOf(verdict)](
+      'request refused',
+      verdict.code === 'call.internal' ? { ...fields, error } : fields,
+    )
+    incoming.respond(verdict.status, { headers: [...passed, ...refusalHeaders(verdict)] })
+  }
+}
+
+const isBrowser = (flow: Flow): boolean => flow.transport === 'ws' || flow.transport === 'wss'
+
+interface Device {
+  readonly user: string
+  readonly instance: string | undefined
+}
