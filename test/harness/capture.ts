@@ -106,8 +106,9 @@ export class Capture {
   static async start(filter: string): Promise<Capture> {
     const folder = await mkdtemp(join(tmpdir(), 'webtrunk-capture-'))
     // Without -Z tcpdump drops to a user of its own, who may not write here.
+    // A slot of its ring is as long as a packet may be: with the default of 256 KiB a burst of 17 packets would not fit.
     const child = new PeerProcess('tcpdump', [
-      ...['-i', 'lo', '-n', '-U', '--immediate-mode', '-s', '0', '-Z', 'root'],
+      ...['-i', 'lo', '-n', '-U', '--immediate-mode', '-s', '2048', '-B', '16384', '-Z', 'root'],
       ...['-w', join(folder, 'capture.pcap'), filter],
     ])
     await child.waitForOutput('start', (output) => output.includes('listening on'))
