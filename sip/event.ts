@@ -1,3 +1,5 @@
+import { isToken } from './characters.ts'
+import { SipFailure } from './failure.ts'
 import { header, parseSeconds, tokenAndParameters } from './headers.ts'
 import type { SipMessage } from './message.ts'
 
@@ -9,12 +11,10 @@ export interface EventName {
   readonly id: string
 }
 
-/** Undefined when absent. @throws SipFailure `sip.malformed` */
+/** Undefined when absent or unreadable. */
 export function eventOf(message: Pick<SipMessage, 'headers'>): EventName | undefined {
-  const value = header(message, 'Event')
-  if (value === undefined) return undefined
-  const { token, parameters } = tokenAndParameters(value)
-  return { name: token, id: parameters.get('id') ?? '' }
+  const read = readToken(header(message, 'Event'))
+  return read === undefined ? undefined : { name: read.token, id: read.parameters.get('id') ?? '' }
 }
 
 export const isSameEvent = (a: EventName, b: EventName): boolean => a.name === b.name && a.id === b.id
@@ -26,10 +26,22 @@ export interface SubscriptionState {
   readonly expiresS: number | undefined
 }
 
-/** RFC 6665 §4.1.3. Peers that leave it out mean a subscription that lives. @throws SipFailure `sip.malformed` */
+/** RFC 6665 §4.1.3. Peers that leave it out mean a subscription that lives; so does one that cannot be read. */
 export function subscriptionState(message: Pick<SipMessage, 'headers'>): SubscriptionState {
-  const { token, parameters } = tokenAndParameters(header(message, 'Subscription-State') ?? 'active')
-  return { name: token.toLowerCase(), expiresS: parseSeconds(parameters.get('expires')) }
+  const read = readToken(header(message, 'Subscription-State'))
+  if (read === undefined) return { name: 'active', expiresS: undefined }
+  return { name: read.token.toLowerCase(), expiresS: parseSeconds(read.parameters.get('expires')) }
+}
+
+function readToken(value: string | undefined): ReturnType<typeof tokenAndParameters> | undefined {
+  if (value === undefined) return undefined
+  try {
+    const read = tokenAndParameters(value)
+    return isToken(read.token) ? read : undefined
+  } catch (error) {
+    if (error instanceof SipFailure) return undefined
+    throw error
+  }
 }
 
 /** Longest subscription, in seconds: beyond it peers refresh. A timer could not hold the largest Expires. */
