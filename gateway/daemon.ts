@@ -7,6 +7,7 @@ import type { MediaEngine } from '../media/engine.ts'
 import { native } from '../media/native/index.ts'
 import { createNativeEngine } from '../media/native-engine.ts'
 import type { Flow } from '../sip/flow.ts'
+import { MIN_SESSION_S } from '../sip/session-terms.ts'
 import { UdpTransport } from '../sip/transport/udp.ts'
 import { WebSocketTransport } from '../sip/transport/wss.ts'
 import { createUserAgent, type IncomingRequest, type UserAgent } from '../sip/user-agent.ts'
@@ -77,6 +78,8 @@ async function compose(
     environment,
     product: options.product,
     sentBy: (flow) => sentBy(config, flow),
+    // JsSIP asks for the least there is and gives up when it is refused; a trunk that asks for it loses nothing by it.
+    sessionTimer: { expiresS: config.calls.sessionExpiresS, minSeOf: () => MIN_SESSION_S },
     limits: {
       maxServerTransactions: config.calls.maxCalls * TRANSACTIONS_PER_CALL,
       maxClientTransactions: config.calls.maxCalls * TRANSACTIONS_PER_CALL,
@@ -167,7 +170,11 @@ async function compose(
     }),
     attach: (server) => sockets.attach(server, WEBSOCKET_PATH),
   })
-  opened.push(() => web.close())
+  // A server waits for its upgraded connections, and closes none of them.
+  opened.push(() => {
+    sockets.close()
+    return web.close()
+  })
 
   const refreshing = setInterval(() => {
     refreshTrunks(trunks, [...udp.values()], log).catch((error: unknown) =>
@@ -187,8 +194,8 @@ async function compose(
     isDraining = true
     const deadlineMs = environment.nowMs() + config.calls.drainTimeoutS * 1_000
     relay.close()
-    await Promise.race([calls.drain(), until(deadlineMs)])
-    await settled(userAgent, deadlineMs)
+    await within(deadlineMs, calls.drain())
+    await answered(userAgent, deadlineMs)
     logCounters(log, { userAgent, engine, sockets, strangers, udp })
     for (const close of opened.reverse()) await close()
   }
@@ -290,14 +297,21 @@ function logListening(log: Log, web: WebServer, udp: ReadonlyMap<string, UdpTran
   })
 }
 
-const until = (atMs: number): Promise<void> =>
-  new Promise((resolve) => {
-    systemEnvironment.schedule(atMs, resolve)
+/** Waits for a promise, at most until the deadline. */
+async function within(deadlineMs: number, promise: Promise<void>): Promise<void> {
+  let cancel = (): void => {}
+  const deadline = new Promise<void>((resolve) => {
+    cancel = systemEnvironment.schedule(deadlineMs, resolve)
   })
+  await Promise.race([promise, deadline])
+  cancel()
+}
 
-/** BYEs want their answers: waits until no client transaction is left, or for the deadline. */
-async function settled(userAgent: UserAgent, deadlineMs: number): Promise<void> {
-  while ((userAgent.tables().clientTransactions ?? 0) > 0 && systemEnvironment.nowMs() < deadlineMs) {
-    await until(systemEnvironment.nowMs() + DRAIN_POLL_MS)
+/** BYEs want their answers: waits until no request of ours is without one, or for the deadline. */
+async function answered(userAgent: UserAgent, deadlineMs: number): Promise<void> {
+  while ((userAgent.tables().unansweredRequests ?? 0) > 0 && systemEnvironment.nowMs() < deadlineMs) {
+    await new Promise<void>((resolve) => {
+      systemEnvironment.schedule(systemEnvironment.nowMs() + DRAIN_POLL_MS, resolve)
+    })
   }
 }

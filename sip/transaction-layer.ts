@@ -55,6 +55,11 @@ export class TransactionLayer {
     return this.#clients.size
   }
 
+  /** Client transactions that have no final response yet. */
+  get unansweredCount(): number {
+    return [...this.#clients.values()].filter((exchange) => exchange.isUnanswered).length
+  }
+
   get serverCount(): number {
     return this.#servers.size
   }
@@ -239,6 +244,12 @@ export class ClientExchange {
 
   start(): void {
     this.#drive.feed({ kind: 'start' })
+  }
+
+  /** It waits for a final response. */
+  get isUnanswered(): boolean {
+    const { state } = this.#machine
+    return state !== 'accepted' && state !== 'completed' && state !== 'terminated'
   }
 
   receive(response: SipResponse): void {
