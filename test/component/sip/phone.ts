@@ -11,6 +11,7 @@ import {
   type InviteDialog,
   type NoAnswer,
   type OutgoingInvite,
+  type SessionTimerOptions,
   type SipEnvironment,
   type UserAgent,
   type UserAgentLimits,
@@ -30,6 +31,9 @@ export interface PhoneOptions {
   readonly onInvite?: (invite: IncomingInvite, phone: Phone) => void
   readonly onRequest?: (request: IncomingRequest) => void
   readonly onReinvite?: (reinvite: IncomingReinvite) => void
+  /** Unless given, nothing is done when a re-INVITE is due. */
+  readonly onRefreshDue?: (phone: Phone) => void
+  readonly sessionTimer?: SessionTimerOptions
   readonly onDialogRequest?: (request: IncomingRequest) => void
   /** False: the caller of the test acknowledges. */
   readonly acknowledges?: boolean
@@ -54,6 +58,7 @@ export class Phone {
       product: 'test',
       sentBy: (flow) => ({ host: flow.local.address, port: flow.local.port }),
       limits: { ...LIMITS, ...options.limits },
+      ...(options.sessionTimer === undefined ? {} : { sessionTimer: options.sessionTimer }),
       handler: {
         onInvite: (invite) => {
           this.invites.push(invite)
@@ -119,6 +124,10 @@ export class Phone {
         this.diary.push(`reinvite ${reinvite.request.method}`)
         this.#options.onReinvite?.(reinvite)
       },
+      onRefreshDue: () => {
+        this.diary.push('refresh due')
+        this.#options.onRefreshDue?.(this)
+      },
       onRequest: (request) => {
         this.requests.push(request)
         this.diary.push(`inside ${request.request.method}`)
@@ -138,6 +147,7 @@ const statusOf = (outcome: SipResponse | NoAnswer): string =>
 
 export const EMPTY_TABLES = {
   clientTransactions: 0,
+  unansweredRequests: 0,
   serverTransactions: 0,
   mergeKeys: 0,
   busyConnections: 0,
