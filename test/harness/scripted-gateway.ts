@@ -10,11 +10,13 @@ import { createNativeEngine } from '../../media/native-engine.ts'
 import { digestResponse } from '../../sip/digest-response.ts'
 import { header } from '../../sip/headers.ts'
 import type { NameAddr, SipRequest, SipResponse } from '../../sip/message.ts'
+import { MIN_SESSION_S } from '../../sip/session-terms.ts'
 import { sipUri } from '../../sip/uri.ts'
 import {
   createUserAgent,
   type IncomingInvite,
   type IncomingRequest,
+  type IncomingSubscribe,
   type NoAnswer,
   type UserAgent,
   type UserAgentHandler,
@@ -39,6 +41,7 @@ export interface Peer {
   readonly flow: MemoryFlow
   readonly invites: IncomingInvite[]
   readonly requests: IncomingRequest[]
+  readonly subscribes: IncomingSubscribe[]
 }
 
 /** The gateway's parts as the daemon joins them, on virtual time and links in memory; the media engine is the real one. */
@@ -107,6 +110,7 @@ export class ScriptedGateway {
     this.userAgent = createUserAgent({
       environment: this.time,
       product: 'webtrunk-test',
+      sessionTimer: { expiresS: config.calls.sessionExpiresS, minSeOf: () => MIN_SESSION_S },
       sentBy: (flow) => ({ host: flow.local.address, port: flow.local.port }),
       limits: LIMITS,
       handler: {
@@ -269,10 +273,14 @@ export class ScriptedGateway {
   ): { peer: Peer; gatewayFlow: MemoryFlow } {
     const invites: IncomingInvite[] = []
     const requests: IncomingRequest[] = []
+    const subscribes: IncomingSubscribe[] = []
     const handler: UserAgentHandler = {
       onInvite: (invite) => {
         invite.handler = { onCancel: () => {} }
         invites.push(invite)
+      },
+      onSubscribe: (subscribe) => {
+        subscribes.push(subscribe)
       },
       onRequest: (request) => {
         requests.push(request)
@@ -294,7 +302,7 @@ export class ScriptedGateway {
       a: { address: GATEWAY, scope, receive: (bytes, flow) => this.userAgent.receive(bytes, flow) },
       b: { address, scope: 'gateway', receive: (bytes, flow) => userAgent.receive(bytes, flow) },
     })
-    const peer = { userAgent, flow: b, invites, requests }
+    const peer = { userAgent, flow: b, invites, requests, subscribes }
     this.#peers.push(peer)
     this.#gatewayEnds.set(peer, a)
     return { peer, gatewayFlow: a }
