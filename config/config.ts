@@ -95,6 +95,8 @@ export interface CallsConfig {
   readonly maxCalls: number
   readonly ringTimeoutS: number
   readonly maxDurationS: number
+  /** Session-Expires that we ask for and the most that we grant (RFC 4028). */
+  readonly sessionExpiresS: number
   /** How long SIGTERM waits for calls after BYE. */
   readonly drainTimeoutS: number
 }

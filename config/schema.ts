@@ -147,6 +147,12 @@ const SETTINGS = {
     maxCalls: number('Calls at a time.', 1_000, 1, 20_000),
     ringTimeoutS: number('How long a call may ring.', 120, 10, 600),
     maxDurationS: number('How long a call may last.', 14_400, 60, 604_800),
+    sessionExpiresS: number(
+      'How long a dead peer may keep a call, where it knows session timers.',
+      1_800,
+      90,
+      86_400,
+    ),
     drainTimeoutS: number('How long a stop waits for calls to end after BYE.', 5, 0, 600),
   },
   media: {

@@ -32,6 +32,7 @@ export interface Settings {
     readonly maxCalls: number
     readonly ringTimeoutS: number
     readonly maxDurationS: number
+    readonly sessionExpiresS: number
     readonly drainTimeoutS: number
   }
   readonly media: {

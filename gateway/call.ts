@@ -8,6 +8,7 @@ import { maxForwards } from '../sip/headers.ts'
 import type { Header, SipRequest, SipResponse, SipUri } from '../sip/message.ts'
 import type {
   Body,
+  EndReason,
   IncomingInvite,
   IncomingReinvite,
   IncomingRequest,
@@ -147,11 +148,13 @@ export class Call implements SideOwner {
 
   // ----- SideOwner: what the dialogs of our sides report
 
-  onDialogEnd(side: Side, reason: 'bye' | 'ack-timeout', request: SipRequest | undefined): void {
+  onDialogEnd(side: Side, reason: EndReason, request: SipRequest | undefined): void {
     side.dialog = undefined
     if (this.#leaving.delete(side)) return
     if (reason === 'ack-timeout')
       this.#fail(new GatewayFailure('call.ack-missing', { seen: side.leg.name }), side.leg.name)
+    else if (reason === 'session-expired')
+      this.#fail(new GatewayFailure('call.session-expired', { seen: side.leg.name }), side.leg.name)
     else if (this.#transfer?.transferor === side) this.#run(() => this.#withdraw(side))
     else
       this.#end('hung-up', {
@@ -168,6 +171,10 @@ export class Call implements SideOwner {
 
   onReinvite(side: Side, reinvite: IncomingReinvite): void {
     this.#run(() => this.#conversation.onReinvite(side, reinvite))
+  }
+
+  onRefreshDue(side: Side): void {
+    this.#run(() => this.#conversation.refresh(side))
   }
 
   onRequest(side: Side, request: IncomingRequest): void {

@@ -106,6 +106,11 @@ export class Conversation {
       this.#renegotiate(side, { kind: 'wish' })
   }
 
+  /** Offers to a side what holds already: its session must be refreshed and it takes no UPDATE (RFC 4028). */
+  refresh(side: Side): void {
+    if (side.dialog !== undefined) this.#renegotiate(side, { kind: 'wish' })
+  }
+
   /** What `side` is offered: what the other one does, in codecs that both have. */
   wishFor(side: Side): Wish {
     const other = this.other(side)?.leg

@@ -12,6 +12,7 @@ export interface SideOwner {
   ): void
   onDialogAck(side: Side, ack: SipRequest): void
   onReinvite(side: Side, reinvite: IncomingReinvite): void
+  onRefreshDue(side: Side): void
   onRequest(side: Side, request: IncomingRequest): void
 }
 
@@ -46,6 +47,7 @@ export class Side {
       onEnd: (reason, request) => this.owner.onDialogEnd(this, reason, request),
       onAck: (ack) => this.owner.onDialogAck(this, ack),
       onReinvite: (reinvite) => this.owner.onReinvite(this, reinvite),
+      onRefreshDue: () => this.owner.onRefreshDue(this),
       onRequest: (request) => this.owner.onRequest(this, request),
     }
   }

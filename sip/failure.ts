@@ -17,6 +17,7 @@ export const SIP_CODES = {
   'sip.out-of-order': { stage: 'S1', status: 500, text: 'request is older than one already handled' },
   'sip.too-many-bindings': { stage: 'S1', status: 403, text: 'too many contacts for one address' },
   'sip.bad-event': { stage: 'S1', status: 489, text: 'event package is missing or not supported' },
+  'sip.session-too-brief': { stage: 'S1', status: 422, text: 'session interval is too brief' },
   'sip.interval-too-brief': { stage: 'S1', status: 423, text: 'registration interval is too brief' },
 } as const
 

@@ -92,7 +92,10 @@ export class IncomingCall implements IncomingInvite, DialogUser {
     this.#reliable.dropWaiting()
     const answer = (): void => {
       this.#drive.stop()
-      const response = this.#exchange.respond(200, { ...options, headers })
+      const response = this.#exchange.respond(200, {
+        ...options,
+        headers: [...headers, ...confirmed.sessionHeaders(this.request)],
+      })
       assert(response !== undefined)
       confirmed.awaitFirstAck(this.#exchange, response)
     }

@@ -7,6 +7,7 @@ import type { Flow } from './flow.ts'
 import type { Header, SipRequest, SipResponse } from './message.ts'
 import { nextOfferState, type OfferEvent, type OfferState } from './offer-answer.ts'
 import { hasBody } from './request-checks.ts'
+import { type SessionOwner, SessionRefresh } from './session-refresh.ts'
 import type { DialogUser, Stack } from './stack.ts'
 import { TRANSACTION_LIFETIME_MS } from './timers.ts'
 import type { ClientEvents, ServerExchange } from './transaction-layer.ts'
@@ -28,6 +29,8 @@ import type {
 type RequestOptions = { readonly headers?: readonly Header[]; readonly body?: Body }
 type Done = (response: SipResponse | NoAnswer) => void
 
+const SESSION_EXPIRED: readonly Header[] = [{ name: 'Reason', value: 'SIP;cause=408;text="Session Expired"' }]
+
 /** One of our 2xx to INVITE that waits for its ACK. */
 interface Unacknowledged {
   readonly drive: Drive<UnacknowledgedInput, UnacknowledgedOutput>
@@ -45,7 +48,7 @@ export interface ConfirmedDialogOptions {
 }
 
 /** A confirmed INVITE dialog, from its 2xx to the end of BYE. */
-export class ConfirmedDialog implements InviteDialog, DialogUser {
+export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
   readonly callId: string
   readonly localTag: string
   readonly remoteTag: string
@@ -70,6 +73,7 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
   #isReinviting = false
   /** A re-INVITE or UPDATE with an offer of the peer that the handler has not answered. */
   #reinvite: PendingReinvite | undefined
+  readonly #session: SessionRefresh
 
   constructor(options: ConfirmedDialogOptions) {
     this.#stack = options.stack
@@ -81,6 +85,7 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
     this.callId = options.dialog.callId
     this.localTag = options.dialog.localTag
     this.remoteTag = options.dialog.remoteTag
+    this.#session = new SessionRefresh(this.#stack, this)
     this.enter()
   }
 
@@ -91,6 +96,10 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
 
   get state(): 'confirmed' | 'ended' {
     return this.#state
+  }
+
+  get flow(): Flow {
+    return this.#flow
   }
 
   acknowledge(body?: Body): void {
@@ -128,14 +137,19 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
   }
 
   request(method: string, options: RequestOptions, done: Done): void {
-    const request = this.#stack.compose(this.#flow, this.#dialog.next(method), options)
-    const isOffer = method === 'UPDATE' && hasBody(request)
+    const isUpdate = method === 'UPDATE'
+    const headers = isUpdate ? [...(options.headers ?? []), ...this.#session.proposal()] : options.headers
+    const request = this.#stack.compose(this.#flow, this.#dialog.next(method), {
+      ...options,
+      ...(headers === undefined ? {} : { headers }),
+    })
+    const isOffer = isUpdate && hasBody(request)
     if (this.#refuseLocally(request, isOffer, done)) return
     if (isOffer) this.#offer('send-offer')
     this.#stack.transactions.send(request, this.#flow, {
       onResponse: (response) => {
         if (response.status < 200) return
-        if (method === 'UPDATE' && response.status < 300) this.#dialog.refreshTarget(response)
+        if (isUpdate && response.status < 300) this.#refreshed(response)
         if (isOffer) this.#offer(response.status < 300 ? 'receive-answer' : 'offer-failed')
         this.#stack.guard(() => done(response), undefined)
       },
@@ -151,6 +165,35 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
     this.#stack.removeDialog(this.#flow, this, this)
     this.#flow = flow
     if (isListed) this.#stack.addDialog(flow, this, this)
+  }
+
+  /** UAC: the 2xx that made the dialog. */
+  openSession(response: SipResponse): void {
+    this.#session.onSuccess(response)
+  }
+
+  /** Headers of our 2xx to a request that makes the dialog or changes it. */
+  sessionHeaders(request: SipRequest): readonly Header[] {
+    return this.#session.answer(request)
+  }
+
+  /** For the session timer. */
+  sendUpdate(done: Done): void {
+    this.request('UPDATE', {}, done)
+  }
+
+  /** For the session timer. */
+  askForReinvite(): void {
+    const isBusy = this.#isReinviting || this.#deferredReinvite !== undefined || this.#reinvite !== undefined
+    if (!isBusy) this.#stack.guard(() => this.#handler.onRefreshDue(), undefined)
+  }
+
+  /** For the session timer. */
+  expire(): void {
+    if (this.#state === 'ended') return
+    this.#stack.count('session-expired')
+    this.bye(SESSION_EXPIRED)
+    this.#stack.guard(() => this.#handler.onEnd('session-expired', undefined), undefined)
   }
 
   /** Repeats `response`, a 2xx to the INVITE `exchange`, until its ACK. */
@@ -222,7 +265,10 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
       this.#onReinvite(request, exchange)
       return
     }
-    if (request.method === 'UPDATE') this.#dialog.refreshTarget(request)
+    if (request.method === 'UPDATE') {
+      this.#onRefresh(request, exchange)
+      return
+    }
     const incoming = {
       request,
       flow: exchange.flow,
@@ -238,7 +284,29 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
     this.withdraw('bye', request)
   }
 
+  /** UPDATE without a body: RFC 4028 §9, and RFC 3311 §5.2 for its Contact. */
+  #onRefresh(request: SipRequest, exchange: ServerExchange): void {
+    if (this.#refuseSession(request, exchange)) return
+    this.#dialog.refreshTarget(request)
+    const headers = [...this.#stack.dialogHeaders(exchange.flow), ...this.#session.answer(request)]
+    exchange.respond(200, { headers })
+  }
+
+  #refuseSession(request: SipRequest, exchange: ServerExchange): boolean {
+    const headers = this.#session.refusal(request)
+    if (headers === undefined) return false
+    this.#stack.count('sip.session-too-brief')
+    exchange.respond(422, { headers })
+    return true
+  }
+
+  #refreshed(response: SipResponse): void {
+    this.#dialog.refreshTarget(response)
+    this.#session.onSuccess(response)
+  }
+
   #onReinvite(request: SipRequest, exchange: ServerExchange): void {
+    if (this.#refuseSession(request, exchange)) return
     const busy = this.#glare(request)
     if (busy !== undefined) {
       // RFC 3261 §14.2: try again within ten seconds, not all at once.
@@ -277,7 +345,10 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
     onAck: ((ack: SipRequest) => void) | undefined,
   ): void {
     const { request } = exchange
-    const headers = this.#stack.dialogHeaders(exchange.flow, options.headers)
+    const headers = [
+      ...this.#stack.dialogHeaders(exchange.flow, options.headers),
+      ...this.#session.answer(request),
+    ]
     const response = exchange.respond(200, { ...options, headers })
     if (hasBody(request)) this.#offer('send-answer')
     else if (options.body !== undefined) this.#offer('send-offer')
@@ -288,8 +359,9 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
     })
   }
 
-  #sendReinvite(options: RequestOptions, done: Done): void {
-    const request = this.#stack.compose(this.#flow, this.#dialog.next('INVITE'), options)
+  #sendReinvite(options: RequestOptions, done: Done, isRepeated = false): void {
+    const headers = [...(options.headers ?? []), ...this.#session.proposal()]
+    const request = this.#stack.compose(this.#flow, this.#dialog.next('INVITE'), { ...options, headers })
     if (this.#refuseLocally(request, true, done)) return
     this.#isReinviting = true
     this.#offer('send-offer')
@@ -301,19 +373,27 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
       this.#offer(event)
       this.#stack.guard(() => done(outcome), undefined)
     }
+    // RFC 4028 §7.4: with the interval that the peer asks for.
+    const again = (): void => {
+      stopWaiting()
+      this.#isReinviting = false
+      this.#offer('offer-failed')
+      this.#sendReinvite(options, done, true)
+    }
     let ack: Uint8Array | undefined
     const events: ClientEvents = {
       onResponse: (response) => {
         if (response.status < 200) return
         if (response.status >= 300) {
-          finish('offer-failed', response)
+          if (!isRepeated && this.#session.onTooBrief(response)) again()
+          else finish('offer-failed', response)
           return
         }
         if (ack !== undefined) {
           this.#flow.send(ack)
           return
         }
-        this.#dialog.refreshTarget(response)
+        this.#refreshed(response)
         ack = this.#sendAck(request.cseq.number, undefined)
         finish('receive-answer', response)
       },
@@ -379,6 +459,7 @@ export class ConfirmedDialog implements InviteDialog, DialogUser {
   /** No more calls of the handler. RFC 3261 §15.1.2: what the peer still asks is answered 487. */
   #end(): void {
     this.#state = 'ended'
+    this.#session.stop()
     this.#reinvite?.reject(487)
     // Finds the dialog ended and answers its caller 481.
     this.#deferredReinvite?.()

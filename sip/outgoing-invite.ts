@@ -7,15 +7,20 @@ import { ConfirmedDialog } from './invite-dialog.ts'
 import type { Header, SipRequest, SipResponse } from './message.ts'
 import { offerStateAfterAnswer } from './offer-answer.ts'
 import { fromTag, hasBody, toTag } from './request-checks.ts'
+import { demanded, proposal } from './session-terms.ts'
 import type { Stack } from './stack.ts'
 import { TRANSACTION_LIFETIME_MS } from './timers.ts'
 import type { ClientExchange, ServerExchange } from './transaction-layer.ts'
 import type { DialogHandler, NoAnswer, OutgoingInvite, OutgoingInviteHandler } from './user-agent-contract.ts'
 
+/** Each hop on the way may ask for more; nobody asks often. */
+const MAX_SESSION_RETRIES = 2
+
 export interface OutgoingCallOptions {
   readonly stack: Stack
   readonly flow: Flow
-  readonly request: SipRequest
+  /** The INVITE with this CSeq number and session interval; the same in all else. */
+  readonly compose: (cseq: number, session: readonly Header[]) => SipRequest
   readonly handler: OutgoingInviteHandler
   readonly dialogHandler: DialogHandler
   /** It was accepted or rejected, once; what still comes of its forks is ended inside. Called before the handler. */
@@ -32,7 +37,9 @@ export class OutgoingCall implements OutgoingInvite {
   readonly callId: string
   readonly localTag: string
   readonly #options: OutgoingCallOptions
-  readonly #request: SipRequest
+  #request: SipRequest
+  /** Session interval asked for, in seconds; 422 makes it longer. */
+  #intervalS: number
   #exchange: ClientExchange | undefined
   /** By To tag of provisional responses. */
   readonly #early = new Map<string, EarlyDialog>()
@@ -47,19 +54,24 @@ export class OutgoingCall implements OutgoingInvite {
 
   constructor(options: OutgoingCallOptions) {
     this.#options = options
-    this.#request = options.request
-    this.callId = options.request.callId
-    this.localTag = fromTag(options.request)
+    this.#intervalS = options.stack.sessionWish(options.flow).expiresS
+    this.#request = options.compose(1, proposal(this.#intervalS, 0))
+    this.callId = this.#request.callId
+    this.localTag = fromTag(this.#request)
   }
 
   start(): void {
     const { stack, flow } = this.#options
-    this.#exchange = stack.transactions.send(this.#request, flow, {
+    const request = this.#request
+    this.#exchange = stack.transactions.send(request, flow, {
       onResponse: (response) => this.#onResponse(response),
       onFailed: (reason) => {
         if (!this.#isDecided) this.#reject(reason)
       },
-      onEnd: () => this.#stopWaiting?.(),
+      onEnd: () => {
+        // One that was refused 422 lingers beside its successor.
+        if (request === this.#request) this.#stopWaiting?.()
+      },
     })
   }
 
@@ -81,7 +93,20 @@ export class OutgoingCall implements OutgoingInvite {
   #onResponse(response: SipResponse): void {
     if (response.status < 200) this.#onProvisional(response)
     else if (response.status < 300) this.#onSuccess(response)
-    else if (!this.#isDecided) this.#reject(response)
+    else if (!this.#isDecided && !this.#askAgain(response)) this.#reject(response)
+  }
+
+  /** 422: the same INVITE with the session interval that the peer asks for (RFC 4028 §7.3). */
+  #askAgain(response: SipResponse): boolean {
+    const intervalS = demanded(response, this.#intervalS)
+    const tries = this.#request.cseq.number
+    if (intervalS === undefined || tries > MAX_SESSION_RETRIES || this.#cancel !== undefined) return false
+    this.#intervalS = intervalS
+    this.#request = this.#options.compose(tries + 1, proposal(intervalS, intervalS))
+    this.#isProceeding = false
+    this.#early.clear()
+    this.start()
+    return true
   }
 
   #onProvisional(response: SipResponse): void {
@@ -143,6 +168,7 @@ export class OutgoingCall implements OutgoingInvite {
       inviteCseq: this.#request.cseq.number,
     })
     this.#forks.set(tag, dialog)
+    dialog.openSession(response)
     this.#decide()
     if (!stack.guard(() => handler.onAccept(response, dialog), undefined)) dialog.bye()
   }

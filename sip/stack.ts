@@ -7,6 +7,7 @@ import { isReliable } from './flow.ts'
 import { canonicalHeaderName } from './header-names.ts'
 import type { Header, SipRequest } from './message.ts'
 import { ALLOW } from './request-checks.ts'
+import { MIN_SESSION_S, type SessionWish } from './session-terms.ts'
 import { dialogKey } from './transaction-key.ts'
 import { type ServerExchange, TransactionLayer, type TransactionUser } from './transaction-layer.ts'
 import { sipUri } from './uri.ts'
@@ -25,6 +26,9 @@ export interface DialogId {
   readonly localTag: string
   readonly remoteTag: string
 }
+
+/** RFC 4028 §4 recommends half an hour. */
+const DEFAULT_SESSION_S = 1_800
 
 /** Methods whose Contact is the target of later requests; others go without (RFC 3261 table 3). */
 const WITH_CONTACT: ReadonlySet<string> = new Set(['INVITE', 'UPDATE', 'SUBSCRIBE', 'NOTIFY', 'REFER'])
@@ -51,6 +55,13 @@ export class Stack {
       limits: options.limits,
       count: (name) => this.count(name),
     })
+  }
+
+  /** What we want of session timers by this flow. */
+  sessionWish(flow: Flow): SessionWish {
+    const { sessionTimer } = this.#options
+    if (sessionTimer === undefined) return { expiresS: DEFAULT_SESSION_S, minSeS: MIN_SESSION_S }
+    return { expiresS: sessionTimer.expiresS, minSeS: sessionTimer.minSeOf(flow) }
   }
 
   get dialogCount(): number {

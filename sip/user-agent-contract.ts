@@ -115,9 +115,9 @@ export interface OutgoingInvite {
 
 /**
  * Why a dialog ended: 'bye', or CANCEL in time; 'ack-timeout', the peer acknowledged neither the 2xx nor the reliable 1xx
- * that the 2xx had to wait for.
+ * that the 2xx had to wait for; 'session-expired', nobody refreshed the session in time or the peer no longer knows it.
  */
-export type EndReason = 'bye' | 'ack-timeout'
+export type EndReason = 'bye' | 'ack-timeout' | 'session-expired'
 
 export interface DialogHandler {
   /** Called once, unless `bye()` was. What the peer still has to be told has been sent. */
@@ -126,7 +126,12 @@ export interface DialogHandler {
   onAck(ack: SipRequest): void
   /** re-INVITE or UPDATE with an offer; answer through it, now or later. Glare (491) is handled inside. */
   onReinvite(reinvite: IncomingReinvite): void
-  /** Any other request inside the dialog (INFO, MESSAGE, NOTIFY, REFER, OPTIONS, UPDATE without a body...). */
+  /**
+   * The session must be refreshed and the peer takes no UPDATE: send a re-INVITE that offers what holds already; not needed
+   * while one is under way. Called again until a re-INVITE succeeds or the session expires.
+   */
+  onRefreshDue(): void
+  /** Any other request inside the dialog (INFO, MESSAGE, NOTIFY, REFER, OPTIONS...). UPDATE without a body is answered inside. */
   onRequest(request: IncomingRequest): void
 }
 
@@ -176,6 +181,16 @@ export interface UserAgentOptions {
   /** Via sent-by and Contact host:port for a flow, as the peer must see them. */
   readonly sentBy: (flow: Flow) => { readonly host: string; readonly port: number | undefined }
   readonly limits: UserAgentLimits
+  /** 1800 s and 90 s unless given. */
+  readonly sessionTimer?: SessionTimerOptions
+}
+
+/** RFC 4028: how dialogs notice that their peer is gone. */
+export interface SessionTimerOptions {
+  /** What we ask for, and the most that we grant: at least 90. */
+  readonly expiresS: number
+  /** The shortest interval that is taken from a peer, at least 90; a shorter one is answered 422. */
+  readonly minSeOf: (flow: Flow) => number
 }
 
 export interface UserAgentLimits {

@@ -1,5 +1,5 @@
 import { buildResponse, stampRequest } from './build.ts'
-import { Dialog } from './dialog.ts'
+import { Dialog, type DialogHead } from './dialog.ts'
 import { RETRY_LATER } from './early-dialog.ts'
 import { encoded } from './encoded.ts'
 import { SIP_CODES, type SipCode, SipFailure } from './failure.ts'
@@ -12,6 +12,7 @@ import { withTag } from './name-addr.ts'
 import { OutgoingCall } from './outgoing-invite.ts'
 import { parseMessage } from './parser.ts'
 import { fromTag, inviteExtensions, refusalOf, toTag } from './request-checks.ts'
+import { isTooBrief, minSe } from './session-terms.ts'
 import { type DialogId, Stack } from './stack.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { dialogKey } from './transaction-key.ts'
@@ -63,17 +64,18 @@ export class UserAgentCore implements UserAgent, TransactionUser {
 
   invite(options: OutgoingInviteOptions, handler: OutgoingInviteHandler): OutgoingInvite {
     const { flow } = options
+    const head = this.#head('INVITE', options)
     const headers = [...(options.headers ?? []), inviteExtensions(options.body !== undefined)]
-    const request = this.#compose('INVITE', { ...options, headers })
-    const key = dialogKey(flow.scope, request.callId, fromTag(request), '')
     const call = new OutgoingCall({
       stack: this.#stack,
       flow,
-      request,
+      compose: (cseq, session) =>
+        this.#stack.compose(flow, { ...head, cseq }, { ...options, headers: [...headers, ...session] }),
       handler,
       dialogHandler: options.dialogHandler,
       onDecided: () => this.#outgoing.delete(key),
     })
+    const key = dialogKey(flow.scope, call.callId, call.localTag, '')
     if (this.#isFull()) {
       this.#stack.count('sip.overload')
       this.#stack.clock.soon(() => this.#stack.guard(() => handler.onReject('transport'), undefined))
@@ -115,6 +117,7 @@ export class UserAgentCore implements UserAgent, TransactionUser {
     const { transactions, clock, dialogCount } = this.#stack
     return {
       clientTransactions: transactions.clientCount,
+      unansweredRequests: transactions.unansweredCount,
       serverTransactions: transactions.serverCount,
       mergeKeys: transactions.mergeCount,
       busyConnections: transactions.busyConnectionCount,
@@ -220,6 +223,11 @@ export class UserAgentCore implements UserAgent, TransactionUser {
     }
     const dialog = this.#readDialog(exchange)
     if (dialog === undefined) return
+    const { minSeS } = this.#stack.sessionWish(exchange.flow)
+    if (isTooBrief(exchange.request, minSeS)) {
+      this.#refuse(exchange, 'sip.session-too-brief', [minSe(minSeS)])
+      return
+    }
     exchange.respond(100)
     const call = new IncomingCall(this.#stack, exchange, dialog)
     if (!this.#stack.guard(() => this.#stack.handler.onInvite(call), exchange.request)) call.abort()
@@ -255,8 +263,12 @@ export class UserAgentCore implements UserAgent, TransactionUser {
   }
 
   #compose(method: string, options: Omit<OutgoingInviteOptions, 'dialogHandler'>): SipRequest {
+    return this.#stack.compose(options.flow, this.#head(method, options), options)
+  }
+
+  #head(method: string, options: Omit<OutgoingInviteOptions, 'dialogHandler'>): DialogHead {
     const { clock } = this.#stack
-    const head = {
+    return {
       method,
       uri: options.uri,
       route: options.route ?? [],
@@ -265,7 +277,6 @@ export class UserAgentCore implements UserAgent, TransactionUser {
       callId: clock.token(),
       cseq: 1,
     }
-    return this.#stack.compose(options.flow, head, options)
   }
 }
 

@@ -66,6 +66,7 @@ export class PeerDialog {
       this.endedBy = request === undefined ? undefined : reasonOf(request)
     },
     onAck: () => {},
+    onRefreshDue: () => {},
     onReinvite: (reinvite) => {
       this.offers.push(reinvite.request.body.toString())
       if (this.glares > 0) {
@@ -150,6 +151,7 @@ export function place(
     },
     onAck: () => {},
     onReinvite: (reinvite) => reinvite.reject(488),
+    onRefreshDue: () => {},
     onRequest: (request) => request.respond(200),
   }
   const call: PlacedCall = {
@@ -197,6 +199,7 @@ export const quiet: DialogHandler = {
   onEnd: () => {},
   onAck: () => {},
   onReinvite: (r) => r.reject(488),
+  onRefreshDue: () => {},
   onRequest: () => {},
 }
 
