@@ -72,7 +72,13 @@ const userAgent = createUserAgent({
           engine,
           environment: systemEnvironment,
           log: silent,
-          limits: { maxCalls: MAX_CALLS, ringTimeoutS: 60, maxDurationS: 3_600, drainTimeoutS: 1 },
+          limits: {
+            maxCalls: MAX_CALLS,
+            ringTimeoutS: 60,
+            maxDurationS: 3_600,
+            sessionExpiresS: 1_800,
+            drainTimeoutS: 1,
+          },
           findSide: () => undefined,
           planTransfer: () => {
             throw new Error('no transfers here')

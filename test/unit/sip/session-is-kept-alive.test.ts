@@ -1,7 +1,14 @@
 import { expect, test } from 'vitest'
 import type { Header, SipRequest, SipResponse } from '../../../sip/message.ts'
 import { parseMessage } from '../../../sip/parser.ts'
-import { agreed, answered, demanded, isTooBrief, MAX_SESSION_S, proposal } from '../../../sip/session-terms.ts'
+import {
+  agreed,
+  answered,
+  demanded,
+  isTooBrief,
+  MAX_SESSION_S,
+  proposal,
+} from '../../../sip/session-terms.ts'
 import { SessionTimer } from '../../../sip/session-timer.ts'
 
 const message = (start: string, lines: readonly string[]): string =>
