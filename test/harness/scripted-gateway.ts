@@ -156,6 +156,27 @@ export class ScriptedGateway {
     return this.#link('wss', `ws${this.#peers.length}`, { address, port: 50_000 + this.#peers.length }).peer
   }
 
+  /** The same browser on a new WebSocket, not registered on it yet. */
+  reconnect(peer: Peer): Peer {
+    const { a, b } = memoryLink({
+      time: this.time,
+      transport: 'wss',
+      a: {
+        address: GATEWAY,
+        scope: `again${this.#gatewayEnds.size}`,
+        receive: (bytes, flow) => this.userAgent.receive(bytes, flow),
+      },
+      b: {
+        address: peer.flow.local,
+        scope: 'gateway',
+        receive: (bytes, flow) => peer.userAgent.receive(bytes, flow),
+      },
+    })
+    const made = { ...peer, flow: b }
+    this.#gatewayEnds.set(made, a)
+    return made
+  }
+
   /** A UDP peer that is no trunk. */
   stranger(): Peer {
     return this.#link('udp', 'stranger', { address: '203.0.113.66', port: 5060 }).peer
