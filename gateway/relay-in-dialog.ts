@@ -18,7 +18,7 @@ const PASSED: ReadonlyMap<string, readonly string[]> = new Map([
 
 /** Answers that would end the asker's dialog (RFC 5057 §5.1), although it is the other leg's that has ended, or nothing. */
 const ENDS_DIALOG: ReadonlySet<number> = new Set([
-  401, 404, 407, 408, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 502, 604,
+  404, 408, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 502, 604,
 ])
 
 export type InDialogPlan =
