@@ -159,6 +159,8 @@ export interface Relay {
   /** Sends RTCP to the leg's target, protected as the leg is; dropped and counted when there are no keys. */
   sendRtcp(leg: LegId, packet: Uint8Array): void
   stats(leg: LegId): NativeLegStats | undefined
+  /** What reports of RTCP are made of. A consistent picture: all of a direction's figures are of one moment. */
+  report(leg: LegId): NativeLegReport | undefined
   /** Of the thread: what belonged to no leg, by reason. A reason that did not occur is absent, here and in `drops`. */
   counters(): Readonly<Record<string, number>>
   /**
@@ -183,6 +185,44 @@ export interface NativeLegStats {
   readonly octetsSent: number
   readonly drops: Readonly<Record<string, number>>
   readonly remote: TransportAddress | undefined
+}
+
+export interface NativeLegReport {
+  /** Undefined before the first packet. */
+  readonly received?: NativeReceivedReport
+  readonly sent?: NativeSentReport
+}
+
+/** Of the source heard now (RFC 3550 A.1, A.3, A.8), and of all sources there were. */
+export interface NativeReceivedReport {
+  readonly ssrc: number
+  /** Another number means another source, or this one started over; the figures of the one before say nothing of it. */
+  readonly epoch: number
+  readonly expected: number
+  /** Late and repeated packets count, so it may be more than `expected`. */
+  readonly received: number
+  /** 32 bits: cycles and sequence number. */
+  readonly highestSequence: number
+  /** As RFC 3550 A.8 has it now. */
+  readonly jitterMs: number
+  /** 0 while no payload type heard has a route: then jitter is not measured. */
+  readonly clockRateHz: number
+  readonly expectedInAll: number
+  readonly receivedInAll: number
+  /** Mean over the leg's life; undefined when nothing was measured. */
+  readonly meanJitterMs?: number
+  /** The source's last sender report: middle 32 bits of its NTP time, and how long ago it came. */
+  readonly senderReport?: { readonly ntpMiddle: number; readonly ageMs: number }
+}
+
+export interface NativeSentReport {
+  readonly packets: number
+  readonly octets: number
+  readonly firstSequence: number
+  /** RTP timestamp of the newest packet, its clock rate, and how long ago it was sent. */
+  readonly timestamp: number
+  readonly clockRateHz: number
+  readonly ageMs: number
 }
 
 /** What `takeBatch` yields, decoded by `batch.ts`. */

@@ -16,6 +16,7 @@ const PURE_SOURCES = [
   'player',
   'queue',
   'relay_table',
+  'receive_statistics',
   'replay',
   'rewrite',
   'rtp',
@@ -143,9 +144,17 @@ export const UNIT_TEST: Program = {
   sources: [
     'main.cc',
     'openssl_memory.cc',
-    ...['demux', 'dtls', 'latch', 'relay_parts', 'replay', 'rewrite', 'rtp', 'srtp'].map(
-      (name) => `${name}_test.cc`,
-    ),
+    ...[
+      'demux',
+      'dtls',
+      'latch',
+      'receive_statistics',
+      'relay_parts',
+      'replay',
+      'rewrite',
+      'rtp',
+      'srtp',
+    ].map((name) => `${name}_test.cc`),
   ],
   isFuzzer: false,
 }

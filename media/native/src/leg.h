@@ -9,6 +9,7 @@
 #include "endpoint.h"
 #include "latch.h"
 #include "player.h"
+#include "receive_statistics.h"
 #include "relay_counters.h"
 #include "relay_packets.h"
 #include "relay_token_bucket.h"
@@ -70,6 +71,7 @@ struct Leg {
   std::unique_ptr<SrtpReceiver> receiver;
   std::unique_ptr<SrtpSender> sender;
 
+  ReceiveStatistics inbound;
   RtpRewriter outbound;
   /** Leg whose route feeds it; 0 after that route ended. */
   LegId fed_by = 0;

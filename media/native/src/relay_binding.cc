@@ -61,6 +61,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
                         InstanceMethod<&RelayObject::set_route>("setRoute"), InstanceMethod<&RelayObject::play>("play"),
                         InstanceMethod<&RelayObject::take_batch>("takeBatch"), InstanceMethod<&RelayObject::send>("send"),
                         InstanceMethod<&RelayObject::send_rtcp>("sendRtcp"), InstanceMethod<&RelayObject::stats>("stats"),
+                        InstanceMethod<&RelayObject::report>("report"),
                         InstanceMethod<&RelayObject::counters>("counters"), InstanceMethod<&RelayObject::tables>("tables"),
                         InstanceMethod<&RelayObject::remove>("remove"), InstanceMethod<&RelayObject::close>("close")});
   }
@@ -81,6 +82,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   void send(const Napi::CallbackInfo& info);
   void send_rtcp(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);
+  Napi::Value report(const Napi::CallbackInfo& info);
   Napi::Value counters(const Napi::CallbackInfo& info);
   Napi::Value tables(const Napi::CallbackInfo& info);
   void remove(const Napi::CallbackInfo& info);
@@ -513,6 +515,53 @@ Napi::Value RelayObject::stats(const Napi::CallbackInfo& info) {
   const std::optional<Endpoint> remote = counters.remote.get();
   stats.Set("remote", remote.has_value() ? Napi::Value(transport_address(env, *remote)) : env.Undefined());
   return stats;
+}
+
+Napi::Object received_report(Napi::Env env, const ReceiveFigures& figures, int64_t now_ns) {
+  Napi::Object report = Napi::Object::New(env);
+  const auto set = [&](const char* name, double value) { report.Set(name, Napi::Number::New(env, value)); };
+  set("ssrc", figures.ssrc);
+  set("epoch", figures.epoch);
+  set("expected", static_cast<double>(figures.expected()));
+  set("received", static_cast<double>(figures.received));
+  set("highestSequence", static_cast<uint32_t>(figures.highest_sequence - 0x10000));
+  set("jitterMs", static_cast<double>(figures.jitter_ns) / 1e6);
+  set("clockRateHz", figures.clock_rate_hz);
+  set("expectedInAll", static_cast<double>(figures.expected_before + figures.expected()));
+  set("receivedInAll", static_cast<double>(figures.received_before + figures.received));
+  if (figures.deviations > 0)
+    set("meanJitterMs", static_cast<double>(figures.deviation_sum_ns) / static_cast<double>(figures.deviations) / 1e6);
+  if (figures.report_at_ns == 0) return report;
+  Napi::Object sender_report = Napi::Object::New(env);
+  sender_report.Set("ntpMiddle", Napi::Number::New(env, figures.report_ntp));
+  sender_report.Set("ageMs", Napi::Number::New(env, static_cast<double>(now_ns - figures.report_at_ns) / 1e6));
+  report.Set("senderReport", sender_report);
+  return report;
+}
+
+Napi::Object sent_report(Napi::Env env, const LegCounters& counters, const SendFigures& figures, int64_t now_ns) {
+  Napi::Object report = Napi::Object::New(env);
+  const auto set = [&](const char* name, double value) { report.Set(name, Napi::Number::New(env, value)); };
+  set("packets", static_cast<double>(counters.packets_sent.get()));
+  set("octets", static_cast<double>(counters.octets_sent.get()));
+  set("firstSequence", figures.first_sequence);
+  set("timestamp", figures.newest_timestamp);
+  set("clockRateHz", figures.clock_rate_hz);
+  set("ageMs", static_cast<double>(now_ns / 1000 - static_cast<int64_t>(figures.newest_at_us)) / 1e3);
+  return report;
+}
+
+Napi::Value RelayObject::report(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const LegDirectory::Entry* entry = read_leg(info[0]);
+  if (entry == nullptr) return env.Undefined();
+  const std::optional<ReceiveFigures> receive = entry->counters->receive.get();
+  const std::optional<SendFigures> send = entry->counters->send.get();
+  const int64_t now_ns = monotonic_ns();
+  Napi::Object report = Napi::Object::New(env);
+  if (receive.has_value() && receive->epoch > 0) report.Set("received", received_report(env, *receive, now_ns));
+  if (send.has_value()) report.Set("sent", sent_report(env, *entry->counters, *send, now_ns));
+  return report;
 }
 
 Napi::Value RelayObject::counters(const Napi::CallbackInfo& info) {

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <type_traits>
 
 #include "drop.h"
 #include "endpoint.h"
+#include "receive_statistics.h"
 
 namespace webtrunk {
 
@@ -24,38 +26,50 @@ class Counter {
 };
 
 /**
- * An endpoint with one writer: readers try again when they meet a half-written one. Written when a target moves, so all
- * of it is sequentially consistent and nothing has to be proven about fences.
+ * A value with one writer, the relay thread: readers try again when they meet a half-written one. Every store releases
+ * and every load acquires, so whoever sees a word of a newer value also sees the version that was set before it.
  */
-class PublishedEndpoint {
+template <typename Value>
+class Published {
+  static_assert(std::is_trivially_copyable_v<Value>);
+
  public:
-  void set(const Endpoint& endpoint) {
+  void set(const Value& value) {
     uint64_t words[kWords] = {};
-    std::memcpy(words, endpoint.address.data(), 16);
-    words[2] = endpoint.port;
-    version_++;
-    for (size_t i = 0; i < kWords; i++) words_[i] = words[i];
-    version_++;
+    std::memcpy(words, &value, sizeof value);
+    const uint32_t version = version_.load(std::memory_order_relaxed);
+    version_.store(version + 1, std::memory_order_release);
+    for (size_t i = 0; i < kWords; i++) words_[i].store(words[i], std::memory_order_release);
+    version_.store(version + 2, std::memory_order_release);
   }
 
-  std::optional<Endpoint> get() const {
+  /** Nothing before the first `set`. */
+  std::optional<Value> get() const {
     uint64_t words[kWords];
     uint32_t version;
     do {
-      version = version_;
-      for (size_t i = 0; i < kWords; i++) words[i] = words_[i];
-    } while (version % 2 == 1 || version != version_);
+      version = version_.load(std::memory_order_acquire);
+      for (size_t i = 0; i < kWords; i++) words[i] = words_[i].load(std::memory_order_acquire);
+    } while (version % 2 == 1 || version != version_.load(std::memory_order_relaxed));
     if (version == 0) return std::nullopt;
-    Endpoint endpoint;
-    std::memcpy(endpoint.address.data(), words, 16);
-    endpoint.port = static_cast<uint16_t>(words[2]);
-    return endpoint;
+    Value value;
+    std::memcpy(static_cast<void*>(&value), words, sizeof value);
+    return value;
   }
 
  private:
-  static constexpr size_t kWords = 3;
+  static constexpr size_t kWords = (sizeof(Value) + 7) / 8;
   std::atomic<uint32_t> version_{0};
   std::array<std::atomic<uint64_t>, kWords> words_{};
+};
+
+/** What a sender report of ours says of the outbound stream. */
+struct SendFigures {
+  /** The stream's first sequence number; no cycles are counted before it. */
+  uint16_t first_sequence;
+  uint32_t newest_timestamp;
+  uint32_t clock_rate_hz;
+  uint64_t newest_at_us;
 };
 
 using DropCounters = std::array<Counter, kDropCount>;
@@ -69,7 +83,9 @@ struct LegCounters {
   Counter packets_sent;
   Counter octets_sent;
   DropCounters drops;
-  PublishedEndpoint remote;
+  Published<Endpoint> remote;
+  Published<ReceiveFigures> receive;
+  Published<SendFigures> send;
 };
 
 /** What the relay thread shows of itself. */

@@ -18,13 +18,13 @@ constexpr size_t kEventsPerRound = 64;
 constexpr size_t kPackets = 512;
 constexpr int kHousekeepingMs = 1000;
 
+}  // namespace
+
 int64_t monotonic_ns() {
   timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
 }
-
-}  // namespace
 
 RelayLoop::RelayLoop(const RelayLimits& limits, std::function<void()> notify)
     : queue(limits.queue_bytes),

@@ -34,6 +34,9 @@ constexpr size_t kMaxMuxSockets = 16;
 /** What an epoll event belongs to. */
 enum class EventSource : uint32_t { mailbox, timer, mux, leg_rtp, leg_rtcp };
 
+/** The relay's time. */
+int64_t monotonic_ns();
+
 inline uint64_t event_tag(EventSource source, uint32_t id) { return static_cast<uint64_t>(source) << 32 | id; }
 
 /**
@@ -112,6 +115,7 @@ class RelayLoop {
   bool on_trunk_datagram(Leg& leg, bool is_on_rtcp_socket, Packet* packet, const Endpoint& from);
   bool on_trunk_rtp(Leg& leg, Packet* packet, const Endpoint& from);
   void on_trunk_rtcp(Leg& leg, bool is_on_rtcp_socket, Packet* packet, const Endpoint& from);
+  void note_sender_report(Leg& leg, const Packet& packet);
   Drop unprotect(Leg& leg, Packet& packet, bool is_rtcp);
   bool forward(Leg& source, Packet* packet, const Endpoint& from);
   static Drop readiness(const Leg& leg);

@@ -109,6 +109,7 @@ bool RelayLoop::on_browser_media(const Tuple& tuple, Packet* packet, bool is_rtc
   }
   move_browser_target(*leg, tuple, true);
   if (!is_rtcp) return forward(*leg, packet, tuple.remote);
+  note_sender_report(*leg, *packet);
   divert(*leg, {RecordKind::rtcp, leg->id, 0, nullptr}, packet->data, packet->length);
   return false;
 }
@@ -182,6 +183,7 @@ void RelayLoop::on_trunk_rtcp(Leg& leg, bool is_on_rtcp_socket, Packet* packet, 
     return;
   }
   if (is_on_rtcp_socket && !leg.is_rtcp_muxed) leg.rtcp_target = from;
+  note_sender_report(leg, *packet);
   divert(leg, {RecordKind::rtcp, leg.id, 0, nullptr}, packet->data, packet->length);
 }
 
@@ -201,6 +203,14 @@ Drop RelayLoop::unprotect(Leg& leg, Packet& packet, bool is_rtcp) {
   return parse_rtp_header(packet.data, packet.length, header);
 }
 
+/** When it came is for the peer's measure of the round trip: taken here, where it waits for nobody. */
+void RelayLoop::note_sender_report(Leg& leg, const Packet& packet) {
+  SenderReport report;
+  if (!find_sender_report(packet.data, packet.length, report)) return;
+  leg.inbound.on_sender_report(report.ssrc, report.ntp_middle, now_ns_);
+  leg.counters->receive.set(leg.inbound.figures());
+}
+
 /** Takes a plain RTP packet that its leg accepted to where the leg's route leads. */
 bool RelayLoop::forward(Leg& source, Packet* packet, const Endpoint& from) {
   RtpHeader header;
@@ -212,6 +222,9 @@ bool RelayLoop::forward(Leg& source, Packet* packet, const Endpoint& from) {
   }
   source.counters->packets_received.add(1);
   source.counters->octets_received.add(payload_length);
+  source.inbound.on_packet(
+      header, source.route == nullptr ? 0 : source.route->map[header.payload_type].clock_rate_hz, now_ns_);
+  source.counters->receive.set(source.inbound.figures());
   if (!source.first_received_told) tell(source, RecordKind::first_received, from, source.first_received_told);
 
   Leg* target = source.route == nullptr ? nullptr : find_leg(source.route->target);
@@ -256,6 +269,8 @@ bool RelayLoop::send_rtp(Leg& leg, Packet* packet, uint8_t payload_type, uint32_
   packet->length = rewritten.length;
   packet->leg = leg.id;
   packet->octets = static_cast<uint32_t>(rewritten.length - kRtpFixedHeader);
+  leg.counters->send.set({leg.outbound.first_sequence(), leg.outbound.newest_timestamp(), clock_rate_hz,
+                          leg.outbound.newest_timestamp_at_us()});
   if (leg.send_protection == Protection::srtp) {
     const Outcome outcome = leg.sender->protect_rtp(packet->data, packet->length, Packet::kCapacity);
     if (!outcome) {

@@ -30,6 +30,7 @@ RewriteStart RewriteStart::random(uint32_t ssrc) {
 
 RtpRewriter::RtpRewriter(const RewriteStart& start)
     : ssrc_(start.ssrc),
+      first_sequence_(start.sequence),
       restart_sequence_(kNoRestart),
       // One round above zero, so that `highest_index_ + step` stays positive for late packets.
       highest_index_(0x10000 + static_cast<uint64_t>(start.sequence) - 1),

@@ -37,6 +37,7 @@ class RtpRewriter {
   void end_source() { has_source_ = false; }
 
   uint32_t ssrc() const { return ssrc_; }
+  uint16_t first_sequence() const { return first_sequence_; }
   /** RTP timestamp and time of the newest packet sent, for sender reports. */
   uint32_t newest_timestamp() const { return newest_source_timestamp_ + timestamp_offset_; }
   uint64_t newest_timestamp_at_us() const { return newest_timestamp_at_us_; }
@@ -48,6 +49,7 @@ class RtpRewriter {
   void rebase(uint32_t ssrc, uint16_t sequence, uint32_t timestamp, uint32_t clock_rate_hz, uint64_t now_us);
 
   uint32_t ssrc_;
+  uint16_t first_sequence_;
   bool started_ = false;
   bool has_source_ = false;
   uint32_t source_ssrc_ = 0;

@@ -53,4 +53,20 @@ bool is_rtcp_compound(const uint8_t* packet, size_t length) {
   return true;
 }
 
+bool find_sender_report(const uint8_t* packet, size_t length, SenderReport& report) {
+  constexpr uint8_t kSenderReport = 200;
+  constexpr size_t kWithSenderInfo = 28;
+  size_t at = 0;
+  while (length - at >= 4) {
+    const size_t size = 4 + 4 * static_cast<size_t>(read_u16(packet + at + 2));
+    if (size > length - at) return false;
+    if (packet[at + 1] == kSenderReport && size >= kWithSenderInfo) {
+      report = {read_u32(packet + at + 4), read_u32(packet + at + 10)};
+      return true;
+    }
+    at += size;
+  }
+  return false;
+}
+
 }  // namespace webtrunk

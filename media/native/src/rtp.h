@@ -37,4 +37,14 @@ bool rtp_payload_length(const uint8_t* packet, size_t length, const RtpHeader& h
  */
 bool is_rtcp_compound(const uint8_t* packet, size_t length);
 
+/** What a sender report says of when it was sent (RFC 3550 §6.4.1). */
+struct SenderReport {
+  uint32_t ssrc;
+  /** Middle 32 bits of its NTP timestamp. */
+  uint32_t ntp_middle;
+};
+
+/** The first whole sender report in a compound; false when there is none. */
+bool find_sender_report(const uint8_t* packet, size_t length, SenderReport& report);
+
 }  // namespace webtrunk
