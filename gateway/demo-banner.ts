@@ -16,7 +16,7 @@ export function demoBanner(config: Config, web: WebServer): string {
     ...lines,
     '',
     'The https certificate is self-signed: the browser asks once. Passwords are new at each start.',
-    'For real calls give a configuration file with trunks: webtrunk --config FILE',
+    'For real calls give a configuration file with trunks: npm start -- --config FILE',
     '',
     '',
   ].join('\n')
