@@ -4,6 +4,7 @@ import * as https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { extname, join } from 'node:path'
 import type { WebConfig } from '../config/config.ts'
+import { Connections } from './connections.ts'
 
 export interface Health {
   readonly status: 'ok' | 'draining'
@@ -52,8 +53,23 @@ const SECURITY_HEADERS = {
 }
 
 const MAX_CONNECTIONS_BESIDE_SIP = 256
+/** For each client address: a browser opens six at most, an office behind NAT a few times that. */
+const MAX_CONNECTIONS_BESIDE_SIP_PER_ADDRESS = 64
+const HANDSHAKE_TIMEOUT_MS = 10_000
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 15_000
+/** How often Node looks for connections past these times. */
+const TIMEOUT_CHECK_MS = 5_000
+/** What upgraded connections have for their goodbyes. */
+const CLOSE_GRACE_MS = 1_500
+
+const TLS = { minVersion: 'TLSv1.2', handshakeTimeout: HANDSHAKE_TIMEOUT_MS } as const
+
+const TIMEOUTS = {
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+}
 
 /** Opens the configured listeners: softphone page, `/healthz` and SIP over WebSocket on each. */
 export async function openWeb(options: WebOptions): Promise<WebServer> {
@@ -62,24 +78,31 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
   const answer = (request: http.IncomingMessage, response: http.ServerResponse): void =>
     respond(request, response, files, options.health)
   const servers: (http.Server | https.Server)[] = []
+  const connections = new Connections(
+    config.maxConnectionsPerAddress + MAX_CONNECTIONS_BESIDE_SIP_PER_ADDRESS,
+  )
   const open = async (
     server: http.Server | https.Server,
     at: { host: string; port: number },
   ): Promise<AddressInfo> => {
     servers.push(server)
     harden(server, config)
+    connections.watch(server)
     options.attach(server)
     return listen(server, at)
   }
   const close = async (): Promise<void> => {
+    const grace = setTimeout(() => connections.destroy(), CLOSE_GRACE_MS)
     await Promise.all(servers.splice(0).map(closeServer))
+    clearTimeout(grace)
   }
   try {
     const secure =
       config.https === undefined || certificate === undefined
         ? undefined
-        : await open(https.createServer({ ...certificate, minVersion: 'TLSv1.2' }, answer), config.https)
-    const plain = config.http === undefined ? undefined : await open(http.createServer(answer), config.http)
+        : await open(https.createServer({ ...certificate, ...TLS, ...TIMEOUTS }, answer), config.https)
+    const plain =
+      config.http === undefined ? undefined : await open(http.createServer(TIMEOUTS, answer), config.http)
     return { https: secure, http: plain, close }
   } catch (error) {
     await close()
@@ -142,8 +165,6 @@ function send(
 }
 
 function harden(server: http.Server | https.Server, config: WebConfig): void {
-  server.headersTimeout = HEADERS_TIMEOUT_MS
-  server.requestTimeout = REQUEST_TIMEOUT_MS
   server.maxHeadersCount = 64
   server.maxConnections = config.maxConnections + MAX_CONNECTIONS_BESIDE_SIP
   // A broken TLS handshake or HTTP request is the peer's business; without a listener Node only closes the socket.

@@ -55,6 +55,8 @@ const CLOSE_GOING_AWAY = 1001
 const CLOSE_POLICY = 1008
 /** RFC 6455 §5.5.1: what fits beside the status in a control frame. */
 const MAX_CLOSE_REASON_BYTES = 123
+/** Of one message: clients send a SIP message in one frame, and each fragment costs more memory than the byte it may hold. */
+const MAX_FRAGMENTS = 64
 /** How long a closing peer has for its part of the handshake. */
 const CLOSE_GRACE_MS = 1_000
 const PONG = Buffer.from('\r\n')
@@ -109,6 +111,7 @@ export class WebSocketTransport {
       // SIP messages are small, and a compressed frame is a lever for whoever wants our memory.
       perMessageDeflate: false,
       maxPayload: this.#limits.maxMessageBytes,
+      maxFragments: MAX_FRAGMENTS,
       handleProtocols: () => 'sip',
     })
     this.#pings = setInterval(() => this.#pingAll(), this.#limits.pingMs)

@@ -169,6 +169,21 @@ test('one byte past the message limit closes the connection with 1009', async ()
   expect(messages).toHaveLength(1)
 })
 
+test('one fragment past 64 closes the connection with 1008, a message in 64 is one', async () => {
+  const { messages, connect } = await listen()
+  const client = connect()
+  await outcome(client)
+  const sendIn = (fragments: number): void => {
+    for (let left = fragments; left > 0; left -= 1) client.send('a', { fin: left === 1 })
+  }
+  sendIn(64)
+  await until(() => messages.length === 1)
+  const closed = closing(client)
+  sendIn(65)
+  expect(await closed).toBe(1008)
+  expect(messages).toEqual([Buffer.from('a'.repeat(64))])
+})
+
 test('one frame past the burst, ping or message, closes the connection with 1008', async () => {
   for (const kind of ['message', 'ping']) {
     const { connect, messages, transport } = await listen({

@@ -1,0 +1,47 @@
+import type { Server, Socket } from 'node:net'
+import { addressGroup } from '../sip/transport/address-group.ts'
+
+/**
+ * The TCP connections of a server, from accept on: in a TLS handshake, idle, upgraded. Node's own limit is one for all
+ * peers together, so that one peer could have all of it; and closing a server waits for connections that it does not end.
+ */
+export class Connections {
+  readonly #maxPerAddress: number
+  readonly #sockets = new Set<Socket>()
+  readonly #perAddress = new Map<string, number>()
+
+  /** `maxPerAddress`: for each IPv4 address or IPv6 /64; one more is dropped without an answer. */
+  constructor(maxPerAddress: number) {
+    this.#maxPerAddress = maxPerAddress
+  }
+
+  get size(): number {
+    return this.#sockets.size
+  }
+
+  watch(server: Server): void {
+    server.on('connection', (socket) => this.#admit(socket))
+  }
+
+  /** Ends all that are left, whatever state they are in. */
+  destroy(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  #admit(socket: Socket): void {
+    const group = addressGroup(socket.remoteAddress ?? '')
+    const count = this.#perAddress.get(group) ?? 0
+    if (count >= this.#maxPerAddress) {
+      socket.destroy()
+      return
+    }
+    this.#sockets.add(socket)
+    this.#perAddress.set(group, count + 1)
+    socket.once('close', () => {
+      this.#sockets.delete(socket)
+      const left = (this.#perAddress.get(group) ?? 1) - 1
+      if (left === 0) this.#perAddress.delete(group)
+      else this.#perAddress.set(group, left)
+    })
+  }
+}

@@ -1,0 +1,75 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { afterEach, expect, test, vi } from 'vitest'
+import { loadConfig } from '../../../config/load.ts'
+import { openWeb, type WebServer } from '../../../gateway/web.ts'
+import { native } from '../../../media/native/index.ts'
+
+const closers: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+})
+
+/** Page and health over both, on ports of loopback; WebSocket upgrades are left open and silent. */
+async function open(maxConnectionsPerAddress = 5): Promise<WebServer> {
+  const { certificatePem: cert, privateKeyPem: key } = native.createCertificate({
+    commonName: 'localhost',
+    days: 1,
+    names: [],
+  })
+  const at = { host: '127.0.0.1', port: 0 }
+  const { web } = loadConfig(undefined, {})
+  const server = await openWeb({
+    config: {
+      ...web,
+      https: { ...at, certificate: undefined, key: undefined },
+      http: at,
+      page: false,
+      maxConnectionsPerAddress,
+    },
+    certificate: { cert, key },
+    pagesFolder: '',
+    health: () => ({ status: 'ok', calls: 0, registrations: 0 }),
+    attach: (attached) =>
+      attached.on('upgrade', (_request, socket) => socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n')),
+  })
+  closers.push(() => server.close())
+  return server
+}
+
+async function dial(port: number | undefined): Promise<Socket> {
+  const socket = connect(port ?? 0, '127.0.0.1')
+  socket.on('error', () => {})
+  closers.push(() => socket.destroy())
+  await once(socket, 'connect')
+  return socket
+}
+
+test('close() ends what is upgraded and what is stuck in its TLS handshake', async () => {
+  const server = await open()
+  const upgraded = await dial(server.http?.port)
+  upgraded.write('GET /sip HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+  await once(upgraded, 'data')
+  const silent = await dial(server.https?.port)
+  await server.close()
+  await vi.waitFor(() => expect([upgraded.closed, silent.closed]).toEqual([true, true]))
+})
+
+test('one connection of an address past the limit is dropped, before any TLS; a closed one makes room', async () => {
+  const server = await open(1)
+  const port = server.https?.port
+  // 64 beside the WebSockets.
+  const sockets = await Promise.all(Array.from({ length: 65 }, () => dial(port)))
+  const oneMore = await dial(port)
+  await once(oneMore, 'close')
+  expect(sockets.some((socket) => socket.closed)).toBe(false)
+  sockets[0]?.destroy()
+  await vi.waitFor(async () => {
+    const next = await dial(port)
+    const isKept = await Promise.race([
+      once(next, 'close').then(() => false),
+      new Promise((resolve) => setTimeout(() => resolve(true), 100)),
+    ])
+    expect(isKept).toBe(true)
+  })
+})
