@@ -53,7 +53,10 @@ export interface UdpConfig {
 export interface UserConfig {
   /** User part of the AOR and digest user name. */
   readonly name: string
-  readonly password: Secret
+  /** This, `ha1`, or neither for a user who signs in by token only. */
+  readonly password: Secret | undefined
+  /** H(A1) in lower-case hex for the realm `domain`, by algorithm. */
+  readonly ha1?: Readonly<Partial<Record<'MD5' | 'SHA-256' | 'SHA-512-256', Secret>>> | undefined
 }
 
 export interface TrunkConfig {
@@ -87,7 +90,7 @@ export interface RegistrationConfig {
   readonly maxExpiresS: number
   readonly maxBindingsPerUser: number
   readonly nonceLifetimeS: number
-  /** Offer MD5 beside SHA-256 (last of the challenges). */
+  /** Offer MD5 beside SHA-512-256 and SHA-256 (last of the challenges). */
   readonly md5: boolean
 }
 

@@ -73,14 +73,23 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
     keys: ['users'],
     find: ({ users }) => [
       ...repeated('users', users, 'name', ({ name }) => name),
-      ...users.flatMap(({ password, passwordFile }, index) =>
-        when(
-          (password === null) === (passwordFile === null),
-          `users[${index}]`,
-          'either password or passwordFile',
-          password === null ? 'none' : 'both',
-        ),
-      ),
+      ...users.flatMap(({ password, passwordFile, ha1 }, index) => {
+        const given = [password, passwordFile, ha1].filter((key) => key !== null)
+        return [
+          ...when(
+            given.length !== 1,
+            `users[${index}]`,
+            'one of password, passwordFile, ha1',
+            given.length === 0 ? 'none' : String(given.length),
+          ),
+          ...when(
+            ha1 !== null && Object.values(ha1).every((hash) => hash === null),
+            `users[${index}].ha1`,
+            'at least one hash',
+            'none',
+          ),
+        ]
+      }),
     ],
   },
   {

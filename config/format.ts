@@ -14,6 +14,7 @@ export type FormatName =
   | 'host'
   | 'secret'
   | 'listOf'
+  | 'mapping'
 
 /** One key, as convict wants it (`doc`, `format`, `default`, `env`, `nullable`, `sensitive`) plus parameters of its format. */
 export interface Field {
@@ -30,10 +31,10 @@ export interface Field {
   readonly max?: number
   /** choice */
   readonly oneOf?: readonly string[]
-  /** text: what it must look like, and how to call that. */
+  /** text, secret: what it must look like, and how to call that. */
   readonly pattern?: RegExp
   readonly expected?: string
-  /** listOf: the shape of a row (fields by name), or of a plain item. */
+  /** listOf: the shape of a row (fields by name), or of a plain item. mapping: its fields. */
   readonly row?: Readonly<Record<string, Field>>
   readonly item?: Field
   readonly maxRows?: number
@@ -98,12 +99,19 @@ const FORMATS: Readonly<Record<FormatName, Format>> = {
       (isIP(value) !== 0 || (HOST_NAME.test(value) && !NUMERIC_HOST.test(value))),
   },
   secret: {
-    expected: () => `text in quotes, 1 to ${MAX_SECRET_LENGTH} characters, none of them a control character`,
-    accepts: (value) =>
+    expected: ({
+      expected = `text in quotes, 1 to ${MAX_SECRET_LENGTH} characters, none of them a control character`,
+    }) => expected,
+    accepts: (value, { pattern = /^/ }) =>
       typeof value === 'string' &&
       value.length >= 1 &&
       value.length <= MAX_SECRET_LENGTH &&
-      !CONTROL_CHARACTER.test(value),
+      !CONTROL_CHARACTER.test(value) &&
+      pattern.test(value),
+  },
+  mapping: {
+    expected: ({ row = {} }) => `a mapping with ${Object.keys(row).join(', ')}`,
+    accepts: (value) => isMapping(value),
   },
   listOf: {
     expected: ({ maxRows = MAX_ROWS }) => `a list of at most ${maxRows}`,
@@ -129,6 +137,7 @@ export function mistakesIn(key: string, value: unknown, field: Field): readonly 
   if (!format.accepts(value, field)) {
     return [{ key, expected: format.expected(field), seen: show(value, field) }]
   }
+  if (field.format === 'mapping') return mistakesInEntry(key, value, field)
   if (!Array.isArray(value)) return []
   return value.flatMap((entry: unknown, index) => mistakesInEntry(`${key}[${index}]`, entry, field))
 }
@@ -171,7 +180,7 @@ export function kindOf(value: unknown): string {
 const MAX_SHOWN_LENGTH = 80
 
 function show(value: unknown, field: Field): string {
-  if (field.format === 'secret' || field.format === 'listOf') return kindOf(value)
+  if (['secret', 'listOf', 'mapping'].includes(field.format)) return kindOf(value)
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   if (typeof value !== 'string') return kindOf(value)
   if (value.length > MAX_SHOWN_LENGTH) return `text of ${value.length} characters`

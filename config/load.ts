@@ -259,15 +259,34 @@ function readNamedFile(path: string, key: string, { machine, mistakes }: BuildCo
   }
 }
 
-function user({ name, password, passwordFile }: UserRow, key: string, context: BuildContext): UserConfig {
-  if (passwordFile === null) return { name, password: new Secret(password ?? '') }
+const HA1_ALGORITHMS = [
+  ['md5', 'MD5'],
+  ['sha256', 'SHA-256'],
+  ['sha512256', 'SHA-512-256'],
+] as const
+
+/** The format has checked that each hash is hex. */
+function hashesOf(row: Readonly<Record<string, unknown>>): NonNullable<UserConfig['ha1']> {
+  const given = HA1_ALGORITHMS.flatMap(([key, algorithm]) => {
+    const hash = row[key]
+    return typeof hash === 'string' ? [[algorithm, new Secret(hash.toLowerCase())] as const] : []
+  })
+  return Object.fromEntries(given)
+}
+
+function user(row: UserRow, key: string, context: BuildContext): UserConfig {
+  const { name, password, passwordFile } = row
+  const ha1 = row.ha1 === null ? undefined : hashesOf(row.ha1)
+  if (passwordFile === null) {
+    return { name, password: password === null ? undefined : new Secret(password), ha1 }
+  }
   const text = readNamedFile(resolve(context.base, passwordFile), `${key}.passwordFile`, context)
   const line = text?.split(/\r?\n/, 1)[0]
   if (line !== undefined) {
     // The same rule as for `password`, told of the file.
     context.mistakes.push(...mistakesIn(`${key}.passwordFile`, line, ROWS.users.password))
   }
-  return { name, password: new Secret(line ?? '') }
+  return { name, password: new Secret(line ?? ''), ha1 }
 }
 
 function mediaAddresses(

@@ -35,13 +35,29 @@ const PATH = { pattern: /^.{1,4096}$/, expected: 'a path' }
 const CODECS = ['opus', 'G722', 'PCMU', 'PCMA']
 const SUITES = ['AES_CM_128_HMAC_SHA1_80', 'AES_CM_128_HMAC_SHA1_32']
 
+const hexOf = (length: number) => ({
+  pattern: new RegExp(`^[0-9a-f]{${length}}$`, 'i'),
+  expected: `${length} hexadecimal digits in quotes`,
+})
+
+const HA1 = {
+  md5: optional('For MD5.', 'secret', hexOf(32)),
+  sha256: optional('For SHA-256.', 'secret', hexOf(64)),
+  sha512256: optional('For SHA-512-256.', 'secret', hexOf(64)),
+}
+
 const USER = {
   name: required('User part of the address of record, and digest user name.', 'text', NAME),
-  password: optional('The password, in quotes. Either this or passwordFile.', 'secret'),
+  password: optional('The password, in quotes. One of this, passwordFile and ha1.', 'secret'),
   passwordFile: optional(
     'File whose first line is the password: a systemd credential, a container secret.',
     'text',
     PATH,
+  ),
+  ha1: optional(
+    'Instead of the password: the hash of "name:domain:password" by each algorithm the user may sign in with.',
+    'mapping',
+    { row: HA1 },
   ),
 }
 
@@ -141,7 +157,7 @@ const SETTINGS = {
     maxExpiresS: number('Longest registration granted.', 3_600, 60, 86_400),
     maxBindingsPerUser: number('Devices of one user at a time.', 10, 1, 100),
     nonceLifetimeS: number('How long a digest nonce may be used.', 300, 30, 3_600),
-    md5: yesNo('Offer MD5 beside SHA-256, for SIP.js and JsSIP.', true),
+    md5: yesNo('Offer MD5 beside SHA-512-256 and SHA-256, for SIP.js and JsSIP.', true),
   },
   calls: {
     maxCalls: number('Calls at a time.', 1_000, 1, 20_000),

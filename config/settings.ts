@@ -59,6 +59,7 @@ export interface UserRow {
   readonly name: string
   readonly password: string | null
   readonly passwordFile: string | null
+  readonly ha1: Readonly<Record<string, unknown>> | null
 }
 
 export interface TrunkRow {

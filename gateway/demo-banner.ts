@@ -5,7 +5,7 @@ import type { WebServer } from './web.ts'
 /** What a newcomer reads first: where the page is, signed in by the URL's fragment (which never reaches a server log). */
 export function demoBanner(config: Config, web: WebServer): string {
   const lines = config.users.flatMap((user) => {
-    const fragment = `#user=${encodeURIComponent(user.name)}&password=${encodeURIComponent(user.password.reveal())}`
+    const fragment = `#user=${encodeURIComponent(user.name)}&password=${encodeURIComponent(user.password?.reveal() ?? '')}`
     return baseUrls(web).map((base) => `  ${user.name}: ${base}/${fragment}`)
   })
   return [

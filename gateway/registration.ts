@@ -1,7 +1,6 @@
-import type { Config } from '../config/config.ts'
+import type { Config, UserConfig } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
-import type { Secret } from '../config/secret.ts'
-import { createDigestServer, type DigestServer } from '../sip/digest.ts'
+import { createDigestServer, type DigestKey, type DigestServer } from '../sip/digest.ts'
 import type { SipFailure } from '../sip/failure.ts'
 import type { Flow } from '../sip/flow.ts'
 import { type Binding, DEFAULT_LOCATION_LIMITS, Location } from '../sip/location.ts'
@@ -31,7 +30,7 @@ export class Registration {
   readonly #options: RegistrationOptions
   readonly #digest: DigestServer
   readonly #location: Location
-  readonly #passwords: ReadonlyMap<string, Secret>
+  readonly #keys: ReadonlyMap<string, DigestKey>
   readonly #failures = new WeakMap<Flow, number>()
   #cancelSweep: (() => void) | undefined
 
@@ -39,11 +38,11 @@ export class Registration {
     const { config, environment } = options
     const { domain, registration, users } = config
     this.#options = options
-    this.#passwords = new Map(users.map((user) => [user.name, user.password]))
+    this.#keys = new Map(users.flatMap((user) => keysOf(user)))
     this.#digest = createDigestServer({
       realm: domain,
       secret: environment.token(),
-      algorithms: registration.md5 ? ['SHA-256', 'MD5'] : ['SHA-256'],
+      algorithms: ['SHA-512-256', 'SHA-256', ...(registration.md5 ? (['MD5'] as const) : [])],
       nonceLifetimeMs: registration.nonceLifetimeS * 1_000,
     })
     this.#location = new Location({
@@ -128,7 +127,7 @@ export class Registration {
   /** The user, or undefined after a 401 or a refusal has been sent. */
   #authenticate(request: SipRequest, flow: Flow, respond: Respond): string | undefined {
     const nowMs = this.#options.environment.nowMs()
-    const verdict = this.#digest.verify(request, nowMs, (user) => this.#passwords.get(user))
+    const verdict = this.#digest.verify(request, nowMs, (user) => this.#keys.get(user))
     switch (verdict.kind) {
       case 'accepted':
         return verdict.user
@@ -174,4 +173,10 @@ export class Registration {
       this.#scheduleSweep()
     })
   }
+}
+
+/** Nothing for a user without password and hashes. */
+function keysOf({ name, password, ha1 }: UserConfig): readonly (readonly [string, DigestKey])[] {
+  if (password !== undefined) return [[name, { password }]]
+  return ha1 === undefined ? [] : [[name, { ha1 }]]
 }

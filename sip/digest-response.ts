@@ -1,12 +1,19 @@
 import { createHash } from 'node:crypto'
 
-export type DigestAlgorithm = 'SHA-256' | 'MD5'
+export type DigestAlgorithm = 'SHA-512-256' | 'SHA-256' | 'MD5'
 
-export interface DigestInput {
+/** Names of OpenSSL. */
+const HASHES: Readonly<Record<DigestAlgorithm, string>> = {
+  'SHA-512-256': 'sha512-256',
+  'SHA-256': 'sha256',
+  MD5: 'md5',
+}
+
+const hash = (algorithm: DigestAlgorithm, text: string): string =>
+  createHash(HASHES[algorithm]).update(text, 'utf8').digest('hex')
+
+export interface DigestTarget {
   readonly algorithm: DigestAlgorithm
-  readonly username: string
-  readonly realm: string
-  readonly password: string
   readonly method: string
   /** As it stands in the `uri` parameter. */
   readonly uri: string
@@ -15,14 +22,27 @@ export interface DigestInput {
   readonly qop: { readonly nc: string; readonly cnonce: string } | undefined
 }
 
+export interface DigestInput extends DigestTarget {
+  readonly username: string
+  readonly realm: string
+  readonly password: string
+}
+
+/** H(A1) (RFC 7616 §3.4.2), in lower-case hex: what may be stored instead of a password. */
+export const digestHa1 = (
+  algorithm: DigestAlgorithm,
+  username: string,
+  realm: string,
+  password: string,
+): string => hash(algorithm, `${username}:${realm}:${password}`)
+
 /** The `response` parameter for qop `auth` or none (RFC 7616 §3.4.1), in lower-case hex. */
-export function digestResponse(input: DigestInput): string {
-  const hash = (text: string): string =>
-    createHash(input.algorithm === 'MD5' ? 'md5' : 'sha256')
-      .update(text, 'utf8')
-      .digest('hex')
-  const secret = hash(`${input.username}:${input.realm}:${input.password}`)
-  const target = hash(`${input.method}:${input.uri}`)
-  const count = input.qop === undefined ? '' : `${input.qop.nc}:${input.qop.cnonce}:auth:`
-  return hash(`${secret}:${input.nonce}:${count}${target}`)
+export const digestResponse = (input: DigestInput): string =>
+  responseOfHa1(digestHa1(input.algorithm, input.username, input.realm, input.password), input)
+
+/** `digestResponse` of one who has H(A1) instead of the password. */
+export function responseOfHa1(ha1: string, { algorithm, method, uri, nonce, qop }: DigestTarget): string {
+  const target = hash(algorithm, `${method}:${uri}`)
+  const count = qop === undefined ? '' : `${qop.nc}:${qop.cnonce}:auth:`
+  return hash(algorithm, `${ha1}:${nonce}:${count}${target}`)
 }

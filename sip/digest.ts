@@ -1,6 +1,6 @@
 import { ok } from 'node:assert'
 import { timingSafeEqual } from 'node:crypto'
-import { type DigestAlgorithm, digestResponse } from './digest-response.ts'
+import { type DigestAlgorithm, digestHa1, responseOfHa1 } from './digest-response.ts'
 import { SipFailure } from './failure.ts'
 import { type Credentials, credentials } from './headers.ts'
 import { isSipUri, type SipRequest, type Uri } from './message.ts'
@@ -12,7 +12,7 @@ export interface DigestServerOptions {
   readonly realm: string
   /** Process secret for nonces, at least 128 random bits in hex. */
   readonly secret: string
-  /** Without MD5, clients that know nothing else (SIP.js, JsSIP) cannot log in. Defaults to both. */
+  /** Without MD5, clients that know nothing else (SIP.js, JsSIP) cannot log in. Defaults to all. */
   readonly algorithms?: readonly DigestAlgorithm[]
   /** Defaults to 5 minutes. */
   readonly nonceLifetimeMs?: number
@@ -22,9 +22,15 @@ export interface DigestServerOptions {
   readonly header?: 'Authorization' | 'Proxy-Authorization'
 }
 
-export interface Password {
+/** A password or H(A1), kept out of logs by its owner. */
+export interface Hidden {
   reveal(): string
 }
+
+/** What is known of a user: the password, or H(A1) in lower-case hex; the user can prove itself by those algorithms only. */
+export type DigestKey =
+  | { readonly password: Hidden }
+  | { readonly ha1: Readonly<Partial<Record<DigestAlgorithm, Hidden>>> }
 
 export type DigestVerdict =
   | { readonly kind: 'accepted'; readonly user: string }
@@ -39,27 +45,23 @@ export interface DigestServer {
    */
   challenges(nowMs: number, options?: { readonly stale?: boolean }): readonly string[]
   /**
-   * `credentialsOf` finds the password of a user name; undefined for an unknown one, which costs as much as a wrong
-   * password and looks the same.
+   * `keyOf` finds what is known of a user; undefined for an unknown one, which costs as much as a wrong password and
+   * looks the same.
    */
-  verify(
-    request: SipRequest,
-    nowMs: number,
-    credentialsOf: (user: string) => Password | undefined,
-  ): DigestVerdict
+  verify(request: SipRequest, nowMs: number, keyOf: (user: string) => DigestKey | undefined): DigestVerdict
 }
 
-const BY_STRENGTH: readonly DigestAlgorithm[] = ['SHA-256', 'MD5']
+const BY_STRENGTH: readonly DigestAlgorithm[] = ['SHA-512-256', 'SHA-256', 'MD5']
 
 /** Counts a nonce that was used without qop as used up. */
 const USED_UP = Number.POSITIVE_INFINITY
 
 /**
- * The server half of digest authentication for SIP (RFC 7616, RFC 8760): SHA-256 and MD5, qop `auth`.
+ * The server half of digest authentication for SIP (RFC 7616, RFC 8760): SHA-512-256, SHA-256 and MD5, qop `auth`.
  *
  * - A nonce is good for its lifetime and each count of it (`nc`) once, in rising order. An old nonce or count with a
  *   right password gets a new challenge with `stale=true`, at which a client tries again without asking its user.
- * - Without qop, as RFC 2069 clients answer, there is no count: accepted with MD5 only (who knows SHA-256 knows qop),
+ * - Without qop, as RFC 2069 clients answer, there is no count: accepted with MD5 only (who knows another knows qop),
  *   and once per nonce.
  * - `uri` must name what the Request-URI names: same scheme, user and host, and port where both give one. URI
  *   parameters may differ, since clients and proxies add `;transport=` to one of the two only.
@@ -87,20 +89,15 @@ export function createDigestServer(options: DigestServerOptions): DigestServer {
       )
     },
 
-    verify(request, nowMs, credentialsOf) {
+    verify(request, nowMs, keyOf) {
       const answer = credentials(request, header).flatMap((sent) => readAnswer(sent, realm, algorithms))[0]
       if (answer === undefined) return { kind: 'challenge', stale: false }
       if (answer instanceof SipFailure) return { kind: 'refused', failure: answer }
       if (!isSameTarget(answer.uri, request.uri)) return refused('sip.malformed', 'uri of the request')
-      const password = credentialsOf(answer.username)
-      const expected = digestResponse({
-        ...answer,
-        realm,
-        method: request.method,
-        password: password?.reveal() ?? decoy,
-      })
+      const { ha1, canMatch } = ha1Of(keyOf(answer.username), answer, realm, decoy)
+      const expected = responseOfHa1(ha1, { ...answer, method: request.method })
       const isRight = timingSafeEqual(Buffer.from(expected), Buffer.from(answer.response))
-      const isKnown = isRight && password !== undefined
+      const isKnown = isRight && canMatch
       if (nonces.judge(answer.nonce, nowMs) === 'stale') return { kind: 'challenge', stale: isKnown }
       if (!isKnown) return refused('sip.bad-credentials')
       const count = answer.qop === undefined ? USED_UP : Number.parseInt(answer.qop.nc, 16)
@@ -108,6 +105,19 @@ export function createDigestServer(options: DigestServerOptions): DigestServer {
       return { kind: 'accepted', user: answer.username }
     },
   }
+}
+
+/** A user who is unknown, or cannot prove itself by this algorithm, gets one that nothing matches, for the same work. */
+function ha1Of(
+  key: DigestKey | undefined,
+  { algorithm, username }: Pick<Answer, 'algorithm' | 'username'>,
+  realm: string,
+  decoy: string,
+): { readonly ha1: string; readonly canMatch: boolean } {
+  const password = key !== undefined && 'password' in key ? key.password.reveal() : undefined
+  const stored = key !== undefined && 'ha1' in key ? key.ha1[algorithm]?.reveal() : undefined
+  const hashed = digestHa1(algorithm, username, realm, password ?? decoy)
+  return { ha1: stored ?? hashed, canMatch: password !== undefined || stored !== undefined }
 }
 
 const refused = (code: 'sip.malformed' | 'sip.bad-credentials', expected?: string): DigestVerdict => ({
@@ -124,7 +134,11 @@ interface Answer {
   readonly qop: { readonly nc: string; readonly cnonce: string } | undefined
 }
 
-const HEX_LENGTH: Readonly<Record<DigestAlgorithm, number>> = { 'SHA-256': 64, MD5: 32 }
+const HEX_LENGTH: Readonly<Record<DigestAlgorithm, number>> = {
+  'SHA-512-256': 64,
+  'SHA-256': 64,
+  MD5: 32,
+}
 
 /** Nothing for credentials of another scheme, realm or algorithm; a failure for ours when they are not whole. */
 function readAnswer(

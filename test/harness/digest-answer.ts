@@ -9,7 +9,11 @@ export interface DigestQuestion {
   readonly password: string
 }
 
-const HASHES: Readonly<Record<string, string>> = { MD5: 'md5', 'SHA-256': 'sha256' }
+const HASHES: Readonly<Record<string, string>> = {
+  MD5: 'md5',
+  'SHA-256': 'sha256',
+  'SHA-512-256': 'sha512-256',
+}
 
 /** Value of the `Authorization` header, `qop=auth` (RFC 7616 §3.4). Undefined for an algorithm it does not know. */
 export const answerDigest = (question: DigestQuestion): string | undefined => {

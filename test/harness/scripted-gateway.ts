@@ -185,7 +185,7 @@ export class ScriptedGateway {
   /** A device registered as a user of the configuration. */
   async registered(user: string, device = user): Promise<Peer> {
     const peer = this.browser()
-    const password = this.config.users.find((row) => row.name === user)?.password.reveal() ?? ''
+    const password = this.config.users.find((row) => row.name === user)?.password?.reveal() ?? ''
     const final = await this.register(peer, user, password, device)
     if (final !== 200) throw new Error(`REGISTER of ${user} was answered ${final}`)
     return peer

@@ -31,3 +31,18 @@ it('RFC 2069 §2.4 as corrected by its erratum, without qop', () => {
   })
   expect(response).toBe('1949323746fe6a43ef61f9606e7febea')
 })
+
+// Erratum 4897: the response printed in the RFC is that of a draft of SHA-512/256.
+it('RFC 7616 §3.9.2 as corrected by its erratum, SHA-512-256 and a name in UTF-8', () => {
+  const response = digestResponse({
+    algorithm: 'SHA-512-256',
+    username: 'Jäsøn Doe',
+    realm: 'api@example.org',
+    password: 'Secret, or not?',
+    method: 'GET',
+    uri: '/doe.json',
+    nonce: '5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK',
+    qop: { nc: '00000001', cnonce: 'NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v' },
+  })
+  expect(response).toBe('3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5')
+})

@@ -361,7 +361,7 @@ describe('a browser that is gone', () => {
     await gateway.registered('bob', 'alice')
     expect(served.refreshes).toEqual([])
     const back = gateway.reconnect(alice)
-    const password = gateway.config.users.find(({ name }) => name === 'alice')?.password.reveal() ?? ''
+    const password = gateway.config.users.find(({ name }) => name === 'alice')?.password?.reveal() ?? ''
     expect(await gateway.register(back, 'alice', password)).toBe(200)
     await gateway.time.advance(100)
     // The trunk was asked how things are, and the browser is told by its new WebSocket.

@@ -44,7 +44,7 @@ it('SIP.js reads our 401, keeps the last challenge and answers it so that it may
   const request = parseRequest(
     requestText('REGISTER', [...ALICE, DEVICE, `Authorization: ${client.toString()}`]),
   )
-  const verdict = digest.verify(request, 0, () => ({ reveal: () => 'secret' }))
+  const verdict = digest.verify(request, 0, () => ({ password: { reveal: () => 'secret' } }))
   expect(verdict).toEqual({ kind: 'accepted', user: 'alice' })
 
   const policy = { minExpiresS: 60, maxExpiresS: 600 }

@@ -23,7 +23,7 @@ describe('config/webtrunk.example.yaml', () => {
   test('loads; only its certificate is the operator to bring', () => {
     const environment = { WEBTRUNK_WEB_HTTPS_PORT: 'off', WEBTRUNK_WEB_HTTP_PORT: '8080' }
     const config = loadConfig('/etc/webtrunk/c.yaml', environment, MACHINE)
-    expect(config.users).toHaveLength(2)
+    expect(config.users).toHaveLength(3)
     expect(config.trunks.map(({ media }) => media)).toEqual(['rtp', 'sdes'])
     expect(config.routes.map(({ trunk }) => trunk)).toEqual(['carrier', 'pbx'])
     expect(() => loadConfig('/etc/webtrunk/c.yaml', {}, MACHINE)).toThrow(

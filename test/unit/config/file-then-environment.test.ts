@@ -84,7 +84,7 @@ describe('a file', () => {
     const config = load(`${VALID}users: [{ name: a, password: hunter2 }]`)
     expect(inspect(config, { depth: 10, showHidden: true })).not.toContain('hunter2')
     expect(JSON.stringify(config)).not.toContain('hunter2')
-    expect(config.users[0]?.password.reveal()).toBe('hunter2')
+    expect(config.users[0]?.password?.reveal()).toBe('hunter2')
   })
 
   test('a password file is found beside the config file; its first line is the password', () => {
@@ -94,7 +94,18 @@ describe('a file', () => {
       '/run/b': 'hunter3',
     })
     const { users } = loadConfig('/etc/webtrunk/c.yaml', {}, machine)
-    expect(users.map(({ password }) => password.reveal())).toEqual(['hunter2', 'hunter3'])
+    expect(users.map(({ password }) => password?.reveal())).toEqual(['hunter2', 'hunter3'])
+  })
+
+  test('hashes are kept in lower case, by the name of their algorithm, and print as [redacted]', () => {
+    const [md5, sha512256] = ['AB'.repeat(16), 'cd'.repeat(32)]
+    const config = load(`${VALID}users: [{ name: a, ha1: { md5: "${md5}", sha512256: "${sha512256}" } }]`)
+    const { password, ha1 } = config.users[0] ?? {}
+    expect(password).toBeUndefined()
+    expect(Object.keys(ha1 ?? {})).toEqual(['MD5', 'SHA-512-256'])
+    expect(ha1?.MD5?.reveal()).toBe(md5.toLowerCase())
+    expect(ha1?.['SHA-512-256']?.reveal()).toBe(sha512256)
+    expect(inspect(config, { depth: 10, showHidden: true }).toLowerCase()).not.toContain('abab')
   })
 
   test('an empty password file is a mistake', () => {

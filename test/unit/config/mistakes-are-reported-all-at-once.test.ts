@@ -44,7 +44,7 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
   [
     'scalar for a row',
     'users: [alice]',
-    ['users[0]: expected a mapping with name, password, passwordFile, seen text'],
+    ['users[0]: expected a mapping with name, password, passwordFile, ha1, seen text'],
   ],
   [
     'fraction',
@@ -98,12 +98,12 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
   [
     'user without a password',
     'users: [{ name: a }]',
-    ['users[0]: expected either password or passwordFile, seen none'],
+    ['users[0]: expected one of password, passwordFile, ha1, seen none'],
   ],
   [
     'user with two passwords',
     'users: [{ name: a, password: x, passwordFile: y }]',
-    ['users[0]: expected either password or passwordFile, seen both'],
+    ['users[0]: expected one of password, passwordFile, ha1, seen 2'],
   ],
   [
     'password that is a number',
@@ -127,6 +127,34 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
     'unreadable password file',
     'users: [{ name: a, passwordFile: none }]',
     ['users[0].passwordFile: expected a readable file, seen ENOENT'],
+  ],
+  [
+    'password and hashes',
+    `users: [{ name: a, password: x, ha1: { md5: ${'a'.repeat(32)} } }]`,
+    ['users[0]: expected one of password, passwordFile, ha1, seen 2'],
+  ],
+  [
+    'no hash at all',
+    'users: [{ name: a, ha1: {} }]',
+    ['users[0].ha1: expected at least one hash, seen none'],
+  ],
+  [
+    'hash that is none',
+    `users: [{ name: a, ha1: { md5: ${'g'.repeat(32)}, sha1: x } }]`,
+    [
+      'users[0].ha1.sha1: expected one of md5, sha256, sha512256',
+      'users[0].ha1.md5: expected 32 hexadecimal digits in quotes, seen text',
+    ],
+  ],
+  [
+    'hash of another algorithm',
+    `users: [{ name: a, ha1: { sha256: ${'a'.repeat(32)} } }]`,
+    ['users[0].ha1.sha256: expected 64 hexadecimal digits in quotes, seen text'],
+  ],
+  [
+    'text for hashes',
+    'users: [{ name: a, ha1: hunter2 }]',
+    ['users[0].ha1: expected a mapping with md5, sha256, sha512256, seen text'],
   ],
   [
     'same user twice',
@@ -354,6 +382,8 @@ describe('secrets stay out of every message', () => {
     ['over its length', `users: [{ name: a, password: "${SECRET.repeat(40)}" }]`],
     ['as a list', `users: [{ name: a, password: [${SECRET}] }]`],
     ['as a mapping', `users: [{ name: a, password: { value: ${SECRET} } }]`],
+    ['in a hash', `users: [{ name: a, ha1: { md5: ${SECRET} } }]`],
+    ['in place of hashes', `users: [{ name: a, ha1: ${SECRET} }]`],
     ['beside another mistake', `users: [{ name: "a b", password: ${SECRET} }]`],
     ['user twice', `users: [{ name: a, password: ${SECRET} }, { name: a, password: ${SECRET} }]`],
     ['in broken YAML', `users: [{ name: a, password: ${SECRET}`],

@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { createDigestServer, type DigestServer, type DigestVerdict } from '../../../sip/digest.ts'
-import { type DigestAlgorithm, digestResponse } from '../../../sip/digest-response.ts'
+import {
+  createDigestServer,
+  type DigestKey,
+  type DigestServer,
+  type DigestVerdict,
+} from '../../../sip/digest.ts'
+import { type DigestAlgorithm, digestHa1, digestResponse } from '../../../sip/digest-response.ts'
 import { parseRequest, requestText } from './sip-messages.ts'
 
 const REALM = 'example.com'
@@ -10,8 +15,15 @@ const LIFETIME_MS = 60_000
 const server = (options: Partial<Parameters<typeof createDigestServer>[0]> = {}): DigestServer =>
   createDigestServer({ realm: REALM, secret: SECRET, nonceLifetimeMs: LIFETIME_MS, ...options })
 
-const passwords = (user: string): { reveal(): string } | undefined =>
-  user === 'alice' ? { reveal: () => 'secret' } : undefined
+const hidden = (text: string) => ({ reveal: () => text })
+
+/** Alice by password, dora by her hashes for two algorithms. */
+const passwords = (user: string): DigestKey | undefined => {
+  if (user === 'alice') return { password: hidden('secret') }
+  if (user !== 'dora') return undefined
+  const ha1 = (algorithm: DigestAlgorithm) => hidden(digestHa1(algorithm, 'dora', REALM, 'secret'))
+  return { ha1: { MD5: ha1('MD5'), 'SHA-512-256': ha1('SHA-512-256') } }
+}
 
 const nonceOf = (digest: DigestServer, nowMs = 0): string =>
   /nonce="([^"]+)"/.exec(digest.challenges(nowMs)[0] ?? '')?.[1] ?? ''
@@ -63,12 +75,13 @@ const STALE = { kind: 'challenge', stale: true }
 const CHALLENGE = { kind: 'challenge', stale: false }
 
 describe('challenges', () => {
-  it('name SHA-256 first and MD5 last, one per header', () => {
-    const [first, last, ...others] = server().challenges(0)
+  it('name the strongest first and MD5 last, one per header', () => {
+    const [first, second, last, ...others] = server().challenges(0)
     expect(first).toMatch(
-      /^Digest realm="example\.com", nonce="[0-9a-f]{52}", algorithm=SHA-256, qop="auth"$/,
+      /^Digest realm="example\.com", nonce="[0-9a-f]{52}", algorithm=SHA-512-256, qop="auth"$/,
     )
-    expect(last).toContain('algorithm=MD5')
+    expect(second).toContain('algorithm=SHA-256,')
+    expect(last).toContain('algorithm=MD5,')
     expect(others).toEqual([])
   })
 
@@ -85,7 +98,7 @@ describe('challenges', () => {
 })
 
 describe('right credentials', () => {
-  it.each<DigestAlgorithm>(['SHA-256', 'MD5'])('are accepted with %s', (algorithm) => {
+  it.each<DigestAlgorithm>(['SHA-512-256', 'SHA-256', 'MD5'])('are accepted with %s', (algorithm) => {
     const digest = server()
     expect(verdict(digest, { nonce: nonceOf(digest), algorithm })).toEqual(ACCEPTED)
   })
@@ -125,7 +138,7 @@ describe('no usable credentials', () => {
     ['another realm', 'Digest username="alice", realm="other", nonce="n", uri="sip:a", response="0"'],
     [
       'an unknown algorithm',
-      `Digest username="alice", realm="${REALM}", nonce="n", uri="sip:a", response="0", algorithm=SHA-512-256`,
+      `Digest username="alice", realm="${REALM}", nonce="n", uri="sip:a", response="0", algorithm=SHA3-256`,
     ],
     ['a repeated parameter', `Digest username="alice", username="bob", realm="${REALM}"`],
   ])('%s: challenged', (_, credentials) => {
@@ -183,6 +196,24 @@ describe('wrong credentials', () => {
     const digest = server()
     for (const password of ['', SECRET, SECRET.slice(0, 16)]) {
       expect(verdict(digest, { nonce: nonceOf(digest), username: 'mallory', password }).kind).toBe('refused')
+    }
+  })
+})
+
+describe('a user with hashes instead of a password', () => {
+  it.each<DigestAlgorithm>(['SHA-512-256', 'MD5'])('is accepted by %s, whose hash there is', (algorithm) => {
+    const digest = server()
+    const nonce = nonceOf(digest)
+    const accepted = { kind: 'accepted', user: 'dora' }
+    expect(verdict(digest, { nonce, algorithm, username: 'dora' })).toEqual(accepted)
+    expect(verdict(digest, { nonce, algorithm, username: 'dora', password: 'guess' }).kind).toBe('refused')
+  })
+
+  it('cannot sign in by an algorithm whose hash is missing, not even by the decoy', () => {
+    const digest = server()
+    for (const password of ['secret', '', SECRET.slice(0, 16)]) {
+      const sent = { nonce: nonceOf(digest), algorithm: 'SHA-256', username: 'dora', password } as const
+      expect(verdict(digest, sent)).toMatchObject({ failure: { code: 'sip.bad-credentials' } })
     }
   })
 })
