@@ -60,6 +60,7 @@ export class PeerDialog {
   dialog: InviteDialog | undefined
   /** What it answers a re-INVITE with. */
   direction: Direction = 'sendrecv'
+  headers: readonly Header[] = []
   readonly handler: DialogHandler = {
     onEnd: (reason, request) => {
       this.ended = reason
@@ -74,7 +75,8 @@ export class PeerDialog {
         reinvite.reject(491)
         return
       }
-      reinvite.accept({ body: answerText(reinvite.request.body, this.local, this.direction) })
+      const body = answerText(reinvite.request.body, this.local, this.direction)
+      reinvite.accept({ headers: this.headers, body })
     },
     onRequest: (request) => {
       if (request.request.method === 'NOTIFY') this.onNotify(request.request.body.toString())
