@@ -158,7 +158,8 @@ export interface InviteDialog {
   /**
    * Sends re-INVITE with an offer (asserts on a body); ACK for its 2xx is automatic. One at a time: asserts otherwise. As UAS
    * before ACK it waits for the ACK. A 481 or 491 is made here when the dialog has ended or the peer's offer is open. After
-   * 408, 481, 'timeout' or 'transport' the dialog is of no use: call `bye()`.
+   * 408, 481, 'timeout' or 'transport' the dialog is of no use: call `bye()`. The headers of the session timer are added, and
+   * one 422 is absorbed.
    */
   reinvite(
     options: { readonly headers?: readonly Header[]; readonly body?: Body },

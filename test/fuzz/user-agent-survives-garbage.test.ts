@@ -1,10 +1,23 @@
 import { expect, test } from 'vitest'
 import type { OutgoingInvite } from '../../sip/user-agent.ts'
 import { AGES_MS } from '../component/sip/pair.ts'
+import { sdp } from '../component/sip/phone.ts'
 import { ask, reply, scripted } from '../component/sip/scripted-peer.ts'
 import { seeded } from '../component/sip/virtual-clock.ts'
 
 const ROUNDS = 20_000
+
+/** Of 100rel and session timers, for requests and responses. */
+const EXTENSIONS = [
+  'Contact: <sip:peer@192.0.2.2>',
+  'Supported: 100rel, timer',
+  'Session-Expires: 90;refresher=uac',
+  'Min-SE: 2000',
+  'Require: 100rel',
+  'RSeq: 7',
+  'RAck: 7 1 INVITE',
+  'Allow: INVITE, UPDATE',
+]
 
 test('mutated and shuffled messages throw nothing, call onError for nothing, and leave nothing behind', () => {
   const random = seeded(7)
@@ -12,24 +25,33 @@ test('mutated and shuffled messages throw nothing, call onError for nothing, and
     limits: { maxServerTransactions: 200, maxClientTransactions: 50, maxDialogs: 50 },
     onInvite: (invite, self) => {
       const kind = random()
-      if (kind < 0.3) invite.reject(486)
-      else self.answer(invite)
+      if (kind < 0.3) {
+        invite.reject(486)
+        return
+      }
+      if (kind > 0.6) invite.progress(183, { reliable: true, body: sdp('early') })
+      if (kind > 0.8) invite.progress(180, { reliable: true })
+      self.answer(invite)
     },
     onRequest: (request) => request.respond(200),
     onReinvite: (reinvite) => reinvite.reject(488),
     onDialogRequest: (request) => request.respond(200),
   })
   const pick = <Item>(items: readonly Item[]): Item | undefined => items[Math.floor(random() * items.length)]
-  const seeds = ['INVITE', 'ACK', 'BYE', 'CANCEL', 'OPTIONS', 'UPDATE', 'INFO', 'PRACK', 'REGISTER'].map(
-    (method) =>
-      ask(method, { headers: ['Content-Type: a/b', 'Record-Route: <sip:p;lr>', 'Require: x'], body: 'v=0' }),
+  const methods = ['INVITE', 'ACK', 'BYE', 'CANCEL', 'OPTIONS', 'UPDATE', 'INFO', 'PRACK', 'REGISTER']
+  const seeds = [['Require: x'], EXTENSIONS].flatMap((lines) =>
+    methods.map((method) =>
+      ask(method, { headers: ['Content-Type: a/b', 'Record-Route: <sip:p;lr>', ...lines], body: 'v=0' }),
+    ),
   )
   const calls: OutgoingInvite[] = []
   for (let round = 0; round < ROUNDS; round += 1) {
     if (round % 100 === 0) calls.push(phone.call(flow))
     const [text = '', other = ''] = [pick(random() < 0.3 ? sent.slice(-50) : seeds), pick(seeds)]
     const message =
-      text.startsWith('SIP/') || random() < 0.7 ? text : reply(text, 100 + Math.floor(random() * 599))
+      text.startsWith('SIP/') || random() < 0.7
+        ? text
+        : reply(text, 100 + Math.floor(random() * 599), { headers: EXTENSIONS })
     phone.agent.receive(mutate(Buffer.from(message), Buffer.from(other), random), flow)
     if (round % 10 === 0) clock.advance(500)
   }

@@ -193,6 +193,28 @@ test('hanging up before that PRACK sends BYE after 200 and ACK', () => {
   expectNothingLeft(phone)
 })
 
+test('hanging up before a PRACK that never comes ends with 504 and leaves nothing', () => {
+  const { clock, phone, say, sent } = scripted({ onInvite: answersEarly })
+  say(ask('INVITE', OFFER))
+  phone.dialogs[0]?.bye()
+  clock.advance(AGES_MS)
+  expect(phone.diary).toEqual(['invite'])
+  expect(howMany(sent, 'SIP/2.0 504')).toBeGreaterThan(0)
+  expect(howMany(sent, 'BYE')).toBe(0)
+  expectNothingLeft(phone)
+})
+
+test('what comes after accept changes nothing while the 200 waits', () => {
+  const { phone, say, sent } = scripted({ onInvite: answersEarly })
+  say(ask('INVITE', OFFER))
+  phone.invites[0]?.progress(180)
+  phone.invites[0]?.reject(486)
+  expect(() => phone.answer(phone.invites[0] as IncomingInvite)).toThrow()
+  expect(provisionals(sent).map(statusOf)).toEqual([183])
+  say(prack(sent, 2))
+  expect(sent.some((text) => /^SIP\/2\.0 200.*CSeq: 1 INVITE/s.test(text))).toBe(true)
+})
+
 test('UPDATE in an early dialog: without a body 200, with an offer it must wait', () => {
   const { say, last } = scripted({ onInvite: (invite) => invite.progress(180) })
   say(ask('INVITE', OFFER))

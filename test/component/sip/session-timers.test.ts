@@ -108,6 +108,19 @@ test('CANCEL after a 422 is for the second INVITE; 422 after a CANCEL is the end
   expectNothingLeft(phone)
 })
 
+test('numbers of reliable responses begin anew after a 422', () => {
+  const { phone, flow, sent, say } = scripted()
+  const reliable = (number: number) => ({
+    headers: ['Contact: <sip:bob@192.0.2.2>', 'Require: 100rel', `RSeq: ${number}`],
+  })
+  phone.call(flow)
+  say(reply(sent[0] ?? '', 183, reliable(5)))
+  say(reply(sent[0] ?? '', 422, { headers: ['Min-SE: 2000'] }))
+  say(reply(sent.at(-1) ?? '', 183, reliable(1)))
+  expect(phone.diary).toEqual(['progress 183', 'progress 183'])
+  expect(lineOf(sent.at(-1) ?? '', 'RAck')).toBe('RAck: 1 2 INVITE')
+})
+
 // ----- being called
 
 test('one second below Min-SE is answered 422 with it, and leaves nothing', () => {
