@@ -23,14 +23,15 @@ function rank(response: SipResponse | NoAnswer): number {
 
 /**
  * Sends one request to every target of a plan. `done` is called once: with the first 2xx; or, when there is none, with
- * the best of the other answers (RFC 3261 §16.7) as soon as all are there or the time is up.
+ * the best of the other answers (RFC 3261 §16.7) as soon as all are there or the time is up. Returns how to give up,
+ * which calls `done` too.
  */
 export function relayRequest(
   { userAgent, environment }: { readonly userAgent: UserAgent; readonly environment: SipEnvironment },
   plan: RelayPlan,
   request: RelayRequest,
   done: (response: SipResponse | NoAnswer) => void,
-): void {
+): () => void {
   let waiting = plan.targets.length
   let best: SipResponse | NoAnswer = 'timeout'
   let isDone = false
@@ -49,4 +50,5 @@ export function relayRequest(
       if (isSuccess || waiting === 0) settle(isSuccess ? response : best)
     })
   }
+  return () => settle('transport')
 }

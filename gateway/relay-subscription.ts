@@ -102,6 +102,16 @@ export class RelaySubscription {
     return this.#flow
   }
 
+  /** The flow that the notifier is reached by. */
+  get notifierFlow(): Flow | undefined {
+    return this.#options.plan.targets[0]?.flow
+  }
+
+  /** The notifier's WebSocket is gone, and what it knew with it. */
+  notifierGone(): void {
+    this.#onUpstreamEnd('transport')
+  }
+
   /** The subscriber's WebSocket is gone: the notifier is told after a while, unless `resume` comes first. */
   suspend(): void {
     const { environment } = this.#options

@@ -38,9 +38,13 @@ export class Relay {
   readonly #options: RelayOptions
   readonly #parties: RelayParties
   readonly #limits = new RelayLimits()
+  /** How to give up each relayed request that waits. */
+  readonly #waiting = new Set<() => void>()
   readonly #subscriptions = new Set<RelaySubscription>()
   /** Devices of subscribers, by which a subscription is found again after its WebSocket. */
   readonly #devices = new Map<RelaySubscription, Device>()
+
+  #isOpen = true
 
   constructor(options: RelayOptions) {
     this.#options = options
@@ -51,6 +55,7 @@ export class Relay {
   tables(): Readonly<Record<string, number>> {
     return {
       relayedRequests: this.#limits.size,
+      waitingRequests: this.#waiting.size,
       relayedSubscriptions: this.#subscriptions.size,
       relayedDevices: this.#devices.size,
     }
@@ -59,6 +64,7 @@ export class Relay {
   /** A request outside a dialog, REGISTER and SUBSCRIBE excepted; answered in every case. Never throws. */
   onRequest(incoming: IncomingRequest): void {
     try {
+      this.#requireOpen()
       switch (incoming.request.method) {
         case 'OPTIONS':
           this.#answerOptions(incoming)
@@ -86,15 +92,19 @@ export class Relay {
       respond: (status, options) => subscribe.reject(status, options),
     }
     try {
+      this.#requireOpen()
       this.#subscribe(subscribe, asked)
     } catch (error) {
       this.#refuse(asked, error, [ALLOW_EVENTS])
     }
   }
 
-  /** Subscriptions of a browser that is gone wait for it, but not for long. */
+  /** Subscriptions of a browser that is gone wait for it, but not for long; those to it have ended. */
   flowClosed(flow: Flow): void {
-    for (const subscription of this.#subscriptions) if (subscription.flow === flow) subscription.suspend()
+    for (const subscription of [...this.#subscriptions]) {
+      if (subscription.notifierFlow === flow) subscription.notifierGone()
+      else if (subscription.flow === flow) subscription.suspend()
+    }
   }
 
   /** A REGISTER came by this flow: what its device had subscribed to on a WebSocket that is closed now goes on here. */
@@ -105,9 +115,15 @@ export class Relay {
     }
   }
 
-  /** Ends all subscriptions; their peers are told. */
+  /** Ends all subscriptions, gives up what waits for an answer, and refuses what comes from now on; the peers are told. */
   close(): void {
+    this.#isOpen = false
+    for (const giveUp of [...this.#waiting]) giveUp()
     for (const subscription of [...this.#subscriptions]) subscription.close()
+  }
+
+  #requireOpen(): void {
+    if (!this.#isOpen) throw new GatewayFailure('call.draining')
   }
 
   /**
@@ -151,8 +167,9 @@ export class Relay {
   #pass(incoming: IncomingRequest, plan: RelayPlan, relayed: RelayRequest): void {
     const leave = this.#limits.enter(incoming.flow.scope)
     const headers = [...plan.headers, ...relayed.headers]
-    relayRequest(this.#options, plan, { ...relayed, headers }, (response) => {
+    const giveUp = relayRequest(this.#options, plan, { ...relayed, headers }, (response) => {
       leave()
+      this.#waiting.delete(giveUp)
       if (typeof response === 'string' || response.status >= 300) {
         const passed = typeof response === 'string' ? [] : answeredHeaders(response)
         this.#refuse(incoming, failureOf(response, plan.isTrunk), passed)
@@ -162,6 +179,7 @@ export class Relay {
       this.#options.log.info('request relayed', { callId, method, to: plan.name, status: response.status })
       incoming.respond(response.status, { headers: answeredHeaders(response) })
     })
+    this.#waiting.add(giveUp)
   }
 
   #subscribe(subscribe: IncomingSubscribe, asked: IncomingRequest): void {

@@ -6,7 +6,7 @@ import { readable } from './readable.ts'
 /** Methods the stack can carry; sent where the caller names none. */
 export const ALLOW: Header = {
   name: 'Allow',
-  value: 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK',
+  value: 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, SUBSCRIBE, NOTIFY, REFER, UPDATE, PRACK',
 }
 
 /** Option tags a peer may require of us. */

@@ -3,7 +3,7 @@ import { MAX_PENDING_PER_SCOPE } from '../../../gateway/relay-limits.ts'
 import { MAX_RELAYED_BODY_BYTES } from '../../../gateway/relay-policy.ts'
 import { header, rawValues } from '../../../sip/headers.ts'
 import { reasonOf, ScriptedGateway } from '../../harness/scripted-gateway.ts'
-import { asked, send, statusOfSent } from '../../harness/scripted-relay.ts'
+import { asked, endOf, send, statusOfSent, subscribe } from '../../harness/scripted-relay.ts'
 
 let gateway: ScriptedGateway
 afterEach(async () => {
@@ -151,6 +151,23 @@ describe('MESSAGE outside a call', () => {
     const again = send(alice, 'MESSAGE', 'alice', 'bob', { body: 'x' })
     await gateway.time.advance(50)
     expect(reasonOfSent(again)).toContain('call.not-registered')
+  })
+
+  it('is answered when the gateway stops, and refused from then on', async () => {
+    gateway = await ScriptedGateway.open()
+    const alice = await gateway.registered('alice')
+    const sent = send(alice, 'MESSAGE', 'alice', '0100', { body: 'x' })
+    await asked(gateway, gateway.trunk)
+    gateway.relay.close()
+    const later = [
+      send(alice, 'MESSAGE', 'alice', '0100', { body: 'x' }),
+      send(gateway.trunk, 'OPTIONS', 'pbx', '', { hasUser: false }),
+    ]
+    const subscribed = subscribe(alice, 'alice', '0100', 'presence')
+    await gateway.time.advance(50)
+    expect([sent, ...later].map(statusOfSent)).toEqual([503, 503, 503])
+    expect(endOf(subscribed)).toBe(503)
+    expect(gateway.relay.tables()).toMatchObject({ relayedRequests: 0, waitingRequests: 0 })
   })
 
   it.each([

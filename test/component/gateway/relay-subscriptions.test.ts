@@ -103,6 +103,7 @@ describe('messages waiting', () => {
     expect(made.ended).toBe('terminated')
     expect(gateway.relay.tables()).toEqual({
       relayedRequests: 0,
+      waitingRequests: 0,
       relayedSubscriptions: 0,
       relayedDevices: 0,
     })
@@ -383,6 +384,19 @@ describe('a browser that is gone', () => {
     await gateway.registered('alice', 'alice')
     await gateway.time.advance(100)
     expect(served.ends).toEqual(['lost'])
+    expect(gateway.relay.tables().relayedSubscriptions).toBe(0)
+  })
+
+  it('and was watched is reported to its watchers, granted or not', async () => {
+    gateway = await ScriptedGateway.open()
+    const bob = await gateway.registered('bob')
+    const granted = subscribe(await gateway.registered('alice'), 'alice', 'bob', 'presence')
+    serve(await subscribedTo(gateway, bob), 600).notifier.notify({ state: 'active' })
+    const waiting = subscribe(gateway.trunk, '100', 'bob', 'presence')
+    await gateway.time.advance(50)
+    await gateway.disconnect(bob)
+    expect(states(granted).at(-1)).toMatch(/^terminated;reason=probation/)
+    expect([granted.ended, endOf(waiting)]).toEqual(['terminated', 480])
     expect(gateway.relay.tables().relayedSubscriptions).toBe(0)
   })
 
