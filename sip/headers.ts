@@ -150,8 +150,7 @@ export function seconds(
   message: WithHeaders,
   name: 'Expires' | 'Min-Expires' | 'Min-SE',
 ): number | undefined {
-  const value = header(message, name)
-  return value === undefined ? undefined : parseSeconds(tokenAndParameters(value).token)
+  return parseSeconds(header(message, name)?.split(';', 1)[0]?.trim())
 }
 
 export interface SessionExpires {

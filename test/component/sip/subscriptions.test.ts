@@ -437,3 +437,39 @@ test('a notifier follows its subscriber to another flow', () => {
   clock.advance(AGES_MS)
   expectEmpty(phone)
 })
+
+test.each([
+  'Event: ;id',
+  'Event: message-summary;id="',
+  'Expires: 60;x="',
+  'Expires: 99999999999999999999',
+  'Subscription-State: ;;="',
+  'Subscription-State: active;expires="',
+  'Contact: <',
+  'Contact: *',
+  'Contact: <tel:1>',
+  'Record-Route: <tel:1>',
+  'Record-Route: <<>',
+  'Retry-After: x',
+])('%s in any message of a subscription is never taken for a mistake of ours', (line) => {
+  const { clock, phone, subscribe, sent, say } = scripted()
+  const contact = 'Contact: <sip:peer@192.0.2.2:5060>'
+  const subscription = subscribe()
+  const first = sent[0] ?? ''
+  say(notifyTo(first, { branch: 'z9hG4bK1', headers: [line, EVENT, ACTIVE, contact] }))
+  say(notifyTo(first, { branch: 'z9hG4bK2', cseq: 2, headers: [EVENT, line] }))
+  say(reply(first, 200, { headers: [line, contact] }))
+  subscription.refresh({ expiresS: 60 }, () => {})
+  say(reply(sent.findLast((text) => text.startsWith('SUBSCRIBE')) ?? '', 200, { headers: [line] }))
+  say(ask('SUBSCRIBE', { callId: 'odd', branch: 'z9hG4bK3', headers: [line, EVENT, contact] }))
+  say(ask('SUBSCRIBE', { callId: 'good', branch: 'z9hG4bK4', headers: [contact, EVENT] }))
+  for (const incoming of phone.subscribes) phone.accept(incoming)
+  const toTag = tagOf(sent.at(-1) ?? '')
+  say(ask('SUBSCRIBE', { callId: 'good', branch: 'z9hG4bK5', cseq: 2, toTag, headers: [line, EVENT] }))
+  for (const notifier of phone.notifiers) notifier.notify({ state: 'active' })
+  for (const notify of sent.filter((text) => text.startsWith('NOTIFY')))
+    say(reply(notify, 500, { headers: [line] }))
+  expect(phone.subscribes.length).toBeGreaterThan(0)
+  clock.advance(100_000_000)
+  expectEmpty(phone)
+})
