@@ -1,5 +1,7 @@
+import { onTestFailed } from 'vitest'
 import { closing } from './closing.ts'
 import { Daemon, type DaemonOptions, PASSWORDS, type User } from './daemon.ts'
+import { type LossyRule, LossyUdp } from './lossy-udp.ts'
 import { expectNothingLeft } from './nothing-left.ts'
 import { freePort } from './ports.ts'
 import { Sipp, type SippOptions, type SippScenario } from './sipp.ts'
@@ -39,12 +41,27 @@ export class TrunkSite {
 
   /** SIPp where a trunk is configured, for a `uas-*` scenario. */
   async trunk(scenario: SippScenario, options: SippOptions = {}, name: TrunkName = 'pbx'): Promise<Sipp> {
-    return closing(await Sipp.start(scenario, { sipPort: this.#ports[name], ...options }))
+    return this.#start(scenario, { sipPort: this.#ports[name], ...options })
+  }
+
+  /** As `trunk`, behind a bad network. */
+  async trunkBehind(rule: LossyRule, scenario: SippScenario, options: SippOptions = {}): Promise<Sipp> {
+    const sipp = await this.#start(scenario, options)
+    closing(await LossyUdp.start({ port: this.#ports.pbx, targetPort: sipp.sipPort, rule }))
+    return sipp
+  }
+
+  /** As `caller`, behind a bad network. */
+  async callerBehind(rule: LossyRule, scenario: SippScenario, options: SippOptions = {}): Promise<Sipp> {
+    const targetPort = Number(this.daemon.sipAddress.split(':')[1])
+    const port = await freePort()
+    closing(await LossyUdp.start({ port, targetPort, rule }))
+    return this.#start(scenario, { user: 'alice', ...options, target: `127.0.0.1:${port}` })
   }
 
   /** SIPp that calls alice (or `user`) from the trunk's address, for a `uac-*` scenario. */
   async caller(scenario: SippScenario, options: SippOptions = {}): Promise<Sipp> {
-    return closing(await Sipp.start(scenario, { target: this.daemon.sipAddress, user: 'alice', ...options }))
+    return this.#start(scenario, { target: this.daemon.sipAddress, user: 'alice', ...options })
   }
 
   /** A registered softphone. */
@@ -52,6 +69,13 @@ export class TrunkSite {
     const client = closing(await WebrtcClient.connect(this.daemon.webSocketUrl, user, PASSWORDS[user]))
     await client.register()
     return client
+  }
+
+  async #start(scenario: SippScenario, options: SippOptions): Promise<Sipp> {
+    const sipp = closing(await Sipp.start(scenario, options))
+    // The other side of a failure: what the browser saw is in its text.
+    onTestFailed(async () => console.log(`${scenario}\n${await sipp.messages()}`))
+    return sipp
   }
 
   /** Stops the gateway, which must hold nothing of any call by then. */
