@@ -1,5 +1,4 @@
 import { lookup } from 'node:dns/promises'
-import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import type { Config } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
@@ -13,6 +12,7 @@ import { WebSocketTransport } from '../sip/transport/wss.ts'
 import { createUserAgent, type IncomingRequest, type UserAgent } from '../sip/user-agent.ts'
 import { expandHost, localAddressTowards, ownAddresses } from './addresses.ts'
 import { Calls } from './calls.ts'
+import { type KeyPair, readKeyPair, watchCertificate } from './certificate.ts'
 import { systemEnvironment } from './environment.ts'
 import { Registration } from './registration.ts'
 import { Relay } from './relay.ts'
@@ -22,6 +22,8 @@ import { openWeb, type WebServer } from './web.ts'
 
 export interface Daemon {
   readonly web: WebServer
+  /** Looks at the certificate files now; nothing else is read again. Never rejects. */
+  reload(): Promise<void>
   /** Ends calls with BYE, waits for them at most the configured time, and closes everything. */
   stop(): Promise<void>
 }
@@ -176,6 +178,10 @@ async function compose(
     return web.close()
   })
 
+  const files = certificateFiles(config)
+  const watch = files === undefined ? undefined : watchCertificate(files, web.useCertificate, log)
+  opened.push(() => watch?.close())
+
   const refreshing = setInterval(() => {
     refreshTrunks(trunks, [...udp.values()], log).catch((error: unknown) =>
       log.error('trunk look-up failed', { error }),
@@ -199,7 +205,7 @@ async function compose(
     logCounters(log, { userAgent, engine, sockets, strangers, udp })
     for (const close of opened.reverse()) await close()
   }
-  return { web, stop: () => (stopped ??= stop()) }
+  return { web, reload: async () => watch?.reload(), stop: () => (stopped ??= stop()) }
 }
 
 function createEngine(config: Config, log: Log): MediaEngine {
@@ -254,13 +260,15 @@ function onRequest(incoming: IncomingRequest, registration: Registration, relay:
   relay.registered(flow)
 }
 
-async function certificateFor(config: Config): Promise<{ cert: string; key: string } | undefined> {
-  const { https } = config.web
-  if (https === undefined) return undefined
-  if (https.certificate !== undefined && https.key !== undefined) {
-    const [cert, key] = await Promise.all([readFile(https.certificate, 'utf8'), readFile(https.key, 'utf8')])
-    return { cert, key }
-  }
+function certificateFiles({ web: { https } }: Config): { certificate: string; key: string } | undefined {
+  if (https?.certificate === undefined || https.key === undefined) return undefined
+  return { certificate: https.certificate, key: https.key }
+}
+
+async function certificateFor(config: Config): Promise<KeyPair | undefined> {
+  if (config.web.https === undefined) return undefined
+  const files = certificateFiles(config)
+  if (files !== undefined) return readKeyPair(files)
   const { certificatePem, privateKeyPem } = native.createCertificate({
     commonName: config.domain,
     days: CERTIFICATE_DAYS,

@@ -92,6 +92,8 @@ function stopOnSignals(daemon: Daemon, log: Log): void {
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
+  // Renewed certificates are found without it; it is for those who do not want to wait.
+  process.on('SIGHUP', () => void daemon.reload())
   // A daemon that carries calls outlives its own mistakes; each is logged with its stack and counted as a defect.
   process.on('uncaughtException', (error) => log.error('uncaught exception', { error }))
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error }))

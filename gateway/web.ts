@@ -4,6 +4,7 @@ import * as https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { extname, join } from 'node:path'
 import type { WebConfig } from '../config/config.ts'
+import type { KeyPair } from './certificate.ts'
 import { Connections } from './connections.ts'
 
 export interface Health {
@@ -14,8 +15,8 @@ export interface Health {
 
 export interface WebOptions {
   readonly config: WebConfig
-  /** PEM; undefined only when there is no HTTPS listener. */
-  readonly certificate: { readonly cert: string; readonly key: string } | undefined
+  /** Undefined only when there is no HTTPS listener. */
+  readonly certificate: KeyPair | undefined
   /** Folder of the built page. */
   readonly pagesFolder: string
   readonly health: () => Health
@@ -26,6 +27,8 @@ export interface WebOptions {
 export interface WebServer {
   readonly https: AddressInfo | undefined
   readonly http: AddressInfo | undefined
+  /** From now on for new connections; those that are open keep what they have. Throws for a pair that does not fit. */
+  useCertificate(pair: KeyPair): void
   /** Stops listening and ends open connections. May be called twice. */
   close(): Promise<void>
 }
@@ -97,13 +100,18 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
     clearTimeout(grace)
   }
   try {
-    const secure =
-      config.https === undefined || certificate === undefined
+    const secureServer =
+      certificate === undefined
         ? undefined
-        : await open(https.createServer({ ...certificate, ...TLS, ...TIMEOUTS }, answer), config.https)
+        : https.createServer({ ...certificate, ...TLS, ...TIMEOUTS }, answer)
+    const secure =
+      config.https === undefined || secureServer === undefined
+        ? undefined
+        : await open(secureServer, config.https)
     const plain =
       config.http === undefined ? undefined : await open(http.createServer(TIMEOUTS, answer), config.http)
-    return { https: secure, http: plain, close }
+    const useCertificate = (pair: KeyPair): void => secureServer?.setSecureContext({ ...pair, ...TLS })
+    return { https: secure, http: plain, useCertificate, close }
   } catch (error) {
     await close()
     throw error

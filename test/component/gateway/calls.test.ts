@@ -306,7 +306,7 @@ describe('a call that cannot be', () => {
         call.final.headers
           .filter((row) => row.name === 'WWW-Authenticate')
           .map((row) => /algorithm=[\w-]+/.exec(row.value)?.[0]),
-    ).toEqual(['algorithm=SHA-256', 'algorithm=MD5'])
+    ).toEqual(['algorithm=SHA-512-256', 'algorithm=SHA-256', 'algorithm=MD5'])
   })
 
   it('in the name of another user is challenged, not believed', async () => {
