@@ -89,8 +89,8 @@ export class IncomingCall implements IncomingInvite, DialogUser {
       inviteCseq: undefined,
     })
     this.#confirmed = confirmed
-    this.#reliable.dropWaiting()
     const answer = (): void => {
+      // What waits for a PRACK, sent or not, is of no use any more (RFC 3262 §3).
       this.#drive.stop()
       const response = this.#exchange.respond(200, {
         ...options,

@@ -69,17 +69,11 @@ export class ReliableProvisionals<Item> implements Machine<ReliableInput<Item>, 
     }
   }
 
-  /** A final response is due: what was not sent yet never will be. */
-  dropWaiting(): void {
-    this.#waiting.length = 0
-  }
-
   #onTimeout(nowMs: number): readonly ReliableOutput<Item>[] {
     const awaited = this.#awaited
     if (awaited === undefined) return []
     if (nowMs >= awaited.endMs) {
       this.#awaited = undefined
-      this.dropWaiting()
       return [{ kind: 'give-up' }]
     }
     if (nowMs < awaited.repeatMs) return []

@@ -204,6 +204,56 @@ test('hanging up before a PRACK that never comes ends with 504 and leaves nothin
   expectNothingLeft(phone)
 })
 
+test('a reliable 180 without a body that nobody acknowledged does not end the answered call', () => {
+  const onInvite = (invite: IncomingInvite, phone: Phone): void => {
+    invite.progress(180, { reliable: true })
+    invite.progress(182, { reliable: true })
+    phone.answer(invite)
+  }
+  const { clock, phone, say, sent, last } = scripted({ onInvite })
+  say(ask('INVITE', OFFER))
+  const toTag = tagOf(last())
+  say(ask('ACK', { toTag }))
+  clock.advance(AGES_MS)
+  expect(phone.diary).toEqual(['invite', 'ack'])
+  expect(provisionals(sent).map(statusOf)).toEqual([180])
+  say(ask('BYE', { toTag, cseq: 2 }))
+  clock.advance(AGES_MS)
+  expectNothingLeft(phone)
+})
+
+test('of several that wait for PRACK when the call is answered only the first counts', () => {
+  const onInvite = (invite: IncomingInvite, phone: Phone): void => {
+    invite.progress(183, early)
+    invite.progress(180, early)
+    phone.answer(invite)
+  }
+  const { clock, phone, say, sent, last } = scripted({ onInvite })
+  say(ask('INVITE', OFFER))
+  say(prack(sent, 2))
+  const toTag = tagOf(last())
+  say(ask('ACK', { toTag }))
+  clock.advance(AGES_MS)
+  expect(provisionals(sent).map(statusOf)).toEqual([183])
+  expect(phone.diary).toEqual(['invite', 'ack'])
+  say(ask('BYE', { toTag, cseq: 3 }))
+  clock.advance(AGES_MS)
+  expectNothingLeft(phone)
+})
+
+test('a dialog that moves to another flow while its 200 waits is found there, and only there', () => {
+  const { clock, phone, flow, say, sent } = scripted({ onInvite: answersEarly })
+  say(ask('INVITE', OFFER))
+  const [dialog] = phone.dialogs
+  dialog?.useFlow({ ...flow, scope: 'trunk:other' })
+  say(prack(sent, 2))
+  expect(phone.agent.tables()).toMatchObject({ dialogs: 1 })
+  const { callId, localTag, remoteTag } = dialog ?? { callId: '', localTag: '', remoteTag: '' }
+  expect(phone.agent.findDialog(callId, localTag, remoteTag, 'trunk:other')).toBe(dialog)
+  clock.advance(AGES_MS)
+  expectNothingLeft(phone)
+})
+
 test('what comes after accept changes nothing while the 200 waits', () => {
   const { phone, say, sent } = scripted({ onInvite: answersEarly })
   say(ask('INVITE', OFFER))
@@ -271,6 +321,14 @@ test('each reliable response gets one PRACK in order; repeated and early ones ar
     'provisional-out-of-order': 1,
   })
   clock.advance(100)
+})
+
+test('PRACK goes where the latest Contact says', () => {
+  const { sent, say, invite, reliable } = calling()
+  reliable(183, 1)
+  const headers = ['Contact: <sip:moved@192.0.2.9>', 'Require: 100rel', 'RSeq: 2']
+  say(reply(invite, 180, { headers }))
+  expect(sent.at(-1)).toMatch(/^PRACK sip:moved@192\.0\.2\.9 /)
 })
 
 test('each branch of a fork has numbers of its own', () => {

@@ -91,6 +91,7 @@ test('422 a third time, or with nothing to learn from it, is passed on', () => {
 test('CANCEL after a 422 is for the second INVITE; 422 after a CANCEL is the end', () => {
   const { clock, phone, flow, sent, say } = scripted()
   const call = phone.call(flow)
+  say(reply(sent[0] ?? '', 180))
   say(reply(sent[0] ?? '', 422, { headers: ['Min-SE: 2000'] }))
   const second = sent.at(-1) ?? ''
   call.cancel()
@@ -103,7 +104,20 @@ test('CANCEL after a 422 is for the second INVITE; 422 after a CANCEL is the end
   say(reply(sent.at(-1) ?? '', 200))
   clock.advance(14_000)
   say(reply(second, 422, { headers: ['Min-SE: 3000'] }))
-  expect(phone.diary).toEqual(['reject 422'])
+  expect(phone.diary).toEqual(['progress 180', 'reject 422'])
+  clock.advance(AGES_MS)
+  expectNothingLeft(phone)
+})
+
+test('a CANCEL that the peer ignores ends the second INVITE, though the first one ends meanwhile', () => {
+  const { clock, phone, flow, sent, say } = scripted()
+  const call = phone.call(flow)
+  say(reply(sent[0] ?? '', 422, { headers: ['Min-SE: 2000'] }))
+  say(reply(sent.at(-1) ?? '', 180))
+  clock.advance(20_000)
+  call.cancel()
+  clock.advance(33_000)
+  expect(phone.diary).toEqual(['progress 180', 'reject timeout'])
   clock.advance(AGES_MS)
   expectNothingLeft(phone)
 })
@@ -229,6 +243,26 @@ test.each([491, 500, 503])('a refresh answered %i is tried again later', (status
   say(reply(last(), 200, { headers }))
   clock.advance(800_000)
   expect(phone.diary).toEqual([])
+})
+
+test('a refusal that comes after the re-INVITE was asked for asks for no second one', () => {
+  const { clock, phone, say, requests } = called(['Session-Expires: 160;refresher=uac', UPDATES])
+  clock.advance(90_000)
+  expect(phone.diary).toEqual(['refresh due'])
+  say(reply(requests('UPDATE')[0] ?? '', 405))
+  expect(phone.diary).toEqual(['refresh due'])
+})
+
+test.each([200, 405])('an answer %i to a refresh after the end of the dialog starts nothing', (status) => {
+  const { clock, phone, say, last, headers, requests } = called(WE_REFRESH)
+  clock.advance(900_000)
+  const [update = ''] = requests('UPDATE')
+  phone.dialogs[0]?.bye()
+  say(reply(last(), 200))
+  say(reply(update, status, { headers }))
+  expect(phone.diary).toEqual([])
+  clock.advance(40_000)
+  expectNothingLeft(phone)
 })
 
 test('a refresh answered 481 ends the dialog with BYE', () => {

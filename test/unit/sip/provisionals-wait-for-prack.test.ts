@@ -44,14 +44,6 @@ test('one past the most that may wait is dropped and told', () => {
   ])
 })
 
-test('what waits is never sent once a final response is due', () => {
-  const machine = new ReliableProvisionals<string>(1)
-  machine.handle({ kind: 'progress', item: 'a' }, 0)
-  machine.handle({ kind: 'progress', item: 'b' }, 0)
-  machine.dropWaiting()
-  expect(machine.handle({ kind: 'prack' }, 100)).toEqual([{ kind: 'acknowledged' }])
-})
-
 test('a timeout that comes early repeats nothing', () => {
   const machine = new ReliableProvisionals<string>(1)
   machine.handle({ kind: 'progress', item: 'a' }, 0)
