@@ -387,6 +387,17 @@ describe('a browser that is gone', () => {
     expect(gateway.relay.tables().relayedSubscriptions).toBe(0)
   })
 
+  it('is not taken for gone while its WebSocket is open', async () => {
+    const { made, served } = await mailbox()
+    await gateway.registered('alice', 'alice')
+    served.notifier.notify({ state: 'active;expires=300' })
+    await gateway.time.advance(100)
+    expect([served.refreshes, states(made)]).toEqual([[], ['active;expires=300', 'active;expires=300']])
+    made.subscription.unsubscribe()
+    await gateway.time.advance(50)
+    expect(made.ended).toBe('terminated')
+  })
+
   it('and was watched is reported to its watchers, granted or not', async () => {
     gateway = await ScriptedGateway.open()
     const bob = await gateway.registered('bob')
