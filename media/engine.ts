@@ -99,6 +99,17 @@ export interface LegStats {
   readonly remote: string | undefined
   /** Negotiated SRTP suite, 'none' for plain RTP, undefined while no keys. */
   readonly suite: SrtpSuite | 'none' | undefined
+  /** Of what the peer sent, 0..1, over the leg's life and all its sources; undefined when nothing came. */
+  readonly lossRatio: number | undefined
+  /** Mean interarrival jitter (RFC 3550 §6.4.1) over the leg's life; undefined while no payload type had a route. */
+  readonly jitterMs: number | undefined
+  /** To the peer and back, as last measured; undefined when the peer answers no reports. */
+  readonly rttMs: number | undefined
+  /** What the above is worth to a listener, 1..4.41: the E-model as `quality.ts` has it. Undefined when nothing came. */
+  readonly mos: number | undefined
+  /** What the peer last said of the stream it receives; what was lost before it came to us counts too. */
+  readonly remoteLossRatio: number | undefined
+  readonly remoteJitterMs: number | undefined
 }
 
 /** Rungs a leg climbs, in this order; each is reported once. */

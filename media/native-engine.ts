@@ -8,6 +8,7 @@ import { decodeBatch } from './native/batch.ts'
 import type { DtlsContext, LegId, NativeAddon, Relay } from './native/boundary.ts'
 import { native } from './native/index.ts'
 import { NativeSession, type SessionHost } from './native-session.ts'
+import type { SrtpSuite } from './parameters.ts'
 import { PortPool } from './port-pool.ts'
 
 export interface NativeEngineOptions extends LegTimeouts {
@@ -49,6 +50,16 @@ const MAX_LEGS = 65_535
 const BATCHES_PER_TURN = 4
 /** Chromium and Firefox judge the certificate by its fingerprint only; it lives as long as the process. */
 const CERTIFICATE_DAYS = 3650
+/**
+ * Best first. AES-128 is as strong as the handshake's curves and cheaper than AES-256, which is for peers that insist.
+ * GCM is one pass, HMAC-SHA1 a second one that costs more than AES; four bytes of tag are better than no media.
+ */
+const DTLS_SUITES: readonly SrtpSuite[] = [
+  'AEAD_AES_128_GCM',
+  'AEAD_AES_256_GCM',
+  'AES_CM_128_HMAC_SHA1_80',
+  'AES_CM_128_HMAC_SHA1_32',
+]
 /** Fits any path that carries the browsers' own flights. */
 const DTLS_MTU = 1200
 
@@ -74,13 +85,14 @@ class NativeEngine implements MediaEngine {
 
   constructor(options: NativeEngineOptions, parts: NativeEngineParts) {
     const addon = parts.addon ?? native
+    const random = parts.random ?? Math.random
     this.#options = options
     this.#report = parts.report ?? (() => undefined)
     this.#ports = new PortPool({
       min: options.rtpPortMin,
       max: options.rtpPortMax,
       restMs: options.portRestMs,
-      random: parts.random ?? Math.random,
+      random,
     })
     const dtls = createDtls(addon)
     const { relay, port } = openRelay(addon, options, () => this.#drain())
@@ -92,6 +104,7 @@ class NativeEngine implements MediaEngine {
       ports: this.#ports,
       clock: parts.clock ?? systemClock,
       timeouts: options,
+      random,
       count: (reason) => this.#count(reason),
       report: (error) => this.#reportError(error),
       enter: (id, session) => this.#legs.set(id, session),
@@ -178,7 +191,7 @@ function createDtls(addon: NativeAddon): DtlsContext {
   const certificate = addon.createCertificate({ commonName: 'webtrunk', days: CERTIFICATE_DAYS, names: [] })
   return addon.createDtlsContext({
     ...certificate,
-    suites: ['AEAD_AES_128_GCM', 'AES_CM_128_HMAC_SHA1_80'],
+    suites: DTLS_SUITES,
     mtu: DTLS_MTU,
   })
 }

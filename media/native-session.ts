@@ -17,6 +17,7 @@ import { MediaFailure } from './failure.ts'
 import { makeIceCredentials } from './ice-lite.ts'
 import { KeyBytes } from './key-bytes.ts'
 import type { LegHost, LegTimeouts } from './leg-host.ts'
+import { LegReports } from './leg-reports.ts'
 import type { DtlsContext, LegId, NativeLeg, NativeLegStats, Relay, RelayRecord } from './native/boundary.ts'
 import {
   type IceCandidate,
@@ -40,6 +41,8 @@ export interface SessionHost {
   readonly ports: PortPool
   readonly clock: Clock
   readonly timeouts: LegTimeouts
+  /** In [0, 1). */
+  readonly random: () => number
   count(reason: string): void
   /** An error that is our own: it is contained, but somebody should hear of it. */
   report(error: unknown): void
@@ -58,6 +61,7 @@ interface Seat {
 interface LegEntry {
   readonly seat: Seat
   readonly leg: WebrtcLeg | RtpLeg
+  readonly reports: LegReports
   route: LegRoute
   /** Rungs already reported. */
   readonly rungs: Set<string>
@@ -66,7 +70,7 @@ interface LegEntry {
   hasFailed: boolean
 }
 
-type RelayLegRecord = Exclude<RelayRecord, { readonly kind: 'stun' | 'dtls' }>
+type RelayLegRecord = Exclude<RelayRecord, { readonly kind: 'stun' | 'dtls' | 'rtcp' }>
 
 /** Ports that another process holds are skipped this many times before a leg is refused. */
 const BIND_ATTEMPTS = 16
@@ -101,9 +105,11 @@ export class NativeSession implements MediaSession {
     this.#assertOpen()
     this.#assertRoomFor(name)
     const seat: Seat = { session: this, name }
+    const leg = parameters.kind === 'webrtc' ? this.#openWebrtc(seat) : this.#openRtp(seat, parameters)
     const entry: LegEntry = {
       seat,
-      leg: parameters.kind === 'webrtc' ? this.#openWebrtc(seat) : this.#openRtp(seat, parameters),
+      leg,
+      reports: new LegReports(leg, this.#host),
       route: { kind: 'discard' },
       rungs: new Set(),
       final: undefined,
@@ -143,11 +149,12 @@ export class NativeSession implements MediaSession {
   }
 
   async setRemote(name: LegName, remote: RemoteTransport, localCrypto?: SdesKey): Promise<LocalTransport> {
-    const { leg, hasFailed } = this.#entry(name)
+    const { leg, reports, hasFailed } = this.#entry(name)
     if (hasFailed) return leg.local
     if (leg.kind === 'webrtc' && remote.kind === 'webrtc') leg.setRemote(remote)
     else if (leg.kind === 'rtp' && remote.kind === 'rtp') leg.setRemote(remote, localCrypto)
     else throw new MediaFailure('media.wrong-leg', { expected: leg.kind, seen: remote.kind })
+    reports.start()
     return leg.local
   }
 
@@ -179,8 +186,10 @@ export class NativeSession implements MediaSession {
   onRecord(record: RelayRecord): void {
     const found = [...this.#legs].find(([, { leg }]) => leg.id === record.leg)
     if (found === undefined) return
-    const [name, { leg }] = found
-    if (record.kind !== 'stun' && record.kind !== 'dtls') {
+    const [name, { leg, reports }] = found
+    if (record.kind === 'rtcp') {
+      reports.onRtcp(record.bytes)
+    } else if (record.kind !== 'stun' && record.kind !== 'dtls') {
       this.#onLegRecord(name, record)
     } else if (leg.kind === 'webrtc') {
       const path = { socket: record.socket, remote: record.remote }
@@ -280,6 +289,7 @@ export class NativeSession implements MediaSession {
     const rung = event.kind === 'first-packet' ? `${event.kind} ${event.direction}` : event.kind
     if (entry === undefined || entry.rungs.has(rung)) return
     entry.rungs.add(rung)
+    if (event.kind === 'keys-ready') entry.reports.start()
     this.#notify(entry, (observer, at) => observer.onStage(at, event))
   }
 
@@ -289,6 +299,7 @@ export class NativeSession implements MediaSession {
     if (entry === undefined || entry.hasFailed) return
     entry.hasFailed = true
     entry.final = this.#host.relay.stats(entry.leg.id)
+    entry.reports.end(false)
     this.#leaveRelay(entry)
     this.#applyRoutesTo(name)
     if (failure.code === 'media.internal') this.#host.report(failure)
@@ -335,10 +346,12 @@ export class NativeSession implements MediaSession {
       drops: native?.drops ?? {},
       remote: native?.remote === undefined ? undefined : formatAddress(native.remote),
       suite: entry.leg.suite,
+      ...entry.reports.quality(),
     }
   }
 
   #free(entry: LegEntry): void {
+    entry.reports.end(true)
     entry.leg.close()
     if (!entry.hasFailed) this.#leaveRelay(entry)
   }

@@ -27,6 +27,11 @@ export class RtpLeg {
     return this.#suite
   }
 
+  /** The relay has keys (or none are needed) and a target. */
+  get canSend(): boolean {
+    return this.#suite !== undefined && this.#target !== undefined
+  }
+
   /** Keys first, then the target, so that nothing flows in between with the wrong ones. */
   setRemote(remote: RtpRemote, localCrypto: SdesKey | undefined): void {
     this.#setKeys(remote.crypto, localCrypto)

@@ -64,6 +64,11 @@ export class WebrtcLeg {
     return this.#suite
   }
 
+  /** The relay has keys, and so a path that DTLS went over. */
+  get canSend(): boolean {
+    return this.#suite !== undefined && !this.#hasEnded
+  }
+
   /** DTLS sessions held: 0 or 1. */
   get dtlsSessions(): number {
     return this.#dtls === undefined ? 0 : 1

@@ -168,7 +168,7 @@ describe('a trunk leg', () => {
     expect(trunk.remote().rtcp).toBeUndefined()
     await repeatUntil(
       () => trunk.sendRaw(receiverReport(0x9abc_def0)),
-      () => (engine.counters()['relay.rtcp'] ?? 0) > 0,
+      () => (engine.counters()['rtcp.receiver-report'] ?? 0) > 0,
     )
     expect((await session.stats()).legs.callee?.drops).toEqual({})
   })
