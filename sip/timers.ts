@@ -28,7 +28,11 @@ export const TIMERS = {
   E: repeat((intervalMs, state) => (state === 'proceeding' ? T2_MS : Math.min(2 * intervalMs, T2_MS))),
   F: always(TRANSACTION_LIFETIME_MS),
   G: repeat((intervalMs) => Math.min(2 * intervalMs, T2_MS)),
-  H: always(TRANSACTION_LIFETIME_MS),
+  /**
+   * RFC 3261 has it on every transport. Over a reliable one nothing is repeated meanwhile, so that nobody waits for the ACK
+   * here: refused INVITEs of strangers would fill the table and shut everyone else out (§8.2.7).
+   */
+  H: linger(TRANSACTION_LIFETIME_MS),
   I: linger(T4_MS),
   J: linger(TRANSACTION_LIFETIME_MS),
   K: linger(T4_MS),

@@ -20,6 +20,22 @@ test('one server transaction past the limit is answered 503 with Retry-After and
   expectNothingLeft(phone)
 })
 
+test('refused INVITEs over a connection hold nothing, so that a flood of them shuts nobody out', () => {
+  // Some 660 unauthenticated INVITEs a second, never acknowledged, filled the table of all within half a minute.
+  const { phone, say, sent, last } = scripted(
+    { limits: { maxServerTransactions: 2 }, onInvite: (invite) => invite.reject(401) },
+    { transport: 'wss' },
+  )
+  for (let count = 0; count < 10; count += 1) {
+    say(ask('INVITE', { callId: `flood${count}`, branch: `z9hG4bK${count}` }))
+    expect(statusOf(last())).toBe(401)
+  }
+  expectNothingLeft(phone)
+  const before = sent.length
+  say(ask('ACK', { callId: 'flood9', branch: 'z9hG4bK9', toTag: tagOf(last()) }))
+  expect(sent).toHaveLength(before)
+})
+
 test('one dialog past the limit is refused, incoming and outgoing', () => {
   const { clock, phone, flow, say, sent, last } = scripted({ limits: { maxDialogs: 2 } })
   for (const callId of ['one', 'two', 'three']) say(ask('INVITE', { callId, branch: `z9hG4bK${callId}` }))
