@@ -7,6 +7,7 @@ import {
   type Session,
   type SessionDescriptionHandler,
   SessionState,
+  SIPExtension,
   UserAgent as SipJs,
 } from 'sip.js/lib/api/index.js'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
@@ -51,8 +52,10 @@ async function connected() {
   const flows: Flow[] = []
   const phone = new Phone(new RealClock(), {
     onInvite: (invite, self) => {
-      invite.progress(180)
-      if (invite.request.uri.user === 'answers') self.answer(invite)
+      const { user } = invite.request.uri
+      if (user === 'early') invite.progress(183, { reliable: true, body: sdp('answer') })
+      else invite.progress(180)
+      if (user !== 'rings') self.answer(invite)
     },
     onReinvite: (reinvite) => reinvite.accept({ body: sdp('again') }),
     onDialogRequest: (request) => request.respond(200),
@@ -77,6 +80,7 @@ async function connected() {
     ...(uri === undefined ? {} : { uri }),
     transportOptions: { server: `ws://127.0.0.1:${port}` },
     logBuiltinEnabled: false,
+    sipExtension100rel: SIPExtension.Supported,
     sessionDescriptionHandlerFactory: () => {
       const description = new OpaqueDescription()
       descriptions.push(description)
@@ -122,6 +126,30 @@ test('SIP.js calls, re-invites, sends INFO and hangs up', async () => {
   await says(phone, 'invite', 'ack', 'reinvite INVITE', 'inside INFO', 'end bye')
   expect(phone.errors).toEqual([])
   expect(phone.agent.tables()).toMatchObject({ dialogs: 0 })
+})
+
+test('SIP.js acknowledges our reliable 183, which the 200 waits for', async () => {
+  const { phone, inviter, descriptions } = await connected()
+  const session = inviter('early')
+  await session.invite()
+  await reaches(session, SessionState.Established)
+  await says(phone, 'invite', 'ack')
+  expect(descriptions[0]?.heard).toEqual(['answer'])
+  await session.bye()
+  await says(phone, 'invite', 'ack', 'end bye')
+  expect(phone.agent.counters()).not.toHaveProperty('prack-timeout')
+})
+
+test('we acknowledge a reliable 183 of SIP.js', async () => {
+  const { phone, flow, invitations } = await connected()
+  call(phone, flow)
+  await vi.waitFor(() => expect(invitations).toHaveLength(1), { timeout: 10_000 })
+  const [invitation] = invitations
+  await invitation?.progress({ rel100: true, statusCode: 183 })
+  await says(phone, 'progress 180', 'progress 183')
+  await invitation?.accept()
+  await says(phone, 'progress 180', 'progress 183', 'accept 200')
+  phone.dialogs[0]?.bye()
 })
 
 test('SIP.js calls and gives up while it rings', async () => {
