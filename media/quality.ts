@@ -38,7 +38,7 @@ const BUFFER_PER_JITTER = 2
  *     Id   = 0.024 d + 0.11 (d - 177.3)  if d > 177.3                (Cole and Rosenbluth, 2001, a fit of G.107)
  *     Ie   = 0 + (95 - 0) Ppl / (Ppl + 25.1)                         Ppl: loss in per cent, taken as random
  *     R    = 93.2 - Id - Ie
- *     MOS  = 1 + 0.035 R + R (R - 60) (100 - R) 7e-6                 1 below R = 0
+ *     MOS  = 1 + 0.035 R + R (R - 60) (100 - R) 7e-6                 never below 1
  *
  * It compares calls and tells bad ones apart; it has heard none of them. The codec is taken to be G.711 with
  * concealment, because the relay looks into no payload.
@@ -51,8 +51,8 @@ export function meanOpinionScore({ lossRatio, jitterMs, rttMs }: PathFigures): n
   const lossImpairment =
     EQUIPMENT_IMPAIRMENT + ((95 - EQUIPMENT_IMPAIRMENT) * lossPercent) / (lossPercent + LOSS_ROBUSTNESS)
   const rating = BASE_RATING - delayImpairment - lossImpairment
-  if (rating <= 0) return 1
-  return 1 + 0.035 * rating + rating * (rating - 60) * (100 - rating) * 7e-6
+  // The polynomial dips below 1 between 0 and 6.5.
+  return rating <= 0 ? 1 : Math.max(1, 1 + 0.035 * rating + rating * (rating - 60) * (100 - rating) * 7e-6)
 }
 
 /** `peerBlock`: the peer's last report of what we send. */

@@ -196,7 +196,7 @@ function parseSourceDescription(packet: Buffer, count: number): SourceDescriptio
   return { kind: 'source-description', chunks: chunks.map(({ ssrc, cname }) => ({ ssrc, cname })) }
 }
 
-/** Items up to a zero, then zeros up to the next word (RFC 3550 §6.5). */
+/** Items up to a zero, then zeros up to the next word (RFC 3550 §6.5). werift writes no zero where the packet ends. */
 function parseChunk(
   packet: Buffer,
   from: number,
@@ -211,8 +211,7 @@ function parseChunk(
     if (packet.readUInt8(at) === CNAME) cname ??= packet.toString('utf8', textAt, end)
     at = end
   }
-  if (at === packet.length) return undefined
-  return { ssrc: packet.readUInt32BE(from), cname, end: (at + 4) & ~3 }
+  return { ssrc: packet.readUInt32BE(from), cname, end: Math.min(packet.length, (at + 4) & ~3) }
 }
 
 function parseBye(packet: Buffer, count: number): Goodbye | undefined {
