@@ -59,6 +59,17 @@ export interface UserConfig {
   readonly ha1?: Readonly<Partial<Record<'MD5' | 'SHA-256' | 'SHA-512-256', Secret>>> | undefined
 }
 
+/** Names of the IANA registry (RFC 4568, 6188, 7714). */
+export type SuiteName =
+  | 'AES_CM_128_HMAC_SHA1_80'
+  | 'AES_CM_128_HMAC_SHA1_32'
+  | 'AES_192_CM_HMAC_SHA1_80'
+  | 'AES_192_CM_HMAC_SHA1_32'
+  | 'AES_256_CM_HMAC_SHA1_80'
+  | 'AES_256_CM_HMAC_SHA1_32'
+  | 'AEAD_AES_128_GCM'
+  | 'AEAD_AES_256_GCM'
+
 export interface TrunkConfig {
   readonly name: string
   /** IP address or host name of the peer. */
@@ -69,7 +80,7 @@ export interface TrunkConfig {
   readonly sources: readonly string[]
   readonly media: 'rtp' | 'sdes'
   readonly codecs: readonly string[]
-  readonly suites: readonly ('AES_CM_128_HMAC_SHA1_80' | 'AES_CM_128_HMAC_SHA1_32')[]
+  readonly suites: readonly SuiteName[]
   /** User part of From when the caller has no number of its own here; undefined: the caller's user name. */
   readonly callerId: string | undefined
   /** Believe its P-Asserted-Identity, and send it ours (RFC 3325). */

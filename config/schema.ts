@@ -1,3 +1,4 @@
+import type { SuiteName } from './config.ts'
 import type { Field, FormatName } from './format.ts'
 
 type Parameters = Omit<Partial<Field>, 'doc' | 'format' | 'default'>
@@ -33,7 +34,18 @@ const ORIGIN = {
 const PATH = { pattern: /^.{1,4096}$/, expected: 'a path' }
 
 const CODECS = ['opus', 'G722', 'PCMU', 'PCMA']
-const SUITES = ['AES_CM_128_HMAC_SHA1_80', 'AES_CM_128_HMAC_SHA1_32']
+const SUITES: readonly SuiteName[] = [
+  'AES_CM_128_HMAC_SHA1_80',
+  'AES_CM_128_HMAC_SHA1_32',
+  'AES_192_CM_HMAC_SHA1_80',
+  'AES_192_CM_HMAC_SHA1_32',
+  'AES_256_CM_HMAC_SHA1_80',
+  'AES_256_CM_HMAC_SHA1_32',
+  'AEAD_AES_128_GCM',
+  'AEAD_AES_256_GCM',
+]
+/** What every PBX knows: more lines make an INVITE larger, and UDP carries it in one datagram. */
+const DEFAULT_SUITES: readonly SuiteName[] = ['AES_CM_128_HMAC_SHA1_80', 'AES_CM_128_HMAC_SHA1_32']
 
 const hexOf = (length: number) => ({
   pattern: new RegExp(`^[0-9a-f]{${length}}$`, 'i'),
@@ -80,7 +92,7 @@ const TRUNK = {
       maxRows: CODECS.length,
     },
   ),
-  suites: field('SRTP suites for sdes, best first.', 'listOf', SUITES, {
+  suites: field('SRTP suites for sdes, offered and accepted, best first.', 'listOf', DEFAULT_SUITES, {
     item: choice('A suite.', '', SUITES),
     maxRows: SUITES.length,
   }),

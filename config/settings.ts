@@ -1,3 +1,5 @@
+import type { SuiteName } from './config.ts'
+
 /** The values as the schema leaves them: defaults filled in, formats checked, nothing yet compared with anything else. */
 export interface Settings {
   readonly domain: string
@@ -70,7 +72,7 @@ export interface TrunkRow {
   readonly sources: readonly string[]
   readonly media: 'rtp' | 'sdes'
   readonly codecs: readonly string[]
-  readonly suites: readonly ('AES_CM_128_HMAC_SHA1_80' | 'AES_CM_128_HMAC_SHA1_32')[]
+  readonly suites: readonly SuiteName[]
   readonly callerId: string | null
   readonly trusted: boolean
 }

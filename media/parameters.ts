@@ -33,14 +33,27 @@ export interface Codec {
 /** `receives` and `sends` as seen from the party that wrote the description (RFC 3264 §5.1). */
 export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive'
 
-/** Names as in the IANA registries of RFC 4568 (SDES) and RFC 5764/7714 (DTLS), SDES spelling. */
-export type SrtpSuite = 'AES_CM_128_HMAC_SHA1_80' | 'AES_CM_128_HMAC_SHA1_32' | 'AEAD_AES_128_GCM'
+/** Names as in the IANA registries of RFC 4568 and 6188 (SDES) and RFC 5764 and 7714 (DTLS), SDES spelling. */
+export type SrtpSuite =
+  | 'AES_CM_128_HMAC_SHA1_80'
+  | 'AES_CM_128_HMAC_SHA1_32'
+  | 'AES_192_CM_HMAC_SHA1_80'
+  | 'AES_192_CM_HMAC_SHA1_32'
+  | 'AES_256_CM_HMAC_SHA1_80'
+  | 'AES_256_CM_HMAC_SHA1_32'
+  | 'AEAD_AES_128_GCM'
+  | 'AEAD_AES_256_GCM'
 
 /** Key and salt lengths in bytes. */
 export const SRTP_SUITES = {
   AES_CM_128_HMAC_SHA1_80: { keyLength: 16, saltLength: 14 },
   AES_CM_128_HMAC_SHA1_32: { keyLength: 16, saltLength: 14 },
+  AES_192_CM_HMAC_SHA1_80: { keyLength: 24, saltLength: 14 },
+  AES_192_CM_HMAC_SHA1_32: { keyLength: 24, saltLength: 14 },
+  AES_256_CM_HMAC_SHA1_80: { keyLength: 32, saltLength: 14 },
+  AES_256_CM_HMAC_SHA1_32: { keyLength: 32, saltLength: 14 },
   AEAD_AES_128_GCM: { keyLength: 16, saltLength: 12 },
+  AEAD_AES_256_GCM: { keyLength: 32, saltLength: 12 },
 } as const satisfies Record<SrtpSuite, { keyLength: number; saltLength: number }>
 
 /** One usable `a=crypto` line (RFC 4568 §9.1). */

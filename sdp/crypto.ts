@@ -2,10 +2,14 @@ import { type SdesKey, type SecretBytes, SRTP_SUITES, type SrtpSuite } from '../
 import { type AttributeBlock, attributeValues } from './attributes.ts'
 import type { Attribute } from './description.ts'
 
-/** Names seen in the field beside the registered ones (RFC 6188 turned the words round). */
+/** Names seen in the field beside the registered ones (RFC 6188 turned the words of RFC 4568 round). Never written. */
 const SUITE_ALIASES: Readonly<Record<string, SrtpSuite>> = {
   AES_128_CM_HMAC_SHA1_80: 'AES_CM_128_HMAC_SHA1_80',
   AES_128_CM_HMAC_SHA1_32: 'AES_CM_128_HMAC_SHA1_32',
+  AES_CM_192_HMAC_SHA1_80: 'AES_192_CM_HMAC_SHA1_80',
+  AES_CM_192_HMAC_SHA1_32: 'AES_192_CM_HMAC_SHA1_32',
+  AES_CM_256_HMAC_SHA1_80: 'AES_256_CM_HMAC_SHA1_80',
+  AES_CM_256_HMAC_SHA1_32: 'AES_256_CM_HMAC_SHA1_32',
 }
 
 /**

@@ -28,7 +28,7 @@ export interface Certificate {
 }
 
 export interface DtlsContextOptions extends Certificate {
-  /** In order of preference. `_32` is not offered in DTLS here. */
+  /** In order of preference. A suite that DTLS has no profile for (AES-192, AES-256 in counter mode) throws. */
   readonly suites: readonly SrtpSuite[]
   /** Largest datagram that we send, bytes of UDP payload. */
   readonly mtu: number

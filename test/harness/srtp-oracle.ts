@@ -1,15 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import { RtpHeader, SrtcpSession, SrtpSession } from 'werift'
-import { SRTP_SUITES, type SrtpSuite } from '../../media/parameters.ts'
+import { SRTP_SUITES } from '../../media/parameters.ts'
 
+/** What werift knows. */
 const PROFILE = { AES_CM_128_HMAC_SHA1_80: 1, AES_CM_128_HMAC_SHA1_32: 1, AEAD_AES_128_GCM: 7 } as const
+
+export type OracleSuite = keyof typeof PROFILE
+export const ORACLE_SUITES = Object.keys(PROFILE) as readonly OracleSuite[]
 
 /** Bytes that a `_32` tag is shorter than a `_80` one; otherwise the two suites yield the same packet. */
 const SHORTER = 6
 
 /** The peer's end of an SRTP leg, by an implementation that is not ours (werift). `_32` is `_80` with its tag cut. */
 export class SrtpOracle {
-  readonly suite: SrtpSuite
+  readonly suite: OracleSuite
   readonly toRelay: Buffer
   readonly fromRelay: Buffer
   readonly #rtp: SrtpSession
@@ -17,7 +21,7 @@ export class SrtpOracle {
   /** Encrypts what the relay should have sent, to compare with where a cut tag cannot be verified. */
   readonly #mirror: SrtpSession
 
-  constructor(suite: SrtpSuite) {
+  constructor(suite: OracleSuite) {
     const { keyLength, saltLength } = SRTP_SUITES[suite]
     this.suite = suite
     this.toRelay = randomBytes(keyLength + saltLength)

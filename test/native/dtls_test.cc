@@ -167,7 +167,8 @@ struct BareClient {
 }  // namespace
 
 TEST(dtls_handshake, "both sides connect and hold each other's keys, for each profile") {
-  for (const Suite suite : {Suite::aead_aes_128_gcm, Suite::aes_cm_128_hmac_sha1_80}) {
+  for (const Suite suite : {Suite::aead_aes_128_gcm, Suite::aead_aes_256_gcm, Suite::aes_cm_128_hmac_sha1_80,
+                            Suite::aes_cm_128_hmac_sha1_32}) {
     const auto rules = context({suite});
     Pair pair(*rules);
     pair.run();
@@ -231,7 +232,7 @@ TEST(dtls_refused_options, "unusable options are refused with a reason") {
   CHECK(refused("", good.private_key, {Suite::aead_aes_128_gcm}, 1200));
   CHECK(refused(good.certificate, "x", {Suite::aead_aes_128_gcm}, 1200));
   CHECK(refused(good.certificate, good.private_key, {}, 1200));
-  CHECK(refused(good.certificate, good.private_key, {Suite::aes_cm_128_hmac_sha1_32}, 1200));
+  CHECK(refused(good.certificate, good.private_key, {Suite::aes_256_cm_hmac_sha1_80}, 1200));
   CHECK(refused(good.certificate, good.private_key, {Suite::aead_aes_128_gcm}, 1201));
   CHECK(refused(good.certificate, good.private_key, {Suite::aead_aes_128_gcm}, 511));
   CertificatePem none;

@@ -8,6 +8,7 @@
 #include "bytes.h"
 #include "check.h"
 #include "openssl_memory.h"
+#include "srtp_aes.h"
 #include "srtp_cipher.h"
 #include "srtp_index.h"
 #include "srtp_key_derivation.h"
@@ -20,7 +21,10 @@ using check::to_hex;
 namespace {
 
 constexpr uint32_t kSsrc = 0xcafebabe;
-constexpr Suite kSuites[] = {Suite::aes_cm_128_hmac_sha1_80, Suite::aes_cm_128_hmac_sha1_32, Suite::aead_aes_128_gcm};
+constexpr Suite kSuites[] = {Suite::aes_cm_128_hmac_sha1_80, Suite::aes_cm_128_hmac_sha1_32,
+                             Suite::aes_192_cm_hmac_sha1_80, Suite::aes_192_cm_hmac_sha1_32,
+                             Suite::aes_256_cm_hmac_sha1_80, Suite::aes_256_cm_hmac_sha1_32,
+                             Suite::aead_aes_128_gcm,        Suite::aead_aes_256_gcm};
 
 size_t our_allocations = 0;
 
@@ -96,13 +100,15 @@ std::string derive(const char* key, const char* salt, SrtpKeyLabel label, size_t
   return to_hex(result);
 }
 
-std::unique_ptr<SrtpCipher> rfc7714_cipher(SrtpCipher::Direction direction) {
+/** The keys of RFC 7714 §16 and §17 count up from 0. */
+std::unique_ptr<SrtpCipher> rfc7714_cipher(SrtpCipher::Direction direction, Suite suite = Suite::aead_aes_128_gcm) {
   SrtpSessionKeys keys;
-  const Bytes key = from_hex("000102030405060708090a0b0c0d0e0f");
+  Bytes key;
+  for (size_t i = 0; i < suite_parameters(suite).key_length; ++i) key.push_back(static_cast<uint8_t>(i));
   const Bytes salt = from_hex("517569642070726f2071756f");
   std::memcpy(keys.encryption.data(), key.data(), key.size());
   std::memcpy(keys.salt.data(), salt.data(), salt.size());
-  return SrtpCipher::from_session_keys(Suite::aead_aes_128_gcm, keys, keys, direction);
+  return SrtpCipher::from_session_keys(suite, keys, keys, direction);
 }
 
 }  // namespace
@@ -137,6 +143,49 @@ TEST(rfc3711_b3, "RFC 3711 B.3: key derivation") {
         "f94a8c5fbcdddc256d6e919a48b610ef17c2041e474035766b68642c59bbfc2f34db60dbdfb2dc68");
 }
 
+TEST(rfc6188_7_1, "RFC 6188 7.1, 7.3: key streams of AES-256-CM and AES-192-CM") {
+  const auto stream_of = [](const char* key) {
+    return derive(key, "f0f1f2f3f4f5f6f7f8f9fafbfcfd", SrtpKeyLabel::rtp_encryption, 0xff02 * 16);
+  };
+  const std::string by_256 = stream_of("57f82fe3613fd170a85ec93c40b1f0922ec4cb0dc025b58272147cc438944a98");
+  CHECK(by_256.substr(0, 96) ==
+        "92bdd28a93c3f52511c677d08b5515a49da71b2378a854f67050756ded165bac63c4868b7096d88421b563b8c94c9a31");
+  CHECK(by_256.substr(0xfeff * 32, 96) ==
+        "cea518c90fd91ced9cbb18c078a547113dbc4814f4da5f00a08772b63c6a046d6eb246913062a16891433e97dd01a57f");
+  const std::string by_192 = stream_of("eab234764e517b2d3d160d587d8c86219740f65f99b6bcf7");
+  CHECK(by_192.substr(0, 96) ==
+        "35096cba4610028dc1b57503804ce37c5de986291dcce161d5165ec4568f5c9a474a40c77894bc17180202272a4c264d");
+  CHECK(by_192.substr(0xfeff * 32, 96) ==
+        "d108d1a31a00bad6367ec23eb044b415c8f57129fdeb970b59f917b257662d4ca5dab625811034e8cebdfeb6dc158dd3");
+}
+
+TEST(rfc6188_7_2, "RFC 6188 7.2, 7.4: key derivation by AES-256 and AES-192") {
+  const auto check = [](const char* key, const char* salt, const std::string& encryption, const std::string& session_salt,
+                        const std::string& authentication) {
+    CHECK(derive(key, salt, SrtpKeyLabel::rtp_encryption, encryption.size() / 2) == encryption);
+    CHECK(derive(key, salt, SrtpKeyLabel::rtp_salt, 14) == session_salt);
+    CHECK(derive(key, salt, SrtpKeyLabel::rtp_authentication, 20) == authentication);
+  };
+  check("f0f04914b513f2763a1b1fa130f10e2998f6f6e43e4309d1e622a0e332b9f1b6", "3b04803de51ee7c96423ab5b78d2",
+        "5ba1064e30ec51613cad926c5a28ef731ec7fb397f70a960653caf06554cd8c4", "fa31791685ca444a9e07c6c64e93",
+        "fd9c32d39ed5fbb5a9dc96b30818454d1313dc05");
+  check("73edc66c4fa15776fb57f9505c17136550ffda71f3e8e5f1", "c8522f3acd4ce86d5add78edbb11",
+        "31874736a8f1143870c26e4857d8a5b2c4a354407faadabb", "2372b82d639b6d8503a47adc0a6c",
+        "355b10973cd95b9eacf4061c7e1a7151e7cfbfcb");
+}
+
+TEST(libsrtp_packet_256, "a whole packet under AES_256_CM_HMAC_SHA1_80, as libsrtp's self-test has it") {
+  const Bytes key = from_hex(
+      "f0f04914b513f2763a1b1fa130f10e2998f6f6e43e4309d1e622a0e332b9f1b6 3b04803de51ee7c96423ab5b78d2");
+  const Bytes plain = from_hex("800f1234decafbadcafebabe abababababababababababababababab");
+  const auto sender = SrtpSender::create(Suite::aes_256_cm_hmac_sha1_80, key.data(), key.size(), 0xcafebabe);
+  const auto receiver = SrtpReceiver::create(Suite::aes_256_cm_hmac_sha1_80, key.data(), key.size());
+  const Result sealed = protect(*sender, plain);
+  CHECK(to_hex(sealed.packet) ==
+        "800f1234decafbadcafebabef1d9de17ff251ff1aa007774b0b4b40da08d9d9a5b3a55d8873b");
+  CHECK(unprotect(*receiver, sealed.packet).packet == plain);
+}
+
 TEST(rfc7714_16, "RFC 7714 16.1.1, 16.1.2: AEAD_AES_128_GCM on RTP") {
   const Bytes plain = from_hex(
       "8040f17b8041f8d35501a0b247616c6c696120657374206f6d6e69732064697669736120696e207061727465732074726573");
@@ -168,6 +217,34 @@ TEST(rfc7714_17, "RFC 7714 17.1, 17.2: AEAD_AES_128_GCM on RTCP") {
   CHECK(packet == plain);
 }
 
+TEST(rfc7714_256, "RFC 7714 16.2.1, 16.2.2, 17.2: AEAD_AES_256_GCM on RTP and RTCP") {
+  const auto seals = rfc7714_cipher(SrtpCipher::Direction::seal, Suite::aead_aes_256_gcm);
+  const auto opens = rfc7714_cipher(SrtpCipher::Direction::open, Suite::aead_aes_256_gcm);
+  const Bytes media = from_hex(
+      "8040f17b8041f8d35501a0b247616c6c696120657374206f6d6e69732064697669736120696e207061727465732074726573");
+  Bytes packet = media;
+  packet.resize(media.size() + 16);
+  CHECK(seals->seal_rtp(packet.data(), 12, media.size(), 0x5501a0b2, 0xf17b));
+  CHECK(to_hex(packet) ==
+        "8040f17b8041f8d35501a0b232b1de78a822fe12ef9f78fa332e33aab18012389a58e2f3b50b2a0276ffae0f1ba63799b87b7aa3db36dfff"
+        "d6b0f9bb7878d7a76c13");
+  CHECK(opens->open_rtp(packet.data(), 12, media.size(), 0x5501a0b2, 0xf17b) == Drop::none);
+  packet.resize(media.size());
+  CHECK(packet == media);
+
+  const Bytes report = from_hex(
+      "81c8000d4d6172734e5450314e545032525450200000042a0000e9304c756e61deadbeefdeadbeefdeadbeefdeadbeefdeadbeef");
+  packet = report;
+  packet.resize(report.size() + 20);
+  CHECK(seals->seal_rtcp(packet.data(), report.size(), 0x4d617273, 0x5d4));
+  CHECK(to_hex(packet) ==
+        "81c8000d4d617273d50ae4d1f5ce5d304ba297e47d470c282c3ece5dbffe0a50a2eaa5c1110555be8415f658c61de0476f1b6fad1d1eb30c"
+        "4446839f57ff6f6cb26ac3be800005d4");
+  CHECK(opens->open_rtcp(packet.data(), report.size(), 0x4d617273, 0x800005d4) == Drop::none);
+  packet.resize(report.size());
+  CHECK(packet == report);
+}
+
 TEST(srtp_suites, "suites are found by name; a key of another length is refused") {
   for (const Suite suite : kSuites) {
     const SuiteParameters& row = suite_parameters(suite);
@@ -180,6 +257,8 @@ TEST(srtp_suites, "suites are found by name; a key of another length is refused"
     }
   }
   CHECK(find_suite("AES_CM_128_HMAC_SHA1_8") == nullptr && find_suite("") == nullptr);
+  CHECK(find_dtls_suite("SRTP_AEAD_AES_256_GCM") == find_suite("AEAD_AES_256_GCM"));
+  CHECK(find_dtls_suite("AEAD_AES_256_GCM") == nullptr && find_dtls_suite("") == nullptr);
 }
 
 TEST(srtp_same_key, "a context knows the key it was made from, and no other") {
@@ -244,16 +323,16 @@ TEST(srtcp_unencrypted, "RTCP with E bit 0 passes as it is when its tag holds") 
     };
     Bytes packet = rtcp();
     if (row.is_aead) {
-      uint8_t session_key[16];
+      uint8_t session_key[32];
       uint8_t iv[12];
-      derive_rtcp(SrtpKeyLabel::rtcp_encryption, session_key, sizeof session_key);
+      derive_rtcp(SrtpKeyLabel::rtcp_encryption, session_key, row.key_length);
       derive_rtcp(SrtpKeyLabel::rtcp_salt, iv, sizeof iv);
       for (size_t i = 0; i < 4; ++i) iv[2 + i] ^= packet[4 + i];
       iv[11] ^= kIndex;
       uint8_t tag[16];
       int written = 0;
       EVP_CIPHER_CTX* context = EVP_CIPHER_CTX_new();
-      CHECK(EVP_EncryptInit_ex(context, EVP_aes_128_gcm(), nullptr, session_key, iv) == 1);
+      CHECK(EVP_EncryptInit_ex(context, aes_gcm(row.key_length), nullptr, session_key, iv) == 1);
       CHECK(EVP_EncryptUpdate(context, nullptr, &written, packet.data(), static_cast<int>(packet.size())) == 1);
       CHECK(EVP_EncryptUpdate(context, nullptr, &written, word, sizeof word) == 1);
       CHECK(EVP_EncryptFinal_ex(context, tag, &written) == 1);

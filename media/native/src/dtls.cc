@@ -103,7 +103,7 @@ bool profile_list(const std::vector<Suite>& suites, std::string& list, std::stri
   for (const Suite suite : suites) {
     const SuiteParameters& row = suite_parameters(suite);
     if (row.dtls_name == nullptr) {
-      error = std::string("not offered in DTLS: ") + row.name;
+      error = std::string("no DTLS profile: ") + row.name;
       return false;
     }
     if (!list.empty()) list += ':';
@@ -284,12 +284,7 @@ void DtlsSession::advance() {
 
 void DtlsSession::accept_profile() {
   const SRTP_PROTECTION_PROFILE* profile = SSL_get_selected_srtp_profile(ssl_);
-  if (profile != nullptr) {
-    for (const Suite suite : {Suite::aes_cm_128_hmac_sha1_80, Suite::aead_aes_128_gcm}) {
-      const SuiteParameters& row = suite_parameters(suite);
-      if (std::strcmp(profile->name, row.dtls_name) == 0) suite_ = &row;
-    }
-  }
+  if (profile != nullptr) suite_ = find_dtls_suite(profile->name);
   if (suite_ != nullptr) {
     state_ = DtlsState::connected;
     return;

@@ -11,14 +11,25 @@
 
 namespace webtrunk {
 
-enum class Suite : uint8_t { aes_cm_128_hmac_sha1_80, aes_cm_128_hmac_sha1_32, aead_aes_128_gcm };
+/** In the order of the suite table. */
+enum class Suite : uint8_t {
+  aes_cm_128_hmac_sha1_80,
+  aes_cm_128_hmac_sha1_32,
+  aes_192_cm_hmac_sha1_80,
+  aes_192_cm_hmac_sha1_32,
+  aes_256_cm_hmac_sha1_80,
+  aes_256_cm_hmac_sha1_32,
+  aead_aes_128_gcm,
+  aead_aes_256_gcm,
+};
+constexpr size_t kSuiteCount = 8;
 
 /** One row of the suite table. Lengths in bytes. */
 struct SuiteParameters {
   Suite suite;
   /** As in media/parameters.ts. */
   const char* name;
-  /** As `SSL_CTX_set_tlsext_use_srtp` knows it; null: not offered in DTLS. */
+  /** As `SSL_CTX_set_tlsext_use_srtp` knows it; null: there is no such profile. */
   const char* dtls_name;
   size_t key_length;
   size_t salt_length;
@@ -32,6 +43,8 @@ struct SuiteParameters {
 const SuiteParameters& suite_parameters(Suite suite);
 /** Null when the name is unknown. */
 const SuiteParameters* find_suite(std::string_view name);
+/** By the name OpenSSL has for it. */
+const SuiteParameters* find_dtls_suite(std::string_view dtls_name);
 
 /** Most that protecting adds to a packet: tag, and E bit with SRTCP index. */
 constexpr size_t kSrtpMaxOverhead = 16 + 4;

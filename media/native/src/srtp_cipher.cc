@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "bytes.h"
+#include "srtp_aes.h"
 #include "srtp_key_derivation.h"
 
 namespace webtrunk {
@@ -77,7 +78,7 @@ SrtpCipher::~SrtpCipher() {
 }
 
 bool SrtpCipher::set_keys(Half& half, const SrtpSessionKeys& keys) {
-  const EVP_CIPHER* algorithm = suite_.is_aead ? EVP_aes_128_gcm() : EVP_aes_128_ctr();
+  const EVP_CIPHER* algorithm = suite_.is_aead ? aes_gcm(suite_.key_length) : aes_ctr(suite_.key_length);
   half.salt = keys.salt;
   half.cipher.reset(EVP_CIPHER_CTX_new());
   return half.cipher != nullptr &&

@@ -26,7 +26,8 @@ struct SrtpSessionKeys {
 
 /**
  * Encryption and authentication of one direction under one master key, without packet state: the caller says which index
- * it is. Lengths have been checked by the caller. AES-CM with HMAC-SHA1 (RFC 3711 §4.1.1, §4.2) or AES-GCM (RFC 7714).
+ * it is. Lengths have been checked by the caller. AES-CM with HMAC-SHA1
+ * (RFC 3711 §4.1.1, §4.2, RFC 6188) or AES-GCM (RFC 7714).
  */
 class SrtpCipher {
  public:

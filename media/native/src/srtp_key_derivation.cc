@@ -5,6 +5,8 @@
 #include <cstring>
 #include <memory>
 
+#include "srtp_aes.h"
+
 namespace webtrunk {
 
 namespace {
@@ -21,7 +23,8 @@ struct FreeCipher {
 
 bool derive_srtp_key(const uint8_t* master_key, size_t key_length, const uint8_t* master_salt, size_t salt_length,
                      SrtpKeyLabel label, uint8_t* result, size_t result_length) {
-  if (key_length != 16 || salt_length > kPrfSalt) return false;
+  const EVP_CIPHER* algorithm = aes_ctr(key_length);
+  if (algorithm == nullptr || salt_length > kPrfSalt) return false;
   uint8_t counter[16] = {};
   std::memcpy(counter, master_salt, salt_length);
   counter[kLabelAt] ^= static_cast<uint8_t>(label);
@@ -30,7 +33,7 @@ bool derive_srtp_key(const uint8_t* master_key, size_t key_length, const uint8_t
   std::memset(result, 0, result_length);
   int written = 0;
   return context != nullptr &&
-         EVP_EncryptInit_ex(context.get(), EVP_aes_128_ctr(), nullptr, master_key, counter) == 1 &&
+         EVP_EncryptInit_ex(context.get(), algorithm, nullptr, master_key, counter) == 1 &&
          EVP_EncryptUpdate(context.get(), result, &written, result, static_cast<int>(result_length)) == 1;
 }
 

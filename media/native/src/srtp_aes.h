@@ -1,0 +1,35 @@
+#pragma once
+
+#include <openssl/evp.h>
+
+#include <cstddef>
+
+namespace webtrunk {
+
+/** AES in counter mode by key length in bytes (RFC 3711 §4.1.1, RFC 6188 §2); null for a length that AES has not. */
+inline const EVP_CIPHER* aes_ctr(size_t key_length) {
+  switch (key_length) {
+    case 16:
+      return EVP_aes_128_ctr();
+    case 24:
+      return EVP_aes_192_ctr();
+    case 32:
+      return EVP_aes_256_ctr();
+    default:
+      return nullptr;
+  }
+}
+
+/** RFC 7714 knows two lengths. */
+inline const EVP_CIPHER* aes_gcm(size_t key_length) {
+  switch (key_length) {
+    case 16:
+      return EVP_aes_128_gcm();
+    case 32:
+      return EVP_aes_256_gcm();
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace webtrunk
