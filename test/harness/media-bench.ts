@@ -7,7 +7,11 @@ import type {
   MediaStageEvent,
 } from '../../media/engine.ts'
 import type { MediaFailure } from '../../media/failure.ts'
-import { createNativeEngine, type NativeEngineOptions } from '../../media/native-engine.ts'
+import {
+  createNativeEngine,
+  type NativeEngineOptions,
+  type NativeEngineParts,
+} from '../../media/native-engine.ts'
 import type { RtpLocal, WebrtcLocal } from '../../media/parameters.ts'
 import { ScriptedBrowser, type ScriptedBrowserOptions } from './scripted-browser.ts'
 import { ScriptedTrunk } from './scripted-trunk.ts'
@@ -38,21 +42,27 @@ export class MediaLog implements MediaObserver {
 }
 
 /** On loopback; closes with the test, as all that is opened here. */
-export function openEngine(options: Partial<NativeEngineOptions> = {}): MediaEngine {
-  const engine = createNativeEngine({
-    addresses: ['127.0.0.1'],
-    announced: undefined,
-    webrtcPort: 0,
-    rtpPortMin: 20_000,
-    rtpPortMax: 29_999,
-    portRestMs: 1000,
-    latchMs: 500,
-    iceTimeoutMs: 10_000,
-    dtlsTimeoutMs: 10_000,
-    consentTimeoutMs: 30_000,
-    maxSessions: 10,
-    ...options,
-  })
+export function openEngine(
+  options: Partial<NativeEngineOptions> = {},
+  parts: NativeEngineParts = {},
+): MediaEngine {
+  const engine = createNativeEngine(
+    {
+      addresses: ['127.0.0.1'],
+      announced: undefined,
+      webrtcPort: 0,
+      rtpPortMin: 20_000,
+      rtpPortMax: 29_999,
+      portRestMs: 1000,
+      latchMs: 500,
+      iceTimeoutMs: 10_000,
+      dtlsTimeoutMs: 10_000,
+      consentTimeoutMs: 30_000,
+      maxSessions: 10,
+      ...options,
+    },
+    parts,
+  )
   onTestFinished(() => engine.close())
   return engine
 }
@@ -63,8 +73,8 @@ export async function openBrowser(options: ScriptedBrowserOptions = {}): Promise
   return browser
 }
 
-export async function openTrunk(): Promise<ScriptedTrunk> {
-  const trunk = await ScriptedTrunk.open()
+export async function openTrunk(options: { readonly hasRtcpPort?: boolean } = {}): Promise<ScriptedTrunk> {
+  const trunk = await ScriptedTrunk.open(options)
   onTestFinished(() => trunk.close())
   return trunk
 }

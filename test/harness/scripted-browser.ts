@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
-import { type DtlsSocket, RtpHeader, RtpPacket, SrtpSession } from 'werift'
+import { type DtlsSocket, RtpHeader, RtpPacket, SrtcpSession, SrtpSession } from 'werift'
 import { formatAddress } from '../../media/address.ts'
 import type { IceCredentials, WebrtcLocal, WebrtcRemote } from '../../media/parameters.ts'
 import { formatStun, parseStun, STUN_ATTRIBUTE, stunErrorCode, verifyIntegrity } from '../../media/stun.ts'
@@ -41,6 +41,8 @@ export interface ScriptedBrowserOptions {
 export class ScriptedBrowser {
   readonly ssrc = 0x1234_5678
   readonly received: ReceivedRtp[] = []
+  /** RTCP, decrypted. */
+  readonly rtcp: Buffer[] = []
   /** Codes of error responses to our checks. */
   readonly stunErrors: number[] = []
   dtls: DtlsSocket
@@ -50,7 +52,7 @@ export class ScriptedBrowser {
   #ice = makeIce()
   #certificate: WeriftCertificate
   #transport: WeriftTransport
-  #srtp: SrtpSession | undefined
+  #srtp: { readonly rtp: SrtpSession; readonly rtcp: SrtcpSession } | undefined
   #local: WebrtcLocal | undefined
   #good = 0
   #toLose: number
@@ -136,7 +138,16 @@ export class ScriptedBrowser {
       timestamp: sequenceNumber * 160,
       ssrc: this.ssrc,
     })
-    this.#send(this.#session().encrypt(payload, header))
+    this.#send(this.#session().rtp.encrypt(payload, header))
+  }
+
+  /** As if so many of its packets had been lost on the way. */
+  loseRtp(count: number): void {
+    this.#sequence += count
+  }
+
+  sendRtcp(compound: Buffer): void {
+    this.#send(this.#session().rtcp.encrypt(compound))
   }
 
   close(): void {
@@ -154,17 +165,18 @@ export class ScriptedBrowser {
     })
   }
 
-  #session(): SrtpSession {
-    const keys = weriftKeys(this.dtls)
-    this.#srtp ??= new SrtpSession({
-      profile: keys.profile,
+  #session(): { readonly rtp: SrtpSession; readonly rtcp: SrtcpSession } {
+    const { profile, localKey, localSalt, remoteKey, remoteSalt } = weriftKeys(this.dtls)
+    const config = {
+      profile,
       keys: {
-        localMasterKey: keys.localKey,
-        localMasterSalt: keys.localSalt,
-        remoteMasterKey: keys.remoteKey,
-        remoteMasterSalt: keys.remoteSalt,
+        localMasterKey: localKey,
+        localMasterSalt: localSalt,
+        remoteMasterKey: remoteKey,
+        remoteMasterSalt: remoteSalt,
       },
-    })
+    }
+    this.#srtp ??= { rtp: new SrtpSession(config), rtcp: new SrtcpSession(config) }
     return this.#srtp
   }
 
@@ -192,8 +204,11 @@ export class ScriptedBrowser {
 
   #onMedia(datagram: Buffer): void {
     const type = datagram.readUInt8(1) & 0x7f
-    if (type >= 64 && type <= 95) return
-    const { header, payload } = RtpPacket.deSerialize(this.#session().decrypt(datagram))
+    if (type >= 64 && type <= 95) {
+      this.rtcp.push(this.#session().rtcp.decrypt(datagram))
+      return
+    }
+    const { header, payload } = RtpPacket.deSerialize(this.#session().rtp.decrypt(datagram))
     this.received.push({
       payloadType: header.payloadType,
       marker: header.marker,

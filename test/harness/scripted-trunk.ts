@@ -1,29 +1,33 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
-import { RtpHeader, RtpPacket, SrtpSession } from 'werift'
+import { RtpHeader, RtpPacket, SrtcpSession, SrtpSession } from 'werift'
 import type { RtpLocal, RtpRemote, SdesKey, SrtpSuite } from '../../media/parameters.ts'
 import type { ReceivedRtp } from './scripted-browser.ts'
 
 /** A PBX's media port: plain RTP, or SRTP by werift when it has keys. */
 export class ScriptedTrunk {
+  readonly ssrc = 0x9abc_def0
   readonly received: ReceivedRtp[] = []
+  /** RTCP, decrypted, from either port. */
+  readonly rtcp: Buffer[] = []
   /** Datagrams as they came. */
   readonly raw: Buffer[] = []
   readonly #socket: Socket
-  #srtp: SrtpSession | undefined
+  /** Of its own; undefined: muxed. */
+  readonly #rtcpSocket: Socket | undefined
+  #srtp: { readonly rtp: SrtpSession; readonly rtcp: SrtcpSession } | undefined
   #local: RtpLocal | undefined
   #sequence = 500
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, rtcpSocket: Socket | undefined) {
     this.#socket = socket
+    this.#rtcpSocket = rtcpSocket
     socket.on('message', (datagram) => this.#onDatagram(datagram))
+    rtcpSocket?.on('message', (datagram) => this.#onRtcp(datagram))
   }
 
-  static async open(): Promise<ScriptedTrunk> {
-    const socket = createSocket('udp4')
-    socket.bind(0, '127.0.0.1')
-    await once(socket, 'listening')
-    return new ScriptedTrunk(socket)
+  static async open(options: { readonly hasRtcpPort?: boolean } = {}): Promise<ScriptedTrunk> {
+    return new ScriptedTrunk(await openSocket(), options.hasRtcpPort ? await openSocket() : undefined)
   }
 
   get address(): string {
@@ -33,7 +37,8 @@ export class ScriptedTrunk {
   /** What its description says; `crypto`: the key it sends with. */
   remote(crypto?: SdesKey): RtpRemote {
     const { port } = this.#socket.address()
-    return { kind: 'rtp', rtp: { address: '127.0.0.1', port }, rtcp: undefined, crypto }
+    const rtcp = this.#rtcpSocket && { address: '127.0.0.1', port: this.#rtcpSocket.address().port }
+    return { kind: 'rtp', rtp: { address: '127.0.0.1', port }, rtcp, crypto }
   }
 
   /** Where it sends; with keys, SRTP of werift's only CM suite. */
@@ -42,7 +47,7 @@ export class ScriptedTrunk {
     if (keys === undefined) return
     const sends = Buffer.from(keys.sends.keySalt.reveal())
     const receives = Buffer.from(keys.receives.keySalt.reveal())
-    this.#srtp = new SrtpSession({
+    const config = {
       profile: 1,
       keys: {
         localMasterKey: sends.subarray(0, 16),
@@ -50,7 +55,8 @@ export class ScriptedTrunk {
         remoteMasterKey: receives.subarray(0, 16),
         remoteMasterSalt: receives.subarray(16),
       },
-    })
+    }
+    this.#srtp = { rtp: new SrtpSession(config), rtcp: new SrtcpSession(config) }
   }
 
   sendRtp(payloadType: number, payload: Buffer): void {
@@ -60,11 +66,22 @@ export class ScriptedTrunk {
       payloadType,
       sequenceNumber,
       timestamp: sequenceNumber * 160,
-      ssrc: 0x9abc_def0,
+      ssrc: this.ssrc,
     })
     const plain = Buffer.concat([header.serialize(header.serializeSize), payload])
     const { port } = this.#local?.rtp ?? { port: 0 }
-    this.#socket.send(this.#srtp?.encrypt(payload, header) ?? plain, port, '127.0.0.1')
+    this.#socket.send(this.#srtp?.rtp.encrypt(payload, header) ?? plain, port, '127.0.0.1')
+  }
+
+  /** As if so many of its packets had been lost on the way. */
+  loseRtp(count: number): void {
+    this.#sequence += count
+  }
+
+  sendRtcp(compound: Buffer): void {
+    const port = (this.#rtcpSocket ? this.#local?.rtcpPort : this.#local?.rtp.port) ?? 0
+    const socket = this.#rtcpSocket ?? this.#socket
+    socket.send(this.#srtp?.rtcp.encrypt(compound) ?? compound, port, '127.0.0.1')
   }
 
   /** A datagram as it is, to the RTP port. */
@@ -74,12 +91,21 @@ export class ScriptedTrunk {
 
   close(): void {
     this.#socket.close()
+    this.#rtcpSocket?.close()
+  }
+
+  #onRtcp(datagram: Buffer): void {
+    this.rtcp.push(this.#srtp?.rtcp.decrypt(datagram) ?? datagram)
   }
 
   #onDatagram(datagram: Buffer): void {
     this.raw.push(datagram)
-    if ((datagram.readUInt8(1) & 0x7f) >= 64 && (datagram.readUInt8(1) & 0x7f) <= 95) return
-    const { header, payload } = RtpPacket.deSerialize(this.#srtp?.decrypt(datagram) ?? datagram)
+    const type = datagram.readUInt8(1) & 0x7f
+    if (type >= 64 && type <= 95) {
+      this.#onRtcp(datagram)
+      return
+    }
+    const { header, payload } = RtpPacket.deSerialize(this.#srtp?.rtp.decrypt(datagram) ?? datagram)
     this.received.push({
       payloadType: header.payloadType,
       marker: header.marker,
@@ -89,6 +115,13 @@ export class ScriptedTrunk {
       payload,
     })
   }
+}
+
+async function openSocket(): Promise<Socket> {
+  const socket = createSocket('udp4')
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  return socket
 }
 
 export function sdesKey(tag: number, suite: SrtpSuite, keySalt: Buffer): SdesKey {
