@@ -13,11 +13,14 @@ export const SIP_CODES = {
   'sip.overload': { stage: 'S1', status: 503, text: 'signalling table is full' },
   'sip.handler-failed': { stage: 'S1', status: 500, text: 'internal error' },
   'sip.bad-credentials': { stage: 'S1', status: 403, text: 'wrong user name or password' },
+  'sip.bad-token': { stage: 'S1', status: 401, text: 'bearer token is not valid' },
   'sip.foreign-address': { stage: 'S1', status: 403, text: 'address of record is not the user' },
   'sip.out-of-order': { stage: 'S1', status: 500, text: 'request is older than one already handled' },
   'sip.too-many-bindings': { stage: 'S1', status: 403, text: 'too many contacts for one address' },
   'sip.bad-event': { stage: 'S1', status: 489, text: 'event package is missing or not supported' },
   'sip.session-too-brief': { stage: 'S1', status: 422, text: 'session interval is too brief' },
+  'sip.foreign-certificate': { stage: 'S1', status: 503, text: 'certificate is of another domain' },
+  'sip.connect-timeout': { stage: 'S1', status: 503, text: 'connection did not come about in time' },
   'sip.interval-too-brief': { stage: 'S1', status: 423, text: 'registration interval is too brief' },
 } as const
 

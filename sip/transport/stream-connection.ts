@@ -1,0 +1,184 @@
+import type { Socket } from 'node:net'
+import type { Flow, SocketAddress } from '../flow.ts'
+import { StreamFramer } from '../framing.ts'
+import type { StreamCounter, StreamLimits } from './stream-limits.ts'
+
+const PONG = Buffer.from('\r\n')
+/** How long a peer has to take what was written before a close. */
+export const CLOSE_GRACE_MS = 1_000
+const TCP_KEEP_ALIVE_MS = 60_000
+
+export interface StreamConnectionOptions {
+  readonly socket: Socket
+  readonly ends: Pick<Flow, 'id' | 'local' | 'remote' | 'scope'> & { readonly transport: 'tcp' | 'tls' }
+  readonly limits: StreamLimits
+  readonly count: (counter: StreamCounter) => void
+  readonly onMessage: (bytes: Buffer, flow: Flow) => void
+  /** Once. */
+  readonly onClose: (connection: StreamConnection) => void
+  /** Another way to the same peer, for what is sent when this one is closed. */
+  readonly elsewhere: (from: Flow) => { readonly isOpen: boolean; send(bytes: Uint8Array): void } | undefined
+}
+
+/**
+ * One TCP or TLS connection as a flow. What came by it is answered by it; when it is gone, the peer's other way is used,
+ * so that a dialog outlives the connection it began on.
+ */
+export class StreamConnection implements Flow {
+  readonly id: string
+  readonly transport: 'tcp' | 'tls'
+  readonly local: SocketAddress
+  readonly remote: SocketAddress
+  readonly scope: string
+  readonly #options: StreamConnectionOptions
+  readonly #framer: StreamFramer
+  /** Until the connection may carry them. */
+  #waiting: Uint8Array[] = []
+  #waitingBytes = 0
+  #state: 'opening' | 'open' | 'closing' | 'closed' = 'opening'
+  #hasReceived = false
+  #messageTimer: NodeJS.Timeout | undefined
+
+  constructor(options: StreamConnectionOptions) {
+    const { socket, ends, limits, count } = options
+    this.#options = options
+    this.id = ends.id
+    this.transport = ends.transport
+    this.local = ends.local
+    this.remote = ends.remote
+    this.scope = ends.scope
+    this.#framer = new StreamFramer(limits.maxMessageBytes)
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
+    socket.setTimeout(limits.idleMs, () => {
+      count('cutIdle')
+      this.close()
+    })
+    socket.on('error', () => count('error'))
+    // The peer will read no more; Node.js closes our half by itself.
+    socket.once('end', () => {
+      if (this.isAlive) this.#state = 'closing'
+    })
+    socket.once('close', () => this.#closed())
+  }
+
+  get isOpen(): boolean {
+    return this.isAlive || (this.#options.elsewhere(this)?.isOpen ?? false)
+  }
+
+  /** This very connection can be used, or will be. */
+  get isAlive(): boolean {
+    return this.#state === 'opening' || this.#state === 'open'
+  }
+
+  /** The peer has sent a message by it. */
+  get hasReceived(): boolean {
+    return this.#hasReceived
+  }
+
+  /** TCP is connected, and with TLS the peer is who it should be. */
+  ready(): void {
+    if (this.#state !== 'opening') return
+    this.#state = 'open'
+    this.#options.socket.on('data', (chunk: Buffer) => this.#receive(chunk))
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const bytes of waiting) this.send(bytes)
+  }
+
+  send(bytes: Uint8Array): void {
+    if (this.#state === 'open') {
+      this.#write(bytes)
+      this.#options.count('sent')
+      return
+    }
+    if (this.#state === 'opening') {
+      this.#waitingBytes += bytes.length
+      if (this.#waitingBytes > this.#options.limits.maxBufferedBytes) this.#cut('cutSlowReader')
+      else this.#waiting.push(bytes)
+      return
+    }
+    const other = this.#options.elsewhere(this)
+    if (other === undefined) this.#options.count('sendFailed')
+    else other.send(bytes)
+  }
+
+  /** Lets what was written go out first. May be called twice. */
+  close(): void {
+    if (!this.isAlive) return
+    const { socket } = this.#options
+    if (this.#state === 'opening') {
+      socket.destroy()
+      return
+    }
+    this.#state = 'closing'
+    socket.end()
+    setTimeout(() => socket.destroy(), CLOSE_GRACE_MS).unref()
+  }
+
+  /** At once. */
+  destroy(): void {
+    this.#options.socket.destroy()
+  }
+
+  #write(bytes: Uint8Array): void {
+    const { socket, limits } = this.#options
+    socket.write(bytes)
+    if (socket.writableLength > limits.maxBufferedBytes) this.#cut('cutSlowReader')
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#state !== 'open') return
+    const { count, onMessage } = this.#options
+    let hasMessage = false
+    for (const frame of this.#framer.push(chunk)) {
+      // A handler may close the connection between two messages of one chunk.
+      if (this.#state !== 'open') return
+      switch (frame.kind) {
+        case 'message':
+          hasMessage = true
+          this.#hasReceived = true
+          count('received')
+          onMessage(frame.bytes, this)
+          break
+        case 'ping':
+          count('keepAlive')
+          this.#write(PONG)
+          break
+        case 'broken':
+          this.#cut(frame.code === 'sip.too-large' ? 'cutTooLarge' : 'cutMalformed')
+          return
+        default:
+          frame satisfies never
+      }
+    }
+    this.#watch(hasMessage)
+  }
+
+  /** Each message has its own time, however many bytes come in between. */
+  #watch(isOther: boolean): void {
+    if (isOther || !this.#framer.isPartial) this.#stopWatching()
+    if (!this.#framer.isPartial || this.#messageTimer !== undefined) return
+    this.#messageTimer = setTimeout(() => this.#cut('cutSlowSender'), this.#options.limits.messageMs)
+    this.#messageTimer.unref()
+  }
+
+  #stopWatching(): void {
+    clearTimeout(this.#messageTimer)
+    this.#messageTimer = undefined
+  }
+
+  #cut(why: StreamCounter): void {
+    this.#options.count(why)
+    this.#state = 'closing'
+    this.#options.socket.destroy()
+  }
+
+  #closed(): void {
+    this.#state = 'closed'
+    this.#waiting = []
+    this.#stopWatching()
+    this.#options.count('closed')
+    this.#options.onClose(this)
+  }
+}

@@ -1,0 +1,291 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { freePort } from '../../harness/ports.ts'
+import { closeAll, dial, message, open, peerAt, trunk, until } from './stream-site.ts'
+
+afterEach(closeAll)
+
+describe('a connection of a trunk', () => {
+  test('is a flow: what comes by it is answered by it', async () => {
+    const { transport, received } = await open({ peer: peerAt(9) })
+    const one = await dial(transport.local.port)
+    const other = await dial(transport.local.port)
+    one.socket.write(message('one') + message('two', 'body'))
+    other.socket.write(message('three'))
+    await until(() => received.length === 3)
+    expect(received.map(({ text }) => text).sort()).toEqual(
+      [message('one'), message('three'), message('two', 'body')].sort(),
+    )
+    for (const { text, flow } of received) flow.send(Buffer.from(`re ${text.slice(12, 15)};`))
+    await until(() => one.heard.text === 're one;re two;' && other.heard.text === 're thr;')
+    const [first] = received
+    expect(first?.flow).toMatchObject({
+      transport: 'tcp',
+      scope: 'trunk:pbx',
+      isOpen: true,
+      local: transport.local,
+    })
+    expect(transport.connectionCount).toBe(2)
+  })
+
+  test('carries keep-alives', async () => {
+    const { transport } = await open({ peer: peerAt(9) })
+    const { socket, heard } = await dial(transport.local.port)
+    socket.write('\r\n\r\n')
+    await until(() => heard.text === '\r\n')
+    expect(transport.counters().keepAlive).toBe(1)
+  })
+
+  test('that ends is told, and its flow leads to where the trunk listens', async () => {
+    const pbx = await trunk()
+    const { transport, received, closed } = await open({ peer: peerAt(pbx.port) })
+    const { socket } = await dial(transport.local.port)
+    socket.write(message('hello'))
+    await until(() => received.length === 1)
+    const flow = received[0]?.flow
+    socket.destroy()
+    await until(() => closed.length === 1)
+    expect(closed[0]).toBe(flow)
+    expect(flow?.isOpen).toBe(true)
+    flow?.send(Buffer.from(message('bye')))
+    await until(() => pbx.sockets[0]?.heard.text === message('bye'))
+    // What waits for an answer by the first flow hears of the end of the second connection too.
+    pbx.sockets[0]?.socket.destroy()
+    await until(() => closed.filter((gone) => gone === flow).length === 2)
+  })
+
+  test('says no more after what is no SIP, and is counted', async () => {
+    const { transport, received } = await open({ peer: peerAt(9), limits: { maxMessageBytes: 1_000 } })
+    const garbage = await dial(transport.local.port)
+    garbage.socket.write(`${message('one')}GET / HTTP/1.1\r\n\r\n${message('two')}`)
+    const large = await dial(transport.local.port)
+    large.socket.write(message('large', 'x'.repeat(1_000)))
+    await until(() => garbage.heard.isClosed && large.heard.isClosed)
+    expect(received.map(({ text }) => text)).toEqual([message('one')])
+    expect(transport.counters()).toMatchObject({ cutMalformed: 1, cutTooLarge: 1, received: 1 })
+  })
+
+  test('has so long for a message, whatever trickles in', async () => {
+    const { transport, received } = await open({ peer: peerAt(9), limits: { messageMs: 200 } })
+    const { socket, heard } = await dial(transport.local.port)
+    // A whole one first: the time is of the message that does not end.
+    socket.write(`${message('one')}MESSAGE sip:`)
+    const trickle = setInterval(() => socket.write('a'), 20)
+    await until(() => heard.isClosed)
+    clearInterval(trickle)
+    expect(received).toHaveLength(1)
+    expect(transport.counters()).toMatchObject({ cutSlowSender: 1 })
+  })
+
+  test('that is silent is closed', async () => {
+    const { transport } = await open({ peer: peerAt(9), limits: { idleMs: 100 } })
+    const { heard } = await dial(transport.local.port)
+    await until(() => heard.isClosed)
+    expect(transport.counters()).toMatchObject({ cutIdle: 1 })
+    await until(() => transport.connectionCount === 0)
+  })
+
+  test('whose peer does not read is cut', async () => {
+    const { transport, received } = await open({ peer: peerAt(9), limits: { maxBufferedBytes: 100_000 } })
+    const { socket } = await dial(transport.local.port)
+    socket.write(message('one'))
+    await until(() => received.length === 1)
+    socket.pause()
+    const flow = received[0]?.flow
+    for (let i = 0; i < 1_000 && transport.counters().cutSlowReader === 0; i += 1) {
+      flow?.send(Buffer.alloc(100_000))
+    }
+    expect(transport.counters().cutSlowReader).toBe(1)
+    socket.resume()
+  })
+
+  test("is closed when its address is the trunk's no more", async () => {
+    const peer = { ...peerAt(9) }
+    const { transport } = await open({ peer })
+    const { heard } = await dial(transport.local.port)
+    await until(() => transport.connectionCount === 1)
+    transport.refresh()
+    expect(heard.isClosed).toBe(false)
+    peer.scope = 'trunk:other'
+    transport.refresh()
+    await until(() => heard.isClosed)
+  })
+})
+
+describe('one connection too many', () => {
+  test('of an address is refused, and taken when another has gone', async () => {
+    const { transport } = await open({ peer: peerAt(9), limits: { maxConnectionsPerAddress: 2 } })
+    const first = await dial(transport.local.port)
+    await dial(transport.local.port)
+    const third = await dial(transport.local.port)
+    await until(() => third.heard.isClosed)
+    expect(transport.counters()).toMatchObject({ accepted: 2, refusedFull: 1 })
+    first.socket.destroy()
+    await until(() => transport.connectionCount === 1)
+    await dial(transport.local.port)
+    await until(() => transport.counters().accepted === 3)
+  })
+
+  test('in all is refused, those of ours included', async () => {
+    const pbx = await trunk()
+    const { transport, closed } = await open({ peer: peerAt(pbx.port), limits: { maxConnections: 1 } })
+    const { socket } = await dial(transport.local.port)
+    await until(() => transport.connectionCount === 1)
+    const flow = transport.flowTo(peerAt(pbx.port))
+    flow.send(Buffer.from(message('one')))
+    await until(() => closed.includes(flow))
+    expect(transport.counters()).toMatchObject({ refusedFull: 1, sendFailed: 1 })
+    socket.destroy()
+    await until(() => transport.connectionCount === 0)
+    flow.send(Buffer.from(message('two')))
+    await until(() => pbx.sockets[0]?.heard.text === message('two'))
+  })
+
+  test('of strangers takes no place of a trunk', async () => {
+    const options = { limits: { maxStrangers: 1, maxConnections: 1 } }
+    const { transport } = await open(options)
+    await dial(transport.local.port)
+    const second = await dial(transport.local.port)
+    await until(() => second.heard.isClosed)
+    const pbx = await trunk()
+    transport.flowTo(peerAt(pbx.port)).send(Buffer.from(message('one')))
+    await until(() => pbx.sockets[0]?.heard.text === message('one'))
+  })
+})
+
+describe('a stranger', () => {
+  test('may be answered and is closed', async () => {
+    const { transport, received } = await open()
+    const { socket, heard } = await dial(transport.local.port)
+    socket.write(message('one'))
+    await until(() => received.length === 1)
+    const flow = received[0]?.flow
+    expect(flow?.scope).toBe('stranger')
+    flow?.send(Buffer.from('403'))
+    flow?.close('stranger')
+    expect(flow?.isOpen).toBe(false)
+    flow?.send(Buffer.from('never'))
+    await until(() => heard.isClosed)
+    expect(heard.text).toBe('403')
+    expect(transport.counters()).toMatchObject({ sendFailed: 1 })
+  })
+
+  test('that says nothing, or nothing but keep-alives, is closed', async () => {
+    const { transport } = await open({ limits: { strangerMs: 200 } })
+    const { socket, heard } = await dial(transport.local.port)
+    const alive = setInterval(() => socket.write('\r\n\r\n'), 20)
+    await until(() => heard.isClosed)
+    clearInterval(alive)
+    expect(transport.counters()).toMatchObject({ cutStranger: 1 })
+  })
+})
+
+describe('the flow to a trunk', () => {
+  test('connects for the first message and keeps the connection for the next', async () => {
+    const pbx = await trunk()
+    const { transport, received } = await open()
+    const flow = transport.flowTo(peerAt(pbx.port))
+    expect(flow).toMatchObject({ transport: 'tcp', scope: 'trunk:pbx', isOpen: true, local: transport.local })
+    expect(transport.flowTo(peerAt(pbx.port))).toBe(flow)
+    expect(pbx.sockets).toHaveLength(0)
+    flow.send(Buffer.from(message('one')))
+    flow.send(Buffer.from(message('two')))
+    await until(() => pbx.sockets[0]?.heard.text === message('one') + message('two'))
+    // RFC 5923: the trunk sends its requests by our connection.
+    pbx.sockets[0]?.socket.write(message('three'))
+    await until(() => received.length === 1)
+    expect(received[0]?.flow.scope).toBe('trunk:pbx')
+    received[0]?.flow.send(Buffer.from('answer'))
+    await until(() => pbx.sockets[0]?.heard.text.endsWith('answer') === true)
+    expect(pbx.sockets).toHaveLength(1)
+  })
+
+  test('connects again after the trunk has closed', async () => {
+    const pbx = await trunk()
+    const { transport, received, closed } = await open()
+    const flow = transport.flowTo(peerAt(pbx.port))
+    flow.send(Buffer.from(message('one')))
+    await until(() => pbx.sockets[0]?.heard.text === message('one'))
+    pbx.sockets[0]?.socket.write('SIP/2.0 200 OK\r\nl: 0\r\n\r\n')
+    await until(() => received.length === 1)
+    pbx.sockets[0]?.socket.destroy()
+    await until(() => closed.includes(flow))
+    expect(flow.isOpen).toBe(true)
+    flow.send(Buffer.from(message('two')))
+    await until(() => pbx.sockets[1]?.heard.text === message('two'))
+  })
+
+  test('is closed for a while when nobody listens, and tells each message that it failed', async () => {
+    const port = await freePort()
+    const { transport, closed, troubles } = await open({
+      limits: { minBackOffMs: 60_000, maxBackOffMs: 60_000 },
+    })
+    const flow = transport.flowTo(peerAt(port))
+    flow.send(Buffer.from(message('one')))
+    await until(() => closed.includes(flow))
+    expect(troubles).toEqual(['trunk:pbx ECONNREFUSED'])
+    expect(flow.isOpen).toBe(false)
+    const before = closed.length
+    flow.send(Buffer.from(message('two')))
+    expect(closed).toHaveLength(before)
+    await until(() => closed.length > before)
+    expect(transport.counters()).toMatchObject({ connectFailed: 1, backedOff: 1 })
+  })
+
+  test('tries again after a while', async () => {
+    const port = await freePort()
+    const { transport, closed } = await open({ limits: { minBackOffMs: 20, maxBackOffMs: 20 } })
+    const flow = transport.flowTo(peerAt(port))
+    flow.send(Buffer.from(message('one')))
+    await until(() => closed.includes(flow))
+    await until(() => flow.isOpen)
+    flow.send(Buffer.from(message('two')))
+    await until(() => transport.counters().connectFailed === 2)
+  })
+
+  test('queues no more than a maximum until it is connected', async () => {
+    const { transport, closed } = await open({ limits: { maxBufferedBytes: 1_000 } })
+    const peer = { ...peerAt(9), remote: { address: '127.0.0.1', port: await freePort() } }
+    const flow = transport.flowTo(peer)
+    flow.send(Buffer.alloc(1_000))
+    expect(transport.counters().cutSlowReader).toBe(0)
+    flow.send(Buffer.alloc(1))
+    expect(transport.counters().cutSlowReader).toBe(1)
+    await until(() => closed.includes(flow))
+  })
+
+  test('is remembered up to a maximum', async () => {
+    const { transport } = await open({ limits: { maxPeers: 2 } })
+    const first = transport.flowTo(peerAt(1))
+    const second = transport.flowTo(peerAt(2))
+    transport.flowTo(peerAt(3))
+    expect(transport.flowTo(peerAt(2))).toBe(second)
+    expect(transport.flowTo(peerAt(1))).not.toBe(first)
+  })
+})
+
+test('a closed transport lets the last words out, and frees its port', async () => {
+  const { transport, received } = await open({ peer: peerAt(9) })
+  const { socket, heard } = await dial(transport.local.port)
+  socket.write(message('one'))
+  await until(() => received.length === 1)
+  received[0]?.flow.send(Buffer.from('last'))
+  transport.close()
+  transport.close()
+  await until(() => heard.isClosed)
+  expect(heard.text).toBe('last')
+  expect(transport.flowTo(peerAt(9)).isOpen).toBe(false)
+  await expect(dial(transport.local.port)).rejects.toThrow('ECONNREFUSED')
+})
+
+test('an address that is taken is an error at once', async () => {
+  const { transport } = await open()
+  const { StreamTransport } = await import('../../../sip/transport/stream.ts')
+  const again = StreamTransport.open({
+    address: transport.local,
+    handler: { onMessage: () => {}, onClose: () => {}, onTrouble: () => {} },
+    peerAt: () => undefined,
+    strangerScope: 'stranger',
+    token: () => '',
+  })
+  await expect(again).rejects.toThrow('EADDRINUSE')
+})
