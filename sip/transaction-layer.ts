@@ -37,11 +37,16 @@ export interface TransactionLayerOptions {
   readonly count: (name: string) => void
 }
 
+/** Part of the server transactions that one flow scope may have, unless its limit is given. */
+const SCOPE_SHARE = 0.75
+
 /** The tables of all transactions: matching (RFC 3261 §17.1.3, §17.2.3), CANCEL, merged requests, limits. */
 export class TransactionLayer {
   readonly #options: TransactionLayerOptions
   readonly #clients = new Map<string, ClientExchange>()
   readonly #servers = new Map<string, ServerExchange>()
+  /** How many of them each flow scope has. */
+  readonly #serversPerScope = new Map<string, number>()
   /** Requests without To tag, to notice the same one on another path. */
   readonly #merges = new Map<string, ServerExchange>()
   /** Client transactions of each connection that can be lost. */
@@ -62,6 +67,11 @@ export class TransactionLayer {
 
   get serverCount(): number {
     return this.#servers.size
+  }
+
+  /** Flow scopes with a server transaction. */
+  get busyScopeCount(): number {
+    return this.#serversPerScope.size
   }
 
   get mergeCount(): number {
@@ -107,8 +117,7 @@ export class TransactionLayer {
       known.repeat()
       return
     }
-    const isFull = this.#servers.size >= this.#options.limits.maxServerTransactions
-    if (isFull && !this.#isEnding(received, flow)) {
+    if (this.#isServerTableFull(flow) && !this.#isEnding(received, flow)) {
       this.#options.count('sip.overload')
       this.#refuse(request, flow)
       return
@@ -202,11 +211,25 @@ export class TransactionLayer {
     const { clock, product, user } = this.#options
     const exchange = new ServerExchange(request, flow, clock, product, (ack) => user.onAck(ack, flow))
     this.#servers.set(key, exchange)
+    this.#countServer(flow.scope, 1)
     exchange.onOver = () => {
       this.#servers.delete(key)
+      this.#countServer(flow.scope, -1)
       exchange.onEnd?.()
     }
     return exchange
+  }
+
+  #countServer(scope: string, change: 1 | -1): void {
+    const count = (this.#serversPerScope.get(scope) ?? 0) + change
+    if (count === 0) this.#serversPerScope.delete(scope)
+    else this.#serversPerScope.set(scope, count)
+  }
+
+  #isServerTableFull({ scope }: Flow): boolean {
+    const { maxServerTransactions, maxServerTransactionsPerScope } = this.#options.limits
+    const perScope = maxServerTransactionsPerScope ?? Math.ceil(maxServerTransactions * SCOPE_SHARE)
+    return this.#servers.size >= maxServerTransactions || (this.#serversPerScope.get(scope) ?? 0) >= perScope
   }
 }
 

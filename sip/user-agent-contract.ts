@@ -196,6 +196,8 @@ export interface SessionTimerOptions {
 
 export interface UserAgentLimits {
   readonly maxServerTransactions: number
+  /** Of one flow scope; three quarters unless given, so that a flood from one trunk or WebSocket leaves room for the others. */
+  readonly maxServerTransactionsPerScope?: number
   readonly maxClientTransactions: number
   readonly maxDialogs: number
   /** Early dialogs one INVITE of ours may grow. */

@@ -120,6 +120,7 @@ export class UserAgentCore implements UserAgent, TransactionUser {
       unansweredRequests: transactions.unansweredCount,
       serverTransactions: transactions.serverCount,
       mergeKeys: transactions.mergeCount,
+      busyScopes: transactions.busyScopeCount,
       busyConnections: transactions.busyConnectionCount,
       dialogs: dialogCount,
       outgoingInvites: this.#outgoing.size,

@@ -9,6 +9,7 @@ const TRANSACTION_TABLES: readonly string[] = [
   'clientTransactions',
   'serverTransactions',
   'mergeKeys',
+  'busyScopes',
   'busyConnections',
   'timers',
 ]

@@ -20,6 +20,21 @@ test('one server transaction past the limit is answered 503 with Retry-After and
   expectNothingLeft(phone)
 })
 
+test('one server transaction past the share of a scope is answered 503, another scope still has room', () => {
+  const { clock, phone, flow, say, sent, last } = scripted({ limits: { maxServerTransactions: 4 } })
+  for (const callId of ['one', 'two', 'three', 'four'])
+    say(ask('INVITE', { callId, branch: `z9hG4bK${callId}` }))
+  expect(statusOf(last())).toBe(503)
+  expect(phone.diary).toEqual(['invite', 'invite', 'invite'])
+  const other = { ...flow, isOpen: true, scope: 'trunk:other' }
+  phone.agent.receive(Buffer.from(ask('INVITE', { callId: 'five', branch: 'z9hG4bKfive' })), other)
+  expect(statusOf(last())).toBe(100)
+  expect(howMany(sent, 'SIP/2.0 503')).toBe(1)
+  for (const invite of phone.invites) invite.reject(480)
+  clock.advance(AGES_MS)
+  expectNothingLeft(phone)
+})
+
 test('refused INVITEs over a connection hold nothing, so that a flood of them shuts nobody out', () => {
   // Some 660 unauthenticated INVITEs a second, never acknowledged, filled the table of all within half a minute.
   const { phone, say, sent, last } = scripted(

@@ -151,6 +151,7 @@ export const EMPTY_TABLES = {
   serverTransactions: 0,
   mergeKeys: 0,
   busyConnections: 0,
+  busyScopes: 0,
   dialogs: 0,
   outgoingInvites: 0,
   subscriptions: 0,
