@@ -8,6 +8,10 @@ export interface Config {
   readonly demo: boolean
   readonly web: WebConfig
   readonly udp: UdpConfig
+  /** undefined: no SIP over TCP. */
+  readonly tcp: TcpConfig | undefined
+  /** undefined: no SIP over TLS. */
+  readonly tls: TlsConfig | undefined
   readonly users: readonly UserConfig[]
   readonly trunks: readonly TrunkConfig[]
   /** First match wins; tried after local users. */
@@ -50,6 +54,18 @@ export interface UdpConfig {
   readonly announced: string | undefined
 }
 
+/** SIP over TCP: where trunks connect to us, and where our connections begin. */
+export interface TcpConfig {
+  readonly host: string
+  readonly port: number
+}
+
+export interface TlsConfig extends TcpConfig {
+  /** Files. */
+  readonly certificate: string
+  readonly key: string
+}
+
 export interface UserConfig {
   /** User part of the AOR and digest user name. */
   readonly name: string
@@ -75,7 +91,13 @@ export interface TrunkConfig {
   /** IP address or host name of the peer. */
   readonly host: string
   readonly port: number
-  readonly transport: 'udp'
+  readonly transport: 'udp' | 'tcp' | 'tls'
+  /** Defined for transport tls. */
+  readonly tls: TrunkTlsConfig | undefined
+  /** Who we are to the peer, when it asks. */
+  readonly account: TrunkAccountConfig | undefined
+  /** Seconds between two OPTIONS that ask whether the peer lives; 0: it is not asked. */
+  readonly optionsS: number
   /** Source addresses requests are accepted from; default: the address of `host`. */
   readonly sources: readonly string[]
   readonly media: 'rtp' | 'sdes'
@@ -85,6 +107,30 @@ export interface TrunkConfig {
   readonly callerId: string | undefined
   /** Believe its P-Asserted-Identity, and send it ours (RFC 3325). */
   readonly trusted: boolean
+}
+
+export interface TrunkTlsConfig {
+  /** The domain the peer's certificate must be for (RFC 5922), and the server name sent. */
+  readonly name: string
+  /** File of the authorities that are believed; undefined: the usual ones. */
+  readonly ca: string | undefined
+  /** Files of a certificate of ours, both or none. */
+  readonly certificate: string | undefined
+  readonly key: string | undefined
+  readonly alpn: boolean
+  readonly wildcards: boolean
+  /** Connections that the peer opens must show a certificate for `name` too. */
+  readonly requireCertificate: boolean
+}
+
+export interface TrunkAccountConfig {
+  readonly user: string
+  readonly password: Secret
+  /** Answer challenges that know nothing better. */
+  readonly md5: boolean
+  /** Keep a registration at the trunk. */
+  readonly register: boolean
+  readonly expiresS: number
 }
 
 export interface RouteConfig {
@@ -103,6 +149,24 @@ export interface RegistrationConfig {
   readonly nonceLifetimeS: number
   /** Offer MD5 beside SHA-512-256 and SHA-256 (last of the challenges). */
   readonly md5: boolean
+  /** undefined: no sign-in by token. */
+  readonly jwt?: JwtConfig | undefined
+}
+
+/** JSON Web Tokens as `Authorization: Bearer` (RFC 8898). */
+export interface JwtConfig {
+  /** HS256 with a secret, RS256 and ES256 with a JSON Web Key Set; the file has been checked once, and may change. */
+  readonly key:
+    | { readonly kind: 'secret'; readonly secret: Secret }
+    | { readonly kind: 'jwks'; readonly file: string }
+  readonly issuer: string
+  readonly audience: string
+  /** The claim that holds the name of a user of ours. */
+  readonly userClaim: string
+  readonly clockToleranceS: number
+  /** https URL, told in challenges. */
+  readonly authzServer: string | undefined
+  readonly scope: string | undefined
 }
 
 export interface CallsConfig {

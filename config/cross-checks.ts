@@ -31,6 +31,15 @@ function repeated<Row>(
   })
 }
 
+const signsInByToken = (jwt: Settings['registration']['jwt']): boolean =>
+  jwt.secret !== null || jwt.secretFile !== null || jwt.jwksFile !== null
+
+/** Of SIP, for a trunk that names none. */
+export const defaultPort = (transport: 'udp' | 'tcp' | 'tls'): number => (transport === 'tls' ? 5061 : 5060)
+
+/** A key of a mapping, whose defaults are not filled in. */
+const isGiven = (value: unknown): boolean => value !== undefined && value !== null
+
 export const CROSS_CHECKS: readonly CrossCheck[] = [
   {
     keys: ['web.https.port', 'web.http.port'],
@@ -70,14 +79,14 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
     },
   },
   {
-    keys: ['users'],
-    find: ({ users }) => [
+    keys: ['users', 'registration.jwt'],
+    find: ({ users, registration: { jwt } }) => [
       ...repeated('users', users, 'name', ({ name }) => name),
       ...users.flatMap(({ password, passwordFile, ha1 }, index) => {
         const given = [password, passwordFile, ha1].filter((key) => key !== null)
         return [
           ...when(
-            given.length !== 1,
+            given.length > 1 || (given.length === 0 && !signsInByToken(jwt)),
             `users[${index}]`,
             'one of password, passwordFile, ha1',
             given.length === 0 ? 'none' : String(given.length),
@@ -93,6 +102,30 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
     ],
   },
   {
+    keys: ['registration.jwt'],
+    find: ({ registration: { jwt } }) => {
+      const keys = [jwt.secret, jwt.secretFile, jwt.jwksFile].filter((key) => key !== null).length
+      const isOn = keys > 0 || jwt.issuer !== null || jwt.audience !== null
+      return [
+        ...when(
+          isOn && keys !== 1,
+          'registration.jwt',
+          'one of secret, secretFile, jwksFile',
+          keys === 0 ? 'none' : String(keys),
+        ),
+        // Without both, a token that the issuer gave to another application would sign in here.
+        ...(['issuer', 'audience'] as const).flatMap((name) =>
+          when(
+            isOn && jwt[name] === null,
+            `registration.jwt.${name}`,
+            'text, because tokens sign in',
+            'nothing',
+          ),
+        ),
+      ]
+    },
+  },
+  {
     keys: ['trunks'],
     find: ({ trunks }, isDemo) => [
       ...when(
@@ -102,7 +135,27 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
         `a list of ${trunks.length}`,
       ),
       ...repeated('trunks', trunks, 'name', ({ name }) => name),
-      ...repeated('trunks', trunks, 'host and port', ({ host, port }) => `${host.toLowerCase()} ${port}`),
+      ...repeated(
+        'trunks',
+        trunks,
+        'host and port',
+        ({ host, port, transport }) => `${host.toLowerCase()} ${port ?? defaultPort(transport)}`,
+      ),
+      ...trunks.flatMap(({ tls, account, transport }, index) => [
+        ...when(tls !== null && transport !== 'tls', `trunks[${index}].tls`, 'transport tls', transport),
+        ...when(
+          isGiven(tls?.certificate) !== isGiven(tls?.key),
+          `trunks[${index}].tls`,
+          'certificate and key, both or none',
+          'one of them',
+        ),
+        ...when(
+          account !== null && isGiven(account.password) === isGiven(account.passwordFile),
+          `trunks[${index}].account`,
+          'one of password, passwordFile',
+          isGiven(account?.password) ? 'both' : 'none',
+        ),
+      ]),
       ...trunks.flatMap(({ codecs, suites, media }, index) => [
         ...when(codecs.length === 0, `trunks[${index}].codecs`, 'at least one codec', 'none'),
         ...when(
@@ -115,6 +168,39 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
         ...repeated(`trunks[${index}].suites`, suites, 'suite', (suite) => suite),
       ]),
     ],
+  },
+  {
+    keys: ['trunks', 'tcp.port', 'tls.port'],
+    find: ({ trunks, tcp, tls }) =>
+      trunks.flatMap(({ transport }, index) =>
+        // Inside a call the peer connects to our Contact.
+        when(
+          (transport === 'tcp' && tcp.port === 'off') || (transport === 'tls' && tls.port === 'off'),
+          `trunks[${index}].transport`,
+          `${transport}.port, where the trunk reaches us`,
+          'off',
+        ),
+      ),
+  },
+  {
+    keys: ['tls.port', 'tls.certificate', 'tls.key'],
+    find: ({ tls }) =>
+      when(
+        tls.port !== 'off' && (tls.certificate === null || tls.key === null),
+        'tls.certificate',
+        'a certificate and key, because tls.port is set',
+        tls.certificate === tls.key ? 'nothing' : 'one of them',
+      ),
+  },
+  {
+    keys: ['tcp.port', 'tls.port', 'tcp.host', 'tls.host'],
+    find: ({ tcp, tls }) =>
+      when(
+        tcp.port !== 'off' && tcp.port !== 0 && tcp.port === tls.port && tcp.host === tls.host,
+        'tls.port',
+        'another port than that of tcp',
+        String(tls.port),
+      ),
   },
   {
     keys: ['trunks', 'routes'],

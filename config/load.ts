@@ -2,8 +2,15 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { dirname, resolve } from 'node:path'
 import convict from 'convict'
 import { LineCounter, parseDocument } from 'yaml'
-import type { Config, TrunkConfig, UserConfig } from './config.ts'
-import { CROSS_CHECKS } from './cross-checks.ts'
+import type {
+  Config,
+  JwtConfig,
+  TrunkAccountConfig,
+  TrunkConfig,
+  TrunkTlsConfig,
+  UserConfig,
+} from './config.ts'
+import { CROSS_CHECKS, defaultPort } from './cross-checks.ts'
 import { demoSettings } from './demo.ts'
 import { ConfigFailure, type Mistake } from './failure.ts'
 import {
@@ -17,9 +24,18 @@ import {
   unknownKey,
 } from './format.ts'
 import { type Machine, THIS_MACHINE } from './machine.ts'
-import { fieldsOf, isField, ROWS, SCHEMA, type Section } from './schema.ts'
+import {
+  fieldsOf,
+  isField,
+  ROWS,
+  SCHEMA,
+  type Section,
+  TOKEN_SECRET_FIELD,
+  TRUNK_ACCOUNT,
+  TRUNK_TLS,
+} from './schema.ts'
 import { Secret } from './secret.ts'
-import type { ListenPort, Settings, UserRow } from './settings.ts'
+import type { ListenPort, Settings, TrunkRow, UserRow } from './settings.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 type Tree = Readonly<Record<string, unknown>>
@@ -193,9 +209,11 @@ function build(settings: Settings, context: BuildContext): Config {
     },
     udp: { ...udp, announced: udp.announced ?? undefined },
     users: settings.users.map((row, index) => user(row, `users[${index}]`, context)),
-    trunks: settings.trunks.map((row): TrunkConfig => ({ ...row, callerId: row.callerId ?? undefined })),
+    tcp: listener(settings.tcp),
+    tls: tlsListener(settings.tls, context),
+    trunks: settings.trunks.map((row, index) => trunk(row, `trunks[${index}]`, context)),
     routes: settings.routes,
-    registration: settings.registration,
+    registration: { ...settings.registration, jwt: jwt(settings.registration.jwt, context) },
     calls: settings.calls,
     media: {
       ...media,
@@ -217,18 +235,90 @@ function httpsListener(https: Settings['web']['https'], context: BuildContext): 
   }
   const certificate = resolve(context.base, https.certificate)
   const key = resolve(context.base, https.key)
-  checkKeyPair(certificate, key, context)
+  checkKeyPair(certificate, key, 'web.https', context)
   return { ...open, certificate, key }
 }
 
+function tlsListener(tls: Settings['tls'], context: BuildContext): Config['tls'] {
+  const open = listener(tls)
+  if (open === undefined || tls.certificate === null || tls.key === null) return undefined
+  return { ...open, ...keyPair(tls.certificate, tls.key, 'tls', context) }
+}
+
+function keyPair(certificatePath: string, keyPath: string, name: string, context: BuildContext) {
+  const [certificate, key] = [resolve(context.base, certificatePath), resolve(context.base, keyPath)]
+  checkKeyPair(certificate, key, name, context)
+  return { certificate, key }
+}
+
+function trunk(row: TrunkRow, key: string, context: BuildContext): TrunkConfig {
+  return {
+    ...row,
+    port: row.port ?? defaultPort(row.transport),
+    tls: row.transport === 'tls' ? trunkTls(row, `${key}.tls`, context) : undefined,
+    account: row.account === null ? undefined : trunkAccount(row.account, `${key}.account`, context),
+    callerId: row.callerId ?? undefined,
+  }
+}
+
+function trunkTls({ tls, host }: TrunkRow, key: string, context: BuildContext): TrunkTlsConfig {
+  const value = (name: keyof typeof TRUNK_TLS): unknown => rowValue(tls ?? {}, name, TRUNK_TLS[name])
+  const text = (name: keyof typeof TRUNK_TLS): string | undefined => {
+    const found = value(name)
+    return typeof found === 'string' ? found : undefined
+  }
+  const [ca, certificate, ownKey] = [text('ca'), text('certificate'), text('key')]
+  const authorities = ca === undefined ? undefined : resolve(context.base, ca)
+  if (authorities !== undefined) {
+    readPem(authorities, `${key}.ca`, 'certificate', (pem) => new X509Certificate(pem), context)
+  }
+  const own =
+    certificate === undefined || ownKey === undefined
+      ? { certificate: undefined, key: undefined }
+      : keyPair(certificate, ownKey, key, context)
+  return {
+    name: (text('name') ?? host).toLowerCase(),
+    ca: authorities,
+    ...own,
+    alpn: value('alpn') === true,
+    wildcards: value('wildcards') === true,
+    requireCertificate: value('requireCertificate') === true,
+  }
+}
+
+function trunkAccount(
+  account: NonNullable<TrunkRow['account']>,
+  key: string,
+  context: BuildContext,
+): TrunkAccountConfig {
+  const value = (name: keyof typeof TRUNK_ACCOUNT): unknown => rowValue(account, name, TRUNK_ACCOUNT[name])
+  const passwordFile = value('passwordFile')
+  return {
+    user: String(value('user')),
+    password:
+      typeof passwordFile === 'string'
+        ? secretIn(passwordFile, `${key}.passwordFile`, TRUNK_ACCOUNT.password, context)
+        : new Secret(String(value('password'))),
+    md5: value('md5') === true,
+    register: value('register') === true,
+    expiresS: Number(value('expiresS')),
+  }
+}
+
 /** A certificate that does not fit its key would show itself only at the first browser. */
-function checkKeyPair(certificatePath: string, keyPath: string, context: BuildContext): void {
-  const certificate = readPem(certificatePath, 'certificate', (pem) => new X509Certificate(pem), context)
-  const key = readPem(keyPath, 'key', (pem) => createPrivateKey(pem), context)
+function checkKeyPair(certificatePath: string, keyPath: string, name: string, context: BuildContext): void {
+  const certificate = readPem(
+    certificatePath,
+    `${name}.certificate`,
+    'certificate',
+    (pem) => new X509Certificate(pem),
+    context,
+  )
+  const key = readPem(keyPath, `${name}.key`, 'key', (pem) => createPrivateKey(pem), context)
   if (certificate !== undefined && key !== undefined && !certificate.checkPrivateKey(key)) {
     context.mistakes.push({
-      key: 'web.https.key',
-      expected: 'the private key of web.https.certificate',
+      key: `${name}.key`,
+      expected: `the private key of ${name}.certificate`,
       seen: 'that of another certificate',
     })
   }
@@ -236,16 +326,17 @@ function checkKeyPair(certificatePath: string, keyPath: string, context: BuildCo
 
 function readPem<Parsed>(
   path: string,
-  name: 'certificate' | 'key',
+  key: string,
+  what: 'certificate' | 'key',
   parse: (pem: string) => Parsed,
   context: BuildContext,
 ): Parsed | undefined {
-  const pem = readNamedFile(path, `web.https.${name}`, context)
+  const pem = readNamedFile(path, key, context)
   if (pem === undefined) return undefined
   try {
     return parse(pem)
   } catch {
-    context.mistakes.push({ key: `web.https.${name}`, expected: `a PEM ${name}`, seen: 'something else' })
+    context.mistakes.push({ key, expected: `a PEM ${what}`, seen: 'something else' })
     return undefined
   }
 }
@@ -280,13 +371,56 @@ function user(row: UserRow, key: string, context: BuildContext): UserConfig {
   if (passwordFile === null) {
     return { name, password: password === null ? undefined : new Secret(password), ha1 }
   }
-  const text = readNamedFile(resolve(context.base, passwordFile), `${key}.passwordFile`, context)
-  const line = text?.split(/\r?\n/, 1)[0]
-  if (line !== undefined) {
-    // The same rule as for `password`, told of the file.
-    context.mistakes.push(...mistakesIn(`${key}.passwordFile`, line, ROWS.users.password))
+  return { name, password: secretIn(passwordFile, `${key}.passwordFile`, ROWS.users.password, context), ha1 }
+}
+
+/** The first line of a file, by the rule of `field`. */
+function secretIn(path: string, key: string, field: Field, context: BuildContext): Secret {
+  const line = readNamedFile(resolve(context.base, path), key, context)?.split(/\r?\n/, 1)[0]
+  if (line !== undefined) context.mistakes.push(...mistakesIn(key, line, field))
+  return new Secret(line ?? '')
+}
+
+function jwt(settings: Settings['registration']['jwt'], context: BuildContext): JwtConfig | undefined {
+  const { secret, secretFile, jwksFile, issuer, audience, ...rest } = settings
+  if (issuer === null || audience === null) return undefined
+  const key = ((): JwtConfig['key'] => {
+    if (jwksFile !== null) return { kind: 'jwks', file: keySetFile(jwksFile, context) }
+    if (secretFile === null) return { kind: 'secret', secret: new Secret(secret ?? '') }
+    const name = 'registration.jwt.secretFile'
+    return { kind: 'secret', secret: secretIn(secretFile, name, TOKEN_SECRET_FIELD, context) }
+  })()
+  return {
+    ...rest,
+    key,
+    issuer,
+    audience,
+    authzServer: rest.authzServer ?? undefined,
+    scope: rest.scope ?? undefined,
   }
-  return { name, password: new Secret(line ?? ''), ha1 }
+}
+
+/** Whether its keys are good shows when they are used; a file that is something else should show itself now. */
+function keySetFile(path: string, context: BuildContext): string {
+  const file = resolve(context.base, path)
+  const text = readNamedFile(file, 'registration.jwt.jwksFile', context)
+  if (text !== undefined && !isKeySet(text)) {
+    context.mistakes.push({
+      key: 'registration.jwt.jwksFile',
+      expected: 'a JSON Web Key Set with at least one key',
+      seen: 'something else',
+    })
+  }
+  return file
+}
+
+function isKeySet(text: string): boolean {
+  try {
+    const set: unknown = JSON.parse(text)
+    return isMapping(set) && Array.isArray(set.keys) && set.keys.length > 0 && set.keys.every(isMapping)
+  } catch {
+    return false
+  }
 }
 
 function mediaAddresses(

@@ -31,7 +31,16 @@ const ORIGIN = {
   pattern: /^(?:\*|https?:\/\/[A-Za-z0-9.-]+(?::\d{1,5})?|https?:\/\/\[[0-9a-f:]+\](?::\d{1,5})?)$/,
   expected: 'an origin such as https://phone.example.com, or *',
 }
+const ACCOUNT_USER = {
+  pattern: /^[^\s"\\:@<>]{1,128}$/,
+  expected: 'a user name in quotes, without blank, quote, backslash, colon, @, < and > (1 to 128)',
+}
 const PATH = { pattern: /^.{1,4096}$/, expected: 'a path' }
+
+const SHORT_TEXT = { pattern: /^[\x20-\x7e]{1,256}$/, expected: 'text in quotes, 1 to 256 ASCII characters' }
+const HTTPS_URL = { pattern: /^https:\/\/[\x21-\x7e]{1,248}$/, expected: 'an https URL' }
+/** RFC 7518 §3.2: at least as long as the hash. */
+const TOKEN_SECRET = { pattern: /^.{32,}$/, expected: 'text in quotes, 32 to 256 characters' }
 
 const CODECS = ['opus', 'G722', 'PCMU', 'PCMA']
 const SUITES: readonly SuiteName[] = [
@@ -73,11 +82,44 @@ const USER = {
   ),
 }
 
+/** Fields of `trunks[].tls`. */
+export const TRUNK_TLS = {
+  name: optional('Domain its certificate must be for; left out: host.', 'host'),
+  ca: optional(
+    'PEM file of the authorities, or of the one certificate, to believe; left out: the usual ones.',
+    'text',
+    PATH,
+  ),
+  certificate: optional('PEM file of a certificate of ours, for peers that want one.', 'text', PATH),
+  key: optional('PEM file with its private key, not encrypted.', 'text', PATH),
+  alpn: yesNo('Offer ALPN sip; some peers refuse a connection because of it.', false),
+  wildcards: yesNo('Take *.example.com for pbx.example.com, against RFC 5922.', false),
+  requireCertificate: yesNo('Connections from the trunk must show such a certificate too.', false),
+}
+
+/** Fields of `trunks[].account`. */
+export const TRUNK_ACCOUNT = {
+  user: required('User name at the trunk.', 'text', ACCOUNT_USER),
+  password: optional('The password, in quotes. This or passwordFile.', 'secret'),
+  passwordFile: optional('File whose first line is the password.', 'text', PATH),
+  md5: yesNo('Answer MD5 where the trunk offers nothing better.', true),
+  register: yesNo('Register with the trunk, so that it knows where to send calls.', false),
+  expiresS: number('How long a registration is to last.', 3_600, 60, 86_400),
+}
+
 const TRUNK = {
   name: required('Name in routes, logs and metrics.', 'text', NAME),
   host: required('Host name or address of the peer.', 'host'),
-  port: number('SIP port of the peer.', 5060, 1, 65_535),
-  transport: choice('How SIP travels.', 'udp', ['udp']),
+  port: optional('SIP port of the peer; left out: 5060, for tls 5061.', 'wholeNumber', {
+    min: 1,
+    max: 65_535,
+  }),
+  transport: choice('How SIP travels.', 'udp', ['udp', 'tcp', 'tls']),
+  tls: optional('For transport tls: whom to believe, and who we are.', 'mapping', { row: TRUNK_TLS }),
+  account: optional('User name and password for a trunk that asks for them.', 'mapping', {
+    row: TRUNK_ACCOUNT,
+  }),
+  optionsS: number('Seconds between two OPTIONS that ask whether the trunk lives; 0: never.', 0, 0, 3_600),
   sources: field('Addresses that requests may come from; empty: the addresses of host.', 'listOf', [], {
     item: required('An address.', 'address'),
     maxRows: 64,
@@ -158,6 +200,16 @@ const SETTINGS = {
     port: number('UDP port; 0 picks one.', 5060, 0, 65_535),
     announced: optional('Address in Via, Contact and SDP when a 1:1 NAT is in front.', 'address'),
   },
+  tcp: {
+    host: field('Address for SIP over TCP, ours and theirs.', 'address', '0.0.0.0'),
+    port: field('TCP port; 0 picks one, off: no SIP over TCP.', 'listenPort', 'off'),
+  },
+  tls: {
+    host: field('Address for SIP over TLS, ours and theirs.', 'address', '0.0.0.0'),
+    port: field('TCP port, usually 5061; 0 picks one, off: no SIP over TLS.', 'listenPort', 'off'),
+    certificate: optional('PEM file with the certificate and its chain.', 'text', PATH),
+    key: optional('PEM file with its private key, not encrypted.', 'text', PATH),
+  },
   users: field('Who may register.', 'listOf', [], { row: USER, maxRows: 10_000 }),
   trunks: field('PBXes and carriers.', 'listOf', [], { row: TRUNK, maxRows: 256 }),
   routes: field('Where dialled numbers go; the first match wins, after local users.', 'listOf', [], {
@@ -170,6 +222,17 @@ const SETTINGS = {
     maxBindingsPerUser: number('Devices of one user at a time.', 10, 1, 100),
     nonceLifetimeS: number('How long a digest nonce may be used.', 300, 30, 3_600),
     md5: yesNo('Offer MD5 beside SHA-512-256 and SHA-256, for SIP.js and JsSIP.', true),
+    jwt: {
+      secret: optional('HS256: the secret shared with the issuer of tokens.', 'secret', TOKEN_SECRET),
+      secretFile: optional('File whose first line is the secret.', 'text', PATH),
+      jwksFile: optional('RS256 and ES256: JSON Web Key Set with the public keys.', 'text', PATH),
+      issuer: optional('The iss of every token.', 'text', SHORT_TEXT),
+      audience: optional('What must be in the aud of every token.', 'text', SHORT_TEXT),
+      userClaim: field('The claim that names the user.', 'text', 'sub', SHORT_TEXT),
+      clockToleranceS: number('How far the clock of the issuer may be off.', 30, 0, 600),
+      authzServer: optional('Where clients get tokens; told in challenges.', 'text', HTTPS_URL),
+      scope: optional('Scope that clients should ask for; told in challenges.', 'text', SHORT_TEXT),
+    },
   },
   calls: {
     maxCalls: number('Calls at a time.', 1_000, 1, 20_000),
@@ -242,6 +305,9 @@ export function fieldsOf(section: Section, prefix = ''): readonly (readonly [pat
     isField(node) ? [[`${prefix}${name}`, node] as const] : fieldsOf(node, `${prefix}${name}.`),
   )
 }
+
+/** For the same rule in a file. */
+export const TOKEN_SECRET_FIELD = optional('The secret in a file.', 'secret', TOKEN_SECRET)
 
 /** The rows of the three lists of mappings, for their defaults. */
 export const ROWS = { users: USER, trunks: TRUNK, routes: ROUTE } as const

@@ -20,6 +20,13 @@ export interface Settings {
     readonly maxBufferedBytes: number
   }
   readonly udp: { readonly host: string; readonly port: number; readonly announced: string | null }
+  readonly tcp: { readonly host: string; readonly port: ListenPort }
+  readonly tls: {
+    readonly host: string
+    readonly port: ListenPort
+    readonly certificate: string | null
+    readonly key: string | null
+  }
   readonly users: readonly UserRow[]
   readonly trunks: readonly TrunkRow[]
   readonly routes: readonly RouteRow[]
@@ -29,6 +36,17 @@ export interface Settings {
     readonly maxBindingsPerUser: number
     readonly nonceLifetimeS: number
     readonly md5: boolean
+    readonly jwt: {
+      readonly secret: string | null
+      readonly secretFile: string | null
+      readonly jwksFile: string | null
+      readonly issuer: string | null
+      readonly audience: string | null
+      readonly userClaim: string
+      readonly clockToleranceS: number
+      readonly authzServer: string | null
+      readonly scope: string | null
+    }
   }
   readonly calls: {
     readonly maxCalls: number
@@ -67,8 +85,12 @@ export interface UserRow {
 export interface TrunkRow {
   readonly name: string
   readonly host: string
-  readonly port: number
-  readonly transport: 'udp'
+  readonly port: number | null
+  readonly transport: 'udp' | 'tcp' | 'tls'
+  /** Checked by the schema, defaults not filled in. */
+  readonly tls: Readonly<Record<string, unknown>> | null
+  readonly account: Readonly<Record<string, unknown>> | null
+  readonly optionsS: number
   readonly sources: readonly string[]
   readonly media: 'rtp' | 'sdes'
   readonly codecs: readonly string[]

@@ -6,6 +6,7 @@ import type { MediaEngine } from '../media/engine.ts'
 import { native } from '../media/native/index.ts'
 import { createNativeEngine } from '../media/native-engine.ts'
 import type { Flow } from '../sip/flow.ts'
+import type { SipRequest } from '../sip/message.ts'
 import { MIN_SESSION_S } from '../sip/session-terms.ts'
 import { UdpTransport } from '../sip/transport/udp.ts'
 import { WebSocketTransport } from '../sip/transport/wss.ts'
@@ -14,15 +15,17 @@ import { expandHost, localAddressTowards, ownAddresses } from './addresses.ts'
 import { Calls } from './calls.ts'
 import { type KeyPair, readKeyPair, watchCertificate } from './certificate.ts'
 import { systemEnvironment } from './environment.ts'
+import { createTokenVerifier } from './jwt.ts'
 import { Registration } from './registration.ts'
 import { Relay } from './relay.ts'
 import { Strangers } from './strangers.ts'
+import { TokenGate } from './token-gate.ts'
 import { type TrunkPath, TrunkTable } from './trunk.ts'
 import { openWeb, type WebServer } from './web.ts'
 
 export interface Daemon {
   readonly web: WebServer
-  /** Looks at the certificate files now; nothing else is read again. Never rejects. */
+  /** Looks at the files of certificate and token keys now; nothing else is read again. Never rejects. */
   reload(): Promise<void>
   /** Ends calls with BYE, waits for them at most the configured time, and closes everything. */
   stop(): Promise<void>
@@ -72,7 +75,13 @@ async function compose(
     localAddressTowards,
   })
   await refreshTrunks(trunks, [], log)
-  const registration = new Registration({ config, environment, log })
+  const { jwt } = config.registration
+  const verifier = jwt === undefined ? undefined : await createTokenVerifier({ config: jwt, log })
+  opened.push(() => verifier?.close())
+  const onError = (error: unknown, request: SipRequest | undefined): void =>
+    log.error('internal error', { error, method: request?.method, callId: request?.callId })
+  const tokens = new TokenGate(verifier, onError)
+  const registration = new Registration({ config, environment, log, tokens })
   opened.push(() => registration.close())
   const udp = new Map<string, UdpTransport>()
 
@@ -89,11 +98,10 @@ async function compose(
       maxForks: 16,
     },
     handler: {
-      onInvite: (invite) => calls.onInvite(invite),
-      onSubscribe: (subscribe) => relay.onSubscribe(subscribe),
-      onRequest: (request) => onRequest(request, registration, relay),
-      onError: (error, request) =>
-        log.error('internal error', { error, method: request?.method, callId: request?.callId }),
+      onInvite: (invite) => tokens.passInvite(invite, () => calls.onInvite(invite)),
+      onSubscribe: (subscribe) => tokens.passSubscribe(subscribe, () => relay.onSubscribe(subscribe)),
+      onRequest: (request) => tokens.passRequest(request, () => onRequest(request, registration, relay)),
+      onError,
     },
   })
   opened.push(() => userAgent.close())
@@ -195,6 +203,9 @@ async function compose(
   opened.push(() => clearInterval(counting))
 
   logListening(log, web, udp)
+  const reload = async (): Promise<void> => {
+    await Promise.all([watch?.reload(), verifier?.reload()])
+  }
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     isDraining = true
@@ -205,7 +216,7 @@ async function compose(
     logCounters(log, { userAgent, engine, sockets, strangers, udp })
     for (const close of opened.reverse()) await close()
   }
-  return { web, reload: async () => watch?.reload(), stop: () => (stopped ??= stop()) }
+  return { web, reload, stop: () => (stopped ??= stop()) }
 }
 
 function createEngine(config: Config, log: Log): MediaEngine {

@@ -1,35 +1,47 @@
 import type { Config, UserConfig } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
+import { bearerChallenge } from '../sip/bearer.ts'
 import { createDigestServer, type DigestKey, type DigestServer } from '../sip/digest.ts'
-import type { SipFailure } from '../sip/failure.ts'
+import { SipFailure } from '../sip/failure.ts'
 import type { Flow } from '../sip/flow.ts'
 import { type Binding, DEFAULT_LOCATION_LIMITS, Location } from '../sip/location.ts'
 import { type Header, isSipUri, type SipRequest } from '../sip/message.ts'
-import { handleRegister } from '../sip/registrar.ts'
+import { handleRegister, type RegistrarPolicy } from '../sip/registrar.ts'
 import type { IncomingInvite, IncomingRequest, SipEnvironment } from '../sip/user-agent.ts'
 import { type Verdict, verdictOf } from './diagnosis.ts'
 import { logLevelOf, reasonHeader } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
+import type { TokenVerdict } from './jwt.ts'
+import type { TokenGate } from './token-gate.ts'
 
 export interface RegistrationOptions {
   readonly config: Config
   readonly environment: SipEnvironment
   readonly log: Log
+  /** Has seen each request of a browser before it comes here; needed where tokens sign in (`registration.jwt`). */
+  readonly tokens?: TokenGate | undefined
+}
+
+interface Authenticated {
+  readonly user: string
+  /** How long that is proven; undefined by password. */
+  readonly remainingS: number | undefined
 }
 
 type Respond = (status: number, headers: readonly Header[]) => void
 
-/** Wrong passwords one WebSocket may try before it is cut. */
+/** Wrong passwords and tokens one WebSocket may try before it is cut. */
 const MAX_FAILURES_PER_FLOW = 10
 
 /**
- * Who our users are and where they can be reached now: digest, registrar and location store joined. A gateway serves one
+ * Who our users are and where they can be reached now: digest, tokens, registrar and location store joined. A gateway serves one
  * domain, by whatever name the browser reached it; so the user part alone is the AOR.
  */
 export class Registration {
   readonly #options: RegistrationOptions
   readonly #digest: DigestServer
   readonly #location: Location
+  readonly #users: ReadonlySet<string>
   readonly #keys: ReadonlyMap<string, DigestKey>
   readonly #failures = new WeakMap<Flow, number>()
   #cancelSweep: (() => void) | undefined
@@ -38,6 +50,7 @@ export class Registration {
     const { config, environment } = options
     const { domain, registration, users } = config
     this.#options = options
+    this.#users = new Set(users.map(({ name }) => name))
     this.#keys = new Map(users.flatMap((user) => keysOf(user)))
     this.#digest = createDigestServer({
       realm: domain,
@@ -59,9 +72,10 @@ export class Registration {
   /** REGISTER by WebSocket; answered in every case. */
   onRegister({ request, flow, respond }: IncomingRequest): void {
     const answer: Respond = (status, headers) => respond(status, { headers })
-    const user = this.#authenticate(request, flow, answer)
-    if (user === undefined) return
-    const { config, environment, log } = this.#options
+    const sender = this.#authenticate(request, flow, answer)
+    if (sender === undefined) return
+    const { user } = sender
+    const { environment, log } = this.#options
     const nowMs = environment.nowMs()
     const { status, headers, failure } = handleRegister({
       request,
@@ -69,7 +83,7 @@ export class Registration {
       user,
       location: this.#location,
       nowMs,
-      policy: config.registration,
+      policy: this.#policyFor(sender),
     })
     this.#scheduleSweep()
     if (failure !== undefined) {
@@ -91,8 +105,10 @@ export class Registration {
     const { request, flow } = invite
     const claimed = isSipUri(request.from.uri) ? request.from.uri.user : undefined
     if (claimed !== undefined && this.#isRegisteredBy(claimed, flow)) return claimed
-    const user = this.#authenticate(request, flow, (status, headers) => invite.reject(status, { headers }))
-    if (user === undefined || user === claimed) return user
+    const sender = this.#authenticate(request, flow, (status, headers) => invite.reject(status, { headers }))
+    if (sender === undefined) return undefined
+    const { user } = sender
+    if (user === claimed) return user
     throw new GatewayFailure('call.wrong-identity', { expected: user, seen: claimed ?? 'none' })
   }
 
@@ -125,14 +141,24 @@ export class Registration {
   }
 
   /** The user, or undefined after a 401 or a refusal has been sent. */
-  #authenticate(request: SipRequest, flow: Flow, respond: Respond): string | undefined {
+  #authenticate(request: SipRequest, flow: Flow, respond: Respond): Authenticated | undefined {
+    const token = this.#options.tokens?.verdictOf(request)
+    if (token?.kind === 'refused') {
+      this.#refuseToken(token, request, flow, respond)
+      return undefined
+    }
+    if (token !== undefined && this.#users.has(token.user)) return token
+    if (token !== undefined) {
+      this.#refuse(new SipFailure('sip.bad-credentials', { seen: token.user }), request, flow, respond)
+      return undefined
+    }
     const nowMs = this.#options.environment.nowMs()
     const verdict = this.#digest.verify(request, nowMs, (user) => this.#keys.get(user))
     switch (verdict.kind) {
       case 'accepted':
-        return verdict.user
+        return { user: verdict.user, remainingS: undefined }
       case 'challenge':
-        respond(401, this.#challenges(nowMs, verdict.stale))
+        respond(401, this.#challenges(nowMs, verdict))
         return undefined
       case 'refused':
         this.#refuse(verdict.failure, request, flow, respond)
@@ -142,17 +168,50 @@ export class Registration {
     }
   }
 
-  #challenges(nowMs: number, stale: boolean): readonly Header[] {
-    return this.#digest.challenges(nowMs, { stale }).map((value) => ({ name: 'WWW-Authenticate', value }))
+  /** Bearer first, MD5 last: clients that know one scheme keep the last line (RFC 8760 §2.4: the topmost known). */
+  #challenges(
+    nowMs: number,
+    state: { readonly stale?: boolean; readonly isBadToken?: boolean },
+  ): readonly Header[] {
+    const { domain: realm, registration } = this.#options.config
+    const { jwt } = registration
+    const bearer = jwt === undefined ? [] : [bearerChallenge({ realm, ...jwt }, state.isBadToken ?? false)]
+    const digest = this.#digest.challenges(nowMs, { stale: state.stale ?? false })
+    return [...bearer, ...digest].map((value) => ({ name: 'WWW-Authenticate', value }))
+  }
+
+  /** A registration lasts no longer than what proved it; never under the minimum, or clients would do nothing else. */
+  #policyFor({ remainingS }: Authenticated): RegistrarPolicy {
+    const { minExpiresS, maxExpiresS } = this.#options.config.registration
+    if (remainingS === undefined) return { minExpiresS, maxExpiresS }
+    const provenS = Math.max(minExpiresS, Math.floor(remainingS))
+    return { minExpiresS, maxExpiresS: Math.min(maxExpiresS, provenS) }
+  }
+
+  #refuseToken(
+    { failure, isExpired }: Extract<TokenVerdict, { kind: 'refused' }>,
+    request: SipRequest,
+    flow: Flow,
+    respond: Respond,
+  ): void {
+    const verdict = verdictOf(failure)
+    this.#logRefusal(verdict, request, flow)
+    const challenges = this.#challenges(this.#options.environment.nowMs(), { isBadToken: true })
+    respond(verdict.status, [...challenges, reasonHeader(verdict)])
+    if (!isExpired) this.#countFailure(flow)
   }
 
   #refuse(failure: SipFailure, request: SipRequest, flow: Flow, respond: Respond): void {
     const verdict = verdictOf(failure)
     this.#logRefusal(verdict, request, flow)
     respond(verdict.status, [reasonHeader(verdict)])
+    this.#countFailure(flow)
+  }
+
+  #countFailure(flow: Flow): void {
     const failures = (this.#failures.get(flow) ?? 0) + 1
     this.#failures.set(flow, failures)
-    if (failures >= MAX_FAILURES_PER_FLOW) flow.close('too many wrong passwords')
+    if (failures >= MAX_FAILURES_PER_FLOW) flow.close('too many failed sign-ins')
   }
 
   #logRefusal(verdict: Verdict, request: SipRequest, flow: Flow): void {

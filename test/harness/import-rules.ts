@@ -47,6 +47,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   convict: ['config/'],
   yaml: ['config/'],
   winston: ['config/'],
+  jose: ['gateway/jwt.ts'],
   'sip.js': ['gateway/pages/'],
 }
 

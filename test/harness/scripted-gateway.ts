@@ -2,8 +2,10 @@ import type { Config, TrunkConfig } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Log } from '../../config/logging.ts'
 import { Calls } from '../../gateway/calls.ts'
+import type { TokenVerifier } from '../../gateway/jwt.ts'
 import { Registration } from '../../gateway/registration.ts'
 import { Relay } from '../../gateway/relay.ts'
+import { TokenGate } from '../../gateway/token-gate.ts'
 import { TrunkTable } from '../../gateway/trunk.ts'
 import type { MediaEngine } from '../../media/engine.ts'
 import { createNativeEngine } from '../../media/native-engine.ts'
@@ -60,7 +62,12 @@ export class ScriptedGateway {
   readonly #peers: Peer[] = []
   readonly #gatewayEnds = new Map<Peer, MemoryFlow>()
 
-  static async open(over: Partial<Config> = {}, trunk: Partial<TrunkConfig> = {}): Promise<ScriptedGateway> {
+  /** `verifier`: of bearer tokens, whatever the configuration says of them. */
+  static async open(
+    over: Partial<Config> = {},
+    trunk: Partial<TrunkConfig> = {},
+    verifier?: TokenVerifier,
+  ): Promise<ScriptedGateway> {
     const base = loadConfig(undefined, {})
     const config: Config = {
       ...base,
@@ -88,10 +95,10 @@ export class ScriptedGateway {
       localAddressTowards: async () => '127.0.0.1',
     })
     await trunks.refresh()
-    return new ScriptedGateway(config, trunks)
+    return new ScriptedGateway(config, trunks, verifier)
   }
 
-  private constructor(config: Config, trunks: TrunkTable) {
+  private constructor(config: Config, trunks: TrunkTable, verifier: TokenVerifier | undefined) {
     this.config = config
     this.engine = createNativeEngine({
       addresses: ['127.0.0.1'],
@@ -106,7 +113,8 @@ export class ScriptedGateway {
       consentTimeoutMs: 60_000,
       maxSessions: 100,
     })
-    this.registration = new Registration({ config, environment: this.time, log: this.#logger({}) })
+    const tokens = new TokenGate(verifier, (error) => this.#logger({}).error('internal error', { error }))
+    this.registration = new Registration({ config, environment: this.time, log: this.#logger({}), tokens })
     this.userAgent = createUserAgent({
       environment: this.time,
       product: 'webtrunk-test',
@@ -114,16 +122,9 @@ export class ScriptedGateway {
       sentBy: (flow) => ({ host: flow.local.address, port: flow.local.port }),
       limits: LIMITS,
       handler: {
-        onInvite: (invite) => this.calls.onInvite(invite),
-        onSubscribe: (subscribe) => this.relay.onSubscribe(subscribe),
-        onRequest: (request) => {
-          if (request.request.method !== 'REGISTER') {
-            this.relay.onRequest(request)
-            return
-          }
-          this.registration.onRegister(request)
-          this.relay.registered(request.flow)
-        },
+        onInvite: (invite) => tokens.passInvite(invite, () => this.calls.onInvite(invite)),
+        onSubscribe: (subscribe) => tokens.passSubscribe(subscribe, () => this.relay.onSubscribe(subscribe)),
+        onRequest: (request) => tokens.passRequest(request, () => this.#onRequest(request)),
         onError: (error) => this.#logger({}).error('internal error', { error }),
       },
     })
@@ -257,6 +258,15 @@ export class ScriptedGateway {
     this.registration.close()
     for (const peer of this.#peers) peer.userAgent.close()
     await this.engine.close()
+  }
+
+  #onRequest(request: IncomingRequest): void {
+    if (request.request.method !== 'REGISTER') {
+      this.relay.onRequest(request)
+      return
+    }
+    this.registration.onRegister(request)
+    this.relay.registered(request.flow)
   }
 
   #sendRegister(

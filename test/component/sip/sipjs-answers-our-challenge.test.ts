@@ -6,6 +6,7 @@ import {
   Parser,
 } from 'sip.js/lib/core/index.js'
 import { expect, it } from 'vitest'
+import { bearerChallenge } from '../../../sip/bearer.ts'
 import { buildResponse } from '../../../sip/build.ts'
 import { createDigestServer } from '../../../sip/digest.ts'
 import { formatMessage } from '../../../sip/format.ts'
@@ -31,7 +32,12 @@ function readBySipJs(text: string): IncomingResponseMessage {
 it('SIP.js reads our 401, keeps the last challenge and answers it so that it may register', () => {
   const digest = createDigestServer({ realm: 'example.com', secret: '0'.repeat(32) })
   const first = parseRequest(requestText('REGISTER', [...ALICE, DEVICE]))
-  const headers = digest.challenges(0).map((value) => ({ name: 'WWW-Authenticate', value }))
+  const bearer = bearerChallenge(
+    { realm: 'example.com', authzServer: 'https://issuer.example/', scope: 'sip' },
+    false,
+  )
+  const values = [bearer, ...digest.challenges(0)]
+  const headers = values.map((value) => ({ name: 'WWW-Authenticate', value }))
   const refusal = readBySipJs(formatMessage(buildResponse(first, 401, { toTag: 't', headers })).toString())
   const challenge = refusal.parseHeader('www-authenticate')
   expect(challenge).toMatchObject({ algorithm: 'MD5', realm: 'example.com' })

@@ -108,6 +108,33 @@ describe('a file', () => {
     expect(inspect(config, { depth: 10, showHidden: true }).toLowerCase()).not.toContain('abab')
   })
 
+  test('with token keys a user may be without a password', () => {
+    const yaml = `${VALID}users: [{ name: a }]
+registration: { jwt: { secretFile: secrets/jwt, issuer: i, audience: w } }`
+    const machine = fakeMachine({
+      '/etc/webtrunk/c.yaml': yaml,
+      '/etc/webtrunk/secrets/jwt': `${'k'.repeat(40)}\n`,
+    })
+    const { users, registration } = loadConfig('/etc/webtrunk/c.yaml', {}, machine)
+    expect(users).toEqual([{ name: 'a', password: undefined, ha1: undefined }])
+    expect(registration.jwt).toMatchObject({
+      issuer: 'i',
+      audience: 'w',
+      userClaim: 'sub',
+      clockToleranceS: 30,
+    })
+    const { key } = registration.jwt ?? {}
+    expect(key?.kind === 'secret' && key.secret.reveal()).toBe('k'.repeat(40))
+    expect(load(VALID).registration.jwt).toBeUndefined()
+  })
+
+  test('a key set is found beside the config file', () => {
+    const yaml = `${VALID}registration: { jwt: { jwksFile: keys.json, issuer: i, audience: w } }`
+    const files = { '/etc/webtrunk/c.yaml': yaml, '/etc/webtrunk/keys.json': '{"keys":[{"kty":"RSA"}]}' }
+    const { jwt } = loadConfig('/etc/webtrunk/c.yaml', {}, fakeMachine(files)).registration
+    expect(jwt?.key).toEqual({ kind: 'jwks', file: '/etc/webtrunk/keys.json' })
+  })
+
   test('an empty password file is a mistake', () => {
     const machine = fakeMachine({
       '/c.yaml': `${VALID}users: [{ name: a, passwordFile: /run/a }]`,

@@ -157,6 +157,44 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
     ['users[0].ha1: expected a mapping with md5, sha256, sha512256, seen text'],
   ],
   [
+    'token keys without issuer and audience',
+    `registration: { jwt: { secret: ${'x'.repeat(32)} } }`,
+    [
+      'registration.jwt.issuer: expected text, because tokens sign in, seen nothing',
+      'registration.jwt.audience: expected text, because tokens sign in, seen nothing',
+    ],
+  ],
+  [
+    'issuer without token keys',
+    'registration: { jwt: { issuer: i, audience: a } }',
+    ['registration.jwt: expected one of secret, secretFile, jwksFile, seen none'],
+  ],
+  [
+    'two kinds of token keys',
+    `registration: { jwt: { secret: ${'x'.repeat(32)}, jwksFile: k, issuer: i, audience: a } }`,
+    ['registration.jwt: expected one of secret, secretFile, jwksFile, seen 2'],
+  ],
+  [
+    'token secret too short for HS256',
+    `registration: { jwt: { secret: ${'x'.repeat(31)}, issuer: i, audience: a } }`,
+    ['registration.jwt.secret: expected text in quotes, 32 to 256 characters, seen text'],
+  ],
+  [
+    'missing key set',
+    'registration: { jwt: { jwksFile: k, issuer: i, audience: a } }',
+    ['registration.jwt.jwksFile: expected a readable file, seen ENOENT'],
+  ],
+  [
+    'file that is no key set',
+    'registration: { jwt: { jwksFile: webtrunk.yaml, issuer: i, audience: a } }',
+    ['registration.jwt.jwksFile: expected a JSON Web Key Set with at least one key, seen something else'],
+  ],
+  [
+    'authorization server without TLS',
+    `registration: { jwt: { secret: ${'x'.repeat(32)}, issuer: i, audience: a, authzServer: "http://i" } }`,
+    ['registration.jwt.authzServer: expected an https URL, seen "http://i"'],
+  ],
+  [
     'same user twice',
     'users: [{ name: a, password: x }, { name: b, password: x }, { name: a, password: y }]',
     ['users[2]: expected a name of its own, seen that of users[0]'],
@@ -382,6 +420,7 @@ describe('secrets stay out of every message', () => {
     ['over its length', `users: [{ name: a, password: "${SECRET.repeat(40)}" }]`],
     ['as a list', `users: [{ name: a, password: [${SECRET}] }]`],
     ['as a mapping', `users: [{ name: a, password: { value: ${SECRET} } }]`],
+    ['in place of a token secret', `registration: { jwt: { secret: ${SECRET}, issuer: i, audience: a } }`],
     ['in a hash', `users: [{ name: a, ha1: { md5: ${SECRET} } }]`],
     ['in place of hashes', `users: [{ name: a, ha1: ${SECRET} }]`],
     ['beside another mistake', `users: [{ name: "a b", password: ${SECRET} }]`],
