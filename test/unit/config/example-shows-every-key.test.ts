@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { isMapping } from '../../../config/format.ts'
 import { loadConfig } from '../../../config/load.ts'
-import { environmentName, fieldsOf, ROWS, SCHEMA } from '../../../config/schema.ts'
+import { environmentName, fieldsOf, ROWS, SCHEMA, TRUNK_ACCOUNT, TRUNK_TLS } from '../../../config/schema.ts'
+import { native } from '../../../media/native/index.ts'
 import { fakeMachine } from './machine.ts'
 
 const PATH = fileURLToPath(new URL('../../../config/webtrunk.example.yaml', import.meta.url))
@@ -17,20 +18,37 @@ function valueAt(tree: unknown, path: string): unknown {
   return path.split('.').reduce((node, name) => (isMapping(node) ? node[name] : undefined), tree)
 }
 
-const MACHINE = fakeMachine({ '/etc/webtrunk/c.yaml': example, '/etc/webtrunk/secrets/alice': 'hunter2\n' })
+const { certificatePem, privateKeyPem } = native.createCertificate({
+  commonName: 'phone.example.com',
+  days: 1,
+  names: ['phone.example.com'],
+})
+const FILES = {
+  '/etc/webtrunk/c.yaml': example,
+  '/etc/webtrunk/secrets/alice': 'hunter2\n',
+  '/etc/webtrunk/secrets/provider': 'hunter3\n',
+  '/etc/webtrunk/tls/provider-ca.pem': certificatePem,
+}
+const WITHOUT_CERTIFICATE = fakeMachine(FILES)
+const MACHINE = fakeMachine({
+  ...FILES,
+  '/etc/webtrunk/tls/fullchain.pem': certificatePem,
+  '/etc/webtrunk/tls/privkey.pem': privateKeyPem,
+})
 
 describe('config/webtrunk.example.yaml', () => {
   test('loads; only its certificate is the operator to bring', () => {
-    const environment = { WEBTRUNK_WEB_HTTPS_PORT: 'off', WEBTRUNK_WEB_HTTP_PORT: '8080' }
-    const config = loadConfig('/etc/webtrunk/c.yaml', environment, MACHINE)
+    const config = loadConfig('/etc/webtrunk/c.yaml', {}, MACHINE)
     expect(config.users).toHaveLength(3)
-    expect(config.trunks.map(({ media }) => media)).toEqual(['rtp', 'sdes'])
+    expect(config.trunks.map(({ media }) => media)).toEqual(['rtp', 'sdes', 'rtp'])
     expect(config.routes.map(({ trunk }) => trunk)).toEqual(['carrier', 'pbx'])
-    expect(() => loadConfig('/etc/webtrunk/c.yaml', {}, MACHINE)).toThrow(
+    expect(() => loadConfig('/etc/webtrunk/c.yaml', {}, WITHOUT_CERTIFICATE)).toThrow(
       expect.objectContaining({
         mistakes: [
           { key: 'web.https.certificate', expected: 'a readable file', seen: 'ENOENT' },
           { key: 'web.https.key', expected: 'a readable file', seen: 'ENOENT' },
+          { key: 'tls.certificate', expected: 'a readable file', seen: 'ENOENT' },
+          { key: 'tls.key', expected: 'a readable file', seen: 'ENOENT' },
         ],
       }),
     )
@@ -52,6 +70,17 @@ describe('config/webtrunk.example.yaml', () => {
     const rows: unknown = valueAt(tree, list)
     const keys = Array.isArray(rows) ? rows.flatMap((row: unknown) => Object.keys(Object(row))) : []
     expect([...new Set(keys)].sort()).toEqual(Object.keys(fields).sort())
+  })
+
+  test.each([
+    ['tls', TRUNK_TLS, []],
+    ['account', TRUNK_ACCOUNT, ['password']],
+  ] as const)('shows every key of %s of a trunk', (name, fields, others) => {
+    const trunks: unknown = valueAt(tree, 'trunks')
+    const keys = Array.isArray(trunks)
+      ? trunks.flatMap((row: unknown) => Object.keys(Object(valueAt(row, name))))
+      : []
+    expect([...keys, ...others].sort()).toEqual(Object.keys(fields).sort())
   })
 })
 
