@@ -135,15 +135,27 @@ export class Call implements SideOwner {
 
   /** INVITE with Replaces (RFC 3891 §4): its sender takes the place of `side`. A failure refuses it, and this call goes on. */
   takeOver(side: Side, invite: IncomingInvite, caller: CallerPlan): void {
-    this.#run(async () => {
-      try {
-        await this.#takeOver(side, invite, caller)
-      } catch (error) {
-        const verdict = verdictOf(error)
-        this.#log[logLevelOf(verdict)]('take-over refused', { ...verdict, reason: verdict.message })
-        invite.reject(verdict.status, { headers: refusalHeaders(verdict) })
-      }
-    })
+    let isCancelled = false
+    invite.handler = {
+      onCancel: () => {
+        isCancelled = true
+      },
+    }
+    const refuse = (error: unknown): void => {
+      const verdict = verdictOf(error)
+      this.#log[logLevelOf(verdict)]('take-over refused', { ...verdict, reason: verdict.message })
+      invite.reject(verdict.status, { headers: refusalHeaders(verdict) })
+    }
+    this.#run(
+      async () => {
+        try {
+          if (!isCancelled) await this.#takeOver(side, invite, caller)
+        } catch (error) {
+          refuse(error)
+        }
+      },
+      () => refuse(new GatewayFailure('transfer.no-such-call')),
+    )
   }
 
   // ----- SideOwner: what the dialogs of our sides report
@@ -184,10 +196,12 @@ export class Call implements SideOwner {
 
   // ----- set-up
 
-  #run(step: () => Promise<void> | void): void {
+  /** `lost`: the call has ended before the turn of this step. */
+  #run(step: () => Promise<void> | void, lost: () => void = () => {}): void {
     this.#steps = this.#steps
       .then(async () => {
-        if (this.#state !== 'ended') await step()
+        if (this.#hasEnded()) lost()
+        else await step()
       })
       .catch((error: unknown) => this.#fail(error))
   }
@@ -426,6 +440,8 @@ export class Call implements SideOwner {
     const far = this.#conversation.other(side)
     if (far === undefined || !this.#conversation.sides.includes(side))
       throw new GatewayFailure('transfer.no-such-call')
+    // Its successor is being called, and both cannot have the place.
+    if (this.#transfer?.transferor === side) throw new GatewayFailure('transfer.not-now')
     if (invite.request.body.length === 0) throw new GatewayFailure('call.no-offer')
     const taker = await this.#openSide(this.#newLegName(), plan.name, plan.media, false)
     try {

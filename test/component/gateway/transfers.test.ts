@@ -272,6 +272,67 @@ describe('INVITE with Replaces', () => {
     expect(call.caller.ended).toBeUndefined()
     call.caller.dialog?.bye()
   })
+
+  const takeOverOf = (dialog: InviteDialog | undefined) =>
+    place(gateway.trunk, '200', 'alice', offerOf(PHONE), quiet, withReplaces(dialog))
+
+  /** What the trunk sends meanwhile reaches the gateway in one turn of the event loop, as frames of one TCP segment do. */
+  const inOneBreath = (send: () => void, edit: (texts: readonly string[]) => readonly string[]): void => {
+    const texts: string[] = []
+    gateway.trunk.flow.drops = (text) => texts.push(text) > 0
+    send()
+    gateway.trunk.flow.drops = () => false
+    for (const text of edit(texts)) gateway.userAgent.receive(Buffer.from(text, 'latin1'), gateway.trunkFlow)
+  }
+
+  it('is refused when BYE ends the call in the same breath', async () => {
+    // The step of the take-over found the call ended and left the INVITE without an answer for ever.
+    const call = await aliceCallsTrunk()
+    let taker: ReturnType<typeof place> | undefined
+    const send = () => {
+      taker = takeOverOf(call.callee.dialog)
+      call.callee.dialog?.bye()
+    }
+    inOneBreath(send, (texts) => texts)
+    await gateway.time.advance(300)
+    expect(taker === undefined ? undefined : statusOf(taker)).toBe(481)
+  })
+
+  it('is over when CANCEL comes in the same breath, and the call goes on', async () => {
+    // The take-over answered an INVITE that had been answered 487: an internal error.
+    const call = await aliceCallsTrunk()
+    const cancelOf = (invite: string) =>
+      `${invite.slice(0, invite.indexOf('\r\n\r\n'))}\r\n\r\n`
+        .replace(/^INVITE/, 'CANCEL')
+        .replace(/^(CSeq: \d+) INVITE/m, '$1 CANCEL')
+        .replace(/^(?:Content-Type|Content-Length|Replaces|Contact): .*\r\n/gm, '')
+    let taker: ReturnType<typeof place> | undefined
+    const send = () => {
+      taker = takeOverOf(call.callee.dialog)
+    }
+    inOneBreath(send, (texts) => [...texts, ...texts.map(cancelOf)])
+    await gateway.time.advance(300)
+    expect(taker === undefined ? undefined : statusOf(taker)).toBe(487)
+    expect(gateway.logged('take-over refused')).toEqual([])
+    expect(call.callee.ended).toBeUndefined()
+    call.caller.dialog?.bye()
+  })
+
+  it('of a side that is being transferred away is refused: it has a successor already', async () => {
+    const call = await aliceCallsTrunk()
+    await refer(call.callee, '<sip:bob@example.com>')
+    const invite = await ringing(gateway, bob)
+    const taker = takeOverOf(call.callee.dialog)
+    await gateway.time.advance(300)
+    expect(statusOf(taker)).toBe(491)
+    const target = new PeerDialog(BROWSER)
+    target.dialog = invite.accept({ body: answerTo(invite, BROWSER) }, target.handler)
+    await gateway.time.advance(300)
+    expect(call.callee.ended).toBe('bye')
+    call.caller.dialog?.bye()
+    await gateway.time.advance(100)
+    expect(target.ended).toBe('bye')
+  })
 })
 
 describe('a trunk that redirects', () => {
