@@ -62,6 +62,8 @@ export interface SdesKey {
   readonly suite: SrtpSuite
   /** Master key followed by master salt, lengths as in `SRTP_SUITES`. */
   readonly keySalt: SecretBytes
+  /** Master key identifier that the line's writer puts into its packets, as it stands there; ours have none. */
+  readonly mki?: Uint8Array | undefined
 }
 
 export interface Fingerprint {

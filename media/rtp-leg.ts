@@ -77,7 +77,11 @@ export class RtpLeg {
   /** The relay keeps its rollover counters when a key is repeated. */
   #apply(receive: SdesKey, send: SdesKey): void {
     const { relay } = this.#host
-    relay.setKeys(this.id, 'receive', { suite: receive.suite, keySalt: receive.keySalt.reveal() })
+    relay.setKeys(this.id, 'receive', {
+      suite: receive.suite,
+      keySalt: receive.keySalt.reveal(),
+      mki: receive.mki,
+    })
     relay.setKeys(this.id, 'send', { suite: send.suite, keySalt: send.keySalt.reveal() })
     this.#suite = receive.suite
     this.#host.stage({ kind: 'keys-ready' })

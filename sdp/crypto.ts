@@ -12,10 +12,23 @@ const SUITE_ALIASES: Readonly<Record<string, SrtpSuite>> = {
   AES_CM_256_HMAC_SHA1_32: 'AES_256_CM_HMAC_SHA1_32',
 }
 
+/** Session parameters that change what the keys protect or how; a `-` before them changes nothing (RFC 4568 §9.2). */
+const BINDING_PARAMETERS = new Set([
+  'KDR',
+  'UNENCRYPTED_SRTP',
+  'UNENCRYPTED_SRTCP',
+  'UNAUTHENTICATED_SRTP',
+  'FEC_ORDER',
+  'FEC_KEY',
+])
+
+/** Bytes of an MKI (RFC 4568 §9.2). */
+const MAX_MKI = 128
+
 /**
  * The usable `a=crypto` lines of a section, in the peer's order. Each line is judged alone, and skipped when anything
- * in it would change what the keys protect and is not done here: a suite not in `suites`, an MKI, several keys, a
- * session parameter (`UNENCRYPTED_SRTP`, `KDR`, `FEC_ORDER`...) that is not marked optional by `-` (RFC 4568 §6.3),
+ * in it would change what the keys protect and is not done here: a suite not in `suites`, several keys, a session
+ * parameter of RFC 4568 §6.3 but WSH, which is a hint, or an unknown one that is not marked optional by `-` (§6.3.7),
  * a key of the wrong length. A lifetime is accepted and not enforced. Of two lines with one tag the first usable
  * one counts.
  */
@@ -28,7 +41,7 @@ export function readCrypto(section: AttributeBlock, suites: readonly SrtpSuite[]
   return [...keys.values()]
 }
 
-/** Neither lifetime nor MKI: we set none, and an answer does not echo the offer's (RFC 4568 §5.1.2). */
+/** Neither lifetime nor MKI: each line speaks of its writer's packets, so an answer does not echo the offer's (RFC 4568 §5.1.2). */
 export function formatCrypto(key: SdesKey): Attribute {
   const bytes = Buffer.from(key.keySalt.reveal())
   return { name: 'crypto', value: `${key.tag} ${key.suite} inline:${bytes.toString('base64')}` }
@@ -44,9 +57,15 @@ function readLine(value: string, suites: readonly SrtpSuite[]): SdesKey | undefi
   const [tag = '', name = '', parameters = '', ...session] = value.split(/ +/)
   const suite = readSuite(name)
   if (!/^\d{1,9}$/.test(tag) || suite === undefined || !suites.includes(suite)) return undefined
-  if (!session.every((parameter) => parameter.startsWith('-'))) return undefined
-  const keySalt = readKeySalt(parameters, suite)
-  return keySalt === undefined ? undefined : { tag: Number(tag), suite, keySalt }
+  if (!session.every(isIgnorable)) return undefined
+  const key = readKey(parameters, suite)
+  return key === undefined ? undefined : { tag: Number(tag), suite, ...key }
+}
+
+function isIgnorable(parameter: string): boolean {
+  const [, dash, name = ''] = /^(-?)([^=]*)/.exec(parameter.toUpperCase()) ?? []
+  if (BINDING_PARAMETERS.has(name)) return false
+  return dash === '-' || /^WSH=\d{1,9}$/i.test(parameter)
 }
 
 function readSuite(name: string): SrtpSuite | undefined {
@@ -55,14 +74,27 @@ function readSuite(name: string): SrtpSuite | undefined {
   return known.find((suite) => suite === upper) ?? SUITE_ALIASES[upper]
 }
 
-/** `inline:<base64>[|lifetime]`; several keys (`;`) need an MKI, which is refused with its `|`. */
-function readKeySalt(parameters: string, suite: SrtpSuite): SecretBytes | undefined {
-  const match = /^inline:([A-Za-z0-9+/]{1,128})={0,4}(?:\|(?:2\^\d{1,2}|\d{1,20}))?$/i.exec(parameters)
-  if (match?.[1] === undefined) return undefined
-  const bytes = Buffer.from(match[1], 'base64')
+/** `inline:<base64>[|lifetime][|mki:length]`; several keys, parted by `;`, do not match. */
+const KEY = /^inline:([A-Za-z0-9+/]{1,128})={0,4}(?:\|(?:2\^\d{1,2}|\d{1,20}))?(?:\|(\d{1,309}):(\d{1,3}))?$/i
+
+function readKey(parameters: string, suite: SrtpSuite): Pick<SdesKey, 'keySalt' | 'mki'> | undefined {
+  const [, base64, mkiValue, mkiLength] = KEY.exec(parameters) ?? []
+  if (base64 === undefined) return undefined
+  const bytes = Buffer.from(base64, 'base64')
   const { keyLength, saltLength } = SRTP_SUITES[suite]
-  const isWhole = match[1].length === Math.ceil((bytes.length * 4) / 3)
-  return isWhole && bytes.length === keyLength + saltLength ? new KeySalt(bytes) : undefined
+  const isWhole = base64.length === Math.ceil((bytes.length * 4) / 3)
+  if (!isWhole || bytes.length !== keyLength + saltLength) return undefined
+  const keySalt = new KeySalt(bytes)
+  if (mkiValue === undefined) return { keySalt }
+  const mki = readMki(mkiValue, Number(mkiLength))
+  return mki === undefined ? undefined : { keySalt, mki }
+}
+
+/** A decimal number as so many bytes, most significant first. */
+function readMki(value: string, length: number): Uint8Array | undefined {
+  const hex = BigInt(value).toString(16)
+  if (length < 1 || length > MAX_MKI || hex.length > 2 * length) return undefined
+  return Buffer.from(hex.padStart(2 * length, '0'), 'hex')
 }
 
 /** Key bytes that print as `[redacted]`. */

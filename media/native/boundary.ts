@@ -92,6 +92,8 @@ export interface NativeKey {
   readonly suite: SrtpSuite
   /** Master key, then master salt. Copied; the caller may wipe it. */
   readonly keySalt: Uint8Array
+  /** Receiving only: what every packet must carry as master key identifier, 1 to 128 bytes (RFC 3711 §3.1). */
+  readonly mki?: Uint8Array | undefined
 }
 
 export interface RtpTarget {
@@ -143,7 +145,8 @@ export interface Relay {
   setRemote(leg: LegId, target: RtpTarget | undefined): void
   /**
    * Keys or, for a plain RTP leg, 'none' (only then cleartext flows). Until set, everything on the leg is dropped and
-   * counted. A repeated call with the same key keeps rollover counters; a new key starts a new context.
+   * counted. A repeated call with the same key keeps rollover counters; a new key starts a new context. A trunk leg goes
+   * on where it was with any key it ever sent with, and refuses a 17th: then it sends nothing.
    */
   setKeys(leg: LegId, direction: 'receive' | 'send', key: NativeKey | 'none'): void
   setRoute(leg: LegId, route: NativeRoute | undefined): void

@@ -117,6 +117,21 @@ TEST(rewrite_end_source, "after the end of a source the next packet is a new one
   CHECK(next.sequence == 13 && !next.marker);
 }
 
+TEST(rewrite_skip, "the stream goes on with the number it was told, as with a new source, ahead of all before") {
+  RtpRewriter rewriter = rewriter_at(7);
+  CHECK(rewriter.next_sequence() == 7);
+  CHECK(send(rewriter, packet(1, 50, 0), 0).sequence == 7);
+  CHECK(rewriter.next_sequence() == 8);
+  rewriter.skip_to(5000);
+  CHECK(rewriter.next_sequence() == 5000);
+  const Sent next = send(rewriter, packet(1, 51, 160), 20 * kMs);
+  CHECK(next.sequence == 5000 && next.timestamp == 1160 && next.marker);
+  CHECK(send(rewriter, packet(1, 49, 0), 20 * kMs).drop == Drop::rtp_stale);
+  rewriter.skip_to(100);  // In the next round.
+  CHECK(send(rewriter, packet(1, 52, 320), 40 * kMs).sequence == 100);
+  CHECK(send(rewriter, packet(1, 53, 480), 60 * kMs).sequence == 101);
+}
+
 TEST(rewrite_older_than_base, "a packet from before the change of source never takes a number already used") {
   RtpRewriter rewriter = rewriter_at(10);
   send(rewriter, packet(1, 100, 0), 0);

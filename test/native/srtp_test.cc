@@ -524,6 +524,77 @@ TEST(srtp_no_key_stream_twice, "a sender never uses an index twice, nor another 
   }
 }
 
+TEST(srtp_mki, "a declared MKI is checked and taken out; another, none or a cut one is dropped and changes nothing") {
+  for (const Suite suite : kSuites) {
+    const SuiteParameters& row = suite_parameters(suite);
+    for (const size_t length : {size_t{1}, size_t{4}, size_t{20}, SrtpMki::kMaxLength}) {
+      SrtpMki mki;
+      mki.length = length;
+      for (size_t i = 0; i < length; ++i) mki.bytes[i] = static_cast<uint8_t>(0xa0 + i);
+      const auto sender = sender_for(suite);
+      const auto receiver = receiver_for(suite);
+      const auto bare = receiver_for(suite);
+      receiver->expect_mki(mki);
+      const auto insert = [&](Bytes sealed, size_t tag) {
+        const long at = static_cast<long>(row.is_aead ? sealed.size() : sealed.size() - tag);
+        sealed.insert(sealed.begin() + at, mki.bytes.begin(), mki.bytes.begin() + static_cast<long>(length));
+        return sealed;
+      };
+      const Bytes sealed = protect(*sender, rtp(1)).packet;
+      const Bytes with = insert(sealed, row.rtp_tag_length);
+      const Bytes sealed_rtcp = protect_rtcp(*sender, rtcp()).packet;
+      const Bytes with_rtcp = insert(sealed_rtcp, row.rtcp_tag_length);
+
+      CHECK(unprotect(*receiver, sealed).drop == (length > 20 ? Drop::srtp_too_short : Drop::srtp_wrong_mki));
+      CHECK(unprotect_rtcp(*receiver, sealed_rtcp).drop == (length > 20 ? Drop::srtp_too_short : Drop::srtp_wrong_mki));
+      CHECK(unprotect(*bare, with).drop == Drop::srtp_auth_failed);
+      CHECK(unprotect_rtcp(*bare, with_rtcp).drop == Drop::srtp_auth_failed);
+      for (size_t bit = 0; bit < with.size() * 8; ++bit) {
+        Bytes wrong = with;
+        wrong[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
+        CHECK(unprotect(*receiver, wrong).drop != Drop::none);
+      }
+      for (size_t bit = 0; bit < with_rtcp.size() * 8; ++bit) {
+        Bytes wrong = with_rtcp;
+        wrong[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
+        CHECK(unprotect_rtcp(*receiver, wrong).drop != Drop::none);
+      }
+      for (size_t cut = 0; cut < with.size(); ++cut) {
+        const Drop drop = unprotect(*receiver, Bytes(with.begin(), with.begin() + static_cast<long>(cut))).drop;
+        CHECK(drop == Drop::rtp_too_short || drop == Drop::srtp_too_short || drop == Drop::srtp_wrong_mki ||
+              drop == Drop::srtp_auth_failed);
+      }
+      for (size_t cut = 0; cut < with_rtcp.size(); ++cut) {
+        CHECK(unprotect_rtcp(*receiver, Bytes(with_rtcp.begin(), with_rtcp.begin() + static_cast<long>(cut))).drop !=
+              Drop::none);
+      }
+      CHECK(unprotect(*receiver, with).packet == rtp(1));
+      CHECK(unprotect(*receiver, with).drop == Drop::srtp_replay);
+      CHECK(unprotect_rtcp(*receiver, with_rtcp).packet == rtcp());
+      CHECK(unprotect_rtcp(*receiver, with_rtcp).drop == Drop::srtp_replay);
+
+      // Another identifier for the same key keeps what was seen.
+      receiver->expect_mki({});
+      CHECK(unprotect(*receiver, sealed).drop == Drop::srtp_replay);
+      CHECK(unprotect(*receiver, protect(*sender, rtp(2)).packet).packet == rtp(2));
+    }
+  }
+}
+
+TEST(srtp_sequence_ahead, "a key that comes back goes on ahead of all it has used") {
+  const auto sender = sender_for(Suite::aes_cm_128_hmac_sha1_80);
+  CHECK(sender->sequence_ahead(40'000) == 40'000);
+  for (const uint16_t used : {uint16_t{100}, uint16_t{500}, uint16_t{400}}) CHECK(protect(*sender, rtp(used)).drop == Drop::none);
+  CHECK(sender->sequence_ahead(501) == 501);
+  CHECK(sender->sequence_ahead(500) == 501 && sender->sequence_ahead(450) == 501 && sender->sequence_ahead(0) == 501);
+  CHECK(sender->sequence_ahead(500 + 0x8000) == 500 + 0x8000);
+  CHECK(sender->sequence_ahead(501 + 0x8000) == 501 && sender->sequence_ahead(65535) == 501);
+  // Across the wrap.
+  CHECK(protect(*sender, rtp(33'000)).drop == Drop::none && protect(*sender, rtp(65'535)).drop == Drop::none);
+  CHECK(sender->sequence_ahead(0) == 0 && sender->sequence_ahead(65'535) == 0 && sender->sequence_ahead(65'000) == 0);
+  CHECK(protect(*sender, rtp(0)).drop == Drop::none);
+}
+
 TEST(srtp_capacity, "a buffer one byte too small is refused before anything is written") {
   for (const Suite suite : kSuites) {
     const auto sender = sender_for(suite);

@@ -17,6 +17,7 @@ namespace webtrunk {
   X(srtp_too_short, "srtp.too-short")                          \
   X(srtp_replay, "srtp.replay")                                \
   X(srtp_auth_failed, "srtp.auth-failed")                      \
+  X(srtp_wrong_mki, "srtp.wrong-mki")                          \
   X(srtp_too_many_ssrcs, "srtp.too-many-ssrcs")                \
   X(srtp_no_keys, "srtp.no-keys")                              \
   X(srtp_wrong_ssrc, "srtp.wrong-ssrc")                        \

@@ -53,6 +53,8 @@ struct Leg {
   static constexpr size_t kMaxTuples = 16;
   /** Those before and after an ICE restart. */
   static constexpr size_t kMaxUfrags = 2;
+  /** Its keys are our own, one a suite; past this nothing is sent. */
+  static constexpr size_t kMaxRetiredSenders = 15;
 
   Leg(LegId leg_id, LegKind leg_kind, uint32_t leg_ssrc, std::shared_ptr<LegCounters> leg_counters)
       : id(leg_id),
@@ -70,6 +72,11 @@ struct Leg {
   Protection send_protection = Protection::unset;
   std::unique_ptr<SrtpReceiver> receiver;
   std::unique_ptr<SrtpSender> sender;
+  /**
+   * Trunk leg: of the keys it sent with before. One that comes back (forked answers, a re-INVITE that turns to the other
+   * suite and back) goes on with its indices, so that no key stream is used twice.
+   */
+  std::vector<std::unique_ptr<SrtpSender>> retired_senders;
 
   ReceiveStatistics inbound;
   RtpRewriter outbound;

@@ -49,6 +49,8 @@ struct KeyMaterial {
   Suite suite{};
   std::array<uint8_t, kMaxLength> bytes{};
   size_t length = 0;
+  /** Receiving only. */
+  SrtpMki mki;
 
   KeyMaterial() = default;
   KeyMaterial(const KeyMaterial&) = delete;

@@ -361,6 +361,11 @@ bool RelayObject::read_key(Napi::Value value, std::unique_ptr<KeyMaterial>& mate
   material->suite = suite->suite;
   material->length = length;
   std::memcpy(material->bytes.data(), bytes, length);
+  const Napi::Value mki = key.Get("mki");
+  if (mki.IsUndefined()) return true;
+  if (!read_bytes(mki, "mki", 1, SrtpMki::kMaxLength, bytes, length)) return false;
+  material->mki.length = length;
+  std::memcpy(material->mki.bytes.data(), bytes, length);
   return true;
 }
 
@@ -374,6 +379,9 @@ void RelayObject::set_keys(const Napi::CallbackInfo& info) {
   if (direction != "receive" && direction != "send") return throw_type_error(env, "direction is neither receive nor send");
   if (material == nullptr && entry->kind == LegKind::webrtc)
     return throw_type_error(env, "a webrtc leg is never without encryption");
+
+  if (material != nullptr && material->mki.length > 0 && direction == "send")
+    return throw_type_error(env, "what we send has no mki");
 
   // Contexts are made here: key derivation is no work for between two batches.
   const KeyMaterial* key = material.get();

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "relay_loop.h"
 
@@ -114,6 +115,7 @@ void RelayLoop::carry_out(SetReceiveKeyCommand& command) {
   const bool is_same =
       leg->receiver != nullptr && leg->receiver->has_key(material->suite, material->bytes.data(), material->length);
   if (!is_same) leg->receiver = std::move(command.receiver);
+  leg->receiver->expect_mki(material->mki);
 }
 
 void RelayLoop::carry_out(SetSendKeyCommand& command) {
@@ -128,7 +130,26 @@ void RelayLoop::carry_out(SetSendKeyCommand& command) {
   leg->send_protection = Protection::srtp;
   const bool is_same =
       leg->sender != nullptr && leg->sender->has_key(material->suite, material->bytes.data(), material->length);
-  if (!is_same) leg->sender = std::move(command.sender);
+  if (is_same) return;
+  if (leg->kind == LegKind::webrtc || leg->sender == nullptr) {
+    leg->sender = std::move(command.sender);  // A handshake never yields a key that there was before.
+    return;
+  }
+  std::vector<std::unique_ptr<SrtpSender>>& retired = leg->retired_senders;
+  const auto known = std::find_if(retired.begin(), retired.end(), [&](const std::unique_ptr<SrtpSender>& sender) {
+    return sender->has_key(material->suite, material->bytes.data(), material->length);
+  });
+  if (known != retired.end()) {
+    std::swap(*known, leg->sender);
+    const uint16_t next = leg->outbound.next_sequence();
+    const uint16_t ahead = leg->sender->sequence_ahead(next);
+    if (ahead != next) leg->outbound.skip_to(ahead);
+  } else if (retired.size() == Leg::kMaxRetiredSenders) {
+    // To forget one could mean to use its indices twice.
+    leg->send_protection = Protection::unset;
+  } else {
+    retired.push_back(std::exchange(leg->sender, std::move(command.sender)));
+  }
 }
 
 void RelayLoop::carry_out(SetRouteCommand& command) {

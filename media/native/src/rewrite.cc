@@ -84,6 +84,11 @@ void RtpRewriter::rebase(uint32_t ssrc, uint16_t sequence, uint32_t timestamp, u
   newest_timestamp_at_us_ = now_us;
 }
 
+void RtpRewriter::skip_to(uint16_t sequence) {
+  highest_index_ += static_cast<uint16_t>(sequence - next_sequence());
+  end_source();
+}
+
 Outcome RtpRewriter::rewrite(uint8_t* packet, size_t length, uint8_t payload_type, uint32_t clock_rate_hz,
                              uint64_t now_us) {
   RtpHeader header;

@@ -36,7 +36,12 @@ class RtpRewriter {
   /** Whatever comes next is a new source, whatever its SSRC: another leg may have the same one, or the stream was held. */
   void end_source() { has_source_ = false; }
 
+  /** Goes on with this sequence number, which is later than all before, as with a new source: the receiver sees a loss. */
+  void skip_to(uint16_t sequence);
+
   uint32_t ssrc() const { return ssrc_; }
+  /** Of the next packet, when nothing is lost. */
+  uint16_t next_sequence() const { return static_cast<uint16_t>(highest_index_ + 1); }
   uint16_t first_sequence() const { return first_sequence_; }
   /** RTP timestamp and time of the newest packet sent, for sender reports. */
   uint32_t newest_timestamp() const { return newest_source_timestamp_ + timestamp_offset_; }

@@ -1,5 +1,7 @@
 #include "srtp.h"
 
+#include <cstring>
+
 #include "bytes.h"
 #include "rtp.h"
 #include "srtp_cipher.h"
@@ -43,11 +45,23 @@ SrtpReceiver::Stream* SrtpReceiver::add(uint32_t ssrc) {
   return &stream;
 }
 
+bool SrtpReceiver::strip_mki(uint8_t* packet, size_t& length, size_t tag_length) const {
+  if (mki_.length == 0) return true;
+  // RFC 3711 §3.1, §3.4: before the tag. RFC 7714 §8.1, §9.2: the tag is part of the ciphertext, the identifier comes last.
+  const size_t behind = cipher_->suite().is_aead ? 0 : tag_length;
+  length -= mki_.length;
+  uint8_t* mki = packet + length - behind;
+  if (std::memcmp(mki, mki_.bytes.data(), mki_.length) != 0) return false;
+  std::memmove(mki, mki + mki_.length, behind);
+  return true;
+}
+
 Outcome SrtpReceiver::unprotect_rtp(uint8_t* packet, size_t length) {
   RtpHeader header;
   if (const Drop drop = parse_rtp_header(packet, length, header); drop != Drop::none) return Outcome::dropped(drop);
   const size_t tag_length = cipher_->suite().rtp_tag_length;
-  if (length < header.header_length + tag_length) return Outcome::dropped(Drop::srtp_too_short);
+  if (length < header.header_length + mki_.length + tag_length) return Outcome::dropped(Drop::srtp_too_short);
+  if (!strip_mki(packet, length, tag_length)) return Outcome::dropped(Drop::srtp_wrong_mki);
 
   Stream* stream = find(header.ssrc);
   const ReplayWindow unseen;
@@ -68,8 +82,9 @@ Outcome SrtpReceiver::unprotect_rtp(uint8_t* packet, size_t length) {
 Outcome SrtpReceiver::unprotect_rtcp(uint8_t* packet, size_t length) {
   const SuiteParameters& suite = cipher_->suite();
   const size_t trailer_length = suite.rtcp_tag_length + kIndexWord;
-  if (length < kRtcpFixedHeader + trailer_length) return Outcome::dropped(Drop::srtp_too_short);
+  if (length < kRtcpFixedHeader + mki_.length + trailer_length) return Outcome::dropped(Drop::srtp_too_short);
   if (packet[0] >> 6 != 2) return Outcome::dropped(Drop::rtcp_bad_header);
+  if (!strip_mki(packet, length, suite.rtcp_tag_length)) return Outcome::dropped(Drop::srtp_wrong_mki);
   const size_t plain_length = length - trailer_length;
   // RFC 3711 §3.4: index, then tag. RFC 7714 §9.2: tag, then index.
   const uint32_t word = read_u32(packet + plain_length + (suite.is_aead ? suite.rtcp_tag_length : 0));
@@ -101,6 +116,12 @@ Suite SrtpSender::suite() const { return cipher_->suite().suite; }
 
 bool SrtpSender::has_key(Suite suite, const uint8_t* key_salt, size_t length) const {
   return cipher_->has_key(suite, key_salt, length);
+}
+
+uint16_t SrtpSender::sequence_ahead(uint16_t wanted) const {
+  if (sent_.is_empty()) return wanted;
+  const std::optional<uint64_t> index = estimate_srtp_index(sent_, wanted);
+  return index && *index > sent_.highest() ? wanted : static_cast<uint16_t>(sent_.highest() + 1);
 }
 
 Outcome SrtpSender::protect_rtp(uint8_t* packet, size_t length, size_t capacity) {

@@ -49,6 +49,15 @@ const SuiteParameters* find_dtls_suite(std::string_view dtls_name);
 /** Most that protecting adds to a packet: tag, and E bit with SRTCP index. */
 constexpr size_t kSrtpMaxOverhead = 16 + 4;
 
+/** Master key identifier as it stands in packets (RFC 3711 §3.1); empty: packets have none. */
+struct SrtpMki {
+  /** RFC 4568 §9.2. */
+  static constexpr size_t kMaxLength = 128;
+
+  std::array<uint8_t, kMaxLength> bytes{};
+  size_t length = 0;
+};
+
 class SrtpCipher;
 
 /**
@@ -70,6 +79,9 @@ class SrtpReceiver {
   /** Whether this context was made from the same suite and key: then it is to be kept, with its rollover counters. */
   bool has_key(Suite suite, const uint8_t* key_salt, size_t length) const;
 
+  /** What every packet must carry from now on. It names the key and is no part of it: rollover counters stay. */
+  void expect_mki(const SrtpMki& mki) { mki_ = mki; }
+
   /** In place; the result starts where the packet started. The contents are undefined when dropped. */
   Outcome unprotect_rtp(uint8_t* packet, size_t length);
   Outcome unprotect_rtcp(uint8_t* packet, size_t length);
@@ -85,8 +97,11 @@ class SrtpReceiver {
   Stream* find(uint32_t ssrc);
   /** Null when the table is full. */
   Stream* add(uint32_t ssrc);
+  /** Takes the identifier out of a packet that is long enough; `length` becomes that without it. False when it is another. */
+  bool strip_mki(uint8_t* packet, size_t& length, size_t tag_length) const;
 
   std::unique_ptr<SrtpCipher> cipher_;
+  SrtpMki mki_;
   std::array<Stream, kMaxSsrcs> streams_;
   size_t stream_count_ = 0;
 };
@@ -104,6 +119,11 @@ class SrtpSender {
 
   Suite suite() const;
   bool has_key(Suite suite, const uint8_t* key_salt, size_t length) const;
+  /**
+   * With which sequence number a stream that would go on with `wanted` may do so: that, if its index is ahead of all used,
+   * else the one after the newest. A key that comes back after a while would otherwise refuse up to half a round.
+   */
+  uint16_t sequence_ahead(uint16_t wanted) const;
 
   /** In place; needs up to `kSrtpMaxOverhead` bytes of `capacity` beyond `length`. The packet's SSRC must be ours. */
   Outcome protect_rtp(uint8_t* packet, size_t length, size_t capacity);

@@ -151,10 +151,17 @@ describe('from a trunk with SDES', () => {
   it.each([
     ['no line', []],
     ['a suite that was not offered', [`1 AEAD_AES_128_GCM inline:${KEY}`]],
-    ['an MKI', [`1 ${SUITE_80} inline:${KEY}|1:4`]],
+    ['several keys', [`1 ${SUITE_80} inline:${KEY}|2^20|1:4;inline:${KEY}|2^20|2:4`]],
     ['cleartext', [`1 ${SUITE_80} inline:${KEY} UNENCRYPTED_SRTP`]],
   ])('%s is refused', (_, lines) => {
     expect(failureOf(() => read(...lines))).toBe('sdp.no-usable-crypto')
+  })
+
+  it('an MKI is of the key that the peer sends with', () => {
+    const answer = read(`1 ${SUITE_80} inline:${KEY}|2^20|5:2`)
+    if (answer.transport.kind !== 'rtp') throw new Error('not a trunk transport')
+    expect(answer.transport.crypto?.mki).toEqual(Buffer.from([0, 5]))
+    expect(answer.localCrypto?.mki).toBeUndefined()
   })
 
   it('a plain answer is refused, with or without a key', () => {

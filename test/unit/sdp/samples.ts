@@ -1,6 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { RtpLocal, SdesKey, SrtpSuite, WebrtcLocal } from '../../../media/parameters.ts'
+import {
+  type RtpLocal,
+  type SdesKey,
+  SRTP_SUITES,
+  type SrtpSuite,
+  type WebrtcLocal,
+} from '../../../media/parameters.ts'
 import { SdpFailure } from '../../../sdp/failure.ts'
 import type { LocalOrigin } from '../../../sdp/session.ts'
 
@@ -103,7 +109,8 @@ export const SUITE_80: SrtpSuite = 'AES_CM_128_HMAC_SHA1_80'
 export const SUITE_32: SrtpSuite = 'AES_CM_128_HMAC_SHA1_32'
 
 export function sdesKey(tag: number, suite: SrtpSuite, fill: number): SdesKey {
-  const bytes = new Uint8Array(30).fill(fill)
+  const { keyLength, saltLength } = SRTP_SUITES[suite]
+  const bytes = new Uint8Array(keyLength + saltLength).fill(fill)
   const redacted = () => '[redacted]'
   return { tag, suite, keySalt: { reveal: () => bytes, toString: redacted, toJSON: redacted } }
 }

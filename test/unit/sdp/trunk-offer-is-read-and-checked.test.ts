@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { isUnspecified } from '../../../sdp/address.ts'
+import { formatCrypto } from '../../../sdp/crypto.ts'
 import { readOffer } from '../../../sdp/offer.ts'
 import type { Offer } from '../../../sdp/session.ts'
-import { failure, failureOf, fixture, SUITE_32, SUITE_80, sdp, trunkSdp } from './samples.ts'
+import { failure, failureOf, fixture, SUITE_32, SUITE_80, sdesKey, sdp, trunkSdp } from './samples.ts'
 
 const KEY = 'd0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj'
 const BOTH = { suites: [SUITE_80, SUITE_32] }
@@ -74,15 +75,22 @@ describe('row 1: crypto lines are judged one by one', () => {
   })
 
   it.each([
-    ['an MKI', `${SUITE_80} inline:${KEY}|1:4`],
-    ['a lifetime and an MKI', `${SUITE_80} inline:${KEY}|2^31|1:4`],
+    ['an MKI of no bytes', `${SUITE_80} inline:${KEY}|1:0`],
+    ['an MKI of 129 bytes', `${SUITE_80} inline:${KEY}|2^31|1:129`],
+    ['an MKI that its length cannot hold', `${SUITE_80} inline:${KEY}|256:1`],
+    ['an MKI before the lifetime', `${SUITE_80} inline:${KEY}|1:4|2^31`],
+    ['an MKI in hexadecimal', `${SUITE_80} inline:${KEY}|0x1:4`],
     ['two keys', `${SUITE_80} inline:${KEY}|2^20|1:4;inline:${KEY}|2^20|2:4`],
     ['UNENCRYPTED_SRTP', `${SUITE_80} inline:${KEY} UNENCRYPTED_SRTP`],
     ['UNENCRYPTED_SRTCP', `${SUITE_80} inline:${KEY} UNENCRYPTED_SRTCP`],
     ['UNAUTHENTICATED_SRTP', `${SUITE_80} inline:${KEY} UNAUTHENTICATED_SRTP`],
     ['KDR', `${SUITE_80} inline:${KEY} KDR=5`],
     ['FEC_ORDER', `${SUITE_80} inline:${KEY} FEC_ORDER=FEC_SRTP`],
-    ['WSH', `${SUITE_80} inline:${KEY} WSH=128`],
+    ['FEC_KEY', `${SUITE_80} inline:${KEY} FEC_KEY=inline:${KEY}`],
+    ['UNENCRYPTED_SRTP marked optional', `${SUITE_80} inline:${KEY} -UNENCRYPTED_SRTP`],
+    ['unauthenticated_srtp in small letters', `${SUITE_80} inline:${KEY} -unauthenticated_srtp`],
+    ['WSH without a number', `${SUITE_80} inline:${KEY} WSH=wide`],
+    ['an unknown parameter', `${SUITE_80} inline:${KEY} new=1`],
     ['an unknown parameter behind an optional one', `${SUITE_80} inline:${KEY} -x new=1`],
     ['a NULL cipher', `NULL_HMAC_SHA1_80 inline:${KEY}`],
     ['another key method', `${SUITE_80} uri:${KEY}`],
@@ -92,8 +100,19 @@ describe('row 1: crypto lines are judged one by one', () => {
     expect(failureOf(() => sdes(secure(`1 ${line}`)))).toBe('sdp.no-usable-crypto')
   })
 
-  it('a parameter marked optional is ignored', () => {
-    expect(tags(sdes(secure(`1 ${SUITE_80} inline:${KEY} -x=1`)))).toHaveLength(1)
+  it.each(['-x=1', 'WSH=128', 'wsh=64 -x'])('%s is ignored, as the RFC allows', (parameters) => {
+    expect(tags(sdes(secure(`1 ${SUITE_80} inline:${KEY} ${parameters}`)))).toHaveLength(1)
+  })
+
+  it.each([
+    ['|1:4', '00000001'],
+    ['|2^31|1:4', '00000001'],
+    ['|1000000|258:2', '0102'],
+    ['|255:1', 'ff'],
+    [`|${2n ** 1024n - 1n}:128`, 'ff'.repeat(128)],
+  ])('an MKI of %s goes with the key, as it stands in packets', (written, bytes) => {
+    const { crypto } = rtp(sdes(secure(`1 ${SUITE_80} inline:${KEY}${written}`)))
+    expect(Buffer.from(crypto?.mki ?? []).toString('hex')).toBe(bytes)
   })
 
   it.each(['0x1', '-1', '', '1234567890'])('a tag of "%s" skips the line', (tag) => {
@@ -116,7 +135,7 @@ describe('row 1: crypto lines are judged one by one', () => {
   })
 
   it('the failure names suites and no key', () => {
-    const { message } = failure(() => sdes(secure(`1 ${SUITE_80} inline:${KEY}|1:4`)))
+    const { message } = failure(() => sdes(secure(`1 ${SUITE_80} inline:${KEY} KDR=1`)))
     expect(message).toContain(SUITE_80)
     expect(message).not.toContain(KEY)
   })
@@ -133,6 +152,23 @@ describe('row 2: suite spelling and base64', () => {
   it('accepts the words of a suite turned round, and small letters', () => {
     expect(tags(sdes(secure(`1 AES_128_CM_HMAC_SHA1_80 inline:${KEY}`)))).toEqual([`1 ${SUITE_80}`])
     expect(tags(sdes(secure(`1 aes_cm_128_hmac_sha1_32 inline:${KEY}`)))).toEqual([`1 ${SUITE_32}`])
+  })
+
+  it.each([
+    ['AES_CM_256_HMAC_SHA1_80', 'AES_256_CM_HMAC_SHA1_80', 46],
+    ['AES_256_CM_HMAC_SHA1_80', 'AES_256_CM_HMAC_SHA1_80', 46],
+    ['AES_CM_256_HMAC_SHA1_32', 'AES_256_CM_HMAC_SHA1_32', 46],
+    ['AES_CM_192_HMAC_SHA1_80', 'AES_192_CM_HMAC_SHA1_80', 38],
+    ['AES_192_CM_HMAC_SHA1_32', 'AES_192_CM_HMAC_SHA1_32', 38],
+    ['AEAD_AES_256_GCM', 'AEAD_AES_256_GCM', 44],
+  ] as const)('%s is %s, and answered so', (written, suite, length) => {
+    const key = Buffer.alloc(length, 9)
+    const body = secure(`7 ${written} inline:${key.toString('base64')}`)
+    const offer = readOffer(body, 'rtp', { suites: [suite] })
+    expect(tags(offer)).toEqual([`7 ${suite}`])
+    expect(formatCrypto(sdesKey(7, suite, 9)).value).toBe(`7 ${suite} inline:${key.toString('base64')}`)
+    const short = secure(`7 ${written} inline:${key.subarray(1).toString('base64')}`)
+    expect(failureOf(() => readOffer(short, 'rtp', { suites: [suite] }))).toBe('sdp.no-usable-crypto')
   })
 
   it('tolerates padding that is missing or too much', () => {
