@@ -42,6 +42,7 @@ export type SippScenario =
   | 'uas-491-then-agrees'
   | 'uas-glare'
   | 'uas-agrees'
+  | 'uas-echo-is-held'
   | 'uas-holds-while-held'
   | 'uas-refers'
   | 'uac-refers'
@@ -121,7 +122,7 @@ export class Sipp {
           '-error_file',
           join(folder, 'errors'),
         ],
-        ...['-nostdin', '-skip_rlimit'],
+        ...['-nostdin', '-skip_rlimit', '-rtp_echo'],
       ],
       { cwd: folder },
     )

@@ -23,7 +23,8 @@ export class TrunkSite {
     const daemon = await Daemon.start({
       trunks: [
         { name: 'pbx', port: ports.pbx },
-        { name: 'desk', port: ports.desk },
+        // Who calls from the common address is the pbx.
+        { name: 'desk', port: ports.desk, sources: ['127.0.0.2'] },
       ],
       routes: [
         { prefix: '91', trunk: 'pbx' },

@@ -5,7 +5,7 @@ import { attributeOf, type Direction, directionOf } from '../harness/redescribe.
 import { methodOf, statusOf } from '../harness/sip-text.ts'
 import type { Sipp } from '../harness/sipp.ts'
 import { TrunkSite } from '../harness/trunk-site.ts'
-import type { WebrtcCall } from '../harness/webrtc-client.ts'
+import type { WebrtcCall } from '../harness/webrtc-call.ts'
 
 const TRUNK_HZ = 425
 const BROWSER_HZ = 1000

@@ -52,6 +52,8 @@ export interface AgentAudio {
 export interface AgentStats {
   readonly packetsReceived: number
   readonly packetsSent: number
+  /** Energy of all that was played so far: it grows with every sound. */
+  readonly audioEnergy: number
   readonly codec: string | undefined
   readonly connectionState: string
   /** `stable` unless a re-offer is under way or was left half done. */
@@ -70,7 +72,7 @@ export interface BrowserAgentInPage {
   /** Who calls: the user part. */
   peerOf(call: number): string
   answer(call: number): Promise<void>
-  /** Rejects, cancels or ends, whatever the state asks for. */
+  /** Rejects, cancels or ends, whatever the state asks for; nothing when it is over. */
   hangUp(call: number): void
   /** Resolve when the far end agreed, reject when it did not. */
   hold(call: number): Promise<void>

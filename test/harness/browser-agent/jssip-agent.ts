@@ -30,13 +30,15 @@ export class JssipAgent implements BrowserAgentInPage {
   readonly #domain: string
   readonly #calls = new AgentCalls<RTCSession>()
 
-  constructor({ server, domain, user, password }: AgentOptions) {
+  constructor({ server, domain, user, password, hurries }: AgentOptions) {
     this.#domain = domain
     this.#agent = new UA({
       sockets: new WebSocketInterface(server),
       uri: `sip:${user}@${domain}`,
       password,
       register: false,
+      // Else the gateway takes the refreshing upon itself, and its timers do not hurry.
+      session_timers_force_refresher: hurries,
     })
     this.#agent.on('newRTCSession', ({ session }: { readonly session: RTCSession }) => this.#watch(session))
   }
@@ -81,7 +83,8 @@ export class JssipAgent implements BrowserAgentInPage {
   }
 
   hangUp(call: number): void {
-    this.#calls.get(call).terminate()
+    const session = this.#calls.get(call)
+    if (!session.isEnded()) session.terminate()
   }
 
   hold(call: number): Promise<void> {

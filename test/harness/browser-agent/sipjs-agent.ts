@@ -86,6 +86,7 @@ export class SipjsAgent implements BrowserAgentInPage {
   hangUp(call: number): void {
     const session = this.#calls.get(call)
     if (session.state === SessionState.Established) void session.bye()
+    else if (session.state === SessionState.Terminating || session.state === SessionState.Terminated) return
     else if (session instanceof Invitation) void session.reject({ statusCode: 486 })
     else void session.cancel()
   }
