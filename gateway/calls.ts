@@ -142,7 +142,7 @@ export class Calls {
         plan: { name: `user:${user}`, media: { kind: 'webrtc', codecs: BROWSER_CODECS } },
       }
     }
-    const trunk = this.#options.trunks.bySource(flow.remote.address)
+    const trunk = this.#options.trunks.ofFlow(flow)
     if (trunk === undefined) throw new GatewayFailure('call.forbidden', { seen: flow.remote.address })
     return {
       party: { kind: 'trunk', trunk: trunk.config.name },

@@ -8,10 +8,9 @@ import { createNativeEngine } from '../media/native-engine.ts'
 import type { Flow } from '../sip/flow.ts'
 import type { SipRequest } from '../sip/message.ts'
 import { MIN_SESSION_S } from '../sip/session-terms.ts'
-import { UdpTransport } from '../sip/transport/udp.ts'
 import { WebSocketTransport } from '../sip/transport/wss.ts'
 import { createUserAgent, type IncomingRequest, type UserAgent } from '../sip/user-agent.ts'
-import { expandHost, localAddressTowards, ownAddresses } from './addresses.ts'
+import { localAddressTowards, ownAddresses } from './addresses.ts'
 import { Calls } from './calls.ts'
 import { type KeyPair, readKeyPair, watchCertificate } from './certificate.ts'
 import { systemEnvironment } from './environment.ts'
@@ -20,7 +19,8 @@ import { Registration } from './registration.ts'
 import { Relay } from './relay.ts'
 import { Strangers } from './strangers.ts'
 import { TokenGate } from './token-gate.ts'
-import { type TrunkPath, TrunkTable } from './trunk.ts'
+import { TrunkTable } from './trunk.ts'
+import { STRANGER, TrunkTransports } from './trunk-transports.ts'
 import { openWeb, type WebServer } from './web.ts'
 
 export interface Daemon {
@@ -38,8 +38,6 @@ export interface DaemonOptions {
   readonly pagesFolder: string
 }
 
-/** Scope of UDP peers that are no trunk. */
-const STRANGER = 'stranger'
 const WEBSOCKET_PATH = '/sip'
 const TRUNK_REFRESH_MS = 60_000
 const COUNTERS_LOG_MS = 60_000
@@ -70,11 +68,12 @@ async function compose(
   const environment = systemEnvironment
   const engine = createEngine(config, log)
   opened.push(() => engine.close())
+  warnOfClearKeys(config.trunks, log)
   const trunks = new TrunkTable(config.trunks, {
     addressesOf: async (host) => (await lookup(host, { all: true })).map((found) => found.address),
     localAddressTowards,
   })
-  await refreshTrunks(trunks, [], log)
+  await refreshTrunks(trunks, undefined, log)
   const { jwt } = config.registration
   const verifier = jwt === undefined ? undefined : await createTokenVerifier({ config: jwt, log })
   opened.push(() => verifier?.close())
@@ -83,7 +82,6 @@ async function compose(
   const tokens = new TokenGate(verifier, onError)
   const registration = new Registration({ config, environment, log, tokens })
   opened.push(() => registration.close())
-  const udp = new Map<string, UdpTransport>()
 
   const userAgent: UserAgent = createUserAgent({
     environment,
@@ -113,7 +111,7 @@ async function compose(
     log,
     registration,
     trunks,
-    flowTo: (path) => flowTo(udp, path),
+    flowTo: (path) => transports.flowTo(path),
   })
 
   const relay = new Relay({
@@ -123,28 +121,23 @@ async function compose(
     log,
     registration,
     trunks,
-    flowTo: (path) => flowTo(udp, path),
+    flowTo: (path) => transports.flowTo(path),
   })
 
   const receive = (bytes: Buffer, flow: Flow): void => userAgent.receive(bytes, flow)
   const strangers = new Strangers({ nowMs: environment.nowMs, log })
-  // Without trunks there is nobody to talk to over UDP, and a socket that is not there cannot be attacked.
-  for (const address of config.trunks.length === 0 ? [] : expandHost(config.udp.host)) {
-    const transport = await UdpTransport.open({
-      address: { address, port: config.udp.port },
-      handler: {
-        onMessage: (bytes, flow) =>
-          flow.scope === STRANGER ? strangers.receive(bytes, flow) : receive(bytes, flow),
-      },
-      scopeOf: (remote) => {
-        const trunk = trunks.bySource(remote.address)
-        return trunk === undefined ? STRANGER : `trunk:${trunk.config.name}`
-      },
-      token: environment.token,
-    })
-    udp.set(address, transport)
-    opened.push(() => transport.close())
-  }
+  const transports = await TrunkTransports.open({
+    config,
+    trunks,
+    token: environment.token,
+    log,
+    handler: {
+      onMessage: (bytes, flow) =>
+        flow.scope === STRANGER ? strangers.receive(bytes, flow) : receive(bytes, flow),
+      onClose: (flow) => userAgent.flowClosed(flow),
+    },
+  })
+  opened.push(() => transports.close())
   const sockets = new WebSocketTransport({
     origins: config.web.origins,
     token: environment.token,
@@ -189,22 +182,27 @@ async function compose(
   const files = certificateFiles(config)
   const watch = files === undefined ? undefined : watchCertificate(files, web.useCertificate, log)
   opened.push(() => watch?.close())
+  const trunkWatch =
+    config.tls === undefined
+      ? undefined
+      : watchCertificate(config.tls, (pair) => transports.useCertificate(pair), log)
+  opened.push(() => trunkWatch?.close())
 
   const refreshing = setInterval(() => {
-    refreshTrunks(trunks, [...udp.values()], log).catch((error: unknown) =>
+    refreshTrunks(trunks, transports, log).catch((error: unknown) =>
       log.error('trunk look-up failed', { error }),
     )
   }, TRUNK_REFRESH_MS)
   const counting = setInterval(
-    () => logCounters(log, { userAgent, engine, sockets, strangers, udp }),
+    () => logCounters(log, { userAgent, engine, sockets, strangers, transports }),
     COUNTERS_LOG_MS,
   )
   opened.push(() => clearInterval(refreshing))
   opened.push(() => clearInterval(counting))
 
-  logListening(log, web, udp)
+  logListening(log, web, transports)
   const reload = async (): Promise<void> => {
-    await Promise.all([watch?.reload(), verifier?.reload()])
+    await Promise.all([watch?.reload(), trunkWatch?.reload(), verifier?.reload()])
   }
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
@@ -213,7 +211,7 @@ async function compose(
     relay.close()
     await within(deadlineMs, calls.drain())
     await answered(userAgent, deadlineMs)
-    logCounters(log, { userAgent, engine, sockets, strangers, udp })
+    logCounters(log, { userAgent, engine, sockets, strangers, transports })
     for (const close of opened.reverse()) await close()
   }
   return { web, reload, stop: () => (stopped ??= stop()) }
@@ -239,24 +237,18 @@ function createEngine(config: Config, log: Log): MediaEngine {
 
 async function refreshTrunks(
   trunks: TrunkTable,
-  transports: readonly UdpTransport[],
+  transports: TrunkTransports | undefined,
   log: Log,
 ): Promise<void> {
   const without = await trunks.refresh()
   for (const trunk of without) log.warn('trunk has no address', { trunk })
-  for (const transport of transports) transport.refresh()
+  transports?.refresh()
 }
 
 /** Via and Contact: towards a trunk the address it can reach, towards a browser our name (it answers on its WebSocket). */
 function sentBy(config: Config, flow: Flow): { readonly host: string; readonly port: number | undefined } {
   if (flow.transport === 'ws' || flow.transport === 'wss') return { host: config.domain, port: undefined }
   return { host: config.udp.announced ?? flow.local.address, port: flow.local.port }
-}
-
-function flowTo(udp: ReadonlyMap<string, UdpTransport>, path: TrunkPath): Flow {
-  const transport = udp.get(path.localAddress) ?? udp.values().next().value
-  if (transport === undefined) throw new Error('a trunk call without a UDP socket')
-  return transport.flowTo(path.remote.address, path.remote.port)
 }
 
 /** Requests outside calls: REGISTER from browsers; all else is relayed or answered in its place. */
@@ -293,26 +285,26 @@ interface Counted {
   readonly engine: MediaEngine
   readonly sockets: WebSocketTransport
   readonly strangers: Strangers
-  readonly udp: ReadonlyMap<string, UdpTransport>
+  readonly transports: TrunkTransports
 }
 
 /** Drops are counters; this is where they become visible. */
-function logCounters(log: Log, { userAgent, engine, sockets, strangers, udp }: Counted): void {
+function logCounters(log: Log, { userAgent, engine, sockets, strangers, transports }: Counted): void {
   log.info('counters', {
     sip: userAgent.counters(),
     media: engine.counters(),
     websocket: sockets.counters(),
     strangers: strangers.counters(),
     tables: { ...userAgent.tables(), ...engine.tables() },
-    udp: Object.fromEntries([...udp].map(([address, transport]) => [address, transport.counters()])),
+    ...transports.counters(),
   })
 }
 
-function logListening(log: Log, web: WebServer, udp: ReadonlyMap<string, UdpTransport>): void {
+function logListening(log: Log, web: WebServer, transports: TrunkTransports): void {
   log.info('listening', {
     ...(web.https === undefined ? {} : { https: web.https.port }),
     ...(web.http === undefined ? {} : { http: web.http.port }),
-    udp: [...udp.values()].map(({ local }) => `${local.address}:${local.port}`),
+    ...transports.listening(),
   })
 }
 

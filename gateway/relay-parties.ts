@@ -49,7 +49,7 @@ export class RelayParties {
       const user = this.#options.registration.authenticateCaller({ request, flow, reject: respond })
       return user === undefined ? undefined : { kind: 'user', user }
     }
-    const trunk = this.#options.trunks.bySource(flow.remote.address)
+    const trunk = this.#options.trunks.ofFlow(flow)
     if (trunk === undefined) throw new GatewayFailure('call.forbidden', { seen: flow.remote.address })
     return { kind: 'trunk', trunk: trunk.config.name }
   }

@@ -20,7 +20,7 @@ export interface StrangersOptions {
 }
 
 /**
- * UDP peers that are no trunk. Their sources may be forged, so they get no transaction (whose retransmissions would
+ * Peers that are no trunk. Over UDP their sources may be forged, so they get no transaction (whose retransmissions would
  * amplify a flood) and no more than one 403 each request, shorter than the request, within a rate; the rest is counted.
  */
 export class Strangers {
@@ -33,8 +33,13 @@ export class Strangers {
     this.#bucket = new TokenBucket(ANSWERS_PER_SECOND, ANSWER_BURST, options.nowMs())
   }
 
-  /** One datagram. Never throws for what a peer sent. */
+  /** One datagram, or one message of a connection, which is closed then. Never throws for what a peer sent. */
   receive(bytes: Buffer, flow: Flow): void {
+    this.#answer(bytes, flow)
+    flow.close('stranger')
+  }
+
+  #answer(bytes: Buffer, flow: Flow): void {
     const request = readRequest(bytes)
     if (request === undefined) {
       this.#counters.garbage += 1

@@ -1,10 +1,13 @@
 import type { TrunkConfig } from '../config/config.ts'
 import type { TrunkMedia } from '../sdp/session.ts'
-import type { SocketAddress } from '../sip/flow.ts'
+import type { Flow, SocketAddress, TransportName } from '../sip/flow.ts'
 import { GatewayFailure } from './gateway-failure.ts'
+
+const SCOPE = 'trunk:'
 
 /** How requests and media reach a trunk now. */
 export interface TrunkPath {
+  readonly trunk: TrunkConfig
   readonly remote: SocketAddress
   /** Address of ours that the kernel sends from on the way there. */
   readonly localAddress: string
@@ -61,28 +64,37 @@ export class TrunkTable {
     return path
   }
 
-  /** The trunk whose source list holds this address. */
-  bySource(address: string): Trunk | undefined {
+  /**
+   * The trunk whose source list holds this address. A trunk over TLS is known by nothing less: the address of a datagram
+   * can be forged.
+   */
+  bySource(address: string, transport: TransportName): Trunk | undefined {
     const name = this.#bySource.get(address)
-    return name === undefined ? undefined : this.#trunks.get(name)
+    const trunk = name === undefined ? undefined : this.#trunks.get(name)
+    return trunk?.config.transport === 'tls' && transport !== 'tls' ? undefined : trunk
+  }
+
+  /** The trunk at the other end: transports have judged its source. */
+  ofFlow(flow: Flow): Trunk | undefined {
+    return flow.scope.startsWith(SCOPE) ? this.#trunks.get(flow.scope.slice(SCOPE.length)) : undefined
   }
 
   async #resolve(trunk: Trunk): Promise<{ trunk: Trunk; sources: readonly string[] }> {
     const { config } = trunk
     const own = await this.#addressesOf(config.host)
     const listed = await Promise.all(config.sources.map((host) => this.#addressesOf(host)))
-    const path = (await this.#pathTo(own[0], config.port)) ?? trunk.path
+    const path = (await this.#pathTo(own[0], config)) ?? trunk.path
     const hosts = own.length === 0 && path !== undefined ? [path.remote.address] : own
     const sources = config.sources.length === 0 ? hosts : listed.flat()
     return { trunk: { ...trunk, path }, sources }
   }
 
-  async #pathTo(address: string | undefined, port: number): Promise<TrunkPath | undefined> {
+  async #pathTo(address: string | undefined, trunk: TrunkConfig): Promise<TrunkPath | undefined> {
     if (address === undefined) return undefined
-    const remote = { address, port }
+    const remote = { address, port: trunk.port }
     // No route to it now: the caller reports trunks that are left without a path.
     const localAddress = await this.#resolver.localAddressTowards(remote).catch(() => undefined)
-    return localAddress === undefined ? undefined : { remote, localAddress }
+    return localAddress === undefined ? undefined : { trunk, remote, localAddress }
   }
 
   async #addressesOf(host: string): Promise<readonly string[]> {

@@ -62,6 +62,8 @@ export class StreamTransport {
   readonly #server: Server
   /** They get their sockets from `#server`. Under '' the one for peers without certificates, else by scope. */
   readonly #tlsServers = new Map<string, TlsServer>()
+  readonly #authorities = new Map<string, string | undefined>()
+  #identity: { readonly certificate: string; readonly key: string } | undefined
   /** Accepted, TLS or not yet; each holds a place. */
   readonly #sockets = new Set<Socket>()
   readonly #connections = new Set<StreamConnection>()
@@ -105,6 +107,7 @@ export class StreamTransport {
     const bound = server.address()
     assert(bound !== null && typeof bound === 'object')
     this.local = { address: bound.address, port: bound.port }
+    this.#identity = options.identity
     // An unusable certificate shows itself now.
     if (options.identity !== undefined) this.#tlsServerFor(undefined)
     server.on('error', () => this.#count('error'))
@@ -141,6 +144,14 @@ export class StreamTransport {
   refresh(): void {
     for (const connection of this.#accepted) {
       if (this.#scopeAt(connection.remote) !== connection.scope) connection.close()
+    }
+  }
+
+  /** A renewed certificate, for handshakes from now on. Throws what TLS says of one it cannot use. */
+  useIdentity(identity: { readonly certificate: string; readonly key: string }): void {
+    this.#identity = identity
+    for (const [scope, server] of this.#tlsServers) {
+      server.setSecureContext(this.#secureContext(identity, this.#authorities.get(scope)))
     }
   }
 
@@ -316,21 +327,26 @@ export class StreamTransport {
     const key = tls === undefined ? '' : (peer?.scope ?? '')
     const known = this.#tlsServers.get(key)
     if (known !== undefined) return known
-    const { identity } = this.#options
+    const identity = this.#identity
     assert(identity !== undefined)
     const server = createTlsServer({
-      cert: identity.certificate,
-      key: identity.key,
-      minVersion: MIN_TLS,
+      ...this.#secureContext(identity, tls?.ca),
       handshakeTimeout: this.#limits.handshakeMs,
       requestCert: tls !== undefined,
       rejectUnauthorized: tls !== undefined,
-      ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
     })
+    this.#authorities.set(key, tls?.ca)
     server.on('secureConnection', (socket) => this.#secured(socket, tls))
     server.on('tlsClientError', (error, socket) => this.#refuseTls(socket, error))
     this.#tlsServers.set(key, server)
     return server
+  }
+
+  #secureContext(
+    { certificate, key }: { readonly certificate: string; readonly key: string },
+    ca: string | undefined,
+  ) {
+    return { cert: certificate, key, minVersion: MIN_TLS, ...(ca === undefined ? {} : { ca }) } as const
   }
 
   #secured(socket: TLSSocket, required: PeerTls | undefined): void {

@@ -23,6 +23,7 @@ const request = (method = 'INVITE'): Buffer =>
 let nowMs = 0
 let sent: string[]
 let strangers: Strangers
+let closed: number
 const flow: Flow = {
   id: 'f',
   transport: 'udp',
@@ -31,21 +32,30 @@ const flow: Flow = {
   scope: 'stranger',
   isOpen: true,
   send: (bytes) => sent.push(Buffer.from(bytes).toString()),
-  close: () => {},
+  close: () => {
+    closed += 1
+  },
 }
 
 beforeEach(() => {
   nowMs = 0
   sent = []
+  closed = 0
   strangers = new Strangers({ nowMs: () => nowMs, log: silent })
 })
 
-describe('a UDP peer that is no trunk', () => {
+describe('a peer that is no trunk', () => {
   it.each(['INVITE', 'REGISTER', 'OPTIONS'])('gets one 403 with a code for %s', (method) => {
     strangers.receive(request(method), flow)
     expect(sent).toHaveLength(1)
     expect(sent[0]).toMatch(/^SIP\/2\.0 403 [\s\S]*Reason: SIP;cause=403;text="call.forbidden"/)
     expect(strangers.counters().refused).toBe(1)
+  })
+
+  it('is closed after its message, answered or not', () => {
+    strangers.receive(request(), flow)
+    strangers.receive(Buffer.from([0]), flow)
+    expect(closed).toBe(2)
   })
 
   it('gets nothing for ACK, a response or garbage', () => {

@@ -33,8 +33,8 @@ describe('trunk table', () => {
   it('knows a trunk by all addresses of its host, and nobody else', async () => {
     const table = tableOf(new Map([['pbx.example.com', ['198.51.100.1', '198.51.100.2']]]), config({}))
     expect(await table.refresh()).toEqual([])
-    expect(table.bySource('198.51.100.2')?.config.name).toBe('pbx')
-    expect(table.bySource('198.51.100.3')).toBeUndefined()
+    expect(table.bySource('198.51.100.2', 'udp')?.config.name).toBe('pbx')
+    expect(table.bySource('198.51.100.3', 'udp')).toBeUndefined()
   })
 
   it('believes listed sources only, where there is a list', async () => {
@@ -44,8 +44,27 @@ describe('trunk table', () => {
     ])
     const table = tableOf(names, config({ sources: ['203.0.113.9'] }))
     await table.refresh()
-    expect(table.bySource('203.0.113.9')?.config.name).toBe('pbx')
-    expect(table.bySource('198.51.100.1')).toBeUndefined()
+    expect(table.bySource('203.0.113.9', 'udp')?.config.name).toBe('pbx')
+    expect(table.bySource('198.51.100.1', 'udp')).toBeUndefined()
+  })
+
+  it('knows a trunk over TLS by TLS alone, and others by any transport', async () => {
+    const names = new Map([
+      ['pbx.example.com', ['198.51.100.1']],
+      ['safe.example.com', ['198.51.100.2']],
+    ])
+    const table = tableOf(
+      names,
+      config({}),
+      config({ name: 'safe', host: 'safe.example.com', transport: 'tls' }),
+    )
+    await table.refresh()
+    for (const transport of ['udp', 'tcp', 'tls'] as const) {
+      expect(table.bySource('198.51.100.1', transport)?.config.name).toBe('pbx')
+      expect(table.bySource('198.51.100.2', transport)?.config.name).toBe(
+        transport === 'tls' ? 'safe' : undefined,
+      )
+    }
   })
 
   it('keeps the last path and source of a name that fails later', async () => {
@@ -54,8 +73,9 @@ describe('trunk table', () => {
     await table.refresh()
     names.clear()
     expect(await table.refresh()).toEqual([])
-    const trunk = table.bySource('198.51.100.1')
+    const trunk = table.bySource('198.51.100.1', 'udp')
     expect(trunk && table.pathOf(trunk)).toEqual({
+      trunk: config({}),
       remote: { address: '198.51.100.1', port: 5060 },
       localAddress: '192.0.2.1',
     })
