@@ -43,5 +43,3 @@ export const TIMERS = {
   /** An answer to a request other than INVITE is of no use after this (RFC 4320 §4.2), so the transaction ends in silence. */
   unanswered: always(TRANSACTION_LIFETIME_MS),
 } as const satisfies Record<string, TimerRule>
-
-export type TimerName = keyof typeof TIMERS
