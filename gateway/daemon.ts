@@ -13,6 +13,8 @@ import { createUserAgent, type IncomingRequest, type UserAgent } from '../sip/us
 import { localAddressTowards, ownAddresses } from './addresses.ts'
 import { Calls } from './calls.ts'
 import { type KeyPair, readKeyPair, watchCertificate } from './certificate.ts'
+import { warnOfClearKeys } from './clear-keys.ts'
+import { ClientAddresses } from './client-addresses.ts'
 import { systemEnvironment } from './environment.ts'
 import { createTokenVerifier } from './jwt.ts'
 import { Registration } from './registration.ts'
@@ -21,6 +23,7 @@ import { Strangers } from './strangers.ts'
 import { TokenGate } from './token-gate.ts'
 import { TrunkTable } from './trunk.ts'
 import { STRANGER, TrunkTransports } from './trunk-transports.ts'
+import { TrustedProxies } from './trusted-proxies.ts'
 import { openWeb, type WebServer } from './web.ts'
 
 export interface Daemon {
@@ -138,6 +141,8 @@ async function compose(
     },
   })
   opened.push(() => transports.close())
+  const proxies = new TrustedProxies(config.web.trustedProxies)
+  const clients = new ClientAddresses(proxies)
   const sockets = new WebSocketTransport({
     origins: config.web.origins,
     token: environment.token,
@@ -148,6 +153,7 @@ async function compose(
       maxBufferedBytes: config.web.maxBufferedBytes,
       pingMs: config.web.pingMs,
     },
+    clientOf: (request) => clients.of(request),
     handler: {
       onOpen: (flow) => log.debug('websocket opened', { source: flow.remote.address }),
       onMessage: receive,
@@ -171,7 +177,9 @@ async function compose(
       calls: calls.size,
       registrations: registration.size,
     }),
-    attach: (server) => sockets.attach(server, WEBSOCKET_PATH),
+    proxies,
+    clients,
+    attach: (server) => sockets.attach(server, `${config.web.path}${WEBSOCKET_PATH}`),
   })
   // A server waits for its upgraded connections, and closes none of them.
   opened.push(() => {
@@ -304,6 +312,7 @@ function logListening(log: Log, web: WebServer, transports: TrunkTransports): vo
   log.info('listening', {
     ...(web.https === undefined ? {} : { https: web.https.port }),
     ...(web.http === undefined ? {} : { http: web.http.port }),
+    ...(web.unixSocket === undefined ? {} : { unixSocket: web.unixSocket }),
     ...transports.listening(),
   })
 }

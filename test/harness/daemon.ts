@@ -17,6 +17,8 @@ export interface TrunkOptions {
   readonly port: number
   readonly media?: 'rtp' | 'sdes'
   readonly codecs?: readonly string[]
+  /** Default: the gateway's. */
+  readonly suites?: readonly string[]
   /** Default: where `host` is. */
   readonly sources?: readonly string[]
 }
@@ -52,12 +54,13 @@ const parseLine = (line: string): LogLine | undefined => {
 const configFor = async (options: DaemonOptions, webrtcPort: number): Promise<object> => {
   const firstRtpPort = await freePortRange(RTP_PORTS)
   const trunks = (options.trunks ?? []).map(
-    ({ name = 'pbx', port, media = 'rtp', codecs = ['PCMU', 'PCMA'], sources = [] }) => ({
+    ({ name = 'pbx', port, media = 'rtp', codecs = ['PCMU', 'PCMA'], suites, sources = [] }) => ({
       name,
       host: '127.0.0.1',
       port,
       media,
       codecs,
+      ...(suites === undefined ? {} : { suites }),
       sources,
     }),
   )
