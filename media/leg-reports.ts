@@ -54,15 +54,18 @@ export class LegReports {
     return legQuality(this.#final ?? this.#report(), this.#machine.rttMs, this.#machine.peerBlock)
   }
 
-  /** Before the leg leaves the relay. A leg without its peer's consent sends no BYE (RFC 7675 §5.1). */
-  end(hasConsent: boolean): void {
+  /** Before the leg leaves the relay; and before it is closed, for a BYE. One that has failed sends none (RFC 7675 §5.1). */
+  end(): void {
     this.#final ??= this.#report()
-    const report = hasConsent && this.#leg.canSend ? this.#final : undefined
-    this.#drive(() => ({ kind: 'end', report }))
+    this.#drive(() => ({ kind: 'end', report: this.#sendable() }))
   }
 
   #timeout(): RtcpReporterInput {
-    return { kind: 'timeout', report: this.#leg.canSend ? this.#report() : undefined }
+    return { kind: 'timeout', report: this.#sendable() }
+  }
+
+  #sendable(): NativeLegReport | undefined {
+    return this.#leg.canSend ? this.#report() : undefined
   }
 
   #report(): NativeLegReport | undefined {

@@ -299,7 +299,7 @@ export class NativeSession implements MediaSession {
     if (entry === undefined || entry.hasFailed) return
     entry.hasFailed = true
     entry.final = this.#host.relay.stats(entry.leg.id)
-    entry.reports.end(false)
+    entry.reports.end()
     this.#leaveRelay(entry)
     this.#applyRoutesTo(name)
     if (failure.code === 'media.internal') this.#host.report(failure)
@@ -351,7 +351,7 @@ export class NativeSession implements MediaSession {
   }
 
   #free(entry: LegEntry): void {
-    entry.reports.end(true)
+    entry.reports.end()
     entry.leg.close()
     if (!entry.hasFailed) this.#leaveRelay(entry)
   }

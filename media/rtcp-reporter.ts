@@ -186,7 +186,7 @@ export class RtcpReporter implements Machine<RtcpReporterInput, RtcpReporterOutp
     this.#peerBlock = block
     // Only a report that we did send: the peer cannot make figures up.
     const answered = this.#sent.find(({ ntpMiddle }) => ntpMiddle === block.lastReport)
-    if (answered === undefined || block.lastReport === 0) return
+    if (answered === undefined) return
     const rttMs = nowMs - answered.atMs - block.delaySinceLastReport / UNITS_PER_MS
     if (rttMs >= -TOLERATED_MS) this.#rttMs = Math.max(0, rttMs)
   }
