@@ -18,6 +18,10 @@ export interface BaresipOptions {
   /** In its own spelling, in order of preference. */
   readonly codecs?: string
   readonly address?: string
+  /** PEM, for TLS at `tlsPort`. */
+  readonly identity?: { readonly certificate: string; readonly key: string }
+  /** PEM of whom it believes over TLS. */
+  readonly ca?: string
 }
 
 /** What its control port tells: `CALL_INCOMING`, `CALL_RINGING`, `CALL_ESTABLISHED`, `CALL_CLOSED`, ... */
@@ -38,11 +42,15 @@ const configText = (options: {
   readonly rtpPort: number
   readonly folder: string
   readonly toneHz: number
+  readonly hasCertificate: boolean
+  readonly hasAuthority: boolean
 }): string =>
   [
     'poll_method epoll',
     `sip_listen ${options.address}:${options.sipPort}`,
     `net_interface ${options.address}`,
+    ...(options.hasCertificate ? [`sip_certificate ${options.folder}/identity.pem`] : []),
+    ...(options.hasAuthority ? [`sip_cafile ${options.folder}/ca.pem`] : []),
     'call_max_calls 8',
     `rtp_ports ${options.rtpPort}-${options.rtpPort + RTP_PORTS - 1}`,
     'rtcp_mux no',
@@ -108,8 +116,22 @@ export class Baresip {
     const uri = `sip:${options.user ?? 'trunk'}@${address}:${sipPort}`
     await writeFile(
       join(folder, 'config'),
-      configText({ address, sipPort, controlPort, rtpPort, folder, toneHz: options.toneHz }),
+      configText({
+        address,
+        sipPort,
+        controlPort,
+        rtpPort,
+        folder,
+        toneHz: options.toneHz,
+        hasCertificate: options.identity !== undefined,
+        hasAuthority: options.ca !== undefined,
+      }),
     )
+    const { identity, ca } = options
+    if (identity !== undefined) {
+      await writeFile(join(folder, 'identity.pem'), identity.certificate + identity.key)
+    }
+    if (ca !== undefined) await writeFile(join(folder, 'ca.pem'), ca)
     const encryption = options.media === 'sdes' ? ';mediaenc=srtp-mand' : ''
     await writeFile(
       join(folder, 'accounts'),
@@ -135,6 +157,11 @@ export class Baresip {
     this.uri = uri
     control.on('data', (chunk) => this.#onControl(chunk))
     control.on('error', () => undefined)
+  }
+
+  /** Where it listens for TLS. */
+  get tlsPort(): number {
+    return this.sipPort + 1
   }
 
   get log(): string {

@@ -19,6 +19,11 @@ export interface TrunkOptions {
   readonly codecs?: readonly string[]
   /** Default: the gateway's. */
   readonly suites?: readonly string[]
+  readonly transport?: 'udp' | 'tcp' | 'tls'
+  /** As the configuration has them. */
+  readonly tls?: Readonly<Record<string, unknown>>
+  readonly account?: Readonly<Record<string, unknown>>
+  readonly optionsS?: number
   /** Default: where `host` is. */
   readonly sources?: readonly string[]
 }
@@ -54,14 +59,12 @@ const parseLine = (line: string): LogLine | undefined => {
 const configFor = async (options: DaemonOptions, webrtcPort: number): Promise<object> => {
   const firstRtpPort = await freePortRange(RTP_PORTS)
   const trunks = (options.trunks ?? []).map(
-    ({ name = 'pbx', port, media = 'rtp', codecs = ['PCMU', 'PCMA'], suites, sources = [] }) => ({
+    ({ name = 'pbx', media = 'rtp', codecs = ['PCMU', 'PCMA'], ...more }) => ({
       name,
       host: '127.0.0.1',
-      port,
       media,
       codecs,
-      ...(suites === undefined ? {} : { suites }),
-      sources,
+      ...more,
     }),
   )
   const sections: Record<string, object> = {
@@ -100,6 +103,9 @@ export class Daemon {
   readonly webSocketUrl: string
   /** `host:port` of SIP over UDP. */
   readonly sipAddress: string
+  /** The same over TCP and TLS, where the configuration has them. */
+  readonly tcpAddress: string
+  readonly tlsAddress: string
   /** Of all browser media. */
   readonly webrtcPort: number
   readonly #process: PeerProcess
@@ -161,7 +167,10 @@ export class Daemon {
     this.pageUrl = `http://localhost:${listening.http}/`
     this.securePageUrl = listening.https === undefined ? undefined : `https://127.0.0.1:${listening.https}/`
     this.webSocketUrl = `ws://127.0.0.1:${listening.http}/sip`
-    this.sipAddress = Array.isArray(listening.udp) ? String(listening.udp[0]) : ''
+    const first = (all: unknown): string => (Array.isArray(all) ? String(all[0] ?? '') : '')
+    this.sipAddress = first(listening.udp)
+    this.tcpAddress = first(listening.tcp)
+    this.tlsAddress = first(listening.tls)
   }
 
   get output(): string {

@@ -30,6 +30,9 @@ const bindTcp = (port: number, host: string): Promise<number | undefined> =>
 export const isUdpPortTaken = async (port: number, host = '127.0.0.1'): Promise<boolean> =>
   (await bindUdp(port, host)) === undefined
 
+export const isTcpPortTaken = async (port: number, host = '127.0.0.1'): Promise<boolean> =>
+  (await bindTcp(port, host)) === undefined
+
 /** A port free for UDP and TCP alike (SIP peers open both). */
 export const freePort = async (host = '127.0.0.1'): Promise<number> => {
   for (let attempt = 0; attempt < 100; attempt += 1) {

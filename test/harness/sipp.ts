@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { encodeG711 } from './g711.ts'
 import { sine } from './goertzel.ts'
 import { PeerProcess } from './peer-process.ts'
-import { freePort, freePortRange, isUdpPortTaken } from './ports.ts'
+import { freePort, freePortRange, isTcpPortTaken, isUdpPortTaken } from './ports.ts'
 import { waitFor } from './wait-for.ts'
 
 /** `test/interop/sipp/NAME.xml`. */
@@ -66,6 +66,8 @@ export interface SippOptions {
   readonly sipPort?: number
   readonly address?: string
   readonly timeoutS?: number
+  /** Default: udp. */
+  readonly transport?: 'udp' | 'tcp'
   /** Calls that the scenario serves; default 1. */
   readonly calls?: number
   /** What stands for `[name]` in the scenario. */
@@ -84,7 +86,7 @@ const TONE_MS = 1_000
 
 const readText = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '')
 
-/** One call, or a few, of a SIPp scenario over UDP. */
+/** One call, or a few, of a SIPp scenario. */
 export class Sipp {
   readonly sipPort: number
   readonly #process: PeerProcess
@@ -105,6 +107,7 @@ export class Sipp {
         ...['-sf', join(SCENARIOS, `${scenario}.xml`)],
         ...['-m', String(options.calls ?? 1), '-l', String(options.calls ?? 1)],
         ...Object.entries(options.keys ?? {}).flatMap(([name, value]) => ['-key', name, value]),
+        ...['-t', options.transport === 'tcp' ? 't1' : 'u1'],
         ...['-i', address, '-p', String(sipPort), '-mi', address, '-mp', String(rtpPort)],
         ...['-cp', String(await freePort(address)), '-s', options.user ?? 'service'],
         ...[
@@ -126,9 +129,13 @@ export class Sipp {
       ],
       { cwd: folder },
     )
+    const isTcp = options.transport === 'tcp'
+    // As a client over TCP it listens nowhere.
+    if (isTcp && options.target !== undefined) return new Sipp(child, folder, sipPort)
+    const isListening = isTcp ? isTcpPortTaken : isUdpPortTaken
     await waitFor(
       'SIPp to listen',
-      async () => child.exitCode !== undefined || (await isUdpPortTaken(sipPort, address)),
+      async () => child.exitCode !== undefined || (await isListening(sipPort, address)),
       {},
       () => child.output,
     )
