@@ -1,9 +1,10 @@
 /**
  * SRTP by lines of text, so that tests in other languages can compare. Input lines, answered by one line each:
- *   sender SUITE KEYSALT SSRC    receiver SUITE KEYSALT          -> ok | refused
+ *   sender SUITE KEYSALT SSRC    receiver SUITE KEYSALT [MKI]    -> ok | refused
  *   protect_rtp HEX | protect_rtcp HEX | unprotect_rtp HEX | unprotect_rtcp HEX -> HEX | drop NAME
- * KEYSALT and packets in hex, SSRC in decimal. A new sender or receiver replaces the one before it.
+ * KEYSALT, MKI and packets in hex, SSRC in decimal. A new sender or receiver replaces the one before it.
  */
+#include <algorithm>
 #include <iostream>
 #include <sstream>
 
@@ -26,7 +27,7 @@ int main() {
       const SuiteParameters* suite = find_suite(first);
       const check::Bytes key = check::from_hex(second);
       uint32_t ssrc = 0;
-      words >> ssrc;
+      if (command == "sender") words >> ssrc;
       bool done = suite != nullptr;
       if (done && command == "sender") {
         sender = SrtpSender::create(suite->suite, key.data(), key.size(), ssrc);
@@ -34,6 +35,13 @@ int main() {
       } else if (done) {
         receiver = SrtpReceiver::create(suite->suite, key.data(), key.size());
         done = receiver != nullptr;
+        std::string third;
+        words >> third;
+        SrtpMki mki;
+        const check::Bytes bytes = check::from_hex(third);
+        mki.length = bytes.size();
+        std::copy(bytes.begin(), bytes.end(), mki.bytes.begin());
+        if (done) receiver->expect_mki(mki);
       }
       std::cout << (done ? "ok\n" : "refused\n");
       continue;

@@ -91,3 +91,21 @@ describe.each(PEERS)('$suite and $peer', ({ suite, open }) => {
     expect(() => stranger.unprotect(Buffer.from(sealed ?? '', 'hex'))).toThrow()
   })
 })
+
+test.each(Object.keys(SRTP_SUITES) as SrtpSuite[])(
+  '%s: an MKI stands where the reference puts it',
+  async (suite) => {
+    for (const mki of ['01', '00000107', 'ff'.repeat(128)]) {
+      const peer = new SrtpReference(suite, Buffer.from(mki, 'hex'))
+      const media = INDICES.map(rtp)
+      const reports = Array.from({ length: 20 }, rtcp)
+      const [ready, ...answers] = await ours([
+        `receiver ${suite} ${peer.toRelay.toString('hex')} ${mki}`,
+        ...media.map((packet) => `unprotect_rtp ${peer.protect(packet).toString('hex')}`),
+        ...reports.map((packet) => `unprotect_rtcp ${peer.protectRtcp(packet).toString('hex')}`),
+      ])
+      expect(ready).toBe('ok')
+      expect(answers).toEqual([...media, ...reports].map((packet) => packet.toString('hex')))
+    }
+  },
+)
