@@ -15,6 +15,7 @@ const CALL_HEADERS = [
 /** One leg cannot make us send more than this to the other: a trunk INVITE has to fit a datagram. */
 const MAX_PASSED = 16
 const MAX_VALUE_LENGTH = 512
+const MAX_NAME_LENGTH = 64
 
 /**
  * The headers that pass from one leg to the other: those on the list and `X-*`, nothing else. What says who somebody is
@@ -30,7 +31,10 @@ export function passedHeaders(
     .filter(({ name, value }) => {
       const lower = name.toLowerCase()
       return (
-        (names.has(lower) || lower.startsWith('x-')) && value.length <= MAX_VALUE_LENGTH && isClean(value)
+        (names.has(lower) || lower.startsWith('x-')) &&
+        name.length <= MAX_NAME_LENGTH &&
+        value.length <= MAX_VALUE_LENGTH &&
+        isClean(value)
       )
     })
     .slice(0, MAX_PASSED)

@@ -55,6 +55,11 @@ describe('headers that pass from leg to leg', () => {
     expect(namesOf(request('Event: dialog'))).toEqual([])
   })
 
+  it('have names up to 64 characters', () => {
+    const longest = `X-${'n'.repeat(62)}`
+    expect(namesOf(request(`${longest}: 1`, `${longest}n: 1`))).toEqual([longest])
+  })
+
   it('end at the maximum, one past it is left out', () => {
     const lines = Array.from({ length: 17 }, (_, index) => `X-${index}: 1`)
     expect(namesOf(request(...lines))).toHaveLength(16)
