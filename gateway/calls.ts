@@ -22,6 +22,9 @@ import type { Trunk, TrunkPath, TrunkTable } from './trunk.ts'
 /** Codecs a browser leg may carry; nothing is transcoded. */
 const BROWSER_CODECS: readonly string[] = ['opus', 'G722', 'PCMU', 'PCMA']
 
+/** Live calls that one user may have placed: a stolen password shall not take the calls of all the others. */
+const MAX_CALLS_PER_USER = 32
+
 export interface CallsOptions {
   readonly config: Config
   readonly userAgent: UserAgent
@@ -37,6 +40,8 @@ export interface CallsOptions {
 export class Calls {
   readonly #options: CallsOptions
   readonly #live = new Set<Call>()
+  /** How many of them each caller has placed. */
+  readonly #perCaller = new Map<string, number>()
   readonly #users: ReadonlySet<string>
   #isDraining = false
   #whenEmpty: (() => void) | undefined
@@ -83,6 +88,10 @@ export class Calls {
     }
     if (this.#live.size >= config.calls.maxCalls) {
       throw new GatewayFailure('call.overload', { expected: `at most ${config.calls.maxCalls}` })
+    }
+    const placed = this.#perCaller.get(caller.plan.name) ?? 0
+    if (caller.party.kind === 'user' && placed >= MAX_CALLS_PER_USER) {
+      throw new GatewayFailure('call.overload', { expected: `at most ${MAX_CALLS_PER_USER} of one user` })
     }
     const destination = route(dialledNumber(invite.request.uri), caller.party, this.#users, config.routes)
     const identity = identityOf(invite.request, caller.party, this.#isTrusted(caller.party))
@@ -207,18 +216,22 @@ export class Calls {
         limits: config.calls,
         findSide: (replaces, party) => this.#find(replaces, party),
         planTransfer: (party, target) => this.#planTransfer(party, target),
-        onEnded: (ended) => this.#forget(ended),
+        onEnded: (ended) => this.#forget(ended, caller),
       },
       invite,
       caller,
       callee,
     )
     this.#live.add(call)
+    this.#perCaller.set(caller.name, (this.#perCaller.get(caller.name) ?? 0) + 1)
     call.start()
   }
 
-  #forget(call: Call): void {
+  #forget(call: Call, { name }: CallerPlan): void {
     this.#live.delete(call)
+    const left = (this.#perCaller.get(name) ?? 1) - 1
+    if (left === 0) this.#perCaller.delete(name)
+    else this.#perCaller.set(name, left)
     if (this.#live.size === 0) this.#whenEmpty?.()
   }
 
