@@ -31,9 +31,19 @@ export interface WebConfig {
         readonly port: number
         readonly certificate: string | undefined
         readonly key: string | undefined
+        /** Every connection begins with a PROXY protocol header, and comes from a trusted proxy. */
+        readonly proxyProtocol?: boolean
       }
     | undefined
-  readonly http: { readonly host: string; readonly port: number } | undefined
+  readonly http:
+    | { readonly host: string; readonly port: number; readonly proxyProtocol?: boolean }
+    | undefined
+  /** A Unix socket for page and WS, beside or instead of ports; for a reverse proxy on this host. */
+  readonly unixSocket: string | undefined
+  /** What stands before every path: empty, or `/a/b`. */
+  readonly path: string
+  /** Addresses and networks whose X-Forwarded-For and PROXY headers are believed. */
+  readonly trustedProxies: readonly string[]
   /** Serve the softphone page at `/`. */
   readonly page: boolean
   /** Allowed `Origin` values for WebSockets beside our own; `*` allows all. */

@@ -42,13 +42,13 @@ const isGiven = (value: unknown): boolean => value !== undefined && value !== nu
 
 export const CROSS_CHECKS: readonly CrossCheck[] = [
   {
-    keys: ['web.https.port', 'web.http.port'],
+    keys: ['web.https.port', 'web.http.port', 'web.unixSocket'],
     find: ({ web }) =>
       when(
-        web.https.port === 'off' && web.http.port === 'off',
+        web.https.port === 'off' && web.http.port === 'off' && web.unixSocket === null,
         'web',
-        'https.port or http.port: browsers need a listener',
-        'both off',
+        'https.port, http.port or unixSocket: browsers need a listener',
+        'none',
       ),
   },
   {
@@ -59,6 +59,16 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
         'web.http.port',
         'another port than that of web.https',
         String(http.port),
+      ),
+  },
+  {
+    keys: ['web.https.proxyProtocol', 'web.http.proxyProtocol', 'web.trustedProxies'],
+    find: ({ web }) =>
+      when(
+        (web.https.proxyProtocol || web.http.proxyProtocol) && web.trustedProxies.length === 0,
+        'web.trustedProxies',
+        'the addresses of the proxies, because proxyProtocol is on',
+        'none',
       ),
   },
   {

@@ -11,6 +11,7 @@ export type FormatName =
   | 'choice'
   | 'text'
   | 'address'
+  | 'network'
   | 'host'
   | 'secret'
   | 'listOf'
@@ -92,6 +93,10 @@ const FORMATS: Readonly<Record<FormatName, Format>> = {
     expected: () => 'an IP address',
     accepts: (value) => typeof value === 'string' && isIP(value) !== 0,
   },
+  network: {
+    expected: () => 'an IP address, or a network such as 10.0.0.0/8',
+    accepts: (value) => typeof value === 'string' && isNetwork(value),
+  },
   host: {
     expected: () => 'a host name or IP address',
     accepts: (value) =>
@@ -118,6 +123,12 @@ const FORMATS: Readonly<Record<FormatName, Format>> = {
     accepts: (value, { maxRows = MAX_ROWS }) => Array.isArray(value) && value.length <= maxRows,
     read: readList,
   },
+}
+
+function isNetwork(text: string): boolean {
+  const [, address = '', prefix] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const family = isIP(address)
+  return family !== 0 && (prefix === undefined || Number(prefix) <= (family === 4 ? 32 : 128))
 }
 
 /** `a,b,c`, or a YAML (or JSON) list in brackets. */

@@ -205,7 +205,8 @@ function build(settings: Settings, context: BuildContext): Config {
     web: {
       ...web,
       https: httpsListener(web.https, context),
-      http: listener(web.http),
+      http: httpListener(web.http),
+      unixSocket: web.unixSocket === null ? undefined : resolve(context.base, web.unixSocket),
     },
     udp: { ...udp, announced: udp.announced ?? undefined },
     users: settings.users.map((row, index) => user(row, `users[${index}]`, context)),
@@ -227,9 +228,15 @@ function build(settings: Settings, context: BuildContext): Config {
 const listener = ({ host, port }: { readonly host: string; readonly port: ListenPort }) =>
   port === 'off' ? undefined : { host, port }
 
+const httpListener = (http: Settings['web']['http']): Config['web']['http'] => {
+  const open = listener(http)
+  return open === undefined ? undefined : { ...open, proxyProtocol: http.proxyProtocol }
+}
+
 function httpsListener(https: Settings['web']['https'], context: BuildContext): Config['web']['https'] {
-  const open = listener(https)
-  if (open === undefined) return undefined
+  const at = listener(https)
+  if (at === undefined) return undefined
+  const open = { ...at, proxyProtocol: https.proxyProtocol }
   if (https.certificate === null || https.key === null) {
     return { ...open, certificate: undefined, key: undefined }
   }

@@ -42,6 +42,13 @@ const HTTPS_URL = { pattern: /^https:\/\/[\x21-\x7e]{1,248}$/, expected: 'an htt
 /** RFC 7518 §3.2: at least as long as the hash. */
 const TOKEN_SECRET = { pattern: /^.{32,}$/, expected: 'text in quotes, 32 to 256 characters' }
 
+/** What fits into an address of a Unix socket. */
+const SOCKET_PATH = { pattern: /^.{1,100}$/, expected: 'a path of at most 100 characters' }
+const URL_PATH = {
+  pattern: /^(?:\/[A-Za-z0-9._~-]{1,64}){0,4}$/,
+  expected: 'a path such as /phone, without a slash at its end',
+}
+
 const CODECS = ['opus', 'G722', 'PCMU', 'PCMA']
 const SUITES: readonly SuiteName[] = [
   'AES_CM_128_HMAC_SHA1_80',
@@ -163,6 +170,7 @@ const SETTINGS = {
     https: {
       host: field('Address to listen on.', 'address', '0.0.0.0'),
       port: field('TCP port of page and WSS; 0 picks one, off: no such listener.', 'listenPort', 'off'),
+      proxyProtocol: yesNo('Every connection begins with a PROXY protocol (version 2) header.', false),
       certificate: optional('PEM file with the certificate and its chain.', 'text', PATH),
       key: optional('PEM file with its private key, not encrypted.', 'text', PATH),
     },
@@ -173,7 +181,18 @@ const SETTINGS = {
         '127.0.0.1',
       ),
       port: field('TCP port of page and WS; 0 picks one, off: no such listener.', 'listenPort', 'off'),
+      proxyProtocol: yesNo('Every connection begins with a PROXY protocol (version 2) header.', false),
     },
+    unixSocket: optional(
+      'Unix socket for page and WS, for a reverse proxy on this host.',
+      'text',
+      SOCKET_PATH,
+    ),
+    path: field('What stands before every path, when a proxy does not take it away.', 'text', '', URL_PATH),
+    trustedProxies: field('Proxies whose word about their clients is believed.', 'listOf', [], {
+      item: required('An address or network.', 'network'),
+      maxRows: 256,
+    }),
     page: yesNo('Serve the softphone page at /.', true),
     origins: field('Origins that may open a WebSocket beside our own; * allows all.', 'listOf', [], {
       item: required('An origin.', 'text', ORIGIN),

@@ -7,10 +7,14 @@ export interface Settings {
     readonly https: {
       readonly host: string
       readonly port: ListenPort
+      readonly proxyProtocol: boolean
       readonly certificate: string | null
       readonly key: string | null
     }
-    readonly http: { readonly host: string; readonly port: ListenPort }
+    readonly http: { readonly host: string; readonly port: ListenPort; readonly proxyProtocol: boolean }
+    readonly unixSocket: string | null
+    readonly path: string
+    readonly trustedProxies: readonly string[]
     readonly page: boolean
     readonly origins: readonly string[]
     readonly pingMs: number

@@ -141,8 +141,7 @@ async function compose(
     },
   })
   opened.push(() => transports.close())
-  const proxies = new TrustedProxies(config.web.trustedProxies)
-  const clients = new ClientAddresses(proxies)
+  const clients = new ClientAddresses(new TrustedProxies(config.web.trustedProxies))
   const sockets = new WebSocketTransport({
     origins: config.web.origins,
     token: environment.token,
@@ -177,7 +176,6 @@ async function compose(
       calls: calls.size,
       registrations: registration.size,
     }),
-    proxies,
     clients,
     attach: (server) => sockets.attach(server, `${config.web.path}${WEBSOCKET_PATH}`),
   })

@@ -1,11 +1,15 @@
 import { readdir, readFile } from 'node:fs/promises'
 import * as http from 'node:http'
 import * as https from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { extname, join } from 'node:path'
 import type { WebConfig } from '../config/config.ts'
+import type { SocketAddress } from '../sip/flow.ts'
 import type { KeyPair } from './certificate.ts'
+import type { ClientAddresses } from './client-addresses.ts'
 import { Connections } from './connections.ts'
+import { listenAt, listenAtPath } from './listening.ts'
+import { expectProxyHeader } from './proxy-header.ts'
 
 export interface Health {
   readonly status: 'ok' | 'draining'
@@ -20,6 +24,8 @@ export interface WebOptions {
   /** Folder of the built page. */
   readonly pagesFolder: string
   readonly health: () => Health
+  /** Says who is a proxy, and is told whom PROXY headers name. */
+  readonly clients: ClientAddresses
   /** Takes the server's WebSocket upgrades. */
   readonly attach: (server: http.Server | https.Server) => void
 }
@@ -27,10 +33,19 @@ export interface WebOptions {
 export interface WebServer {
   readonly https: AddressInfo | undefined
   readonly http: AddressInfo | undefined
+  /** Path of the Unix socket. */
+  readonly unixSocket: string | undefined
   /** From now on for new connections; those that are open keep what they have. Throws for a pair that does not fit. */
   useCertificate(pair: KeyPair): void
   /** Stops listening and ends open connections. May be called twice. */
   close(): Promise<void>
+}
+
+interface Site {
+  readonly files: ReadonlyMap<string, StaticFile>
+  readonly health: () => Health
+  /** What stands before every path; empty or `/a/b`. */
+  readonly base: string
 }
 
 interface StaticFile {
@@ -74,31 +89,36 @@ const TIMEOUTS = {
   connectionsCheckingInterval: TIMEOUT_CHECK_MS,
 }
 
-/** Opens the configured listeners: softphone page, `/healthz` and SIP over WebSocket on each. */
+/** Opens the configured listeners: softphone page, `/healthz` and SIP over WebSocket on each, under `web.path`. */
 export async function openWeb(options: WebOptions): Promise<WebServer> {
   const { config, certificate } = options
   const files = config.page ? await loadFiles(options.pagesFolder) : new Map<string, StaticFile>()
   const answer = (request: http.IncomingMessage, response: http.ServerResponse): void =>
-    respond(request, response, files, options.health)
+    respond(request, response, { files, health: options.health, base: config.path })
   const servers: (http.Server | https.Server)[] = []
+  const isProxy = (address: string): boolean => options.clients.isProxy(address)
   const connections = new Connections(
     config.maxConnectionsPerAddress + MAX_CONNECTIONS_BESIDE_SIP_PER_ADDRESS,
+    isProxy,
   )
-  const open = async (
-    server: http.Server | https.Server,
-    at: { host: string; port: number },
-  ): Promise<AddressInfo> => {
+  const onClient = (socket: Socket, client: SocketAddress): boolean => {
+    options.clients.announce(socket, client)
+    return isProxy(client.address) || connections.count(socket, client.address)
+  }
+  const prepare = <Kind extends http.Server | https.Server>(server: Kind, hasProxyHeader = false): Kind => {
     servers.push(server)
     harden(server, config)
+    if (hasProxyHeader) expectProxyHeader(server, { isProxy, onClient })
     connections.watch(server)
     options.attach(server)
-    return listen(server, at)
+    return server
   }
   const close = async (): Promise<void> => {
     const grace = setTimeout(() => connections.destroy(), CLOSE_GRACE_MS)
     await Promise.all(servers.splice(0).map(closeServer))
     clearTimeout(grace)
   }
+  const plainServer = (): http.Server => http.createServer(TIMEOUTS, answer)
   try {
     const secureServer =
       certificate === undefined
@@ -107,11 +127,15 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
     const secure =
       config.https === undefined || secureServer === undefined
         ? undefined
-        : await open(secureServer, config.https)
+        : await listenAt(prepare(secureServer, config.https.proxyProtocol), config.https)
     const plain =
-      config.http === undefined ? undefined : await open(http.createServer(TIMEOUTS, answer), config.http)
+      config.http === undefined
+        ? undefined
+        : await listenAt(prepare(plainServer(), config.http.proxyProtocol), config.http)
+    const { unixSocket } = config
+    if (unixSocket !== undefined) await listenAtPath(prepare(plainServer()), unixSocket)
     const useCertificate = (pair: KeyPair): void => secureServer?.setSecureContext({ ...pair, ...TLS })
-    return { https: secure, http: plain, useCertificate, close }
+    return { https: secure, http: plain, unixSocket, useCertificate, close }
   } catch (error) {
     await close()
     throw error
@@ -130,13 +154,9 @@ async function loadFiles(folder: string): Promise<ReadonlyMap<string, StaticFile
   return files
 }
 
-function respond(
-  request: http.IncomingMessage,
-  response: http.ServerResponse,
-  files: ReadonlyMap<string, StaticFile>,
-  health: () => Health,
-): void {
-  const path = (request.url ?? '/').split('?')[0] ?? '/'
+function respond(request: http.IncomingMessage, response: http.ServerResponse, site: Site): void {
+  const { files, health, base } = site
+  const asked = (request.url ?? '/').split('?')[0] ?? '/'
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     send(request, response, 405, {
       type: 'text/plain; charset=utf-8',
@@ -144,13 +164,20 @@ function respond(
     })
     return
   }
-  if (path === '/healthz') {
+  if (base !== '' && asked === base) {
+    // Its links are relative to a folder.
+    response.writeHead(308, { ...SECURITY_HEADERS, Location: `${base}/`, 'Content-Length': 0 }).end()
+    return
+  }
+  const path = asked.startsWith(`${base}/`) ? asked.slice(base.length) : undefined
+  // Without the base too: who asks for health seldom comes through the proxy.
+  if (path === '/healthz' || asked === '/healthz') {
     const state = health()
     const content = Buffer.from(`${JSON.stringify(state)}\n`)
     send(request, response, state.status === 'ok' ? 200 : 503, { type: 'application/json', content })
     return
   }
-  const file = files.get(path)
+  const file = path === undefined ? undefined : files.get(path)
   if (file === undefined) {
     send(request, response, 404, { type: 'text/plain; charset=utf-8', content: Buffer.from('not found\n') })
     return
@@ -177,19 +204,6 @@ function harden(server: http.Server | https.Server, config: WebConfig): void {
   server.maxConnections = config.maxConnections + MAX_CONNECTIONS_BESIDE_SIP
   // A broken TLS handshake or HTTP request is the peer's business; without a listener Node only closes the socket.
   server.on('tlsClientError', (_error, socket) => socket.destroy())
-}
-
-function listen(
-  server: http.Server | https.Server,
-  at: { host: string; port: number },
-): Promise<AddressInfo> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(at.port, at.host, () => {
-      server.off('error', reject)
-      resolve(server.address() as AddressInfo)
-    })
-  })
 }
 
 function closeServer(server: http.Server | https.Server): Promise<void> {

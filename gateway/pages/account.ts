@@ -29,6 +29,13 @@ const splitUser = (user: string): { readonly name: string; readonly domain: stri
   return { name: user.slice(0, at), domain: user.slice(at + 1) }
 }
 
+/** Beside the page, wherever a proxy has put it. */
+const webSocketUrl = (): string => {
+  const url = new URL('sip', location.origin + location.pathname)
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
+  return url.href
+}
+
 /** Percent-encodes what a SIP user part may not hold as it is (RFC 3261 §25.1). */
 const escapeUser = (user: string): string =>
   encodeURIComponent(user).replace(/%(2B|2C|3B|3F|2F|24|26|3D)/g, decodeURIComponent)
@@ -64,7 +71,7 @@ export class Account {
       authorizationUsername: name,
       authorizationPassword: credentials.password,
       transportOptions: {
-        server: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/sip`,
+        server: webSocketUrl(),
         traceSip: false,
       },
       sessionDescriptionHandlerFactoryOptions: {

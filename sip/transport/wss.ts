@@ -47,6 +47,8 @@ export interface WebSocketTransportOptions {
   readonly origins: readonly string[]
   /** An unguessable string for `Flow.id`. */
   readonly token: () => string
+  /** Who is at the other end, where that is not who the socket says: behind a proxy. */
+  readonly clientOf?: (request: IncomingMessage) => SocketAddress
   readonly limits?: Partial<WebSocketLimits>
 }
 
@@ -155,7 +157,8 @@ export class WebSocketTransport {
       socket.destroy()
     }
     socket.on('error', onError)
-    const group = addressGroup(request.socket.remoteAddress ?? '')
+    const remote = this.#options.clientOf?.(request) ?? remoteOf(request)
+    const group = addressGroup(remote.address)
     const refusal = this.#refusal(request, group, path)
     if (refusal !== undefined) {
       this.#counters[refusal.counter] += 1
@@ -164,7 +167,7 @@ export class WebSocketTransport {
     }
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       socket.off('error', onError)
-      this.#open(webSocket, request, group)
+      this.#open(webSocket, request, remote, group)
     })
   }
 
@@ -187,7 +190,7 @@ export class WebSocketTransport {
     return isFull ? { status: 503, counter: 'refusedFull' } : undefined
   }
 
-  #open(webSocket: WebSocket, request: IncomingMessage, group: string): void {
+  #open(webSocket: WebSocket, request: IncomingMessage, remote: SocketAddress, group: string): void {
     const { socket } = request
     const connection = new Connection(
       webSocket,
@@ -195,7 +198,7 @@ export class WebSocketTransport {
         id: this.#options.token(),
         transport: 'encrypted' in socket && socket.encrypted === true ? 'wss' : 'ws',
         local: { address: socket.localAddress ?? '', port: socket.localPort ?? 0 },
-        remote: { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 },
+        remote,
       },
       this.#limits,
       this.#options.handler,
@@ -323,6 +326,11 @@ class Connection implements Flow {
     return false
   }
 }
+
+const remoteOf = ({ socket }: IncomingMessage): SocketAddress => ({
+  address: socket.remoteAddress ?? '',
+  port: socket.remotePort ?? 0,
+})
 
 function refuse(socket: Duplex, status: number): void {
   const retry = status === 503 ? 'Retry-After: 10\r\n' : ''

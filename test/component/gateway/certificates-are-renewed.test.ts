@@ -7,6 +7,8 @@ import { WebSocket } from 'ws'
 import { loadConfig } from '../../../config/load.ts'
 import type { Log } from '../../../config/logging.ts'
 import { type CertificateWatch, readKeyPair, watchCertificate } from '../../../gateway/certificate.ts'
+import { ClientAddresses } from '../../../gateway/client-addresses.ts'
+import { TrustedProxies } from '../../../gateway/trusted-proxies.ts'
 import { openWeb, type WebServer } from '../../../gateway/web.ts'
 import { native } from '../../../media/native/index.ts'
 import type { Flow } from '../../../sip/flow.ts'
@@ -63,6 +65,7 @@ beforeEach(async () => {
     certificate: await readKeyPair(files),
     pagesFolder: folder,
     health: () => ({ status: 'ok', calls: 0, registrations: 0 }),
+    clients: new ClientAddresses(new TrustedProxies([])),
     attach: (server) => sockets.attach(server),
   })
   const tell = (message: string): void => {

@@ -2,6 +2,8 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { afterEach, expect, test, vi } from 'vitest'
 import { loadConfig } from '../../../config/load.ts'
+import { ClientAddresses } from '../../../gateway/client-addresses.ts'
+import { TrustedProxies } from '../../../gateway/trusted-proxies.ts'
 import { openWeb, type WebServer } from '../../../gateway/web.ts'
 import { native } from '../../../media/native/index.ts'
 
@@ -30,6 +32,7 @@ async function open(maxConnectionsPerAddress = 5): Promise<WebServer> {
     certificate: { cert, key },
     pagesFolder: '',
     health: () => ({ status: 'ok', calls: 0, registrations: 0 }),
+    clients: new ClientAddresses(new TrustedProxies([])),
     attach: (attached) =>
       attached.on('upgrade', (_request, socket) => socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n')),
   })

@@ -111,6 +111,17 @@ describe('a file', () => {
     expect(inspect(config, { depth: 10, showHidden: true }).toLowerCase()).not.toContain('abab')
   })
 
+  test('a Unix socket is listener enough, and lies beside the config file', () => {
+    const yaml = 'domain: example.com\nweb: { unixSocket: run/web.sock, trustedProxies: [10.0.0.0/8, "::1"] }'
+    expect(load(yaml).web).toMatchObject({
+      http: undefined,
+      https: undefined,
+      unixSocket: '/etc/webtrunk/run/web.sock',
+      path: '',
+      trustedProxies: ['10.0.0.0/8', '::1'],
+    })
+  })
+
   test('with token keys a user may be without a password', () => {
     const yaml = `${VALID}users: [{ name: a }]
 registration: { jwt: { secretFile: secrets/jwt, issuer: i, audience: w } }`
@@ -235,6 +246,7 @@ describe('certificate and key', () => {
     expect(loadWith('a.pem', 'a.key').web.https).toEqual({
       host: '0.0.0.0',
       port: 0,
+      proxyProtocol: false,
       certificate: join(folder, 'a.pem'),
       key: join(folder, 'a.key'),
     })

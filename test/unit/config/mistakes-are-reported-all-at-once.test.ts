@@ -194,6 +194,24 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
     `registration: { jwt: { secret: ${'x'.repeat(32)}, issuer: i, audience: a, authzServer: "http://i" } }`,
     ['registration.jwt.authzServer: expected an https URL, seen "http://i"'],
   ],
+  ...['10.0.0.0/33', '2001:db8::/129', '10.0.0.0/', '10.0.0/8', 'proxy', '/8', '10.0.0.0/8/8'].map(
+    (network) =>
+      [
+        `network ${network}`,
+        `web: { trustedProxies: ["${network}"], http: { port: 1 } }`,
+        [`web.trustedProxies[0]: expected an IP address, or a network such as 10.0.0.0/8, seen "${network}"`],
+      ] as const,
+  ),
+  [
+    'PROXY headers of nobody',
+    'web: { http: { port: 1, proxyProtocol: true } }',
+    ['web.trustedProxies: expected the addresses of the proxies, because proxyProtocol is on, seen none'],
+  ],
+  [
+    'path that ends in a slash',
+    'web: { path: /phone/, http: { port: 1 } }',
+    ['web.path: expected a path such as /phone, without a slash at its end, seen "/phone/"'],
+  ],
   [
     'same user twice',
     'users: [{ name: a, password: x }, { name: b, password: x }, { name: a, password: y }]',
@@ -247,7 +265,7 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
   [
     'no listener',
     'web: { page: true }',
-    ['web: expected https.port or http.port: browsers need a listener, seen both off'],
+    ['web: expected https.port, http.port or unixSocket: browsers need a listener, seen none'],
   ],
   [
     'https without a certificate',

@@ -1,0 +1,41 @@
+import { chmod, lstat, unlink } from 'node:fs/promises'
+import { type AddressInfo, connect, type Server } from 'node:net'
+
+/** Read and write for owner and group: a reverse proxy gets in by the group, nobody else does. */
+const UNIX_SOCKET_MODE = 0o660
+
+export async function listenAt(server: Server, at: { host: string; port: number }): Promise<AddressInfo> {
+  await listen(server, () => server.listen(at.port, at.host))
+  return server.address() as AddressInfo
+}
+
+/** A socket file that a crash has left is replaced; one that somebody listens on, and any other file, is an error. */
+export async function listenAtPath(server: Server, path: string): Promise<void> {
+  if (await isLeftOver(path)) await unlink(path)
+  await listen(server, () => server.listen(path))
+  await chmod(path, UNIX_SOCKET_MODE)
+}
+
+function listen(server: Server, start: () => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.once('listening', () => {
+      server.off('error', reject)
+      resolve()
+    })
+    start()
+  })
+}
+
+async function isLeftOver(path: string): Promise<boolean> {
+  const file = await lstat(path).catch(() => undefined)
+  if (file?.isSocket() !== true) return false
+  return new Promise((resolve) => {
+    const probe = connect(path)
+    probe.once('connect', () => {
+      probe.destroy()
+      resolve(false)
+    })
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'))
+  })
+}
