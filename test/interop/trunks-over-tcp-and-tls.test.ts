@@ -13,6 +13,8 @@ import { Sipp } from '../harness/sipp.ts'
 import { WebrtcClient } from '../harness/webrtc-client.ts'
 
 const TRUNK_HZ = 440
+/** Whole periods in 20 ms: over TCP, SIPp sends its frames twice. */
+const SIPP_HZ = 500
 const BROWSER_HZ = 1000
 
 const authority = new Authority()
@@ -49,10 +51,10 @@ const gateway = async (trunk: TrunkOptions): Promise<{ daemon: Daemon; alice: We
 
 describe('SIPp over TCP', () => {
   test('is called and heard', async () => {
-    const trunk = closing(await Sipp.start('uas-answer', { transport: 'tcp', toneHz: 425 }))
+    const trunk = closing(await Sipp.start('uas-answer', { transport: 'tcp', toneHz: SIPP_HZ }))
     const { daemon, alice } = await gateway({ port: trunk.sipPort, transport: 'tcp' })
     const call = await alice.call('9100', { toneHz: BROWSER_HZ })
-    await call.waitForTone(425, 1_000)
+    await call.waitForTone(SIPP_HZ, 1_000)
     await call.hangUp()
     const messages = await expectSuccess(trunk)
     expect(messages).toMatch(new RegExp(`Via: SIP/2.0/TCP ${daemon.tcpAddress};`))
@@ -62,13 +64,13 @@ describe('SIPp over TCP', () => {
 
   test('calls and is heard until it hangs up', async () => {
     const { daemon, alice } = await gateway({ port: await freePort(), transport: 'tcp' })
-    const options = { transport: 'tcp', toneHz: 425, holdMs: 3_000 } as const
+    const options = { transport: 'tcp', toneHz: SIPP_HZ, holdMs: 3_000 } as const
     const trunk = closing(
       await Sipp.start('uac-call', { ...options, target: daemon.tcpAddress, user: 'alice' }),
     )
     const incoming = await alice.nextInvitation()
     await incoming.answer({ toneHz: BROWSER_HZ })
-    await incoming.waitForTone(425, 1_000)
+    await incoming.waitForTone(SIPP_HZ, 1_000)
     await incoming.waitForEnd()
     await expectSuccess(trunk)
     await daemon.waitForNoCalls()
