@@ -109,7 +109,7 @@ export class SrtpReference {
   readonly toRelay: Buffer
   readonly fromRelay: Buffer
   readonly #sends: Context
-  readonly #receives: Context
+  #receives: Context
 
   /** `mki`: what the peer's own packets carry; ours never do. */
   constructor(suite: SrtpSuite, mki: Buffer = Buffer.alloc(0)) {
@@ -119,6 +119,11 @@ export class SrtpReference {
     this.fromRelay = randomBytes(keyLength + saltLength)
     this.#sends = new Context(suite, this.toRelay, mki)
     this.#receives = new Context(suite, this.fromRelay, Buffer.alloc(0))
+  }
+
+  /** The key that the relay chose by itself. */
+  receiveWith(keySalt: Buffer): void {
+    this.#receives = new Context(this.suite, keySalt, Buffer.alloc(0))
   }
 
   protect(packet: Buffer): Buffer {
