@@ -13,8 +13,6 @@ import { Sipp } from '../harness/sipp.ts'
 import { WebrtcClient } from '../harness/webrtc-client.ts'
 
 const TRUNK_HZ = 440
-/** Whole periods in 20 ms: over TCP, SIPp sends its frames twice. */
-const SIPP_HZ = 500
 const BROWSER_HZ = 1000
 
 const authority = new Authority()
@@ -49,11 +47,14 @@ const gateway = async (trunk: TrunkOptions): Promise<{ daemon: Daemon; alice: We
   return { daemon, alice }
 }
 
+// Over TCP, SIPp sends back what it hears, between its own: one tone for both, with whole periods in 20 ms.
+const SIPP_HZ = 500
+
 describe('SIPp over TCP', () => {
   test('is called and heard', async () => {
     const trunk = closing(await Sipp.start('uas-answer', { transport: 'tcp', toneHz: SIPP_HZ }))
     const { daemon, alice } = await gateway({ port: trunk.sipPort, transport: 'tcp' })
-    const call = await alice.call('9100', { toneHz: BROWSER_HZ })
+    const call = await alice.call('9100', { toneHz: SIPP_HZ })
     await call.waitForTone(SIPP_HZ, 1_000)
     await call.hangUp()
     const messages = await expectSuccess(trunk)
@@ -69,7 +70,7 @@ describe('SIPp over TCP', () => {
       await Sipp.start('uac-call', { ...options, target: daemon.tcpAddress, user: 'alice' }),
     )
     const incoming = await alice.nextInvitation()
-    await incoming.answer({ toneHz: BROWSER_HZ })
+    await incoming.answer({ toneHz: SIPP_HZ })
     await incoming.waitForTone(SIPP_HZ, 1_000)
     await incoming.waitForEnd()
     await expectSuccess(trunk)
@@ -85,7 +86,7 @@ describe('SIPp over TCP', () => {
 
   test('that is not there fails a call at once', async () => {
     const { alice } = await gateway({ port: await freePort(), transport: 'tcp' })
-    const call = await alice.call('9100', { toneHz: BROWSER_HZ })
+    const call = await alice.call('9100', { toneHz: SIPP_HZ })
     const final = await call.waitForFinal()
     expect(call.finalStatus).toBe(503)
     expect(headerOf(final, 'Reason')).toContain('trunk.unreachable')
