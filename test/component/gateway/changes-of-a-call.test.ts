@@ -249,3 +249,18 @@ describe('a user with several devices', () => {
     expect(isCancelled).toBe(true)
   })
 })
+
+describe('an INVITE without an offer from a browser', () => {
+  it('makes the trunk an offer of ours, and the 200 carries one with ICE and DTLS', async () => {
+    const call = place(alice, 'alice', '0100', 'none')
+    const invite = await ringing(gateway, gateway.trunk)
+    expect(invite.request.body.toString()).toMatch(/m=audio \d+ RTP\/AVP /)
+    call.answerInAck = BROWSER
+    invite.accept({ body: answerTo(invite, PHONE) }, quiet)
+    await gateway.time.advance(200)
+    expect(statusOf(call)).toBe(200)
+    expect(bodyOf(call.final)).toMatch(/a=setup:actpass/)
+    expect(gateway.calls.size).toBe(1)
+    call.dialog?.bye()
+  })
+})
