@@ -41,6 +41,15 @@ export function readCrypto(section: AttributeBlock, suites: readonly SrtpSuite[]
   return [...keys.values()]
 }
 
+/**
+ * Those of our keys that an offer shows. AES-192 is there for peers that offer it: libsrtp, which many PBXes use, derives
+ * its session keys otherwise than RFC 6188 §3, so an answer that chose it would often mean silence.
+ */
+export function offeredKeys(keys: readonly SdesKey[]): readonly SdesKey[] {
+  const usual = keys.filter(({ suite }) => !suite.startsWith('AES_192_'))
+  return usual.length === 0 ? keys : usual
+}
+
 /** Neither lifetime nor MKI: each line speaks of its writer's packets, so an answer does not echo the offer's (RFC 4568 §5.1.2). */
 export function formatCrypto(key: SdesKey): Attribute {
   const bytes = Buffer.from(key.keySalt.reveal())

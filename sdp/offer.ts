@@ -2,7 +2,7 @@ import type { Codec, Direction, LocalTransport, SrtpSuite } from '../media/param
 import { isUnspecified } from './address.ts'
 import { hasAttribute, hasRtcpMux } from './attributes.ts'
 import { composeDescription } from './compose.ts'
-import { describeCrypto, readCrypto } from './crypto.ts'
+import { describeCrypto, offeredKeys, readCrypto } from './crypto.ts'
 import type { MediaSection, SessionDescription } from './description.ts'
 import { readDirection, withoutReceiving } from './direction.ts'
 import { SdpFailure } from './failure.ts'
@@ -57,8 +57,10 @@ export function createOffer(input: {
   readonly ptimeMs?: number | undefined
   readonly slots?: MediaSlots | undefined
 }): { readonly text: string; readonly sent: SentOffer } {
-  const { local, codecs, slots } = input
-  const description = composeDescription({ ...input, role: 'offer' })
+  const { codecs, slots } = input
+  const local =
+    input.local.kind === 'rtp' ? { ...input.local, crypto: offeredKeys(input.local.crypto) } : input.local
+  const description = composeDescription({ ...input, local, role: 'offer' })
   return { text: formatDescription(description), sent: { kind: local.kind, codecs, local, slots } }
 }
 

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { answerCrypto, createAnswer } from '../../../sdp/answer.ts'
+import { answerCrypto, createAnswer, readAnswer } from '../../../sdp/answer.ts'
 import { answerableCodecs, offerableCodecs, STANDARD_CODECS } from '../../../sdp/codecs.ts'
 import { createOffer, readOffer } from '../../../sdp/offer.ts'
 import {
   bytes,
+  failureOf,
   fixture,
   linesOf,
   ORIGIN,
@@ -47,6 +48,29 @@ describe('row 33: what a browser offered stays with us', () => {
     expect(lines.filter((line) => line.startsWith('m='))).toEqual([
       expect.stringMatching(/^m=audio 30000 RTP\/AVP 9 0 8 \d+$/),
     ])
+  })
+
+  it('AES-192 is offered alone or not at all', () => {
+    const suites = ['AES_192_CM_HMAC_SHA1_80', SUITE_80, 'AES_192_CM_HMAC_SHA1_32', SUITE_32] as const
+    const crypto = suites.map((suite, index) => sdesKey(index + 1, suite, index))
+    const offer = (own: typeof crypto) =>
+      createOffer({
+        local: { ...RTP_LOCAL, crypto: own },
+        codecs: STANDARD_CODECS,
+        origin: ORIGIN,
+        direction: 'sendrecv',
+      })
+    const tags = (text: string) =>
+      linesOf(text).flatMap((line) => /^a=crypto:(\d+ \S+)/.exec(line)?.[1] ?? [])
+    const { text, sent } = offer(crypto)
+    expect(tags(text)).toEqual([`2 ${SUITE_80}`, `4 ${SUITE_32}`])
+    const key = Buffer.alloc(38).toString('base64')
+    const answer = trunkSdp('m=audio 4000 RTP/SAVP 0', [`a=crypto:1 ${suites[0]} inline:${key}`])
+    expect(failureOf(() => readAnswer(answer, sent))).toBe('sdp.no-usable-crypto')
+
+    const alone = offer(crypto.filter((_, index) => index % 2 === 0))
+    expect(tags(alone.text)).toEqual([`1 ${suites[0]}`, `3 ${suites[2]}`])
+    expect(readAnswer(answer, alone.sent).localCrypto).toBe(crypto[0])
   })
 
   it('an INVITE with four codecs and two keys stays under 1300 bytes', () => {
