@@ -27,6 +27,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Suite suite = static_cast<Suite>(input.byte() % kSuiteCount);
   const std::vector<uint8_t> key = key_of(suite);
   const auto receiver = SrtpReceiver::create(suite, key.data(), key.size());
+  SrtpMki mki;
+  const std::vector<uint8_t> declared = input.bytes(input.byte() % 4 == 0 ? input.byte() % (SrtpMki::kMaxLength + 1) : 0);
+  mki.length = declared.size();
+  std::copy(declared.begin(), declared.end(), mki.bytes.begin());
+  receiver->expect_mki(mki);
   std::unique_ptr<SrtpSender> senders[kSsrcs];
   MUST(receiver != nullptr);
 
@@ -63,6 +68,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       continue;
     }
     std::vector<uint8_t> wire(sealed.begin(), sealed.begin() + static_cast<long>(protection.length));
+    const SuiteParameters& row = suite_parameters(suite);
+    const size_t behind = row.is_aead ? 0 : is_rtcp ? row.rtcp_tag_length : row.rtp_tag_length;
+    wire.insert(wire.end() - static_cast<long>(behind), declared.begin(), declared.end());
     if (is_changed) {
       const size_t at = input.word() % wire.size();
       const uint8_t change = input.byte();
