@@ -19,6 +19,8 @@ export interface Config {
   readonly registration: RegistrationConfig
   readonly calls: CallsConfig
   readonly media: MediaConfig
+  /** undefined: browsers get no TURN server. */
+  readonly turn?: TurnConfig | undefined
   readonly log: LogConfig
 }
 
@@ -206,6 +208,16 @@ export interface MediaConfig {
   readonly dtlsTimeoutS: number
   /** No authenticated connectivity check for this long ends the call (RFC 7675). */
   readonly consentTimeoutS: number
+}
+
+/** TURN servers for browsers behind firewalls that let no UDP to us. */
+export interface TurnConfig {
+  /** `turn:` and `turns:` URLs. */
+  readonly urls: readonly string[]
+  /** Shared with the TURN servers (coturn: `static-auth-secret`). */
+  readonly secret: Secret
+  /** How long credentials are good. */
+  readonly lifetimeS: number
 }
 
 export interface LogConfig {

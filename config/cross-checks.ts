@@ -112,6 +112,21 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
     ],
   },
   {
+    keys: ['turn'],
+    find: ({ turn: { urls, secret, secretFile } }) => {
+      const secrets = [secret, secretFile].filter((given) => given !== null).length
+      return [
+        ...when(
+          urls.length > 0 && secrets !== 1,
+          'turn',
+          'either secret or secretFile, because turn.urls is set',
+          secrets === 0 ? 'none' : 'both',
+        ),
+        ...when(urls.length === 0 && secrets > 0, 'turn.urls', 'at least one URL', 'none'),
+      ]
+    },
+  },
+  {
     keys: ['registration.jwt'],
     find: ({ registration: { jwt } }) => {
       const keys = [jwt.secret, jwt.secretFile, jwt.jwksFile].filter((key) => key !== null).length

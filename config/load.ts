@@ -8,6 +8,7 @@ import type {
   TrunkAccountConfig,
   TrunkConfig,
   TrunkTlsConfig,
+  TurnConfig,
   UserConfig,
 } from './config.ts'
 import { CROSS_CHECKS, defaultPort } from './cross-checks.ts'
@@ -33,6 +34,7 @@ import {
   TOKEN_SECRET_FIELD,
   TRUNK_ACCOUNT,
   TRUNK_TLS,
+  TURN_SECRET_FIELD,
 } from './schema.ts'
 import { Secret } from './secret.ts'
 import type { ListenPort, Settings, TrunkRow, UserRow } from './settings.ts'
@@ -221,6 +223,7 @@ function build(settings: Settings, context: BuildContext): Config {
       addresses: mediaAddresses(media.addresses, context),
       announced: media.announced ?? undefined,
     },
+    turn: turn(settings.turn, context),
     log: { level: log.level, format: logFormat(log.format, context.machine) },
   }
 }
@@ -386,6 +389,13 @@ function secretIn(path: string, key: string, field: Field, context: BuildContext
   const line = readNamedFile(resolve(context.base, path), key, context)?.split(/\r?\n/, 1)[0]
   if (line !== undefined) context.mistakes.push(...mistakesIn(key, line, field))
   return new Secret(line ?? '')
+}
+
+function turn(settings: Settings['turn'], context: BuildContext): TurnConfig | undefined {
+  const { urls, secret, secretFile, lifetimeS } = settings
+  if (urls.length === 0) return undefined
+  if (secretFile === null) return { urls, lifetimeS, secret: new Secret(secret ?? '') }
+  return { urls, lifetimeS, secret: secretIn(secretFile, 'turn.secretFile', TURN_SECRET_FIELD, context) }
 }
 
 function jwt(settings: Settings['registration']['jwt'], context: BuildContext): JwtConfig | undefined {

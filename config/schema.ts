@@ -49,6 +49,14 @@ const URL_PATH = {
   expected: 'a path such as /phone, without a slash at its end',
 }
 
+/** RFC 7065. */
+const TURN_URL = {
+  pattern:
+    /^turns?:(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?(?:\?transport=(?:udp|tcp))?$/,
+  expected: 'a URL such as turn:turn.example.com:3478?transport=udp',
+}
+const LONG_SECRET = { pattern: /^.{16,}$/, expected: 'text in quotes, 16 to 256 characters' }
+
 const CODECS = ['opus', 'G722', 'PCMU', 'PCMA']
 const SUITES: readonly SuiteName[] = [
   'AES_CM_128_HMAC_SHA1_80',
@@ -285,6 +293,15 @@ const SETTINGS = {
     dtlsTimeoutS: number('How long to wait for the DTLS handshake.', 15, 2, 120),
     consentTimeoutS: number('Silence of connectivity checks that ends a call.', 30, 5, 120),
   },
+  turn: {
+    urls: field('TURN servers that browsers are told of.', 'listOf', [], {
+      item: required('A TURN URL.', 'text', TURN_URL),
+      maxRows: 8,
+    }),
+    secret: optional('The secret shared with them (coturn: static-auth-secret).', 'secret', LONG_SECRET),
+    secretFile: optional('File whose first line is the secret.', 'text', PATH),
+    lifetimeS: number('How long credentials are good; longer than a call.', 43_200, 300, 604_800),
+  },
   log: {
     level: choice('Least severity that is written.', 'info', ['error', 'warn', 'info', 'debug']),
     format: choice('How lines look; auto is pretty on a terminal, else json.', 'auto', [
@@ -327,6 +344,8 @@ export function fieldsOf(section: Section, prefix = ''): readonly (readonly [pat
 
 /** For the same rule in a file. */
 export const TOKEN_SECRET_FIELD = optional('The secret in a file.', 'secret', TOKEN_SECRET)
+
+export const TURN_SECRET_FIELD = optional('The secret in a file.', 'secret', LONG_SECRET)
 
 /** The rows of the three lists of mappings, for their defaults. */
 export const ROWS = { users: USER, trunks: TRUNK, routes: ROUTE } as const

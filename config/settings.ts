@@ -71,6 +71,12 @@ export interface Settings {
     readonly dtlsTimeoutS: number
     readonly consentTimeoutS: number
   }
+  readonly turn: {
+    readonly urls: readonly string[]
+    readonly secret: string | null
+    readonly secretFile: string | null
+    readonly lifetimeS: number
+  }
   readonly log: {
     readonly level: 'error' | 'warn' | 'info' | 'debug'
     readonly format: 'auto' | 'json' | 'pretty'

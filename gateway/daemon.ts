@@ -16,6 +16,7 @@ import { type KeyPair, readKeyPair, watchCertificate } from './certificate.ts'
 import { warnOfClearKeys } from './clear-keys.ts'
 import { ClientAddresses } from './client-addresses.ts'
 import { systemEnvironment } from './environment.ts'
+import { createIceServers } from './ice-servers.ts'
 import { createTokenVerifier } from './jwt.ts'
 import { Registration } from './registration.ts'
 import { Relay } from './relay.ts'
@@ -24,6 +25,7 @@ import { TokenGate } from './token-gate.ts'
 import { TrunkTable } from './trunk.ts'
 import { STRANGER, TrunkTransports } from './trunk-transports.ts'
 import { TrustedProxies } from './trusted-proxies.ts'
+import { TurnCredentials } from './turn.ts'
 import { openWeb, type WebServer } from './web.ts'
 
 export interface Daemon {
@@ -83,7 +85,8 @@ async function compose(
   const onError = (error: unknown, request: SipRequest | undefined): void =>
     log.error('internal error', { error, method: request?.method, callId: request?.callId })
   const tokens = new TokenGate(verifier, onError)
-  const registration = new Registration({ config, environment, log, tokens })
+  const turn = config.turn === undefined ? undefined : new TurnCredentials(config.turn)
+  const registration = new Registration({ config, environment, log, tokens, turn })
   opened.push(() => registration.close())
 
   const userAgent: UserAgent = createUserAgent({
@@ -177,6 +180,7 @@ async function compose(
       registrations: registration.size,
     }),
     clients,
+    iceServers: turn === undefined ? undefined : createIceServers({ registration, turn, log }),
     attach: (server) => sockets.attach(server, `${config.web.path}${WEBSOCKET_PATH}`),
   })
   // A server waits for its upgraded connections, and closes none of them.

@@ -13,6 +13,7 @@ import { logLevelOf, reasonHeader } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import type { TokenVerdict } from './jwt.ts'
 import type { TokenGate } from './token-gate.ts'
+import type { TurnCredentials } from './turn.ts'
 
 export interface RegistrationOptions {
   readonly config: Config
@@ -20,7 +21,13 @@ export interface RegistrationOptions {
   readonly log: Log
   /** Has seen each request of a browser before it comes here; needed where tokens sign in (`registration.jwt`). */
   readonly tokens?: TokenGate | undefined
+  /** Handed out with each 200 of a REGISTER, where there is a TURN server. */
+  readonly turn?: TurnCredentials | undefined
 }
+
+export type HttpVerdict =
+  | { readonly kind: 'accepted'; readonly user: string }
+  | { readonly kind: 'refused'; readonly status: number; readonly challenges: readonly Header[] }
 
 interface Authenticated {
   readonly user: string
@@ -94,7 +101,9 @@ export class Registration {
     }
     const bindings = this.#location.bindingsOf(user, nowMs).length
     log.info('registration', { user, bindings, source: flow.remote.address })
-    answer(status, headers)
+    // Who has just signed off needs no relay.
+    const turn = bindings === 0 ? undefined : this.#options.turn?.headerFor(user)
+    answer(status, turn === undefined ? headers : [...headers, turn])
   }
 
   /**
@@ -110,6 +119,31 @@ export class Registration {
     const { user } = sender
     if (user === claimed) return user
     throw new GatewayFailure('call.wrong-identity', { expected: user, seen: claimed ?? 'none' })
+  }
+
+  /** Who asks over HTTP, by the same passwords and tokens. `authorization`: the header of that name. */
+  async authenticateHttp(
+    method: string,
+    path: string,
+    authorization: string | undefined,
+  ): Promise<HttpVerdict> {
+    const headers = authorization === undefined ? [] : [{ name: 'Authorization', value: authorization }]
+    const uri = { scheme: 'http', user: undefined, host: undefined, text: path }
+    const token = await this.#options.tokens?.judge({ headers })
+    const nowMs = this.#options.environment.nowMs()
+    if (token?.kind === 'refused') {
+      return { kind: 'refused', status: 401, challenges: this.#challenges(nowMs, { isBadToken: true }) }
+    }
+    if (token !== undefined) {
+      if (this.#users.has(token.user)) return { kind: 'accepted', user: token.user }
+      return { kind: 'refused', status: 403, challenges: [] }
+    }
+    const verdict = this.#digest.verify({ method, uri, headers }, nowMs, (user) => this.#keys.get(user))
+    if (verdict.kind === 'accepted') return verdict
+    if (verdict.kind === 'challenge') {
+      return { kind: 'refused', status: 401, challenges: this.#challenges(nowMs, verdict) }
+    }
+    return { kind: 'refused', status: verdictOf(verdict.failure).status, challenges: [] }
   }
 
   /** The devices of a user that can be called now, most recently registered first. */

@@ -31,6 +31,12 @@ export class TokenGate {
     return this.#verdicts.get(request)
   }
 
+  /** What the token of a request outside SIP proves; undefined when it has none. */
+  async judge(request: Pick<SipRequest, 'headers'>): Promise<TokenVerdict | undefined> {
+    const token = bearerToken(request)
+    return token === undefined ? undefined : this.#verifier?.verify(token)
+  }
+
   /** Calls `next` when the request's token has been verified: at once when there is none. */
   passRequest(incoming: IncomingRequest, next: () => void): void {
     this.#pass(incoming, next, () => incoming.respond(500))

@@ -8,6 +8,7 @@ import type { SocketAddress } from '../sip/flow.ts'
 import type { KeyPair } from './certificate.ts'
 import type { ClientAddresses } from './client-addresses.ts'
 import { Connections } from './connections.ts'
+import type { Endpoint } from './ice-servers.ts'
 import { listenAt, listenAtPath } from './listening.ts'
 import { expectProxyHeader } from './proxy-header.ts'
 
@@ -24,6 +25,8 @@ export interface WebOptions {
   /** Folder of the built page. */
   readonly pagesFolder: string
   readonly health: () => Health
+  /** Answers `/ice-servers`; undefined where there is no TURN server. */
+  readonly iceServers?: Endpoint | undefined
   /** Says who is a proxy, and is told whom PROXY headers name. */
   readonly clients: ClientAddresses
   /** Takes the server's WebSocket upgrades. */
@@ -44,6 +47,7 @@ export interface WebServer {
 interface Site {
   readonly files: ReadonlyMap<string, StaticFile>
   readonly health: () => Health
+  readonly iceServers?: Endpoint | undefined
   /** What stands before every path; empty or `/a/b`. */
   readonly base: string
 }
@@ -94,7 +98,7 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
   const { config, certificate } = options
   const files = config.page ? await loadFiles(options.pagesFolder) : new Map<string, StaticFile>()
   const answer = (request: http.IncomingMessage, response: http.ServerResponse): void =>
-    respond(request, response, { files, health: options.health, base: config.path })
+    respond(request, response, { ...options, files, base: config.path })
   const servers: (http.Server | https.Server)[] = []
   const isProxy = (address: string): boolean => options.clients.isProxy(address)
   const connections = new Connections(
@@ -175,6 +179,10 @@ function respond(request: http.IncomingMessage, response: http.ServerResponse, s
     const state = health()
     const content = Buffer.from(`${JSON.stringify(state)}\n`)
     send(request, response, state.status === 'ok' ? 200 : 503, { type: 'application/json', content })
+    return
+  }
+  if (path === '/ice-servers' && request.method === 'GET' && site.iceServers !== undefined) {
+    site.iceServers(request, response)
     return
   }
   const file = path === undefined ? undefined : files.get(path)

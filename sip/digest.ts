@@ -48,7 +48,11 @@ export interface DigestServer {
    * `keyOf` finds what is known of a user; undefined for an unknown one, which costs as much as a wrong password and
    * looks the same.
    */
-  verify(request: SipRequest, nowMs: number, keyOf: (user: string) => DigestKey | undefined): DigestVerdict
+  verify(
+    request: Pick<SipRequest, 'method' | 'uri' | 'headers'>,
+    nowMs: number,
+    keyOf: (user: string) => DigestKey | undefined,
+  ): DigestVerdict
 }
 
 const BY_STRENGTH: readonly DigestAlgorithm[] = ['SHA-512-256', 'SHA-256', 'MD5']

@@ -1,6 +1,7 @@
 import { type Invitation, Inviter, Registerer, RegistererState, type URI, UserAgent } from 'sip.js'
 import type { IncomingResponse } from 'sip.js/lib/core/index.js'
 import { failureText } from './failure-text.ts'
+import { parseIceServers } from './ice-servers.ts'
 
 export type RegistrationState = 'signed-out' | 'connecting' | 'registered' | 'reconnecting' | 'failed'
 
@@ -22,6 +23,8 @@ const REFRESH_PERCENT = 75
 const FIRST_RETRY_MS = 1_000
 const MAX_RETRY_MS = 30_000
 const ICE_GATHERING_TIMEOUT_MS = 500
+/** A TURN server has to be asked twice before it gives an address. */
+const RELAY_GATHERING_TIMEOUT_MS = 3_000
 
 const splitUser = (user: string): { readonly name: string; readonly domain: string } => {
   const at = user.lastIndexOf('@')
@@ -55,6 +58,12 @@ export class Account {
   readonly #domain: string
   readonly #agent: UserAgent
   readonly #registerer: Registerer
+  /** SIP.js looks at these for each call. The gateway is reachable by itself; it names a TURN server where it has one. */
+  readonly #callOptions: { iceGatheringTimeout: number; peerConnectionConfiguration: RTCConfiguration } = {
+    iceGatheringTimeout: ICE_GATHERING_TIMEOUT_MS,
+    peerConnectionConfiguration: { iceServers: [], bundlePolicy: 'max-bundle' },
+  }
+  #relayTimer: number | undefined
   #retryMs = FIRST_RETRY_MS
   #retryTimer: number | undefined
   #isClosed = false
@@ -74,11 +83,7 @@ export class Account {
         server: webSocketUrl(),
         traceSip: false,
       },
-      sessionDescriptionHandlerFactoryOptions: {
-        iceGatheringTimeout: ICE_GATHERING_TIMEOUT_MS,
-        // The gateway is reachable by itself: no STUN or TURN server learns of the call.
-        peerConnectionConfiguration: { iceServers: [], bundlePolicy: 'max-bundle' },
-      },
+      sessionDescriptionHandlerFactoryOptions: this.#callOptions,
       logBuiltinEnabled: false,
       delegate: {
         onDisconnect: (error) => {
@@ -112,6 +117,7 @@ export class Account {
     if (this.#isClosed) return
     this.#isClosed = true
     clearTimeout(this.#retryTimer)
+    clearTimeout(this.#relayTimer)
     await this.#agent.stop().catch(() => undefined)
   }
 
@@ -120,7 +126,7 @@ export class Account {
     this.#registerer
       .register({
         requestDelegate: {
-          onAccept: () => this.#onAccept(),
+          onAccept: (response) => this.#onAccept(response),
           onReject: (response) => this.#onReject(response),
         },
       })
@@ -128,11 +134,23 @@ export class Account {
   }
 
   /** Not by the registerer's state: that stays Registered over a lost connection, and then does not change. */
-  #onAccept(): void {
+  #onAccept({ message }: IncomingResponse): void {
     this.#isRegistering = false
     if (this.#isClosed) return
+    this.#useRelays(message.getHeader('X-Ice-Servers'))
     this.#retryMs = FIRST_RETRY_MS
     this.#observer.onRegistration('registered', '')
+  }
+
+  /** The credentials end some day, and refreshes of SIP.js do not bring new ones: so we register again in time. */
+  #useRelays(header: string | undefined): void {
+    clearTimeout(this.#relayTimer)
+    const relays = parseIceServers(header)
+    this.#callOptions.peerConnectionConfiguration.iceServers = [...(relays?.iceServers ?? [])]
+    this.#callOptions.iceGatheringTimeout =
+      relays === undefined ? ICE_GATHERING_TIMEOUT_MS : RELAY_GATHERING_TIMEOUT_MS
+    if (relays === undefined) return
+    this.#relayTimer = setTimeout(() => this.#register(), relays.lifetimeS * 500)
   }
 
   /** Its own refreshes have no delegate: a refused one shows only here. */
@@ -162,6 +180,7 @@ export class Account {
   #retry(text: string): void {
     if (this.#isClosed) return
     clearTimeout(this.#retryTimer)
+    clearTimeout(this.#relayTimer)
     this.#observer.onRegistration('reconnecting', text)
     this.#retryTimer = setTimeout(() => this.#reconnect(), this.#retryMs)
     this.#retryMs = Math.min(MAX_RETRY_MS, this.#retryMs * 2)

@@ -7,6 +7,7 @@ import { Registration } from '../../gateway/registration.ts'
 import { Relay } from '../../gateway/relay.ts'
 import { TokenGate } from '../../gateway/token-gate.ts'
 import { TrunkTable } from '../../gateway/trunk.ts'
+import { TurnCredentials } from '../../gateway/turn.ts'
 import type { MediaEngine } from '../../media/engine.ts'
 import { createNativeEngine } from '../../media/native-engine.ts'
 import { digestResponse } from '../../sip/digest-response.ts'
@@ -117,7 +118,14 @@ export class ScriptedGateway {
       maxSessions: 100,
     })
     const tokens = new TokenGate(verifier, (error) => this.#logger({}).error('internal error', { error }))
-    this.registration = new Registration({ config, environment: this.time, log: this.#logger({}), tokens })
+    const turn = config.turn === undefined ? undefined : new TurnCredentials(config.turn)
+    this.registration = new Registration({
+      config,
+      environment: this.time,
+      log: this.#logger({}),
+      tokens,
+      turn,
+    })
     this.userAgent = createUserAgent({
       environment: this.time,
       product: 'webtrunk-test',

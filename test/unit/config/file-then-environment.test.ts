@@ -122,6 +122,15 @@ describe('a file', () => {
     })
   })
 
+  test('the TURN secret may be in a file, and IPv6 in a URL', () => {
+    const yaml = `${VALID}turn: { urls: ["turn:[2001:db8::1]:3478?transport=udp", "turns:t.example"], secretFile: s }`
+    const files = { '/etc/webtrunk/c.yaml': yaml, '/etc/webtrunk/s': `${'t'.repeat(20)}\n` }
+    const { turn } = loadConfig('/etc/webtrunk/c.yaml', {}, fakeMachine(files))
+    expect(turn).toMatchObject({ lifetimeS: 43_200, urls: [expect.anything(), 'turns:t.example'] })
+    expect(turn?.secret.reveal()).toBe('t'.repeat(20))
+    expect(load(VALID).turn).toBeUndefined()
+  })
+
   test('with token keys a user may be without a password', () => {
     const yaml = `${VALID}users: [{ name: a }]
 registration: { jwt: { secretFile: secrets/jwt, issuer: i, audience: w } }`

@@ -213,6 +213,29 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
     ['web.path: expected a path such as /phone, without a slash at its end, seen "/phone/"'],
   ],
   [
+    'TURN servers without a secret',
+    'turn: { urls: ["turn:a"] }',
+    ['turn: expected either secret or secretFile, because turn.urls is set, seen none'],
+  ],
+  [
+    'secret without TURN servers',
+    `turn: { secret: ${'x'.repeat(16)} }`,
+    ['turn.urls: expected at least one URL, seen none'],
+  ],
+  [
+    'TURN secret that is too short',
+    `turn: { urls: ["turn:a"], secret: ${'x'.repeat(15)} }`,
+    ['turn.secret: expected text in quotes, 16 to 256 characters, seen text'],
+  ],
+  ...['stun:a', 'turn:', 'turn://a', 'turn:a?transport=sctp', 'turn:a b'].map(
+    (url) =>
+      [
+        `TURN URL ${url}`,
+        `turn: { urls: ["${url}"], secret: ${'x'.repeat(16)} }`,
+        ['turn.urls[0]: expected a URL such as turn:turn.example.com:3478?transport=udp'],
+      ] as const,
+  ),
+  [
     'same user twice',
     'users: [{ name: a, password: x }, { name: b, password: x }, { name: a, password: y }]',
     ['users[2]: expected a name of its own, seen that of users[0]'],
@@ -438,6 +461,7 @@ describe('secrets stay out of every message', () => {
     ['over its length', `users: [{ name: a, password: "${SECRET.repeat(40)}" }]`],
     ['as a list', `users: [{ name: a, password: [${SECRET}] }]`],
     ['as a mapping', `users: [{ name: a, password: { value: ${SECRET} } }]`],
+    ['in place of a TURN secret', `turn: { urls: ["turn:a"], secret: ${SECRET} }`],
     ['in place of a token secret', `registration: { jwt: { secret: ${SECRET}, issuer: i, audience: a } }`],
     ['in a hash', `users: [{ name: a, ha1: { md5: ${SECRET} } }]`],
     ['in place of hashes', `users: [{ name: a, ha1: ${SECRET} }]`],
