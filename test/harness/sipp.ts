@@ -70,6 +70,8 @@ export interface SippOptions {
   readonly transport?: 'udp' | 'tcp'
   /** Calls that the scenario serves; default 1. */
   readonly calls?: number
+  /** Sends back the RTP that comes to `[media_port]`. Not beside a tone: its thread holds up the one that streams. */
+  readonly isEcho?: boolean
   /** What stands for `[name]` in the scenario. */
   readonly keys?: Readonly<Record<string, string>>
 }
@@ -125,7 +127,8 @@ export class Sipp {
           '-error_file',
           join(folder, 'errors'),
         ],
-        ...['-nostdin', '-skip_rlimit', '-rtp_echo'],
+        ...['-nostdin', '-skip_rlimit'],
+        ...(options.isEcho === true ? ['-rtp_echo'] : []),
       ],
       { cwd: folder },
     )

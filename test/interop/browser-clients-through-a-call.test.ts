@@ -172,7 +172,7 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
   })
 
   test('holds and resumes, and is heard and hears again', async () => {
-    const { daemon, trunk, alice } = await withSipp('uas-echo-is-held')
+    const { daemon, trunk, alice } = await withSipp('uas-echo-is-held', { isEcho: true })
     const call = await alice.call('9100')
     // Its own microphone, there and back.
     await call.waitForTone(MICROPHONE_HZ)
