@@ -382,9 +382,16 @@ export class Call implements SideOwner {
       maxForwards: undefined,
       onProgress: (response) => report.progress(response.status, response.reason),
       onAnswered: async (response) => {
-        this.#transfer = undefined
         target.sessionUuid = sessionUuidOf(response) ?? this.#context.environment.token()
-        await target.leg.take(response.body)
+        try {
+          await target.leg.take(response.body)
+        } catch (error) {
+          target.dialog?.bye()
+          target.dialog = undefined
+          await this.#onTransferFailed(target, error)
+          return
+        }
+        this.#transfer = undefined
         await this.#replace(transferor, target)
         report.finish(200, 'OK', () => this.#hangUp(transferor))
         this.#log.info('transfer done', { target: plan.name })
@@ -394,7 +401,7 @@ export class Call implements SideOwner {
     this.#transfer = { transferor, target, dialling, report }
   }
 
-  async #onTransferFailed(target: Side, failure: GatewayFailure): Promise<void> {
+  async #onTransferFailed(target: Side, failure: unknown): Promise<void> {
     const transfer = this.#transfer
     this.#transfer = undefined
     const verdict = verdictOf(failure)

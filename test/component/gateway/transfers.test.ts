@@ -113,6 +113,19 @@ describe('blind transfer', () => {
     call.caller.dialog?.bye()
   })
 
+  it('to a target that answers without SDP fails alone: the target is hung up, the call goes on', async () => {
+    // The whole call ended, and the dialog with the target was left for ever.
+    const call = await trunkCallsAlice()
+    const transfer = await refer(call.callee, '<sip:bob@example.com>')
+    const target = new PeerDialog(BROWSER)
+    target.dialog = (await ringing(gateway, bob)).accept({}, target.handler)
+    await gateway.time.advance(300)
+    expect(target.ended).toBe('bye')
+    expect(transfer.fragments.at(-1)).not.toContain('200')
+    expect(call.callee.ended).toBeUndefined()
+    call.caller.dialog?.bye()
+  })
+
   it('goes on when the transferor hangs up before the target answers', async () => {
     const call = await trunkCallsAlice()
     await refer(call.callee, '<sip:bob@example.com>')
