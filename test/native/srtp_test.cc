@@ -583,7 +583,8 @@ TEST(srtp_mki, "a declared MKI is checked and taken out; another, none or a cut 
 
 TEST(srtp_sequence_ahead, "a key that comes back goes on ahead of all it has used") {
   const auto sender = sender_for(Suite::aes_cm_128_hmac_sha1_80);
-  CHECK(sender->sequence_ahead(40'000) == 40'000);
+  CHECK(sender->sequence_ahead(40'000) == 40'000 && sender->sequence_ahead(0x10000 - 513) == 0x10000 - 513);
+  CHECK(sender->sequence_ahead(0x10000 - 512) == 0 && sender->sequence_ahead(0xffff) == 0);
   for (const uint16_t used : {uint16_t{100}, uint16_t{500}, uint16_t{400}}) CHECK(protect(*sender, rtp(used)).drop == Drop::none);
   CHECK(sender->sequence_ahead(501) == 501);
   CHECK(sender->sequence_ahead(500) == 501 && sender->sequence_ahead(450) == 501 && sender->sequence_ahead(0) == 501);

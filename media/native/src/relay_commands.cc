@@ -131,25 +131,24 @@ void RelayLoop::carry_out(SetSendKeyCommand& command) {
   const bool is_same =
       leg->sender != nullptr && leg->sender->has_key(material->suite, material->bytes.data(), material->length);
   if (is_same) return;
-  if (leg->kind == LegKind::webrtc || leg->sender == nullptr) {
-    leg->sender = std::move(command.sender);  // A handshake never yields a key that there was before.
-    return;
-  }
   std::vector<std::unique_ptr<SrtpSender>>& retired = leg->retired_senders;
   const auto known = std::find_if(retired.begin(), retired.end(), [&](const std::unique_ptr<SrtpSender>& sender) {
     return sender->has_key(material->suite, material->bytes.data(), material->length);
   });
   if (known != retired.end()) {
     std::swap(*known, leg->sender);
-    const uint16_t next = leg->outbound.next_sequence();
-    const uint16_t ahead = leg->sender->sequence_ahead(next);
-    if (ahead != next) leg->outbound.skip_to(ahead);
-  } else if (retired.size() == Leg::kMaxRetiredSenders) {
+  } else if (leg->kind == LegKind::webrtc || leg->sender == nullptr) {
+    leg->sender = std::move(command.sender);  // A handshake never yields a key that there was before.
+  } else if (retired.size() < Leg::kMaxRetiredSenders) {
+    retired.push_back(std::exchange(leg->sender, std::move(command.sender)));
+  } else {
     // To forget one could mean to use its indices twice.
     leg->send_protection = Protection::unset;
-  } else {
-    retired.push_back(std::exchange(leg->sender, std::move(command.sender)));
+    return;
   }
+  const uint16_t next = leg->outbound.next_sequence();
+  const uint16_t ahead = leg->sender->sequence_ahead(next);
+  if (ahead != next) leg->outbound.skip_to(ahead);
 }
 
 void RelayLoop::carry_out(SetRouteCommand& command) {

@@ -13,6 +13,8 @@ namespace {
 
 constexpr size_t kIndexWord = 4;
 constexpr uint32_t kRtcpIndexEnd = 0x80000000;
+/** Ten seconds of audio before the wrap; a peer has taken a new key by then (RFC 3711 §3.3.1). */
+constexpr uint16_t kLateStart = 0x10000 - 512;
 
 }  // namespace
 
@@ -119,7 +121,7 @@ bool SrtpSender::has_key(Suite suite, const uint8_t* key_salt, size_t length) co
 }
 
 uint16_t SrtpSender::sequence_ahead(uint16_t wanted) const {
-  if (sent_.is_empty()) return wanted;
+  if (sent_.is_empty()) return wanted >= kLateStart ? 0 : wanted;
   const std::optional<uint64_t> index = estimate_srtp_index(sent_, wanted);
   return index && *index > sent_.highest() ? wanted : static_cast<uint16_t>(sent_.highest() + 1);
 }

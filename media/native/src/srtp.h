@@ -121,7 +121,8 @@ class SrtpSender {
   bool has_key(Suite suite, const uint8_t* key_salt, size_t length) const;
   /**
    * With which sequence number a stream that would go on with `wanted` may do so: that, if its index is ahead of all used,
-   * else the one after the newest. A key that comes back after a while would otherwise refuse up to half a round.
+   * else the one after the newest. A key that comes back after a while would otherwise refuse up to half a round. A new key
+   * never begins right before the wrap: were its first packets lost, the peer would count one round less, and hear nothing.
    */
   uint16_t sequence_ahead(uint16_t wanted) const;
 

@@ -45,6 +45,32 @@ test('a key that comes back after others goes on ahead of all it encrypted', asy
   expect(bench.drops(leg)).toEqual({})
 })
 
+test('a new key begins behind the wrap rather than right before it', async () => {
+  const bench = new RelayBench()
+  const [first, second] = [
+    new SrtpReference('AES_CM_128_HMAC_SHA1_80'),
+    new SrtpReference('AEAD_AES_128_GCM'),
+  ]
+  const [peer, plain] = [await UdpPeer.open(), await UdpPeer.open()]
+  const { leg } = bench.rtp(0x51)
+  const source = bench.plain(0x52, plain)
+  bench.relay.setRemote(leg, { rtp: peer.address, rtcp: undefined, latchMs: 0 })
+  bench.relay.setRoute(source.leg, sameTypes(leg, 0))
+  let sequence = 0
+  const send = async (keys: SrtpReference, step: number): Promise<number> => {
+    sequence += step
+    plain.send(rtp({ sequence: sequence & 0xffff }), source.at)
+    return parseRtp(keys.unprotect(await peer.next())).sequence
+  }
+  bench.setKeys(leg, first.suite, first)
+  let heard = await send(first, 1)
+  while (heard < 65_500) heard = await send(first, Math.min(2_900, 65_500 - heard))
+  bench.setKeys(leg, second.suite, second)
+  bench.relay.tables()
+  expect([await send(second, 1), await send(second, 1)]).toEqual([0, 1])
+  expect(bench.drops(leg)).toEqual({})
+})
+
 test('a trunk leg sends with sixteen keys in its life, and one past that sends nothing', async () => {
   const bench = new RelayBench()
   const peer = await UdpPeer.open()
