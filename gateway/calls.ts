@@ -247,8 +247,22 @@ export class Calls {
   }
 }
 
+/** Longer than any number or name; a longer one would only make a long INVITE of ours. */
+const MAX_DIALLED_LENGTH = 128
+
 function dialledNumber(uri: Uri): string {
+  const dialled = userPartOf(uri)
+  if (dialled === undefined || dialled.length > MAX_DIALLED_LENGTH) {
+    const seen = (dialled ?? uri.text).slice(0, MAX_DIALLED_LENGTH)
+    throw new GatewayFailure('call.unknown-number', {
+      expected: `at most ${MAX_DIALLED_LENGTH} characters`,
+      seen,
+    })
+  }
+  return dialled
+}
+
+function userPartOf(uri: Uri): string | undefined {
   if (isSipUri(uri)) return uri.user ?? ''
-  if (uri.scheme === 'tel') return uri.text.replace(/^tel:/i, '').split(';')[0] ?? ''
-  throw new GatewayFailure('call.unknown-number', { seen: uri.text })
+  return uri.scheme === 'tel' ? uri.text.replace(/^tel:/i, '').split(';')[0] : undefined
 }

@@ -231,6 +231,14 @@ describe('a call to a browser', () => {
 describe('a call that cannot be', () => {
   const cases: readonly (readonly [string, string, string, Body | 'none', number, string])[] = [
     ['to an unknown number', 'alice', 'nobody', offerOf(BROWSER), 404, 'call.unknown-number'],
+    [
+      'to a number of 129 characters',
+      'alice',
+      `0${'1'.repeat(128)}`,
+      offerOf(BROWSER),
+      404,
+      'call.unknown-number',
+    ],
     ['to a user who is not registered', 'alice', 'bob', offerOf(BROWSER), 480, 'call.not-registered'],
     ['without SDP', 'alice', 'echo', 'none', 488, 'call.no-offer'],
     [
