@@ -11,6 +11,7 @@ export class ClientAddresses {
    * for each open connection, whose number is limited.
    */
   readonly #announced = new Map<string, SocketAddress>()
+  readonly #local = new WeakSet<Socket>()
 
   constructor(proxies: TrustedProxies) {
     this.#proxies = proxies
@@ -20,20 +21,28 @@ export class ClientAddresses {
     return this.#proxies.has(address)
   }
 
+  /** Came by a Unix socket: the rights of its file say who may speak there, so that is a proxy of ours. */
+  trust(socket: Socket): void {
+    this.#local.add(socket)
+  }
+
   /** A PROXY header has told whom this connection is for. */
   announce(socket: Socket, source: SocketAddress): void {
     const key = endsOf(socket)
     this.#announced.set(key, source)
-    socket.once('close', () => this.#announced.delete(key))
+    socket.once('close', () => {
+      // A later connection may have the same ends.
+      if (this.#announced.get(key) === source) this.#announced.delete(key)
+    })
   }
 
   /** The client of a request. The port is 0 where only the address is known. */
   of({ socket, headers }: Pick<IncomingMessage, 'socket' | 'headers'>): SocketAddress {
     const { remoteAddress, remotePort } = socket
     const forwardedFor = [headers['x-forwarded-for'] ?? []].flat().join(',')
-    // At a Unix socket: the rights of its file say who may speak, so that is a proxy of ours.
-    if (remoteAddress === undefined)
-      return { address: this.#proxies.clientOf(undefined, forwardedFor), port: 0 }
+    if (this.#local.has(socket)) return { address: this.#proxies.clientOf(undefined, forwardedFor), port: 0 }
+    // A peer that has gone already has no address; nothing is believed of it.
+    if (remoteAddress === undefined) return { address: '', port: 0 }
     const hop = this.#announced.get(endsOf(socket)) ?? { address: remoteAddress, port: remotePort ?? 0 }
     if (!this.#proxies.has(hop.address)) return hop
     return { address: this.#proxies.clientOf(hop.address, forwardedFor), port: 0 }

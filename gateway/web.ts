@@ -137,7 +137,11 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
         ? undefined
         : await listenAt(prepare(plainServer(), config.http.proxyProtocol), config.http)
     const { unixSocket } = config
-    if (unixSocket !== undefined) await listenAtPath(prepare(plainServer()), unixSocket)
+    if (unixSocket !== undefined) {
+      const local = prepare(plainServer())
+      local.on('connection', (socket) => options.clients.trust(socket))
+      await listenAtPath(local, unixSocket)
+    }
     const useCertificate = (pair: KeyPair): void => secureServer?.setSecureContext({ ...pair, ...TLS })
     return { https: secure, http: plain, unixSocket, useCertificate, close }
   } catch (error) {

@@ -1,4 +1,6 @@
+import { Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
+import { ClientAddresses } from '../../../gateway/client-addresses.ts'
 import { proxiedSource, restLength } from '../../../gateway/proxy-protocol.ts'
 import { TrustedProxies } from '../../../gateway/trusted-proxies.ts'
 
@@ -52,6 +54,12 @@ describe('the client in X-Forwarded-For', () => {
   ])('%s', (_name, hop, forwardedFor, client) => {
     expect(proxies.clientOf(hop, forwardedFor)).toBe(client)
   })
+})
+
+test('a peer that has gone already is no proxy, whatever it sent', () => {
+  const clients = new ClientAddresses(proxies)
+  const gone = { socket: new Socket(), headers: { 'x-forwarded-for': '198.51.100.1' } }
+  expect(clients.of(gone)).toEqual({ address: '', port: 0 })
 })
 
 const SIGNATURE = '0d0a0d0a000d0a515549540a'
