@@ -76,7 +76,11 @@ export class TrunkTable {
 
   /** The trunk at the other end: transports have judged its source. */
   ofFlow(flow: Flow): Trunk | undefined {
-    return flow.scope.startsWith(SCOPE) ? this.#trunks.get(flow.scope.slice(SCOPE.length)) : undefined
+    return this.ofScope(flow.scope)
+  }
+
+  ofScope(scope: string): Trunk | undefined {
+    return scope.startsWith(SCOPE) ? this.#trunks.get(scope.slice(SCOPE.length)) : undefined
   }
 
   async #resolve(trunk: Trunk): Promise<{ trunk: Trunk; sources: readonly string[] }> {

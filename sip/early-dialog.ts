@@ -43,7 +43,8 @@ export class EarlyDialog {
     const headers = [{ name: 'RAck', value: `${number} ${this.#cseq} INVITE` }]
     const prack = this.#stack.compose(this.#flow, this.dialog.next('PRACK'), { headers })
     // Without an answer the response simply comes again or the peer ends the INVITE; there is nothing for us to do.
-    this.#stack.transactions.send(prack, this.#flow, { onResponse: () => {}, onFailed: () => {} })
+    const nextCseq = (): number => this.dialog.next('PRACK').cseq
+    this.#stack.send(prack, this.#flow, { onResponse: () => {}, onFailed: () => {} }, nextCseq)
     return true
   }
 

@@ -1,6 +1,8 @@
 import { strict as assert } from 'node:assert'
+import type { RequestEvents } from './authenticated-request.ts'
 import { buildResponse } from './build.ts'
 import type { Dialog } from './dialog.ts'
+import { credentialsIn } from './digest-client.ts'
 import { Drive } from './drive.ts'
 import { encoded } from './encoded.ts'
 import type { Flow } from './flow.ts'
@@ -8,9 +10,9 @@ import type { Header, SipRequest, SipResponse } from './message.ts'
 import { nextOfferState, type OfferEvent, type OfferState } from './offer-answer.ts'
 import { hasBody } from './request-checks.ts'
 import { type SessionOwner, SessionRefresh } from './session-refresh.ts'
-import type { DialogUser, Stack } from './stack.ts'
+import type { Abandonable, DialogUser, Stack } from './stack.ts'
 import { TRANSACTION_LIFETIME_MS } from './timers.ts'
-import type { ClientEvents, ServerExchange } from './transaction-layer.ts'
+import type { ServerExchange } from './transaction-layer.ts'
 import {
   UnacknowledgedAnswer,
   type UnacknowledgedInput,
@@ -45,6 +47,8 @@ export interface ConfirmedDialogOptions {
   readonly offerState: OfferState
   /** UAC: the number of the INVITE whose 2xx wants an ACK. */
   readonly inviteCseq: number | undefined
+  /** UAC: what that INVITE was authenticated by. */
+  readonly inviteCredentials?: readonly Header[]
 }
 
 /** A confirmed INVITE dialog, from its 2xx to the end of BYE. */
@@ -60,6 +64,7 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
   #offerState: OfferState
   /** UAC: the INVITE's number until `acknowledge`. */
   #inviteCseq: number | undefined
+  readonly #inviteCredentials: readonly Header[]
   /** UAC: the ACK of the first INVITE, to be repeated. */
   #ack: Uint8Array | undefined
   /** By CSeq number. */
@@ -82,6 +87,7 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
     this.#handler = options.handler
     this.#offerState = options.offerState
     this.#inviteCseq = options.inviteCseq
+    this.#inviteCredentials = options.inviteCredentials ?? []
     this.callId = options.dialog.callId
     this.localTag = options.dialog.localTag
     this.remoteTag = options.dialog.remoteTag
@@ -104,7 +110,7 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
 
   acknowledge(body?: Body): void {
     if (this.#inviteCseq === undefined) return
-    this.#ack = this.#sendAck(this.#inviteCseq, body)
+    this.#ack = this.#sendAck(this.#inviteCseq, body, this.#inviteCredentials)
     this.#inviteCseq = undefined
     if (body !== undefined) this.#offer('send-answer')
   }
@@ -146,7 +152,7 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
     const isOffer = isUpdate && hasBody(request)
     if (this.#refuseLocally(request, isOffer, done)) return
     if (isOffer) this.#offer('send-offer')
-    this.#stack.transactions.send(request, this.#flow, {
+    this.#send(request, {
       onResponse: (response) => {
         if (response.status < 200) return
         if (isUpdate && response.status < 300) this.#refreshed(response)
@@ -381,7 +387,11 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
       this.#sendReinvite(options, done, true)
     }
     let ack: Uint8Array | undefined
-    const events: ClientEvents = {
+    let invite = request
+    const events: RequestEvents = {
+      onAgain: (next) => {
+        invite = next
+      },
       onResponse: (response) => {
         if (response.status < 200) return
         if (response.status >= 300) {
@@ -394,12 +404,12 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
           return
         }
         this.#refreshed(response)
-        ack = this.#sendAck(request.cseq.number, undefined)
+        ack = this.#sendAck(invite.cseq.number, undefined, credentialsIn(invite))
         finish('receive-answer', response)
       },
       onFailed: (reason) => finish('offer-failed', reason),
     }
-    const exchange = this.#stack.transactions.send(request, this.#flow, events)
+    const exchange = this.#send(request, events)
     // The protocol has no end for an INVITE that got a 1xx; inside a call nobody waits longer than this.
     if (this.#isReinviting) {
       stopWaiting = clock.schedule(clock.nowMs() + TRANSACTION_LIFETIME_MS, () => exchange.abandon())
@@ -416,8 +426,13 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
     return true
   }
 
-  #sendAck(cseq: number, body: Body | undefined): Uint8Array {
-    const ack = this.#stack.compose(this.#flow, this.#dialog.ack(cseq), body === undefined ? {} : { body })
+  #send(request: SipRequest, events: RequestEvents): Abandonable {
+    return this.#stack.send(request, this.#flow, events, () => this.#dialog.next(request.method).cseq)
+  }
+
+  #sendAck(cseq: number, body: Body | undefined, headers: readonly Header[]): Uint8Array {
+    const options = body === undefined ? { headers } : { headers, body }
+    const ack = this.#stack.compose(this.#flow, this.#dialog.ack(cseq), options)
     const bytes = encoded(ack)
     this.#flow.send(bytes)
     return bytes
@@ -426,7 +441,7 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
   #sendBye(bye: SipRequest): void {
     for (const { drive } of this.#unacknowledged.values()) drive.stop()
     this.#unacknowledged.clear()
-    this.#stack.transactions.send(bye, this.#flow, {
+    this.#send(bye, {
       onResponse: (response) => {
         if (response.status >= 200) this.#close()
       },

@@ -1,5 +1,6 @@
 import { cancellation } from './acknowledgement.ts'
 import { Dialog } from './dialog.ts'
+import { credentialsIn, type DigestAttempt } from './digest-client.ts'
 import { EarlyDialog, RETRY_LATER } from './early-dialog.ts'
 import { encoded } from './encoded.ts'
 import type { Flow } from './flow.ts'
@@ -19,8 +20,8 @@ const MAX_SESSION_RETRIES = 2
 export interface OutgoingCallOptions {
   readonly stack: Stack
   readonly flow: Flow
-  /** The INVITE with this CSeq number and session interval; the same in all else. */
-  readonly compose: (cseq: number, session: readonly Header[]) => SipRequest
+  /** The INVITE with this CSeq number, session interval and credentials; the same in all else. */
+  readonly compose: (cseq: number, more: readonly Header[]) => SipRequest
   readonly handler: OutgoingInviteHandler
   readonly dialogHandler: DialogHandler
   /** It was accepted or rejected, once; what still comes of its forks is ended inside. Called before the handler. */
@@ -45,6 +46,8 @@ export class OutgoingCall implements OutgoingInvite {
   readonly #early = new Map<string, EarlyDialog>()
   /** By To tag of a 2xx. */
   readonly #forks = new Map<string, Fork>()
+  readonly #digest: DigestAttempt | undefined
+  #sessionRetries = 0
   #isDecided = false
   /** A provisional response came and no final one: RFC 3261 §9.1 allows CANCEL only then. */
   #isProceeding = false
@@ -55,6 +58,7 @@ export class OutgoingCall implements OutgoingInvite {
   constructor(options: OutgoingCallOptions) {
     this.#options = options
     this.#intervalS = options.stack.sessionWish(options.flow).expiresS
+    this.#digest = options.stack.digestAttempt(options.flow)
     this.#request = options.compose(1, proposal(this.#intervalS, 0))
     this.callId = this.#request.callId
     this.localTag = fromTag(this.#request)
@@ -96,13 +100,20 @@ export class OutgoingCall implements OutgoingInvite {
     else if (!this.#isDecided && !this.#askAgain(response)) this.#reject(response)
   }
 
-  /** 422: the same INVITE with the session interval that the peer asks for (RFC 4028 §7.3). */
+  /** The same INVITE with what the peer asks for: a session interval (RFC 4028 §7.3), or credentials. */
   #askAgain(response: SipResponse): boolean {
+    if (this.#cancel !== undefined) return false
     const intervalS = demanded(response, this.#intervalS)
-    const tries = this.#request.cseq.number
-    if (intervalS === undefined || tries > MAX_SESSION_RETRIES || this.#cancel !== undefined) return false
-    this.#intervalS = intervalS
-    this.#request = this.#options.compose(tries + 1, proposal(intervalS, intervalS))
+    if (intervalS !== undefined && this.#sessionRetries < MAX_SESSION_RETRIES) {
+      this.#sessionRetries += 1
+      this.#intervalS = intervalS
+    } else if (this.#digest?.take(response) !== true) return false
+    const { cseq, uri } = this.#request
+    const minSeS = this.#sessionRetries === 0 ? 0 : this.#intervalS
+    this.#request = this.#options.compose(cseq.number + 1, [
+      ...proposal(this.#intervalS, minSeS),
+      ...(this.#digest?.headers('INVITE', uri.text) ?? []),
+    ])
     this.#isProceeding = false
     this.#early.clear()
     this.start()
@@ -166,6 +177,7 @@ export class OutgoingCall implements OutgoingInvite {
       handler: dialogHandler,
       offerState: offerStateAfterAnswer('uac', hasBody(this.#request)),
       inviteCseq: this.#request.cseq.number,
+      inviteCredentials: credentialsIn(this.#request),
     })
     this.#forks.set(tag, dialog)
     dialog.openSession(response)
@@ -177,12 +189,11 @@ export class OutgoingCall implements OutgoingInvite {
   #endFork(tag: string, response: SipResponse): Fork {
     const { stack, flow } = this.#options
     const dialog = this.#dialogOf(tag, response)
-    const ack = encoded(stack.compose(flow, dialog.ack(this.#request.cseq.number)))
+    const headers = credentialsIn(this.#request)
+    const ack = encoded(stack.compose(flow, dialog.ack(this.#request.cseq.number), { headers }))
     flow.send(ack)
-    stack.transactions.send(stack.compose(flow, dialog.next('BYE')), flow, {
-      onResponse: () => {},
-      onFailed: () => {},
-    })
+    const bye = stack.compose(flow, dialog.next('BYE'))
+    stack.send(bye, flow, { onResponse: () => {}, onFailed: () => {} }, () => dialog.next('BYE').cseq)
     return { repeatAck: () => flow.send(ack) }
   }
 

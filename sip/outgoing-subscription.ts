@@ -1,3 +1,4 @@
+import type { RequestEvents } from './authenticated-request.ts'
 import { buildResponse } from './build.ts'
 import { Dialog } from './dialog.ts'
 import { type EventName, eventOf, isSameEvent, MAX_SUBSCRIPTION_S, subscriptionState } from './event.ts'
@@ -52,12 +53,15 @@ export class SubscriberDialog implements OutgoingSubscription, DialogUser {
   #isAccepted = false
   /** `unsubscribe` was called before there was a dialog to do it in. */
   #isUnwanted = false
+  /** The SUBSCRIBE whose answer counts: the first, or the one with credentials. */
+  #request: SipRequest
   #isLeaving = false
   #stopTimerN: () => void = () => {}
   #stopExpiry: () => void = () => {}
 
   constructor(options: SubscriberOptions) {
     this.#options = options
+    this.#request = options.request
     this.callId = options.request.callId
     this.#localTag = fromTag(options.request)
   }
@@ -70,12 +74,16 @@ export class SubscriberDialog implements OutgoingSubscription, DialogUser {
     const { stack, table, flow, request } = this.#options
     table.add(flow.scope, this.#id(), this)
     this.#startTimerN()
-    stack.transactions.send(request, flow, {
+    const events: RequestEvents = {
+      onAgain: (next) => {
+        this.#request = next
+      },
       onResponse: (response) => {
         if (response.status >= 200) this.#onFirstResponse(response)
       },
       onFailed: (reason) => this.#end(reason),
-    })
+    }
+    stack.send(request, flow, events, () => this.#request.cseq.number + 1)
   }
 
   refresh(options: RefreshOptions, done: (response: SipResponse | NoAnswer) => void): void {
@@ -95,7 +103,7 @@ export class SubscriberDialog implements OutgoingSubscription, DialogUser {
       ],
     })
     if (options.expiresS === 0) this.#startLeaving()
-    stack.transactions.send(request, flow, {
+    const events: RequestEvents = {
       onResponse: (response) => {
         if (response.status < 200) return
         if (response.status < 300) {
@@ -109,7 +117,8 @@ export class SubscriberDialog implements OutgoingSubscription, DialogUser {
         stack.guard(() => done(reason), undefined)
         if (this.#isLeaving) this.#end(reason)
       },
-    })
+    }
+    stack.send(request, flow, events, () => dialog.next('SUBSCRIBE').cseq)
   }
 
   unsubscribe(headers: readonly Header[] = []): void {
@@ -200,7 +209,8 @@ export class SubscriberDialog implements OutgoingSubscription, DialogUser {
       this.#end(response)
       return
     }
-    const { stack, request, handler } = this.#options
+    const { stack, handler } = this.#options
+    const request = this.#request
     this.#isAccepted = true
     if (this.#dialog === undefined && toTag(response) !== '') {
       this.#dialog = Dialog.ofResponse(request, response)

@@ -1,11 +1,13 @@
+import { AuthenticatedRequest, type RequestEvents } from './authenticated-request.ts'
 import { buildRequest } from './build.ts'
 import { Clock } from './clock.ts'
 import type { DialogHead } from './dialog.ts'
+import { type DigestAttempt, DigestClient } from './digest-client.ts'
 import { encoded } from './encoded.ts'
 import type { Flow } from './flow.ts'
 import { isReliable } from './flow.ts'
 import { canonicalHeaderName } from './header-names.ts'
-import type { Header, SipRequest } from './message.ts'
+import type { Header, SipRequest, Via } from './message.ts'
 import { ALLOW } from './request-checks.ts'
 import { MIN_SESSION_S, type SessionWish } from './session-terms.ts'
 import { dialogKey } from './transaction-key.ts'
@@ -42,6 +44,8 @@ export class Stack {
   readonly #options: UserAgentOptions
   readonly #dialogs = new Map<string, DialogUser>()
   readonly #counters = new Map<string, number>()
+  /** By scope of those that have credentials: as many as trunks. */
+  readonly #digestClients = new Map<string, DigestClient>()
 
   constructor(options: UserAgentOptions, user: TransactionUser) {
     this.#options = options
@@ -62,6 +66,30 @@ export class Stack {
     const { sessionTimer } = this.#options
     if (sessionTimer === undefined) return { expiresS: DEFAULT_SESSION_S, minSeS: MIN_SESSION_S }
     return { expiresS: sessionTimer.expiresS, minSeS: sessionTimer.minSeOf(flow) }
+  }
+
+  /** Undefined where we have no account. */
+  digestAttempt(flow: Flow): DigestAttempt | undefined {
+    return this.#digestClient(flow.scope)?.attempt()
+  }
+
+  /** Sends a request that answers challenges, with the numbers of its dialog or Call-ID. */
+  send(request: SipRequest, flow: Flow, events: RequestEvents, nextCseq: () => number): Abandonable {
+    const attempt = this.digestAttempt(flow)
+    if (attempt === undefined) return this.transactions.send(request, flow, events)
+    const { transactions } = this
+    const via = (): Via => this.#via(flow)
+    return new AuthenticatedRequest({ transactions, flow, attempt, via, nextCseq, events }, request)
+  }
+
+  #digestClient(scope: string): DigestClient | undefined {
+    const known = this.#digestClients.get(scope)
+    if (known !== undefined) return known
+    const credentials = this.#options.credentialsFor?.(scope)
+    if (credentials === undefined) return undefined
+    const made = new DigestClient(credentials, () => this.clock.token())
+    this.#digestClients.set(scope, made)
+    return made
   }
 
   get dialogCount(): number {
@@ -158,12 +186,7 @@ export class Stack {
     }
     const request = buildRequest({
       ...head,
-      via: buildVia({
-        transport: flow.transport,
-        ...this.#options.sentBy(flow),
-        branch: `z9hG4bK${this.clock.token()}`,
-        rport: !isReliable(flow),
-      }),
+      via: this.#via(flow),
       ...(hops === undefined ? {} : { maxForwards: Number(hops) }),
       headers: [...given.filter((header) => canonicalHeaderName(header.name) !== 'Max-Forwards'), ...own],
       body: options.body,
@@ -171,6 +194,20 @@ export class Stack {
     encoded(request)
     return request
   }
+
+  #via(flow: Flow): Via {
+    return buildVia({
+      transport: flow.transport,
+      ...this.#options.sentBy(flow),
+      branch: `z9hG4bK${this.clock.token()}`,
+      rport: !isReliable(flow),
+    })
+  }
+}
+
+/** What stops waiting for a response. */
+export interface Abandonable {
+  abandon(): void
 }
 
 const hasHeader = (headers: readonly Header[], name: string): boolean =>

@@ -1,3 +1,4 @@
+import type { ClientCredentials } from './digest-client.ts'
 import type { Flow } from './flow.ts'
 import type { Header, NameAddr, SipRequest, SipResponse, Uri } from './message.ts'
 
@@ -182,6 +183,11 @@ export interface UserAgentOptions {
   /** Via sent-by and Contact host:port for a flow, as the peer must see them. */
   readonly sentBy: (flow: Flow) => { readonly host: string; readonly port: number | undefined }
   readonly limits: UserAgentLimits
+  /**
+   * The account we have with the peer behind a flow scope. Given, its challenges (401, 407) to any request but CANCEL and ACK
+   * are answered inside; only a challenge that cannot be answered is a response for the caller.
+   */
+  readonly credentialsFor?: (scope: string) => ClientCredentials | undefined
   /** 1800 s and 90 s unless given. */
   readonly sessionTimer?: SessionTimerOptions
 }

@@ -16,7 +16,7 @@ import { isTooBrief, minSe } from './session-terms.ts'
 import { type DialogId, Stack } from './stack.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { dialogKey } from './transaction-key.ts'
-import type { ServerExchange, TransactionUser } from './transaction-layer.ts'
+import type { ClientEvents, ServerExchange, TransactionUser } from './transaction-layer.ts'
 import type {
   InviteDialog,
   OutgoingInvite,
@@ -87,11 +87,17 @@ export class UserAgentCore implements UserAgent, TransactionUser {
   }
 
   request(...[options, done]: Parameters<UserAgent['request']>): void {
-    this.#stack.transactions.send(this.#compose(options.method, options), options.flow, {
+    const request = this.#compose(options.method, options)
+    let { number } = request.cseq
+    const events: ClientEvents = {
       onResponse: (response) => {
         if (response.status >= 200) this.#stack.guard(() => done(response), undefined)
       },
       onFailed: (reason) => this.#stack.guard(() => done(reason), undefined),
+    }
+    this.#stack.send(request, options.flow, events, () => {
+      number += 1
+      return number
     })
   }
 

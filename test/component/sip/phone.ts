@@ -3,6 +3,7 @@ import type { NameAddr, SipRequest, SipResponse } from '../../../sip/message.ts'
 import { parseNameAddr } from '../../../sip/name-addr.ts'
 import {
   type Body,
+  type ClientCredentials,
   createUserAgent,
   type DialogHandler,
   type IncomingInvite,
@@ -34,6 +35,7 @@ export interface PhoneOptions {
   /** Unless given, nothing is done when a re-INVITE is due. */
   readonly onRefreshDue?: (phone: Phone) => void
   readonly sessionTimer?: SessionTimerOptions
+  readonly credentials?: ClientCredentials
   readonly onDialogRequest?: (request: IncomingRequest) => void
   /** False: the caller of the test acknowledges. */
   readonly acknowledges?: boolean
@@ -59,6 +61,7 @@ export class Phone {
       sentBy: (flow) => ({ host: flow.local.address, port: flow.local.port }),
       limits: { ...LIMITS, ...options.limits },
       ...(options.sessionTimer === undefined ? {} : { sessionTimer: options.sessionTimer }),
+      credentialsFor: () => options.credentials,
       handler: {
         onInvite: (invite) => {
           this.invites.push(invite)
