@@ -70,6 +70,8 @@ export interface SippOptions {
   readonly transport?: 'udp' | 'tcp'
   /** Calls that the scenario serves; default 1. */
   readonly calls?: number
+  /** Passes over what the scenario does not expect now: SIPp knows only the last message again when it is repeated. */
+  readonly isPatient?: boolean
   /** Sends back the RTP that comes to `[media_port]`. Not beside a tone: its thread holds up the one that streams. */
   readonly isEcho?: boolean
   /** What stands for `[name]` in the scenario. */
@@ -128,6 +130,7 @@ export class Sipp {
           join(folder, 'errors'),
         ],
         ...['-nostdin', '-skip_rlimit'],
+        ...(options.isPatient === true ? ['-default_behaviors', 'all,-abortunexp'] : []),
         ...(options.isEcho === true ? ['-rtp_echo'] : []),
       ],
       { cwd: folder },

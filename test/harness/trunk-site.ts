@@ -47,7 +47,7 @@ export class TrunkSite {
 
   /** As `trunk`, behind a bad network. */
   async trunkBehind(rule: LossyRule, scenario: SippScenario, options: SippOptions = {}): Promise<Sipp> {
-    const sipp = await this.#start(scenario, options)
+    const sipp = await this.#start(scenario, { isPatient: true, ...options })
     closing(await LossyUdp.start({ port: this.#ports.pbx, targetPort: sipp.sipPort, rule }))
     return sipp
   }
@@ -57,7 +57,7 @@ export class TrunkSite {
     const targetPort = Number(this.daemon.sipAddress.split(':')[1])
     const port = await freePort()
     closing(await LossyUdp.start({ port, targetPort, rule }))
-    return this.#start(scenario, { user: 'alice', ...options, target: `127.0.0.1:${port}` })
+    return this.#start(scenario, { user: 'alice', isPatient: true, ...options, target: `127.0.0.1:${port}` })
   }
 
   /** SIPp that calls alice (or `user`) from the trunk's address, for a `uac-*` scenario. */
@@ -79,8 +79,8 @@ export class TrunkSite {
     return sipp
   }
 
-  /** Stops the gateway, which must hold nothing of any call by then. */
-  async close(): Promise<void> {
-    await expectNothingLeft(this.daemon)
+  /** Stops the gateway, which must hold nothing of any call by then; `afterTransactions` as in `expectNothingLeft`. */
+  async close(afterTransactions = false): Promise<void> {
+    await expectNothingLeft(this.daemon, afterTransactions)
   }
 }
