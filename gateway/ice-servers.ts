@@ -18,7 +18,8 @@ export type Endpoint = (request: IncomingMessage, response: ServerResponse) => v
 export function createIceServers({ registration, turn, log }: IceServersOptions): Endpoint {
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method = '', url = '' } = request
-    const verdict = await registration.authenticateHttp(method, url, request.headers.authorization)
+    const address = request.socket.remoteAddress ?? ''
+    const verdict = await registration.authenticateHttp(method, url, request.headers.authorization, address)
     const common = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' }
     if (verdict.kind === 'refused') {
       const challenges = verdict.challenges.map(({ value }) => value)

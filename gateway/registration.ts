@@ -11,6 +11,7 @@ import type { IncomingInvite, IncomingRequest, SipEnvironment } from '../sip/use
 import { type Verdict, verdictOf } from './diagnosis.ts'
 import { logLevelOf, reasonHeader } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
+import { GuessLimiter } from './guess-limiter.ts'
 import type { TokenVerdict } from './jwt.ts'
 import type { TokenGate } from './token-gate.ts'
 import type { TurnCredentials } from './turn.ts'
@@ -51,6 +52,7 @@ export class Registration {
   readonly #users: ReadonlySet<string>
   readonly #keys: ReadonlyMap<string, DigestKey>
   readonly #failures = new WeakMap<Flow, number>()
+  readonly #guesses = new GuessLimiter()
   #cancelSweep: (() => void) | undefined
 
   constructor(options: RegistrationOptions) {
@@ -121,12 +123,23 @@ export class Registration {
     throw new GatewayFailure('call.wrong-identity', { expected: user, seen: claimed ?? 'none' })
   }
 
-  /** Who asks over HTTP, by the same passwords and tokens. `authorization`: the header of that name. */
+  /** Who asks over HTTP from `address`, by the same passwords and tokens. `authorization`: the header of that name. */
   async authenticateHttp(
     method: string,
     path: string,
     authorization: string | undefined,
+    address: string,
   ): Promise<HttpVerdict> {
+    const { environment } = this.#options
+    if (this.#guesses.isBarred(address, environment.nowMs()))
+      return { kind: 'refused', status: 403, challenges: [] }
+    const verdict = await this.#judgeHttp(method, path, authorization)
+    const isGuess = verdict.kind === 'refused' && authorization !== undefined
+    if (isGuess) this.#guesses.failed(address, environment.nowMs())
+    return verdict
+  }
+
+  async #judgeHttp(method: string, path: string, authorization: string | undefined): Promise<HttpVerdict> {
     const headers = authorization === undefined ? [] : [{ name: 'Authorization', value: authorization }]
     const uri = { scheme: 'http', user: undefined, host: undefined, text: path }
     const token = await this.#options.tokens?.judge({ headers })
@@ -176,6 +189,11 @@ export class Registration {
 
   /** The user, or undefined after a 401 or a refusal has been sent. */
   #authenticate(request: SipRequest, flow: Flow, respond: Respond): Authenticated | undefined {
+    if (this.#guesses.isBarred(flow.remote.address, this.#options.environment.nowMs())) {
+      const verdict = verdictOf(new SipFailure('sip.bad-credentials'))
+      respond(verdict.status, [reasonHeader(verdict)])
+      return undefined
+    }
     const token = this.#options.tokens?.verdictOf(request)
     if (token?.kind === 'refused') {
       this.#refuseToken(token, request, flow, respond)
@@ -245,6 +263,7 @@ export class Registration {
   #countFailure(flow: Flow): void {
     const failures = (this.#failures.get(flow) ?? 0) + 1
     this.#failures.set(flow, failures)
+    this.#guesses.failed(flow.remote.address, this.#options.environment.nowMs())
     if (failures >= MAX_FAILURES_PER_FLOW) flow.close('too many failed sign-ins')
   }
 
