@@ -24,6 +24,7 @@ import { Strangers } from './strangers.ts'
 import { TokenGate } from './token-gate.ts'
 import { TrunkTable } from './trunk.ts'
 import { STRANGER, TrunkTransports } from './trunk-transports.ts'
+import { TrunkWatch } from './trunk-watch.ts'
 import { TrustedProxies } from './trusted-proxies.ts'
 import { TurnCredentials } from './turn.ts'
 import { openWeb, type WebServer } from './web.ts'
@@ -146,6 +147,15 @@ async function compose(
   })
   opened.push(() => transports.close())
   const clients = new ClientAddresses(new TrustedProxies(config.web.trustedProxies))
+  const trunkWatch = new TrunkWatch({
+    config,
+    trunks,
+    userAgent,
+    environment,
+    log,
+    flowTo: (path) => transports.flowTo(path),
+    sentBy: (flow) => sentBy(config, flow),
+  })
   const sockets = new WebSocketTransport({
     origins: config.web.origins,
     token: environment.token,
@@ -179,6 +189,7 @@ async function compose(
       status: isDraining ? 'draining' : 'ok',
       calls: calls.size,
       registrations: registration.size,
+      trunks: trunkWatch.counts(),
     }),
     clients,
     iceServers: turn === undefined ? undefined : createIceServers({ registration, turn, log }),
@@ -193,11 +204,11 @@ async function compose(
   const files = certificateFiles(config)
   const watch = files === undefined ? undefined : watchCertificate(files, web.useCertificate, log)
   opened.push(() => watch?.close())
-  const trunkWatch =
+  const trunkCertificate =
     config.tls === undefined
       ? undefined
       : watchCertificate(config.tls, (pair) => transports.useCertificate(pair), log)
-  opened.push(() => trunkWatch?.close())
+  opened.push(() => trunkCertificate?.close())
 
   const refreshing = setInterval(() => {
     refreshTrunks(trunks, transports, log).catch((error: unknown) =>
@@ -212,15 +223,16 @@ async function compose(
   opened.push(() => clearInterval(counting))
 
   logListening(log, web, transports)
+  trunkWatch.start()
   const reload = async (): Promise<void> => {
-    await Promise.all([watch?.reload(), trunkWatch?.reload(), verifier?.reload()])
+    await Promise.all([watch?.reload(), trunkCertificate?.reload(), verifier?.reload()])
   }
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     isDraining = true
     const deadlineMs = environment.nowMs() + config.calls.drainTimeoutS * 1_000
     relay.close()
-    await within(deadlineMs, calls.drain())
+    await within(deadlineMs, Promise.all([calls.drain(), trunkWatch.stop()]))
     await answered(userAgent, deadlineMs)
     logCounters(log, { userAgent, engine, sockets, strangers, transports })
     for (const close of opened.reverse()) await close()
@@ -321,7 +333,7 @@ function logListening(log: Log, web: WebServer, transports: TrunkTransports): vo
 }
 
 /** Waits for a promise, at most until the deadline. */
-async function within(deadlineMs: number, promise: Promise<void>): Promise<void> {
+async function within(deadlineMs: number, promise: Promise<unknown>): Promise<void> {
   let cancel = (): void => {}
   const deadline = new Promise<void>((resolve) => {
     cancel = systemEnvironment.schedule(deadlineMs, resolve)

@@ -16,6 +16,8 @@ export interface Health {
   readonly status: 'ok' | 'draining'
   readonly calls: number
   readonly registrations: number
+  /** How many trunks are in which state; absent where there are none to tell of. */
+  readonly trunks?: Readonly<Record<string, number>>
 }
 
 export interface WebOptions {

@@ -1,0 +1,204 @@
+import { describe, expect, it } from 'vitest'
+import type { Log } from '../../../config/logging.ts'
+import { Secret } from '../../../config/secret.ts'
+import { GatewayFailure } from '../../../gateway/gateway-failure.ts'
+import { TrunkHealth } from '../../../gateway/trunk-health.ts'
+import { TrunkRegistration } from '../../../gateway/trunk-registration.ts'
+import type { Header, SipResponse } from '../../../sip/message.ts'
+import { parseMessage } from '../../../sip/parser.ts'
+import type { NoAnswer } from '../../../sip/user-agent.ts'
+import { VirtualTime } from '../../harness/virtual-time.ts'
+
+const CONTACT = 'sip:4930@192.0.2.1:5060;transport=udp'
+
+function response(status: number, ...lines: readonly string[]): SipResponse {
+  const head = [
+    `SIP/2.0 ${status} Reason`,
+    'Via: SIP/2.0/UDP a;branch=z9hG4bKx',
+    'From: <sip:a@b>;tag=1',
+    'To: <sip:a@b>',
+  ]
+  const text = [...head, 'Call-ID: c', 'CSeq: 1 REGISTER', ...lines, 'Content-Length: 0', '', ''].join('\r\n')
+  const message = parseMessage(Buffer.from(text))
+  if (message.kind !== 'response') throw new TypeError('a response')
+  return message
+}
+
+function logged(): { readonly lines: string[]; readonly log: Log } {
+  const lines: string[] = []
+  const note = (message: string): void => void lines.push(message)
+  const log: Log = { error: note, warn: note, info: note, debug: () => {}, child: () => log }
+  return { lines, log }
+}
+
+describe('a registration at a trunk', () => {
+  type Done = (outcome: SipResponse | NoAnswer) => void
+
+  function registering(answers: readonly (SipResponse | NoAnswer)[]) {
+    const time = new VirtualTime()
+    const { lines, log } = logged()
+    const sent: {
+      readonly atS: number
+      readonly expires: string | undefined
+      readonly contact: string | undefined
+    }[] = []
+    const rest = [...answers]
+    const started = time.nowMs()
+    const registration = new TrunkRegistration({
+      trunk: 'pbx',
+      account: { user: '4930', password: new Secret('x'), md5: true, register: true, expiresS: 1_000 },
+      environment: time,
+      log,
+      contact: () => CONTACT,
+      send: (headers: readonly Header[], done: Done) => {
+        const value = (name: string) => headers.find((header) => header.name === name)?.value
+        sent.push({
+          atS: (time.nowMs() - started) / 1_000,
+          expires: value('Expires'),
+          contact: value('Contact'),
+        })
+        const answer = rest.shift()
+        if (answer !== undefined) done(answer)
+      },
+    })
+    registration.start()
+    return { time, lines, sent, registration, times: () => sent.map(({ atS }) => Math.round(atS)) }
+  }
+
+  it('is refreshed at 0.8 of what the trunk grants our contact', async () => {
+    const granted = response(
+      200,
+      `Contact: <sip:other@x>;expires=10, <${CONTACT}>;expires=500`,
+      'Expires: 900',
+    )
+    const { time, lines, sent, registration, times } = registering([
+      granted,
+      response(200, 'Expires: 100'),
+      response(200),
+    ])
+    expect(sent[0]).toEqual({ atS: 0, expires: '1000', contact: `<${CONTACT}>` })
+    expect(registration.isRegistered).toBe(true)
+    await time.advance(480_000)
+    expect(times()).toEqual([0, 400, 480])
+    expect(lines).toEqual(['trunk registered'])
+    // The last 200 said nothing: what was asked for counts.
+    await time.advance(800_000)
+    expect(times()).toEqual([0, 400, 480, 1_280])
+  })
+
+  it('asks for the interval of a 423, and no more than twice', async () => {
+    const brief = (seconds: number) => response(423, `Min-Expires: ${seconds}`)
+    const { sent } = registering([brief(2_000), response(200)])
+    expect(sent.map(({ expires }) => expires)).toEqual(['1000', '2000'])
+    const again = registering([brief(2_000), brief(3_000), brief(4_000)])
+    expect(again.sent.map(({ expires }) => expires)).toEqual(['1000', '2000', '3000'])
+    expect(again.lines).toEqual(['trunk not registered'])
+    expect(registering([brief(500)]).sent).toHaveLength(1)
+    expect(registering([brief(90_000)]).sent).toHaveLength(1)
+  })
+
+  it('is tried ever more seldom after failures, and said to fail once', async () => {
+    const { time, lines, times } = registering(Array<NoAnswer>(40).fill('timeout'))
+    await time.advance(3_600_000)
+    const waits = times()
+      .map((atS, index, all) => atS - (all[index - 1] ?? 0))
+      .slice(1)
+    expect(waits.slice(0, 3).every((wait, index) => wait >= 3 * 2 ** index && wait <= 5 * 2 ** index)).toBe(
+      true,
+    )
+    expect(waits.slice(7).every((wait) => wait >= 224 && wait <= 300)).toBe(true)
+    expect(lines).toEqual(['trunk not registered'])
+  })
+
+  it('waits as long as Retry-After says, and long after a wrong password', async () => {
+    const busy = registering([response(503, 'Retry-After: 40'), response(200)])
+    await busy.time.advance(39_000)
+    expect(busy.sent).toHaveLength(1)
+    await busy.time.advance(1_000)
+    expect(busy.lines).toEqual(['trunk not registered', 'trunk registered'])
+    const wrong = registering([response(403)])
+    await wrong.time.advance(44_000)
+    expect(wrong.sent).toHaveLength(1)
+    await wrong.time.advance(16_000)
+    expect(wrong.sent).toHaveLength(2)
+  })
+
+  it('is taken back at the end, where there is one', async () => {
+    const { time, sent, registration } = registering([response(200), response(200)])
+    await registration.stop()
+    expect(sent.map(({ expires }) => expires)).toEqual(['1000', '0'])
+    expect([registration.isRegistered, time.pending]).toEqual([false, 0])
+    const failed = registering(['transport'])
+    await failed.registration.stop()
+    expect([failed.sent.length, failed.time.pending]).toEqual([1, 0])
+  })
+
+  it('that the trunk has forgotten in time is none', async () => {
+    const { time, registration } = registering([
+      response(200, 'Expires: 100'),
+      ...Array<NoAnswer>(9).fill('timeout'),
+    ])
+    await time.advance(99_000)
+    expect(registration.isRegistered).toBe(true)
+    await time.advance(1_000)
+    expect(registration.isRegistered).toBe(false)
+  })
+})
+
+describe('the health of a trunk', () => {
+  function watched(outcomes: readonly (number | NoAnswer | 'nowhere')[]) {
+    const time = new VirtualTime()
+    const { lines, log } = logged()
+    const rest = [...outcomes]
+    const health = new TrunkHealth({
+      trunk: 'pbx',
+      intervalS: 10,
+      environment: time,
+      log,
+      ask: (done) => {
+        const next = rest.shift() ?? 200
+        if (next === 'nowhere') throw new GatewayFailure('trunk.unresolved', { seen: 'h' })
+        done(typeof next === 'number' ? response(next) : next)
+      },
+    })
+    health.start()
+    return { time, lines, health }
+  }
+
+  it('is up with the first answer, whatever it says', () => {
+    for (const status of [200, 404, 405, 486]) expect(watched([status]).health.state).toBe('up')
+  })
+
+  it('is down after three failures in a row and up again after two answers in a row', async () => {
+    const { time, lines, health } = watched([
+      200,
+      'timeout',
+      503,
+      200,
+      'timeout',
+      'transport',
+      'nowhere',
+      200,
+      408,
+      200,
+      404,
+    ])
+    await time.advance(50_000)
+    expect(health.state).toBe('up')
+    await time.advance(10_000)
+    expect(health.state).toBe('down')
+    await time.advance(30_000)
+    expect(health.state).toBe('down')
+    await time.advance(10_000)
+    expect(health.state).toBe('up')
+    expect(lines).toEqual(['trunk is up', 'trunk is down', 'trunk is up'])
+  })
+
+  it('is unknown until then, and is not asked for any more after a stop', async () => {
+    const { time, health } = watched(['timeout', 'timeout', 'timeout'])
+    await time.advance(10_000)
+    expect(health.state).toBe('unknown')
+    health.stop()
+    expect(time.pending).toBe(0)
+  })
+})
