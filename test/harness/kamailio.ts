@@ -1,0 +1,126 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PeerProcess } from './peer-process.ts'
+import { freePort, isUdpPortTaken } from './ports.ts'
+import { waitFor } from './wait-for.ts'
+
+export interface KamailioOptions {
+  readonly password: string
+  /** Where calls from who has proved itself go: `host:port` of a phone behind it. */
+  readonly phone: string
+  /** A REGISTER for less is answered 423. */
+  readonly minExpiresS?: number
+  readonly port?: number
+}
+
+const REALM = 'provider.test'
+
+const configText = (
+  port: number,
+  { password, phone, minExpiresS = 60 }: KamailioOptions,
+): string => `#!KAMAILIO
+debug=2
+log_stderror=yes
+fork=no
+children=1
+listen=udp:127.0.0.1:${port}
+listen=tcp:127.0.0.1:${port}
+mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/"
+loadmodule "pv.so"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "auth.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "xlog.so"
+modparam("registrar", "min_expires", ${minExpiresS})
+modparam("registrar", "min_expires_mode", 1)
+modparam("registrar", "append_branches", 0)
+modparam("auth", "qop", "auth")
+modparam("auth", "nonce_count", 1)
+
+request_route {
+  xlog("L_WARN", "got $rm from $si:$sp by $proto\\n");
+  if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
+  if (has_totag()) {
+    # Every method is challenged, but ACK cannot be.
+    if (src_port != ${phone.split(':')[1]} && !is_method("ACK")) route(AUTH);
+    if (loose_route()) { t_relay(); } else if (is_method("ACK") && t_check_trans()) { t_relay(); }
+    exit;
+  }
+  if (is_method("CANCEL")) { if (t_check_trans()) t_relay(); exit; }
+  if (is_method("OPTIONS")) { route(AUTH); sl_send_reply("200", "Alive"); exit; }
+  if (is_method("REGISTER")) {
+    if (!pv_www_authenticate("${REALM}", "${password}", "0")) { www_challenge("${REALM}", "1"); exit; }
+    if (!save("location")) sl_reply_error();
+    exit;
+  }
+  record_route();
+  if (src_port == ${phone.split(':')[1]}) {
+    if (!lookup("location")) { sl_send_reply("404", "Not Found"); exit; }
+    t_relay();
+    exit;
+  }
+  route(AUTH);
+  consume_credentials();
+  $rd = "${phone.split(':')[0]}";
+  $rp = "${phone.split(':')[1]}";
+  t_relay();
+}
+
+route[AUTH] {
+  if (!pv_proxy_authenticate("${REALM}", "${password}", "0")) { proxy_challenge("${REALM}", "1"); exit; }
+}
+`
+
+/** Kamailio as a provider with accounts: challenges whatever we send, registers, and passes calls to a phone and back. */
+export class Kamailio {
+  readonly port: number
+  readonly #process: PeerProcess
+  readonly #folder: string
+
+  static async start(options: KamailioOptions): Promise<Kamailio> {
+    const folder = await mkdtemp(join(tmpdir(), 'webtrunk-kamailio-'))
+    const port = options.port ?? (await freePort())
+    await writeFile(join(folder, 'kamailio.cfg'), configText(port, options))
+    const child = new PeerProcess('kamailio', [
+      '-f',
+      join(folder, 'kamailio.cfg'),
+      '-DD',
+      '-E',
+      '-Y',
+      folder,
+      '-m',
+      '32',
+      '-M',
+      '8',
+    ])
+    await waitFor(
+      'Kamailio to listen',
+      async () => child.exitCode !== undefined || (await isUdpPortTaken(port)),
+      {},
+      () => child.output,
+    )
+    return new Kamailio(child, folder, port)
+  }
+
+  private constructor(child: PeerProcess, folder: string, port: number) {
+    this.#process = child
+    this.#folder = folder
+    this.port = port
+  }
+
+  get log(): string {
+    return this.#process.output
+  }
+
+  async close(): Promise<void> {
+    await this.#process.stop('SIGTERM', 3_000)
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+}

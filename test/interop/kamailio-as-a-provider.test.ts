@@ -1,0 +1,80 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { Baresip } from '../harness/baresip.ts'
+import { closeAll, closing } from '../harness/closing.ts'
+import { Daemon, type LogLine, PASSWORDS } from '../harness/daemon.ts'
+import { Kamailio, type KamailioOptions } from '../harness/kamailio.ts'
+import { WebrtcClient } from '../harness/webrtc-client.ts'
+
+const PHONE_HZ = 440
+const BROWSER_HZ = 1000
+const PASSWORD = 'provider secret'
+
+afterEach(closeAll)
+
+const isAbout = (message: string) => (line: LogLine) => line.message === message && line.trunk === 'pbx'
+
+describe.each(['udp', 'tcp'] as const)('Kamailio as a provider over %s', (transport) => {
+  const start = async (
+    account: Readonly<Record<string, unknown>> = {},
+    options: Partial<KamailioOptions> = {},
+  ) => {
+    const phone = closing(await Baresip.start({ media: 'rtp', toneHz: PHONE_HZ, user: '9100' }))
+    const provider = closing(
+      await Kamailio.start({ password: PASSWORD, phone: `127.0.0.1:${phone.sipPort}`, ...options }),
+    )
+    const daemon = closing(
+      await Daemon.start({
+        trunks: [
+          {
+            port: provider.port,
+            transport,
+            account: { user: 'alice', password: PASSWORD, register: true, ...account },
+            optionsS: 1,
+          },
+        ],
+        config: { tcp: { host: '127.0.0.1', port: 0 } },
+      }),
+    )
+    return { phone, provider, daemon }
+  }
+
+  test('knows us, and challenges whatever we send: a call there is heard until we hang up', async () => {
+    const { phone, daemon, provider } = await start()
+    await daemon.waitForLog('the registration', isAbout('trunk registered'))
+    await daemon.waitForLog('its health', isAbout('trunk is up'))
+    const alice = closing(await WebrtcClient.connect(daemon.webSocketUrl, 'alice', PASSWORDS.alice))
+    await alice.register()
+    const call = await alice.call('9100', { toneHz: BROWSER_HZ })
+    await Promise.all([call.waitForTone(PHONE_HZ, 1_000), phone.waitForTone(BROWSER_HZ)])
+    await call.hangUp()
+    await phone.waitForEvent('CALL_CLOSED')
+    await daemon.waitForNoCalls()
+    expect(provider.log).toContain(`got BYE from 127.0.0.1`)
+  })
+
+  test('finds us by our registration: a call from there is heard', async () => {
+    const { phone, daemon, provider } = await start()
+    const alice = closing(await WebrtcClient.connect(daemon.webSocketUrl, 'alice', PASSWORDS.alice))
+    await alice.register()
+    await daemon.waitForLog('the registration', isAbout('trunk registered'))
+    phone.dial(`sip:alice@127.0.0.1:${provider.port}`)
+    const call = await alice.nextInvitation()
+    await call.answer({ toneHz: BROWSER_HZ })
+    await Promise.all([call.waitForTone(PHONE_HZ, 1_000), phone.waitForTone(BROWSER_HZ)])
+    await call.hangUp()
+    await phone.waitForEvent('CALL_CLOSED')
+    await daemon.waitForNoCalls()
+  })
+
+  test('that wants longer registrations gets them', async () => {
+    const { daemon } = await start({ expiresS: 60 }, { minExpiresS: 120 })
+    const line = await daemon.waitForLog('the registration', isAbout('trunk registered'))
+    expect(line.expiresS).toBe(120)
+  })
+
+  test('that knows another password says so once', async () => {
+    const { daemon } = await start({ password: 'wrong' })
+    const line = await daemon.waitForLog('the refusal', isAbout('trunk not registered'))
+    expect(line.reason).toContain('401')
+  })
+})
