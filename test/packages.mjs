@@ -15,6 +15,7 @@ export const TEST_PACKAGES = [
   { name: 'libclang-rt-dev', isThere: hasSanitizers },
   { name: 'sip-tester', commands: ['sipp'] },
   { name: 'baresip', commands: ['baresip'] },
+  { name: 'kamailio', commands: ['kamailio'] },
   { name: 'chromium', commands: ['chromium'] },
   { name: 'firefox-esr', commands: ['firefox-esr'] },
   { name: 'tcpdump', commands: ['tcpdump'] },
