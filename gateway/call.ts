@@ -125,12 +125,17 @@ export class Call implements SideOwner {
     this.#fail(failure)
   }
 
-  /** The side whose dialog this is, while the call is connected. */
+  /**
+   * The side whose dialog this is, while the call is connected. Tags the wrong way round are taken too: JsSIP names a call
+   * that came in so, and who knows both tags knows the dialog.
+   */
   sideOf({ callId, toTag, fromTag }: Replaces): Side | undefined {
     if (this.#state !== 'connected') return undefined
-    return this.#conversation.sides.find(
-      ({ dialog }) => dialog?.callId === callId && dialog.localTag === toTag && dialog.remoteTag === fromTag,
-    )
+    return this.#conversation.sides.find(({ dialog }) => {
+      if (dialog?.callId !== callId) return false
+      const [ours, theirs] = [dialog.localTag, dialog.remoteTag]
+      return (ours === toTag && theirs === fromTag) || (ours === fromTag && theirs === toTag)
+    })
   }
 
   /** INVITE with Replaces (RFC 3891 §4): its sender takes the place of `side`. A failure refuses it, and this call goes on. */

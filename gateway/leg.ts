@@ -224,8 +224,11 @@ export const isSameCodec = (a: Codec, b: Codec): boolean =>
   a.clockRateHz === b.clockRateHz &&
   a.channels === b.channels
 
-const signature = (wish: Pick<Wish, 'direction' | 'codecs'>): string =>
-  `${wish.direction} ${wish.codecs.map((codec) => `${codec.name}/${codec.clockRateHz}/${codec.channels}`).join(' ')}`
+/** Key presses that the other side does not take are dropped, which is no reason to disturb a peer with an offer. */
+const isAudio = ({ name }: Codec): boolean => name.toLowerCase() !== 'telephone-event'
+
+const signature = ({ direction, codecs }: Pick<Wish, 'direction' | 'codecs'>): string =>
+  [direction, ...codecs.filter(isAudio).map(({ name, clockRateHz }) => `${name}/${clockRateHz}`)].join(' ')
 
 function parametersOf(media: LegMedia): LegParameters {
   return media.kind === 'webrtc'

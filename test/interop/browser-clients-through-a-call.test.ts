@@ -252,7 +252,7 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
     await expectSuccess(trunk)
   })
 
-  test.skipIf(stack === 'sipjs')('refreshes its own session', async () => {
+  const refreshesItsOwnSession = async (): Promise<void> => {
     const { daemon, pbx, alice: lazy } = await withBaresip()
     await lazy.close()
     const alice = await agentOf(daemon, { hurries: true })
@@ -268,5 +268,7 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
     expect(answers.length).toBeGreaterThanOrEqual(1)
     await call.hangUp()
     await pbx.waitForEvent('CALL_CLOSED')
-  })
+  }
+  // SIP.js has no session timers of its own.
+  if (stack === 'jssip') test('refreshes its own session', refreshesItsOwnSession)
 })

@@ -225,6 +225,26 @@ describe('attended transfer', () => {
     first.caller.dialog?.bye()
   })
 
+  it('finds the other call when its tags are named the wrong way round, as JsSIP does', async () => {
+    const first = await trunkCallsAlice()
+    alice.invites.length = 0
+    const second = await answered(
+      gateway,
+      { peer: bob, user: 'bob', local: BROWSER },
+      { peer: alice, number: 'alice', local: BROWSER },
+    )
+    const { callId, localTag, remoteTag } = second.callee.dialog ?? {
+      callId: '',
+      localTag: '',
+      remoteTag: '',
+    }
+    const swapped = encodeURIComponent(`${callId};to-tag=${localTag};from-tag=${remoteTag}`)
+    const transfer = await refer(first.callee, `<sip:bob@example.com?Replaces=${swapped}>`)
+    await gateway.time.advance(500)
+    expect(transfer.fragments.at(-1)).toBe('SIP/2.0 200 OK')
+    first.caller.dialog?.bye()
+  })
+
   it('is refused to a party who has no part in the other call', async () => {
     const first = await trunkCallsAlice()
     const second = await answered(gateway, { peer: bob, user: 'bob', local: BROWSER }, trunkParty())
