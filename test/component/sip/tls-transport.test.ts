@@ -156,6 +156,18 @@ describe('from a trunk', () => {
     await until(() => heard.text === 'answer')
   })
 
+  test('a renewed certificate is shown from then on, and connections stay', async () => {
+    const { transport } = await open({ identity: ours, peer: peerAt(9, TRUSTING) })
+    const before = await dialTls(transport.local.port)
+    const renewed = authority.issue({ names: 'DNS:renewed.example' })
+    transport.useIdentity(renewed)
+    const after = await dialTls(transport.local.port)
+    expect(before.socket.getPeerCertificate().subjectaltname).toContain('gateway.example')
+    expect(after.socket.getPeerCertificate().subjectaltname).toContain('renewed.example')
+    before.socket.write('\r\n\r\n')
+    await until(() => before.heard.text === '\r\n')
+  })
+
   test('TLS 1.1 and what is no TLS are refused and counted', async () => {
     const { transport, troubles } = await open({ identity: ours, peer: peerAt(9, TRUSTING) })
     const old = await dialTls(transport.local.port, {
