@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { leftTables } from './left-tables.ts'
 import { ownAddress } from './own-address.ts'
 import { PeerProcess } from './peer-process.ts'
 import { freePort, freePortRange } from './ports.ts'
@@ -231,8 +232,10 @@ export class Daemon {
     await this.#process.stop('SIGKILL')
   }
 
-  /** For clean-up after a failed test. */
+  /** For clean-up. Throws when the daemon stopped in order and something of a call was left in its tables. */
   async close(): Promise<void> {
-    await this.stop()
+    const isOrderly = (await this.stop()) === 0
+    const left = isOrderly ? (leftTables(this.log, false) ?? []) : []
+    if (left.length > 0) throw new Error(`left behind: ${JSON.stringify(left)}\n${this.output.slice(-8_000)}`)
   }
 }

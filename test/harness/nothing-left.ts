@@ -1,18 +1,7 @@
 import { expect } from 'vitest'
 import type { Daemon } from './daemon.ts'
+import { leftTables } from './left-tables.ts'
 
-/**
- * Tables that a finished call leaves until their time is over: RFC 3261 §17 keeps a transaction for up to 32 s, so that it
- * answers what is repeated. `afterTransactions` of `expectNothingLeft` wants them empty too.
- */
-const TRANSACTION_TABLES: readonly string[] = [
-  'clientTransactions',
-  'serverTransactions',
-  'mergeKeys',
-  'busyScopes',
-  'busyConnections',
-  'timers',
-]
 /** 64 * T1, and a little. */
 const TRANSACTION_LIFETIME_MS = 34_000
 
@@ -27,12 +16,7 @@ export const expectNothingLeft = async (daemon: Daemon, afterTransactions = fals
   } finally {
     await daemon.stop()
   }
-  const tables = daemon.log.findLast(({ message }) => message === 'counters')?.tables
-  expect(tables, daemon.output).toBeTypeOf('object')
-  const left = Object.entries(tables ?? {}).filter(
-    ([name, size]) => size !== 0 && (afterTransactions || !TRANSACTION_TABLES.includes(name)),
-  )
-  expect(left, daemon.output.slice(-8_000)).toEqual([])
+  expect(leftTables(daemon.log, afterTransactions), daemon.output.slice(-8_000)).toEqual([])
   const defects = daemon.log.filter(({ level }) => level === 'error')
   expect(defects).toEqual([])
 }
