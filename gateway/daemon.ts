@@ -342,9 +342,13 @@ async function within(deadlineMs: number, promise: Promise<unknown>): Promise<vo
   cancel()
 }
 
-/** BYEs want their answers: waits until no request of ours is without one, or for the deadline. */
+/** BYEs want their answers: waits until every dialog is over and no request of ours is without one, or for the deadline. */
 async function answered(userAgent: UserAgent, deadlineMs: number): Promise<void> {
-  while ((userAgent.tables().unansweredRequests ?? 0) > 0 && systemEnvironment.nowMs() < deadlineMs) {
+  const isWaiting = (): boolean => {
+    const { unansweredRequests = 0, dialogs = 0 } = userAgent.tables()
+    return unansweredRequests > 0 || dialogs > 0
+  }
+  while (isWaiting() && systemEnvironment.nowMs() < deadlineMs) {
     await new Promise<void>((resolve) => {
       systemEnvironment.schedule(systemEnvironment.nowMs() + DRAIN_POLL_MS, resolve)
     })
