@@ -28,6 +28,7 @@ function listen(server: Server, start: () => void): Promise<void> {
 }
 
 async function isLeftOver(path: string): Promise<boolean> {
+  // Nothing there, or nothing we may see: then it is not ours to remove, and listening says what is wrong.
   const file = await lstat(path).catch(() => undefined)
   if (file?.isSocket() !== true) return false
   return new Promise((resolve) => {

@@ -118,6 +118,7 @@ export class Account {
     this.#isClosed = true
     clearTimeout(this.#retryTimer)
     clearTimeout(this.#relayTimer)
+    // It says goodbye to a server that may be gone; the page is signed out either way.
     await this.#agent.stop().catch(() => undefined)
   }
 
