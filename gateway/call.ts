@@ -20,17 +20,17 @@ import { requireSdp, sdpBody } from './body.ts'
 import { type CallEvent, type CallState, nextCallState } from './call-machine.ts'
 import { Conversation } from './conversation.ts'
 import { type Verdict, verdictOf } from './diagnosis.ts'
-import { Dialling } from './dialling.ts'
+import { Dialling, type Progress } from './dialling.ts'
 import { logLevelOf, reasonHeader, refusalHeaders } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { passedHeaders, passedReasons } from './header-policy.ts'
-import { isSameCodec, Leg, type LegMedia } from './leg.ts'
+import { Leg, type LegMedia } from './leg.ts'
 import type { ApplicationPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
-import { type Replaces, readRefer } from './refer.ts'
+import type { Replaces } from './refer.ts'
 import { relayInDialog } from './relay-in-dialog.ts'
 import { sessionIdHeader, sessionUuidOf } from './session-id.ts'
 import { Side, type SideOwner } from './side.ts'
-import { TransferReport } from './transfer-report.ts'
+import { type FoundSide, type JoinableCall, Transfers } from './transfers.ts'
 
 /** What all calls of a daemon share. */
 export interface CallContext {
@@ -40,10 +40,7 @@ export interface CallContext {
   readonly log: Log
   readonly limits: CallsConfig
   /** The side of a live call that a transfer names; undefined when there is none that `party` may take part in. */
-  readonly findSide: (
-    replaces: Replaces,
-    party: string,
-  ) => { readonly call: Call; readonly side: Side } | undefined
+  readonly findSide: (replaces: Replaces, party: string) => FoundSide | undefined
   /** Where a transfer by `party` leads; throws what a call of theirs to there would be refused with. */
   readonly planTransfer: (party: string, target: SipUri) => CalleePlan
   /** The call has given everything back: dialogs ended, media closed. */
@@ -55,19 +52,11 @@ const ALLOW: Header = {
   value: 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK, REFER, NOTIFY',
 }
 
-/** A transfer under way: the new party rings, the transferor may still be there. */
-interface Transfer {
-  readonly transferor: Side
-  readonly target: Side
-  readonly dialling: Dialling
-  readonly report: TransferReport
-}
-
 /**
  * One call from INVITE to the last of its resources. Everything that happens is a step in one queue, so that a step finds
  * the state its predecessor left; an error in a step ends this call and nothing else.
  */
-export class Call implements SideOwner {
+export class Call implements SideOwner, JoinableCall {
   /** Call-ID of the caller's leg. */
   readonly id: string
   readonly #context: CallContext
@@ -77,8 +66,7 @@ export class Call implements SideOwner {
   readonly #log: Log
   readonly #startedAtMs: number
   readonly #conversation: Conversation
-  /** Sides that a transfer has replaced and that have not been hung up yet. */
-  readonly #leaving = new Set<Side>()
+  readonly #transfers: Transfers
   #state: CallState = 'routing'
   #steps: Promise<void> = Promise.resolve()
   #cancelTimer: () => void = () => {}
@@ -88,8 +76,6 @@ export class Call implements SideOwner {
   /** Set with the first answer; the caller sees the same bytes in every 18x and 2xx. */
   #answer: Body | undefined
   #dialling: Dialling | undefined
-  #transfer: Transfer | undefined
-  #legCount = 0
 
   constructor(context: CallContext, invite: IncomingInvite, caller: CallerPlan, callee: CalleePlan) {
     this.id = invite.request.callId
@@ -104,6 +90,20 @@ export class Call implements SideOwner {
       log: this.#log,
       run: (step) => this.#run(step),
       headers: (side) => this.#headers(side),
+    })
+    this.#transfers = new Transfers({
+      conversation: this.#conversation,
+      log: this.#log,
+      owner: this,
+      token: () => context.environment.token(),
+      isConnected: () => this.#state === 'connected',
+      run: (step, lost) => this.#run(step, lost),
+      session: () => this.#openSession(),
+      openSide: (name, party, media, isCallIdOwner) => this.#openSide(name, party, media, isCallIdOwner),
+      place: (side, plan, text, handler) => this.#place(side, plan, text, handler),
+      headers: (side, other) => this.#headers(side, other),
+      planTransfer: context.planTransfer,
+      findSide: context.findSide,
     })
     invite.handler = {
       onCancel: (cancel) => this.#end('cancelled', { reasons: passedReasons(cancel) }),
@@ -140,39 +140,31 @@ export class Call implements SideOwner {
 
   /** INVITE with Replaces (RFC 3891 §4): its sender takes the place of `side`. A failure refuses it, and this call goes on. */
   takeOver(side: Side, invite: IncomingInvite, caller: CallerPlan): void {
-    let isCancelled = false
-    invite.handler = {
-      onCancel: () => {
-        isCancelled = true
-      },
-    }
-    const refuse = (error: unknown): void => {
-      const verdict = verdictOf(error)
-      this.#log[logLevelOf(verdict)]('take-over refused', { ...verdict, reason: verdict.message })
-      invite.reject(verdict.status, { headers: refusalHeaders(verdict) })
-    }
-    this.#run(
-      async () => {
-        try {
-          if (!isCancelled) await this.#takeOver(side, invite, caller)
-        } catch (error) {
-          refuse(error)
-        }
-      },
-      () => refuse(new GatewayFailure('transfer.no-such-call')),
-    )
+    this.#transfers.takeOver(side, invite, caller)
+  }
+
+  farSideOf(side: Side): Side | undefined {
+    return this.#conversation.other(side)
+  }
+
+  release(side: Side): void {
+    this.#conversation.remove(side)
+  }
+
+  endJoined(): void {
+    this.#end('hung-up', { by: 'transfer' })
   }
 
   // ----- SideOwner: what the dialogs of our sides report
 
   onDialogEnd(side: Side, reason: EndReason, request: SipRequest | undefined): void {
     side.dialog = undefined
-    if (this.#leaving.delete(side)) return
+    if (this.#transfers.hasLeft(side)) return
     if (reason === 'ack-timeout')
       this.#fail(new GatewayFailure('call.ack-missing', { seen: side.leg.name }), side.leg.name)
     else if (reason === 'session-expired')
       this.#fail(new GatewayFailure('call.session-expired', { seen: side.leg.name }), side.leg.name)
-    else if (this.#transfer?.transferor === side) this.#run(() => this.#withdraw(side))
+    else if (this.#transfers.isTransferor(side)) this.#run(() => this.#transfers.withdraw(side))
     else
       this.#end('hung-up', {
         by: side.leg.name,
@@ -195,7 +187,7 @@ export class Call implements SideOwner {
   }
 
   onRequest(side: Side, request: IncomingRequest): void {
-    if (request.request.method === 'REFER') this.#run(() => this.#onRefer(side, request))
+    if (request.request.method === 'REFER') this.#run(() => this.#transfers.onRefer(side, request))
     else relayInDialog(request, this.#conversation.other(side)?.dialog, ALLOW)
   }
 
@@ -267,18 +259,7 @@ export class Call implements SideOwner {
     })
   }
 
-  #place(
-    side: Side,
-    plan: PartyPlan,
-    text: string,
-    handler: {
-      readonly headers: readonly Header[]
-      readonly maxForwards: number | undefined
-      readonly onProgress: (response: SipResponse) => Promise<void> | void
-      readonly onAnswered: (response: SipResponse) => Promise<void> | void
-      readonly onFailed: (failure: GatewayFailure) => Promise<void> | void
-    },
-  ): Dialling {
+  #place(side: Side, plan: PartyPlan, text: string, progress: Progress): Dialling {
     const { userAgent, environment, limits } = this.#context
     return new Dialling({
       userAgent,
@@ -286,13 +267,13 @@ export class Call implements SideOwner {
       plan,
       side,
       body: sdpBody(text),
-      headers: [...this.#headers(side), ...handler.headers],
+      headers: [...this.#headers(side), ...progress.headers],
       ringTimeoutS: limits.ringTimeoutS,
-      maxForwards: handler.maxForwards,
+      maxForwards: progress.maxForwards,
       handler: {
-        onProgress: (response) => this.#run(() => handler.onProgress(response)),
-        onAnswered: (response) => this.#run(() => handler.onAnswered(response)),
-        onFailed: (failure) => this.#run(() => handler.onFailed(failure)),
+        onProgress: (response) => this.#run(() => progress.onProgress(response)),
+        onAnswered: (response) => this.#run(() => progress.onAnswered(response)),
+        onFailed: (failure) => this.#run(() => progress.onFailed(failure)),
       },
     })
   }
@@ -345,167 +326,11 @@ export class Call implements SideOwner {
     this.#log.info('call answered')
   }
 
-  // ----- transfer
-
-  /** REFER: the gateway makes the transfer itself; the transferor hears of it by NOTIFY and is hung up at the end. */
-  async #onRefer(side: Side, incoming: IncomingRequest): Promise<void> {
-    const report = new TransferReport(side, incoming)
-    try {
-      const far = this.#conversation.other(side)
-      if (far?.dialog === undefined || this.#transfer !== undefined || this.#state !== 'connected') {
-        throw new GatewayFailure('transfer.not-now')
-      }
-      const refer = readRefer(incoming.request)
-      if (refer.replaces === undefined) {
-        await this.#transferTo(side, far, this.#context.planTransfer(side.party, refer.target), report)
-        return
-      }
-      const found = this.#context.findSide(refer.replaces, side.party)
-      if (found === undefined || found.call === this) throw new GatewayFailure('transfer.no-such-call')
-      await this.#joinWith(side, far, found.call, found.side, report)
-    } catch (error) {
-      const verdict = verdictOf(error)
-      this.#log[logLevelOf(verdict)]('transfer refused', {
-        leg: side.leg.name,
-        ...verdict,
-        reason: verdict.message,
-      })
-      report.refuse(verdict)
-    }
-  }
-
-  /** Blind transfer: the target is called with what the remaining side speaks; the transferor may go meanwhile. */
-  async #transferTo(transferor: Side, far: Side, plan: CalleePlan, report: TransferReport): Promise<void> {
-    if (plan.kind !== 'party') throw new GatewayFailure('call.unknown-number', { seen: plan.name })
-    const codecs = offerableCodecs(far.leg.codecs, plan.media.codecs)
-    const target = await this.#openSide(this.#newLegName(), plan.name, plan.media, true)
-    const text = target.leg.offer({ direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
-    report.accept()
-    this.#log.info('transfer started', { leg: transferor.leg.name, target: plan.name })
-    const dialling = this.#place(target, plan, text, {
-      headers: [],
-      maxForwards: undefined,
-      onProgress: (response) => report.progress(response.status, response.reason),
-      onAnswered: async (response) => {
-        target.sessionUuid = sessionUuidOf(response) ?? this.#context.environment.token()
-        try {
-          await target.leg.take(response.body)
-        } catch (error) {
-          target.dialog?.bye()
-          target.dialog = undefined
-          await this.#onTransferFailed(target, error)
-          return
-        }
-        this.#transfer = undefined
-        await this.#replace(transferor, target)
-        report.finish(200, 'OK', () => this.#hangUp(transferor))
-        this.#log.info('transfer done', { target: plan.name })
-      },
-      onFailed: (failure) => this.#onTransferFailed(target, failure),
-    })
-    this.#transfer = { transferor, target, dialling, report }
-  }
-
-  async #onTransferFailed(target: Side, failure: unknown): Promise<void> {
-    const transfer = this.#transfer
-    this.#transfer = undefined
-    const verdict = verdictOf(failure)
-    this.#log.warn('transfer failed', { target: target.party, ...verdict, reason: verdict.message })
-    transfer?.report.finish(verdict.status, 'Transfer Failed', () => {})
-    await target.leg.close()
-    // With the transferor gone there is nobody left to go back to.
-    if (this.#conversation.sides.length < 2) throw failure
-  }
-
-  /** The transferor hung up before the target answered: the others go on without it. */
-  async #withdraw(transferor: Side): Promise<void> {
-    this.#conversation.remove(transferor)
-    await transferor.leg.close()
-  }
-
-  /** Attended transfer: the far sides of two calls of the same transferor are joined here, the other call ends. */
-  async #joinWith(
-    transferor: Side,
-    far: Side,
-    other: Call,
-    otherSide: Side,
-    report: TransferReport,
-  ): Promise<void> {
-    const moved = other.#conversation.other(otherSide)
-    if (moved?.dialog === undefined) throw new GatewayFailure('transfer.no-such-call')
-    if (moved.renegotiation.state !== 'idle') throw new GatewayFailure('transfer.not-now')
-    if (!far.leg.codecs.some((codec) => moved.leg.codecs.some((row) => isSameCodec(row, codec)))) {
-      throw new GatewayFailure('transfer.no-common-codec')
-    }
-    report.accept()
-    await moved.leg.move(this.#openSession(), this.#newLegName())
-    other.#conversation.remove(moved)
-    moved.owner = this
-    await this.#replace(transferor, moved)
-    report.finish(200, 'OK', () => this.#hangUp(transferor))
-    other.#end('hung-up', { by: 'transfer', reasons: [] })
-    this.#log.info('transfer done', { target: moved.party, joined: other.id })
-  }
-
-  async #takeOver(side: Side, invite: IncomingInvite, plan: CallerPlan): Promise<void> {
-    requireSdp(invite.request)
-    const far = this.#conversation.other(side)
-    if (far === undefined || !this.#conversation.sides.includes(side))
-      throw new GatewayFailure('transfer.no-such-call')
-    // Its successor is being called, and both cannot have the place.
-    if (this.#transfer?.transferor === side) throw new GatewayFailure('transfer.not-now')
-    if (invite.request.body.length === 0) throw new GatewayFailure('call.no-offer')
-    const taker = await this.#openSide(this.#newLegName(), plan.name, plan.media, false)
-    try {
-      const offer = taker.leg.read(invite.request.body)
-      const codecs = answerableCodecs(offer, far.leg.codecs)
-      const text = await taker.leg.answer(offer, { direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
-      taker.sessionUuid = sessionUuidOf(invite.request) ?? this.#context.environment.token()
-      taker.dialog = invite.accept(
-        { headers: this.#headers(taker, far), body: sdpBody(text) },
-        taker.dialogHandler,
-      )
-    } catch (error) {
-      await taker.leg.close()
-      throw error
-    }
-    await this.#replace(side, taker)
-    this.#hangUp(side)
-    this.#log.info('side replaced', { by: taker.party })
-  }
-
-  /** `to` has the place of `from`, whose media ends here and now; its dialog is ended by `#hangUp`. */
-  async #replace(from: Side, to: Side): Promise<void> {
-    const far = this.#conversation.sides.find((side) => side !== from)
-    if (this.#conversation.sides.includes(from)) {
-      this.#conversation.remove(from)
-      this.#leaving.add(from)
-      await from.leg.close()
-    }
-    this.#conversation.add(to)
-    await this.#conversation.join()
-    for (const side of [far, to]) if (side !== undefined) this.#conversation.inform(side)
-  }
-
-  #hangUp(side: Side): void {
-    this.#leaving.delete(side)
-    side.dialog?.bye()
-    side.dialog = undefined
-  }
-
   // ----- the end
 
   #onMediaFailure(leg: LegName, failure: MediaFailure): void {
     // The target of a transfer is no part of the conversation yet: only the transfer fails.
-    const transfer = this.#transfer
-    if (transfer?.target.leg.name === leg) {
-      transfer.dialling.cancel([])
-      this.#run(() =>
-        this.#onTransferFailed(transfer.target, new GatewayFailure('transfer.no-media', { cause: failure })),
-      )
-      return
-    }
-    this.#fail(failure, leg)
+    if (!this.#transfers.onMediaFailure(leg, failure)) this.#fail(failure, leg)
   }
 
   #fail(error: unknown, leg?: LegName): void {
@@ -543,13 +368,12 @@ export class Call implements SideOwner {
     this.#logEnd(event, why.verdict, why.by ?? why.leg)
     const reasons = why.verdict === undefined ? (why.reasons ?? []) : [reasonHeader(why.verdict)]
     this.#dialling?.cancel(reasons)
-    this.#transfer?.dialling.cancel(reasons)
+    this.#transfers.close(reasons)
     this.#conversation.close()
     if (!wasConnected && why.verdict !== undefined) {
       this.#invite.reject(why.verdict.status, { headers: refusalHeaders(why.verdict) })
     }
-    for (const side of [...this.#conversation.sides, ...this.#leaving]) side.dialog?.bye(reasons)
-    this.#transfer?.target.dialog?.bye(reasons)
+    for (const side of this.#conversation.sides) side.dialog?.bye(reasons)
     // Behind the step under way, so that nothing it still opens is left.
     this.#steps = this.#steps.then(() => this.#closeMedia())
   }
@@ -576,11 +400,6 @@ export class Call implements SideOwner {
   #openSession(): MediaSession {
     if (this.#session === undefined) throw new Error('a leg before its session')
     return this.#session
-  }
-
-  #newLegName(): LegName {
-    this.#legCount += 1
-    return `transfer-${this.#legCount}`
   }
 
   /** RFC 8866 §5.2: unique numbers; 52 bits so that every reader can hold them. */

@@ -22,6 +22,16 @@ export interface DiallingHandler {
   onFailed(failure: GatewayFailure): void
 }
 
+/** What a call does with what it hears of a party it is calling, each as a step in its queue. */
+export interface Progress {
+  /** Of the INVITE, beside those that every one has. */
+  readonly headers: readonly Header[]
+  readonly maxForwards: number | undefined
+  readonly onProgress: (response: SipResponse) => Promise<void> | void
+  readonly onAnswered: (response: SipResponse) => Promise<void> | void
+  readonly onFailed: (failure: GatewayFailure) => Promise<void> | void
+}
+
 export interface DiallingOptions {
   readonly userAgent: UserAgent
   readonly environment: SipEnvironment
