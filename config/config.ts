@@ -21,6 +21,7 @@ export interface Config {
   readonly media: MediaConfig
   /** undefined: browsers get no TURN server. */
   readonly turn?: TurnConfig | undefined
+  readonly admin: AdminConfig
   readonly log: LogConfig
 }
 
@@ -218,6 +219,12 @@ export interface TurnConfig {
   readonly secret: Secret
   /** How long credentials are good. */
   readonly lifetimeS: number
+}
+
+/** What the command line asks the daemon by. */
+export interface AdminConfig {
+  /** Path of a Unix socket; undefined: none. */
+  readonly socket: string | undefined
 }
 
 export interface LogConfig {

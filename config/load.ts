@@ -57,7 +57,7 @@ export function loadConfig(
 ): Config {
   const isDemo = path === undefined
   const source = path ?? DEMO_SOURCE
-  const tree = isDemo ? demoSettings((length) => machine.randomBytes(length)) : readTree(path, machine)
+  const tree = isDemo ? demoSettings(machine) : readTree(path, machine)
 
   const mistakes: Mistake[] = []
   const own = ownVariables(environment, mistakes)
@@ -224,6 +224,7 @@ function build(settings: Settings, context: BuildContext): Config {
       announced: media.announced ?? undefined,
     },
     turn: turn(settings.turn, context),
+    admin: { socket: adminSocket(settings.admin.socket, context) },
     log: { level: log.level, format: logFormat(log.format, context.machine) },
   }
 }
@@ -454,6 +455,15 @@ function mediaAddresses(
     })
   }
   return own.map(({ address }) => address)
+}
+
+/** The folder that systemd makes for us (RuntimeDirectory). */
+const RUNTIME_FOLDER = '/run/webtrunk'
+
+function adminSocket(socket: string, { base, machine }: BuildContext): string | undefined {
+  if (socket === 'off') return undefined
+  if (socket !== 'auto') return resolve(base, socket)
+  return machine.isWritable(RUNTIME_FOLDER) ? `${RUNTIME_FOLDER}/admin.sock` : undefined
 }
 
 function logFormat(format: Settings['log']['format'], machine: Machine): 'json' | 'pretty' {

@@ -1,11 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { networkInterfaces } from 'node:os'
+import { accessSync, constants, readFileSync } from 'node:fs'
+import { networkInterfaces, tmpdir } from 'node:os'
 
 /** What loading needs to know of the machine; tests give their own. */
 export interface Machine {
   /** Throws as `readFileSync` does. */
   readText(path: string): string
+  /** Whether this folder is there and we may make files in it. */
+  isWritable(folder: string): boolean
+  /** For what need not outlive the process. */
+  readonly temporaryFolder: string
   /** Own IPv4 addresses; `isInternal` for loopback. */
   addresses(): readonly { readonly address: string; readonly isInternal: boolean }[]
   randomBytes(length: number): Uint8Array
@@ -15,6 +19,15 @@ export interface Machine {
 
 export const THIS_MACHINE: Machine = {
   readText: (path) => readFileSync(path, 'utf8'),
+  isWritable: (folder) => {
+    try {
+      accessSync(folder, constants.W_OK | constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  },
+  temporaryFolder: tmpdir(),
   addresses: () =>
     Object.values(networkInterfaces())
       .flatMap((addresses) => addresses ?? [])

@@ -302,6 +302,14 @@ const SETTINGS = {
     secretFile: optional('File whose first line is the secret.', 'text', PATH),
     lifetimeS: number('How long credentials are good; longer than a call.', 43_200, 300, 604_800),
   },
+  admin: {
+    socket: field(
+      'Unix socket of the command line (webtrunk calls, explain, ...), for our user and root. auto: /run/webtrunk/admin.sock where we may write there; off: none.',
+      'text',
+      'auto',
+      SOCKET_PATH,
+    ),
+  },
   log: {
     level: choice('Least severity that is written.', 'info', ['error', 'warn', 'info', 'debug']),
     format: choice('How lines look; auto is pretty on a terminal, else json.', 'auto', [

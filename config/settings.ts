@@ -77,6 +77,10 @@ export interface Settings {
     readonly secretFile: string | null
     readonly lifetimeS: number
   }
+  readonly admin: {
+    /** A path, `auto` or `off`. */
+    readonly socket: string
+  }
   readonly log: {
     readonly level: 'error' | 'warn' | 'info' | 'debug'
     readonly format: 'auto' | 'json' | 'pretty'

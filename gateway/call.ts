@@ -18,6 +18,7 @@ import type {
 import { applicationCodecs, startApplication } from './applications.ts'
 import { requireSdp, sdpBody } from './body.ts'
 import { type CallEvent, type CallState, nextCallState } from './call-machine.ts'
+import type { CallSummary } from './call-summary.ts'
 import { Conversation } from './conversation.ts'
 import { type Verdict, verdictOf } from './diagnosis.ts'
 import { Dialling, type Progress } from './dialling.ts'
@@ -113,6 +114,12 @@ export class Call implements SideOwner, JoinableCall {
 
   get state(): CallState {
     return this.#state
+  }
+
+  summary(): CallSummary {
+    const durationS = Math.round((this.#context.environment.nowMs() - this.#startedAtMs) / 1_000)
+    const [caller, callee] = [this.#callerPlan.name, this.#callee.name]
+    return { callId: this.id, caller, callee, state: this.#state, durationS }
   }
 
   start(): void {

@@ -7,6 +7,7 @@ import { isSipUri, type SipUri, type Uri } from '../sip/message.ts'
 import { sipUri } from '../sip/uri.ts'
 import type { IncomingInvite, SipEnvironment, UserAgent } from '../sip/user-agent.ts'
 import { Call } from './call.ts'
+import type { CallSummary } from './call-summary.ts'
 import { verdictOf } from './diagnosis.ts'
 import { logLevelOf, refusalHeaders } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
@@ -53,6 +54,11 @@ export class Calls {
 
   get size(): number {
     return this.#live.size
+  }
+
+  /** The oldest first. */
+  list(): readonly CallSummary[] {
+    return [...this.#live].map((call) => call.summary())
   }
 
   /** A new INVITE: challenged, refused with a reason, or a call from here on. Never throws. */

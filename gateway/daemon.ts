@@ -11,6 +11,7 @@ import { MIN_SESSION_S } from '../sip/session-terms.ts'
 import { WebSocketTransport } from '../sip/transport/wss.ts'
 import { createUserAgent, type IncomingRequest, type UserAgent } from '../sip/user-agent.ts'
 import { localAddressTowards, ownAddresses } from './addresses.ts'
+import { Admin } from './admin.ts'
 import { Calls } from './calls.ts'
 import { type KeyPair, readKeyPair, watchCertificate } from './certificate.ts'
 import { warnOfClearKeys } from './clear-keys.ts'
@@ -222,7 +223,12 @@ async function compose(
   opened.push(() => clearInterval(refreshing))
   opened.push(() => clearInterval(counting))
 
-  logListening(log, web, transports)
+  const admin = new Admin(log)
+  opened.push(() => admin.close())
+  admin.handle('calls', () => calls.list())
+  if (config.admin.socket !== undefined) await admin.listen(config.admin.socket)
+
+  logListening(log, web, transports, config.admin.socket)
   trunkWatch.start()
   const reload = async (): Promise<void> => {
     await Promise.all([watch?.reload(), trunkCertificate?.reload(), verifier?.reload()])
@@ -323,12 +329,18 @@ function logCounters(log: Log, { userAgent, engine, sockets, strangers, transpor
   })
 }
 
-function logListening(log: Log, web: WebServer, transports: TrunkTransports): void {
+function logListening(
+  log: Log,
+  web: WebServer,
+  transports: TrunkTransports,
+  adminSocket: string | undefined,
+): void {
   log.info('listening', {
     ...(web.https === undefined ? {} : { https: web.https.port }),
     ...(web.http === undefined ? {} : { http: web.http.port }),
     ...(web.unixSocket === undefined ? {} : { unixSocket: web.unixSocket }),
     ...transports.listening(),
+    ...(adminSocket === undefined ? {} : { admin: adminSocket }),
   })
 }
 

@@ -17,6 +17,9 @@ export function demoBanner(config: Config, web: WebServer): string {
     '',
     'The https certificate is self-signed: the browser asks once. Passwords are new at each start.',
     'For real calls give a configuration file with trunks: npm start -- --config FILE',
+    ...(config.admin.socket === undefined
+      ? []
+      : [`Calls as they go: npm start -- calls --socket ${config.admin.socket}`]),
     '',
     '',
   ].join('\n')

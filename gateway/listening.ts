@@ -1,19 +1,27 @@
 import { chmod, lstat, unlink } from 'node:fs/promises'
 import { type AddressInfo, connect, type Server } from 'node:net'
 
-/** Read and write for owner and group: a reverse proxy gets in by the group, nobody else does. */
-const UNIX_SOCKET_MODE = 0o660
-
 export async function listenAt(server: Server, at: { host: string; port: number }): Promise<AddressInfo> {
   await listen(server, () => server.listen(at.port, at.host))
   return server.address() as AddressInfo
 }
 
-/** A socket file that a crash has left is replaced; one that somebody listens on, and any other file, is an error. */
-export async function listenAtPath(server: Server, path: string): Promise<void> {
+/**
+ * A socket file that a crash has left is replaced; one that somebody listens on, and any other file, is an error. `mode`: who
+ * may connect, from the first moment on.
+ */
+export async function listenAtPath(server: Server, path: string, mode: number): Promise<void> {
   if (await isLeftOver(path)) await unlink(path)
-  await listen(server, () => server.listen(path))
-  await chmod(path, UNIX_SOCKET_MODE)
+  await listen(server, () => {
+    // Node binds within this call, so the file is never there with more rights.
+    const usual = process.umask(0o777 & ~mode)
+    try {
+      server.listen(path)
+    } finally {
+      process.umask(usual)
+    }
+  })
+  await chmod(path, mode)
 }
 
 function listen(server: Server, start: () => void): Promise<void> {

@@ -5,8 +5,12 @@ import { parseArgs } from 'node:util'
 import { ConfigFailure } from '../config/failure.ts'
 import { loadConfig } from '../config/load.ts'
 import { createLog, type Log } from '../config/logging.ts'
+import { NoAnswerFromDaemon } from './admin-client.ts'
+import type { Command } from './command.ts'
+import { COMMANDS } from './commands.ts'
 import { type Daemon, startDaemon } from './daemon.ts'
 import { demoBanner } from './demo-banner.ts'
+import { textTable } from './text-table.ts'
 
 /** sysexits(3): the configuration cannot be used. */
 const EX_CONFIG = 78
@@ -20,6 +24,9 @@ const USAGE = `webtrunk: SIP over WebSocket to SIP trunk gateway
                               read the configuration, say what is wrong with it, and end
   webtrunk --version
   webtrunk --help
+
+${textTable(COMMANDS.map(({ name, summary }) => [`  webtrunk ${name}`, summary]))}
+webtrunk COMMAND --help says more of each.
 `
 
 interface Arguments {
@@ -99,19 +106,40 @@ function stopOnSignals(daemon: Daemon, log: Log): void {
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error }))
 }
 
+async function runCommand(command: Command, args: readonly string[]): Promise<void> {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(command.usage)
+    return
+  }
+  process.exitCode = await command.run(args, {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    environment: process.env,
+  })
+}
+
+const [word = '', ...rest] = process.argv.slice(2)
+const command = COMMANDS.find(({ name }) => name === word)
+
 try {
-  const args = readArguments()
-  if (args !== undefined) await run(args)
+  if (command !== undefined) await runCommand(command, rest)
+  else {
+    const args = readArguments()
+    if (args !== undefined) await run(args)
+  }
 } catch (error) {
   if (error instanceof ConfigFailure) {
     process.stderr.write(`${error.message}\n`)
     process.exitCode = EX_CONFIG
+  } else if (error instanceof NoAnswerFromDaemon) {
+    process.stderr.write(`webtrunk: ${error.message}\n`)
+    process.exitCode = error.exitStatus
   } else if (
     error instanceof TypeError &&
     'code' in error &&
     String(error.code).startsWith('ERR_PARSE_ARGS')
   ) {
-    process.stderr.write(`${error.message}\n\n${USAGE}`)
+    process.stderr.write(`${error.message}\n\n${command?.usage ?? USAGE}`)
     process.exitCode = EX_USAGE
   } else {
     process.stderr.write(

@@ -76,6 +76,9 @@ const SECURITY_HEADERS = {
   'Cache-Control': 'no-cache',
 }
 
+/** Read and write for owner and group: a reverse proxy gets in by the group, nobody else does. */
+const UNIX_SOCKET_MODE = 0o660
+
 const MAX_CONNECTIONS_BESIDE_SIP = 256
 /** For each client address: a browser opens six at most, an office behind NAT a few times that. */
 const MAX_CONNECTIONS_BESIDE_SIP_PER_ADDRESS = 64
@@ -142,7 +145,7 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
     if (unixSocket !== undefined) {
       const local = prepare(plainServer())
       local.on('connection', (socket) => options.clients.trust(socket))
-      await listenAtPath(local, unixSocket)
+      await listenAtPath(local, unixSocket, UNIX_SOCKET_MODE)
     }
     const useCertificate = (pair: KeyPair): void => secureServer?.setSecureContext({ ...pair, ...TLS })
     return { https: secure, http: plain, unixSocket, useCertificate, close }

@@ -80,6 +80,7 @@ const configFor = async (options: DaemonOptions, webrtcPort: number): Promise<ob
     },
     // Two RTP and RTCP pairs for each call.
     calls: { maxCalls: RTP_PORTS / 4 },
+    admin: { socket: 'admin.sock' },
     log: { format: 'json', level: 'debug' },
   }
   for (const [name, section] of Object.entries(options.config ?? {})) {
@@ -218,6 +219,14 @@ export class Daemon {
       {},
       () => this.output,
     )
+  }
+
+  /** `webtrunk ARGS`, asking this daemon. */
+  async command(...args: readonly string[]): Promise<{ readonly status: number; readonly output: string }> {
+    const child = new PeerProcess(process.execPath, [MAIN, ...args], {
+      env: { ...process.env, WEBTRUNK_ADMIN_SOCKET: join(this.#folder, 'admin.sock') },
+    })
+    return { status: await child.exited(), output: child.output }
   }
 
   /** SIGTERM; resolves with the exit code, 0 for an orderly stop. May be called twice. */

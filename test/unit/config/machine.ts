@@ -8,6 +8,8 @@ export function fakeMachine(files: Readonly<Record<string, string>>, more: Parti
       if (text === undefined) throw Object.assign(new Error('no such file'), { code: 'ENOENT' })
       return text
     },
+    isWritable: () => false,
+    temporaryFolder: '/tmp',
     addresses: () => [
       { address: '127.0.0.1', isInternal: true },
       { address: '192.0.2.7', isInternal: false },

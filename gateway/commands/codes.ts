@@ -1,0 +1,20 @@
+import { parseArgs } from 'node:util'
+import { codesText } from '../codes-text.ts'
+import type { Command } from '../command.ts'
+import { CODES } from '../diagnosis.ts'
+
+export const codes: Command = {
+  name: 'codes',
+  summary: 'every way a call can fail: stage, code, likely causes, what to do',
+  usage: `webtrunk codes [--json]
+
+Prints the table of failure codes. No daemon is asked.
+`,
+  async run(args, io) {
+    const { values } = parseArgs({ args: [...args], options: { json: { type: 'boolean', default: false } } })
+    io.out(values.json ? `${JSON.stringify(rows(), undefined, 2)}\n` : codesText(CODES))
+    return 0
+  },
+}
+
+const rows = () => Object.entries(CODES).map(([code, row]) => ({ code, ...row }))
