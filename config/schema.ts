@@ -1,32 +1,7 @@
 import type { SuiteName } from './config.ts'
-import type { Field, FormatName } from './format.ts'
+import { choice, DIALLED, field, NAME, number, optional, required, yesNo } from './fields.ts'
+import type { Field } from './format.ts'
 
-type Parameters = Omit<Partial<Field>, 'doc' | 'format' | 'default'>
-
-const field = (doc: string, format: FormatName, value: unknown, more: Parameters = {}): Field => ({
-  doc,
-  format,
-  default: value,
-  sensitive: true,
-  ...more,
-})
-
-const number = (doc: string, value: number, min: number, max: number): Field =>
-  field(doc, 'wholeNumber', value, { min, max })
-const choice = (doc: string, value: string, oneOf: readonly string[]): Field =>
-  field(doc, 'choice', value, { oneOf })
-const yesNo = (doc: string, value: boolean): Field => field(doc, 'yesNo', value)
-const optional = (doc: string, format: FormatName, more: Parameters = {}): Field =>
-  field(doc, format, null, { ...more, nullable: true })
-const required = (doc: string, format: FormatName, more: Parameters = {}): Field =>
-  field(doc, format, null, more)
-
-const NAME = { pattern: /^[A-Za-z0-9._+-]{1,64}$/, expected: 'letters, digits and . _ + - (1 to 64)' }
-/** In quotes, because YAML reads +49 and 0049 as numbers. */
-const DIALLED = {
-  pattern: /^[A-Za-z0-9._+*#-]{0,64}$/,
-  expected: 'text in quotes of letters, digits and . _ + - * # (up to 64)',
-}
 const ORIGIN = {
   pattern: /^(?:\*|https?:\/\/[A-Za-z0-9.-]+(?::\d{1,5})?|https?:\/\/\[[0-9a-f:]+\](?::\d{1,5})?)$/,
   expected: 'an origin such as https://phone.example.com, or *',
