@@ -171,6 +171,8 @@ export class Call implements SideOwner, JoinableCall {
       this.#fail(new GatewayFailure('call.ack-missing', { seen: side.leg.name }), side.leg.name)
     else if (reason === 'session-expired')
       this.#fail(new GatewayFailure('call.session-expired', { seen: side.leg.name }), side.leg.name)
+    else if (reason === 'refresh-challenged')
+      this.#fail(new GatewayFailure('call.refresh-challenged', { seen: side.leg.name }), side.leg.name)
     else if (this.#transfers.isTransferor(side)) this.#run(() => this.#transfers.withdraw(side))
     else
       this.#end('hung-up', {

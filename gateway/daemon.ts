@@ -95,7 +95,7 @@ async function compose(
     environment,
     product: options.product,
     sentBy: (flow) => sentBy(config, flow),
-    credentialsFor: (scope) => trunks.ofScope(scope)?.config.account,
+    credentialsFor: (flow) => trunks.ofFlow(flow)?.config.account,
     // JsSIP asks for the least there is and gives up when it is refused; a trunk that asks for it loses nothing by it.
     sessionTimer: { expiresS: config.calls.sessionExpiresS, minSeOf: () => MIN_SESSION_S },
     limits: {

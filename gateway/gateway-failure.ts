@@ -14,6 +14,11 @@ export const GATEWAY_CODES = {
   'call.no-offer': { stage: 'S2', status: 488, text: 'INVITE without an offer is not supported' },
   'call.no-answer-body': { stage: 'S2', status: 488, text: '200 without an answer' },
   'call.session-expired': { stage: 'S1', status: 408, text: 'session was not refreshed in time' },
+  'call.refresh-challenged': {
+    stage: 'S1',
+    status: 408,
+    text: 'peer wanted a password for a refresh of the session that we do not have',
+  },
   'call.prack-missing': { stage: 'S1', status: 504, text: 'PRACK never came' },
   'call.dialog-lost': { stage: 'S1', status: 481, text: 'peer no longer knows the call' },
   'call.internal': { stage: 'S1', status: 500, text: 'internal error' },

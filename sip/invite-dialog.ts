@@ -195,11 +195,12 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
   }
 
   /** For the session timer. */
-  expire(): void {
+  expire(isChallenged: boolean): void {
     if (this.#state === 'ended') return
-    this.#stack.count('session-expired')
+    const reason = isChallenged ? 'refresh-challenged' : 'session-expired'
+    this.#stack.count(reason)
     this.bye(SESSION_EXPIRED)
-    this.#stack.guard(() => this.#handler.onEnd('session-expired', undefined), undefined)
+    this.#stack.guard(() => this.#handler.onEnd(reason, undefined), undefined)
   }
 
   /** Repeats `response`, a 2xx to the INVITE `exchange`, until its ACK. */
@@ -377,6 +378,7 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
       stopWaiting()
       this.#isReinviting = false
       this.#offer(event)
+      if (event === 'offer-failed') this.#session.onFailure(outcome)
       this.#stack.guard(() => done(outcome), undefined)
     }
     // RFC 4028 §7.4: with the interval that the peer asks for.

@@ -20,6 +20,7 @@ const MAX_SESSION_RETRIES = 2
 export interface OutgoingCallOptions {
   readonly stack: Stack
   readonly flow: Flow
+  readonly firstCseq: number
   /** The INVITE with this CSeq number, session interval and credentials; the same in all else. */
   readonly compose: (cseq: number, more: readonly Header[]) => SipRequest
   readonly handler: OutgoingInviteHandler
@@ -59,7 +60,7 @@ export class OutgoingCall implements OutgoingInvite {
     this.#options = options
     this.#intervalS = options.stack.sessionWish(options.flow).expiresS
     this.#digest = options.stack.digestAttempt(options.flow)
-    this.#request = options.compose(1, proposal(this.#intervalS, 0))
+    this.#request = options.compose(options.firstCseq, proposal(this.#intervalS, 0))
     this.callId = this.#request.callId
     this.localTag = fromTag(this.#request)
   }

@@ -22,8 +22,8 @@ export interface SessionOwner {
   sendUpdate(done: (outcome: SipResponse | NoAnswer) => void): void
   /** Has a re-INVITE sent, unless one is under way: its 2xx refreshes as well. */
   askForReinvite(): void
-  /** Nobody has refreshed the session, or the peer does not know it. */
-  expire(): void
+  /** Nobody has refreshed the session, or the peer does not know it. `isChallenged`: it wants credentials that we do not have. */
+  expire(isChallenged: boolean): void
 }
 
 /** Keeps one session alive (RFC 4028): by UPDATE where the peer takes it, else by re-INVITE. */
@@ -38,6 +38,7 @@ export class SessionRefresh {
   /** The peer says that it takes UPDATE and does not. */
   #isUpdateUseless = false
   #isUpdateOpen = false
+  #isChallenged = false
   #isStopped = false
 
   constructor(stack: Stack, owner: SessionOwner) {
@@ -49,7 +50,7 @@ export class SessionRefresh {
       settled: () => {},
       perform: (output) => {
         if (output.kind === 'refresh') this.#refresh()
-        else this.#owner.expire()
+        else this.#owner.expire(this.#isChallenged)
       },
     })
   }
@@ -61,8 +62,14 @@ export class SessionRefresh {
 
   /** A 2xx to a request of ours that refreshes, or that made the dialog. */
   onSuccess(response: SipResponse): void {
+    this.#isChallenged = false
     this.#learn(response)
     this.#agree(agreed(response))
+  }
+
+  /** A request of ours that would have refreshed was refused, or not answered. */
+  onFailure(outcome: SipResponse | NoAnswer): void {
+    this.#isChallenged = typeof outcome === 'object' && (outcome.status === 401 || outcome.status === 407)
   }
 
   /** Whether the request that got `response` is worth sending again with new headers. */
@@ -119,7 +126,8 @@ export class SessionRefresh {
     // A lost flow may be replaced, and then the next try gets through.
     if (outcome === 'transport') return
     const status = outcome === 'timeout' ? 408 : outcome.status
-    if (status === 481) this.#owner.expire()
+    if (status >= 300) this.onFailure(outcome)
+    if (status === 481) this.#owner.expire(false)
     if (typeof outcome !== 'string') this.onTooBrief(outcome)
     const isRefused = status >= 400 && status < 500 && ![422, 481, 491].includes(status)
     if (!isRefused || this.#isUpdateUseless) return

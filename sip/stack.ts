@@ -2,7 +2,7 @@ import { AuthenticatedRequest, type RequestEvents } from './authenticated-reques
 import { buildRequest } from './build.ts'
 import { Clock } from './clock.ts'
 import type { DialogHead } from './dialog.ts'
-import { type DigestAttempt, DigestClient } from './digest-client.ts'
+import { type ClientCredentials, type DigestAttempt, DigestClient } from './digest-client.ts'
 import { encoded } from './encoded.ts'
 import type { Flow } from './flow.ts'
 import { isReliable } from './flow.ts'
@@ -44,8 +44,7 @@ export class Stack {
   readonly #options: UserAgentOptions
   readonly #dialogs = new Map<string, DialogUser>()
   readonly #counters = new Map<string, number>()
-  /** By scope of those that have credentials: as many as trunks. */
-  readonly #digestClients = new Map<string, DigestClient>()
+  readonly #digestClients = new WeakMap<ClientCredentials, DigestClient>()
 
   constructor(options: UserAgentOptions, user: TransactionUser) {
     this.#options = options
@@ -70,7 +69,7 @@ export class Stack {
 
   /** Undefined where we have no account. */
   digestAttempt(flow: Flow): DigestAttempt | undefined {
-    return this.#digestClient(flow.scope)?.attempt()
+    return this.#digestClient(flow)?.attempt()
   }
 
   /** Sends a request that answers challenges, with the numbers of its dialog or Call-ID. */
@@ -82,13 +81,13 @@ export class Stack {
     return new AuthenticatedRequest({ transactions, flow, attempt, via, nextCseq, events }, request)
   }
 
-  #digestClient(scope: string): DigestClient | undefined {
-    const known = this.#digestClients.get(scope)
-    if (known !== undefined) return known
-    const credentials = this.#options.credentialsFor?.(scope)
+  #digestClient(flow: Flow): DigestClient | undefined {
+    const credentials = this.#options.credentialsFor?.(flow)
     if (credentials === undefined) return undefined
+    const known = this.#digestClients.get(credentials)
+    if (known !== undefined) return known
     const made = new DigestClient(credentials, () => this.clock.token())
-    this.#digestClients.set(scope, made)
+    this.#digestClients.set(credentials, made)
     return made
   }
 

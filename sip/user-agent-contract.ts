@@ -88,12 +88,19 @@ export interface OutgoingInviteHandler {
   onReject(response: SipResponse | NoAnswer): void
 }
 
+export interface RequestNumbers {
+  readonly callId: string
+  readonly cseq: number
+}
+
 export interface OutgoingInviteOptions {
   readonly flow: Flow
   readonly uri: Uri
   readonly from: NameAddr
   readonly to: NameAddr
   readonly route?: readonly string[]
+  /** Of the first request, for one that goes on with what a request before it began (RFC 3261 §22.2); else fresh ones. */
+  readonly numbers?: RequestNumbers
   readonly headers?: readonly Header[]
   /**
    * 0 to 255, 70 unless given. One less than in the request that made us call, or calls that go round between gateways never
@@ -116,9 +123,10 @@ export interface OutgoingInvite {
 
 /**
  * Why a dialog ended: 'bye', or CANCEL in time; 'ack-timeout', the peer acknowledged neither the 2xx nor the reliable 1xx
- * that the 2xx had to wait for; 'session-expired', nobody refreshed the session in time or the peer no longer knows it.
+ * that the 2xx had to wait for; 'session-expired', nobody refreshed the session in time or the peer no longer knows it;
+ * 'refresh-challenged', the same because the peer wants credentials for a refresh and we have none.
  */
-export type EndReason = 'bye' | 'ack-timeout' | 'session-expired'
+export type EndReason = 'bye' | 'ack-timeout' | 'session-expired' | 'refresh-challenged'
 
 export interface DialogHandler {
   /** Called once, unless `bye()` was. What the peer still has to be told has been sent. */
@@ -184,10 +192,10 @@ export interface UserAgentOptions {
   readonly sentBy: (flow: Flow) => { readonly host: string; readonly port: number | undefined }
   readonly limits: UserAgentLimits
   /**
-   * The account we have with the peer behind a flow scope. Given, its challenges (401, 407) to any request but CANCEL and ACK
-   * are answered inside; only a challenge that cannot be answered is a response for the caller.
+   * The account we have with the peer behind a flow; the same object for the same account. Given, its challenges (401, 407) to
+   * any request but CANCEL and ACK are answered inside; only a challenge that cannot be answered is a response for the caller.
    */
-  readonly credentialsFor?: (scope: string) => ClientCredentials | undefined
+  readonly credentialsFor?: (flow: Flow) => ClientCredentials | undefined
   /** 1800 s and 90 s unless given. */
   readonly sessionTimer?: SessionTimerOptions
 }

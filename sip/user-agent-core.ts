@@ -69,6 +69,7 @@ export class UserAgentCore implements UserAgent, TransactionUser {
     const call = new OutgoingCall({
       stack: this.#stack,
       flow,
+      firstCseq: head.cseq,
       compose: (cseq, session) =>
         this.#stack.compose(flow, { ...head, cseq }, { ...options, headers: [...headers, ...session] }),
       handler,
@@ -281,8 +282,8 @@ export class UserAgentCore implements UserAgent, TransactionUser {
       route: options.route ?? [],
       from: options.from.parameters.has('tag') ? options.from : withTag(options.from, clock.token()),
       to: options.to,
-      callId: clock.token(),
-      cseq: 1,
+      callId: options.numbers?.callId ?? clock.token(),
+      cseq: options.numbers?.cseq ?? 1,
     }
   }
 }

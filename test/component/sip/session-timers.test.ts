@@ -276,6 +276,39 @@ test('a refresh answered 481 ends the dialog with BYE', () => {
   expectNothingLeft(phone)
 })
 
+test.each([401, 407])('refreshes that are answered %i end the call when the session expires', (status) => {
+  const made = called(['Session-Expires: 90;refresher=uac', UPDATES], reinvites)
+  const { clock, phone, say, requests } = made
+  const challenge = (request: string) => say(reply(request, status))
+  clock.advance(45_000)
+  challenge(requests('UPDATE')[0] ?? '')
+  for (let tries = 0; phone.dialogs[0]?.state === 'confirmed'; tries += 1) {
+    expect(tries).toBeLessThan(10)
+    challenge(requests('INVITE').at(-1) ?? '')
+    clock.advance(6_000)
+  }
+  expect(phone.diary.at(-1)).toBe('end refresh-challenged')
+  // Sent again over UDP, until it is answered.
+  expect(new Set(requests('BYE')).size).toBe(1)
+  // The peer challenges that too: it is done all the same.
+  challenge(requests('BYE')[0] ?? '')
+  expect(phone.agent.tables()).toMatchObject({ dialogs: 0 })
+  clock.advance(AGES_MS)
+  expectNothingLeft(phone)
+})
+
+test('a refresh that succeeds after a challenge is as good as any', () => {
+  const made = called(['Session-Expires: 90;refresher=uac', 'Allow: INVITE'], reinvites)
+  const { clock, phone, say, requests } = made
+  clock.advance(45_000)
+  say(reply(requests('INVITE').at(-1) ?? '', 401))
+  clock.advance(6_000)
+  const accepted = ['Session-Expires: 90;refresher=uac', 'Allow: INVITE']
+  say(reply(requests('INVITE').at(-1) ?? '', 200, { headers: accepted, body: 'v=0' }))
+  clock.advance(90_000)
+  expect(phone.diary.at(-1)).toBe('end session-expired')
+})
+
 test('a refresh answered 422 is sent again with the longer interval', () => {
   for (const allow of [UPDATES, 'Allow: INVITE']) {
     const made = called(['Session-Expires: 90;refresher=uac', allow], reinvites)
