@@ -1,4 +1,5 @@
 import type { Secret } from './secret.ts'
+import type { ProfileName, TrunkProfile } from './trunk-profiles.ts'
 
 /** The whole configuration, validated, deep-frozen. One meaning per key; docs and defaults are in `schema.ts`. */
 export interface Config {
@@ -88,19 +89,11 @@ export interface UserConfig {
   readonly ha1?: Readonly<Partial<Record<'MD5' | 'SHA-256' | 'SHA-512-256', Secret>>> | undefined
 }
 
-/** Names of the IANA registry (RFC 4568, 6188, 7714). */
-export type SuiteName =
-  | 'AES_CM_128_HMAC_SHA1_80'
-  | 'AES_CM_128_HMAC_SHA1_32'
-  | 'AES_192_CM_HMAC_SHA1_80'
-  | 'AES_192_CM_HMAC_SHA1_32'
-  | 'AES_256_CM_HMAC_SHA1_80'
-  | 'AES_256_CM_HMAC_SHA1_32'
-  | 'AEAD_AES_128_GCM'
-  | 'AEAD_AES_256_GCM'
-
-export interface TrunkConfig {
+/** Its profile's values, each where the trunk itself says nothing else. */
+export interface TrunkConfig extends TrunkProfile {
   readonly name: string
+  /** For logs; its values are here. */
+  readonly profile: ProfileName
   /** IP address or host name of the peer. */
   readonly host: string
   readonly port: number
@@ -113,9 +106,6 @@ export interface TrunkConfig {
   readonly optionsS: number
   /** Source addresses requests are accepted from; default: the address of `host`. */
   readonly sources: readonly string[]
-  readonly media: 'rtp' | 'sdes'
-  readonly codecs: readonly string[]
-  readonly suites: readonly SuiteName[]
   /** User part of From when the caller has no number of its own here; undefined: the caller's user name. */
   readonly callerId: string | undefined
   /** Believe its P-Asserted-Identity, and send it ours (RFC 3325). */

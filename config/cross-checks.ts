@@ -37,6 +37,8 @@ const signsInByToken = (jwt: Settings['registration']['jwt']): boolean =>
 /** Of SIP, for a trunk that names none. */
 export const defaultPort = (transport: 'udp' | 'tcp' | 'tls'): number => (transport === 'tls' ? 5061 : 5060)
 
+const LEAST_SESSION_S = 90
+
 /** A key of a mapping, whose defaults are not filled in. */
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null
 
@@ -181,17 +183,32 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
           isGiven(account?.password) ? 'both' : 'none',
         ),
       ]),
-      ...trunks.flatMap(({ codecs, suites, media }, index) => [
-        ...when(codecs.length === 0, `trunks[${index}].codecs`, 'at least one codec', 'none'),
-        ...when(
-          media === 'sdes' && suites.length === 0,
-          `trunks[${index}].suites`,
-          'at least one suite for sdes',
-          'none',
-        ),
-        ...repeated(`trunks[${index}].codecs`, codecs, 'codec', (codec) => codec),
-        ...repeated(`trunks[${index}].suites`, suites, 'suite', (suite) => suite),
-      ]),
+      ...trunks.flatMap(
+        ({ codecs, suites, media, transport, clearKeys, ptimeMs, sessionExpiresS, profile }, index) => [
+          ...when(codecs.length === 0, `trunks[${index}].codecs`, 'at least one codec', 'none'),
+          ...when(
+            media === 'sdes' && suites.length === 0,
+            `trunks[${index}].suites`,
+            'at least one suite for sdes',
+            'none',
+          ),
+          ...when(
+            media === 'sdes' && transport !== 'tls' && !clearKeys,
+            `trunks[${index}].transport`,
+            `tls, because ${profile} sends media keys over nothing else (or clearKeys: true)`,
+            transport,
+          ),
+          ...when(ptimeMs % 10 !== 0, `trunks[${index}].ptimeMs`, 'a multiple of 10', String(ptimeMs)),
+          ...when(
+            sessionExpiresS > 0 && sessionExpiresS < LEAST_SESSION_S,
+            `trunks[${index}].sessionExpiresS`,
+            `at least ${LEAST_SESSION_S} (RFC 4028), or 0`,
+            String(sessionExpiresS),
+          ),
+          ...repeated(`trunks[${index}].codecs`, codecs, 'codec', (codec) => codec),
+          ...repeated(`trunks[${index}].suites`, suites, 'suite', (suite) => suite),
+        ],
+      ),
     ],
   },
   {

@@ -38,6 +38,7 @@ import {
 } from './schema.ts'
 import { Secret } from './secret.ts'
 import type { ListenPort, Settings, TrunkRow, UserRow } from './settings.ts'
+import { PROFILE_NAMES, PROFILES } from './trunk-profiles.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 type Tree = Readonly<Record<string, unknown>>
@@ -188,7 +189,16 @@ function withRowDefaults(settings: Settings): Settings {
     return [name, Array.isArray(rows) ? filled(rows, fields) : []] as const
   })
   // The schema has checked each row, or there is a mistake and nobody reads it.
-  return { ...settings, ...(Object.fromEntries(lists) as Pick<Settings, keyof typeof ROWS>) }
+  const rows = Object.fromEntries(lists) as Pick<Settings, keyof typeof ROWS>
+  return { ...settings, ...rows, trunks: rows.trunks.map(withProfile) }
+}
+
+/** What the trunk itself does not say, its profile does. */
+function withProfile(row: TrunkRow): TrunkRow {
+  const given: Readonly<Record<string, unknown>> = { ...row }
+  const profile = PROFILE_NAMES.includes(row.profile) ? PROFILES[row.profile] : PROFILES.generic
+  const values = Object.entries(profile).map(([name, value]) => [name, given[name] ?? value ?? 0] as const)
+  return { ...row, ...(Object.fromEntries(values) as Partial<TrunkRow>) }
 }
 
 interface BuildContext {
@@ -269,6 +279,8 @@ function trunk(row: TrunkRow, key: string, context: BuildContext): TrunkConfig {
     tls: row.transport === 'tls' ? trunkTls(row, `${key}.tls`, context) : undefined,
     account: row.account === null ? undefined : trunkAccount(row.account, `${key}.account`, context),
     callerId: row.callerId ?? undefined,
+    ptimeMs: row.ptimeMs || undefined,
+    sessionExpiresS: row.sessionExpiresS || undefined,
   }
 }
 

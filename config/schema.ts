@@ -1,6 +1,7 @@
-import type { SuiteName } from './config.ts'
 import { choice, DIALLED, field, NAME, number, optional, required, yesNo } from './fields.ts'
 import type { Field } from './format.ts'
+import { TRUNK_PROFILE } from './trunk-profile-fields.ts'
+import { PROFILE_NAMES } from './trunk-profiles.ts'
 
 const ORIGIN = {
   pattern: /^(?:\*|https?:\/\/[A-Za-z0-9.-]+(?::\d{1,5})?|https?:\/\/\[[0-9a-f:]+\](?::\d{1,5})?)$/,
@@ -31,20 +32,6 @@ const TURN_URL = {
   expected: 'a URL such as turn:turn.example.com:3478?transport=udp',
 }
 const LONG_SECRET = { pattern: /^.{16,}$/, expected: 'text in quotes, 16 to 256 characters' }
-
-const CODECS = ['opus', 'G722', 'PCMU', 'PCMA']
-const SUITES: readonly SuiteName[] = [
-  'AES_CM_128_HMAC_SHA1_80',
-  'AES_CM_128_HMAC_SHA1_32',
-  'AES_192_CM_HMAC_SHA1_80',
-  'AES_192_CM_HMAC_SHA1_32',
-  'AES_256_CM_HMAC_SHA1_80',
-  'AES_256_CM_HMAC_SHA1_32',
-  'AEAD_AES_128_GCM',
-  'AEAD_AES_256_GCM',
-]
-/** What every PBX knows: more lines make an INVITE larger, and UDP carries it in one datagram. */
-const DEFAULT_SUITES: readonly SuiteName[] = ['AES_CM_128_HMAC_SHA1_80', 'AES_CM_128_HMAC_SHA1_32']
 
 const hexOf = (length: number) => ({
   pattern: new RegExp(`^[0-9a-f]{${length}}$`, 'i'),
@@ -114,20 +101,8 @@ const TRUNK = {
     item: required('An address.', 'address'),
     maxRows: 64,
   }),
-  media: choice('Plain (rtp) or SRTP with keys in the SDP (sdes).', 'rtp', ['rtp', 'sdes']),
-  codecs: field(
-    'Allowed codecs, best first. telephone-event (DTMF) always comes with them.',
-    'listOf',
-    CODECS,
-    {
-      item: choice('A codec.', '', CODECS),
-      maxRows: CODECS.length,
-    },
-  ),
-  suites: field('SRTP suites for sdes, offered and accepted, best first.', 'listOf', DEFAULT_SUITES, {
-    item: choice('A suite.', '', SUITES),
-    maxRows: SUITES.length,
-  }),
+  profile: choice('Kind of peer: gives the keys that are left out below.', 'generic', PROFILE_NAMES),
+  ...TRUNK_PROFILE,
   callerId: optional('User part of From; left out: the user name of the caller.', 'text', {
     ...DIALLED,
     pattern: /^[A-Za-z0-9._+*#-]{1,64}$/,

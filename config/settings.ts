@@ -1,4 +1,4 @@
-import type { SuiteName } from './config.ts'
+import type { ProfileName, TrunkProfile } from './trunk-profiles.ts'
 
 /** The values as the schema leaves them: defaults filled in, formats checked, nothing yet compared with anything else. */
 export interface Settings {
@@ -96,8 +96,12 @@ export interface UserRow {
   readonly ha1: Readonly<Record<string, unknown>> | null
 }
 
-export interface TrunkRow {
+/** What the profile leaves open is 0. */
+export interface TrunkRow extends Omit<TrunkProfile, 'ptimeMs' | 'sessionExpiresS'> {
   readonly name: string
+  readonly profile: ProfileName
+  readonly ptimeMs: number
+  readonly sessionExpiresS: number
   readonly host: string
   readonly port: number | null
   readonly transport: 'udp' | 'tcp' | 'tls'
@@ -106,9 +110,6 @@ export interface TrunkRow {
   readonly account: Readonly<Record<string, unknown>> | null
   readonly optionsS: number
   readonly sources: readonly string[]
-  readonly media: 'rtp' | 'sdes'
-  readonly codecs: readonly string[]
-  readonly suites: readonly SuiteName[]
   readonly callerId: string | null
   readonly trusted: boolean
 }

@@ -24,7 +24,7 @@ import { type Verdict, verdictOf } from './diagnosis.ts'
 import { Dialling, type Progress } from './dialling.ts'
 import { logLevelOf, reasonHeader, refusalHeaders } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
-import { passedHeaders, passedReasons } from './header-policy.ts'
+import { passedHeaders, passedReasons, visibleHeaders } from './header-policy.ts'
 import { Leg, type LegMedia } from './leg.ts'
 import type { ApplicationPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
 import type { Replaces } from './refer.ts'
@@ -260,7 +260,7 @@ export class Call implements SideOwner, JoinableCall {
     const hops = maxForwards(this.#invite.request)
     this.#move('dialled')
     this.#dialling = this.#place(callee, plan, text, {
-      headers: passedHeaders(this.#invite.request),
+      headers: visibleHeaders(passedHeaders(this.#invite.request), plan.passHeaders),
       maxForwards: hops === undefined ? undefined : hops - 1,
       onProgress: (response) => this.#onProgress(caller, callee, response),
       onAnswered: (response) => this.#onAnswered(caller, callee, response),
@@ -293,7 +293,7 @@ export class Call implements SideOwner, JoinableCall {
     if (!this.#move('progressed')) return
     const body = hasAnswer ? this.#answer : undefined
     callee.sessionUuid = sessionUuidOf(response)
-    const headers = [...this.#headers(caller), ...passedHeaders(response)]
+    const headers = [...this.#headers(caller), ...this.#headersOf(response)]
     // SIP.js plays early media only from a reliable response, JsSIP takes any.
     this.#invite.progress(
       response.status,
@@ -307,7 +307,11 @@ export class Call implements SideOwner, JoinableCall {
     callee.sessionUuid = sessionUuidOf(response) ?? callee.sessionUuid ?? this.#context.environment.token()
     // Without an offer in the INVITE the 200 carries ours, and ACK the answer (RFC 3261 §13.2.1).
     this.#answer ??= sdpBody(caller.leg.offer(this.#conversation.wishFor(caller)))
-    if (!this.#hasEnded()) this.#accept(caller, passedHeaders(response))
+    if (!this.#hasEnded()) this.#accept(caller, this.#headersOf(response))
+  }
+
+  #headersOf(response: SipResponse): readonly Header[] {
+    return visibleHeaders(passedHeaders(response), this.#callerPlan.passHeaders)
   }
 
   /** Takes the callee's answer and makes the caller's, once; a trunk's later ones change the trunk's leg only. */

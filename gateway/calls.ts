@@ -154,22 +154,29 @@ export class Calls {
       if (user === undefined) return undefined
       return {
         party: { kind: 'user', user },
-        plan: { name: `user:${user}`, media: { kind: 'webrtc', codecs: BROWSER_CODECS } },
+        plan: {
+          name: `user:${user}`,
+          media: { kind: 'webrtc', codecs: BROWSER_CODECS },
+          passHeaders: 'all',
+        },
       }
     }
     const trunk = this.#options.trunks.ofFlow(flow)
     if (trunk === undefined) throw new GatewayFailure('call.forbidden', { seen: flow.remote.address })
     return {
       party: { kind: 'trunk', trunk: trunk.config.name },
-      plan: { name: `trunk:${trunk.config.name}`, media: this.#trunkMedia(trunk, flow.local.address) },
+      plan: {
+        name: `trunk:${trunk.config.name}`,
+        media: this.#trunkMedia(trunk, flow.local.address),
+        passHeaders: trunk.config.passHeaders,
+      },
     }
   }
 
   #trunkMedia(trunk: Trunk, localAddress: string): LegMedia {
     return {
       kind: 'rtp',
-      codecs: trunk.media.codecs,
-      suites: trunk.media.suites,
+      ...trunk.media,
       localAddress,
       announced: this.#options.config.udp.announced,
     }
@@ -186,6 +193,7 @@ export class Calls {
       targets: bindings.map(({ flow, contact }) => ({ flow, uri: contact.uri })),
       from: fromForUser(identity, config.domain),
       to: nameAddr(sipUri({ user, host: config.domain })),
+      passHeaders: 'all',
       headers: [],
       redirectHosts: new Set(),
     }
@@ -204,6 +212,7 @@ export class Calls {
       kind: 'party',
       name: `trunk:${name}`,
       media: this.#trunkMedia(trunk, localAddress),
+      passHeaders: trunk.config.passHeaders,
       targets: [{ flow: flowTo(path), uri: to }],
       to: nameAddr(to),
       redirectHosts: new Set([host.toLowerCase(), path.remote.address]),

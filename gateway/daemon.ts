@@ -23,7 +23,7 @@ import { Registration } from './registration.ts'
 import { Relay } from './relay.ts'
 import { Strangers } from './strangers.ts'
 import { TokenGate } from './token-gate.ts'
-import { TrunkTable } from './trunk.ts'
+import { sessionExpiresOf, TrunkTable } from './trunk.ts'
 import { STRANGER, TrunkTransports } from './trunk-transports.ts'
 import { TrunkWatch } from './trunk-watch.ts'
 import { TrustedProxies } from './trusted-proxies.ts'
@@ -97,7 +97,10 @@ async function compose(
     sentBy: (flow) => sentBy(config, flow),
     credentialsFor: (flow) => trunks.ofFlow(flow)?.config.account,
     // JsSIP asks for the least there is and gives up when it is refused; a trunk that asks for it loses nothing by it.
-    sessionTimer: { expiresS: config.calls.sessionExpiresS, minSeOf: () => MIN_SESSION_S },
+    sessionTimer: {
+      expiresOf: (flow) => sessionExpiresOf(config, trunks, flow),
+      minSeOf: () => MIN_SESSION_S,
+    },
     limits: {
       maxServerTransactions: config.calls.maxCalls * TRANSACTIONS_PER_CALL,
       maxClientTransactions: config.calls.maxCalls * TRANSACTIONS_PER_CALL,

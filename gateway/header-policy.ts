@@ -40,6 +40,15 @@ export function passedHeaders(
     .slice(0, MAX_PASSED)
 }
 
+/** How much of what passes a peer is told when a call is set up: all, only what is on the list, or nothing. */
+export type HeaderPolicy = 'all' | 'known' | 'none'
+
+/** Those of the passed headers that a peer with this policy is to see. */
+export function visibleHeaders(headers: readonly Header[], policy: HeaderPolicy): readonly Header[] {
+  if (policy === 'all') return headers
+  return policy === 'none' ? [] : headers.filter(({ name }) => !/^x-/i.test(name))
+}
+
 /** Q.850 causes pass through the gateway (RFC 3326); SIP causes are each leg's own. */
 export function passedReasons(message: SipRequest | SipResponse): readonly Header[] {
   return rawValues(message, 'Reason')

@@ -1,31 +1,22 @@
 import type { LegName, LegParameters, MediaSession } from '../media/engine.ts'
-import type {
-  Codec,
-  Direction,
-  LocalTransport,
-  RemoteTransport,
-  SdesKey,
-  SrtpSuite,
-} from '../media/parameters.ts'
+import type { Codec, Direction, LocalTransport, RemoteTransport, SdesKey } from '../media/parameters.ts'
 import { isUnspecified } from '../sdp/address.ts'
 import { answerCrypto, createAnswer, readAnswer } from '../sdp/answer.ts'
 import { payloadMap } from '../sdp/codecs.ts'
 import { receives, sends, toDirection } from '../sdp/direction.ts'
 import { createOffer, readOffer } from '../sdp/offer.ts'
-import type { Answer, MediaSlots, Offer, SentOffer } from '../sdp/session.ts'
+import type { Answer, MediaSlots, Offer, SentOffer, TrunkMedia } from '../sdp/session.ts'
 
 /** How media looks on one leg. */
 export type LegMedia =
   | { readonly kind: 'webrtc'; readonly codecs: readonly string[] }
-  | {
+  | ({
       readonly kind: 'rtp'
-      readonly codecs: readonly string[]
-      readonly suites: readonly SrtpSuite[]
       /** Bound by the media plane. */
       readonly localAddress: string
       /** Stands in the description instead of `localAddress` (1:1 NAT). */
       readonly announced: string | undefined
-    }
+    } & TrunkMedia)
 
 /** What we want of a leg, given by the leg on the other side. */
 export interface Wish {

@@ -1,6 +1,7 @@
 import type { Flow } from '../sip/flow.ts'
 import type { Header, NameAddr, Uri } from '../sip/message.ts'
 import type { Application } from './applications.ts'
+import type { HeaderPolicy } from './header-policy.ts'
 import type { LegMedia } from './leg.ts'
 
 /** Who calls, as far as a call needs to know. */
@@ -8,6 +9,8 @@ export interface CallerPlan {
   /** `user:alice` or `trunk:pbx`. */
   readonly name: string
   readonly media: LegMedia
+  /** What it sees of the callee's headers. */
+  readonly passHeaders: HeaderPolicy
 }
 
 /** One way to reach the callee: a device of a user, or the trunk. */
@@ -24,6 +27,8 @@ export interface PartyPlan {
   readonly targets: readonly Target[]
   readonly from: NameAddr
   readonly to: NameAddr
+  /** What it sees of the caller's headers. */
+  readonly passHeaders: HeaderPolicy
   /** Headers of the INVITE beside those that every one has. */
   readonly headers: readonly Header[]
   /** Where a 3xx may send us (lower case); a Contact elsewhere is not followed. */

@@ -1,4 +1,4 @@
-import type { TrunkConfig } from '../config/config.ts'
+import type { Config, TrunkConfig } from '../config/config.ts'
 import type { TrunkMedia } from '../sdp/session.ts'
 import type { Flow, SocketAddress, TransportName } from '../sip/flow.ts'
 import { GatewayFailure } from './gateway-failure.ts'
@@ -107,6 +107,11 @@ export class TrunkTable {
   }
 }
 
+/** How long a dead peer may keep a call, by the flow it is reached on. */
+export const sessionExpiresOf = (config: Config, trunks: TrunkTable, flow: Flow): number =>
+  trunks.ofFlow(flow)?.config.sessionExpiresS ?? config.calls.sessionExpiresS
+
 function mediaOf(config: TrunkConfig): TrunkMedia {
-  return { codecs: config.codecs, suites: config.media === 'sdes' ? config.suites : [] }
+  const { codecs, suites, media, dtmf, ptimeMs } = config
+  return { codecs, suites: media === 'sdes' ? suites : [], dtmf, ptimeMs }
 }

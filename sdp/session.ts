@@ -69,12 +69,18 @@ export interface Answer {
   readonly localCrypto: SdesKey | undefined
 }
 
+/** How key presses travel: RFC 4733, or INFO with `application/dtmf-relay` or `application/dtmf`. */
+export type DtmfWay = 'rfc4733' | 'info-relay' | 'info-dtmf'
+
 /** How a trunk wants its media. Values, never names tested by an `if`. */
 export interface TrunkMedia {
   /** Allowed codecs by name, in order of preference. */
   readonly codecs: readonly string[]
   /** Empty: plain RTP (`RTP/AVP`). Else SDES (`RTP/SAVP`), in order of preference. */
   readonly suites: readonly SrtpSuite[]
+  readonly dtmf: DtmfWay
+  /** Packet time that the trunk insists on, in both directions; undefined: it takes what comes. */
+  readonly ptimeMs: number | undefined
 }
 
 export interface SdpLimits {

@@ -64,7 +64,7 @@ export class Stack {
   sessionWish(flow: Flow): SessionWish {
     const { sessionTimer } = this.#options
     if (sessionTimer === undefined) return { expiresS: DEFAULT_SESSION_S, minSeS: MIN_SESSION_S }
-    return { expiresS: sessionTimer.expiresS, minSeS: sessionTimer.minSeOf(flow) }
+    return { expiresS: sessionTimer.expiresOf(flow), minSeS: sessionTimer.minSeOf(flow) }
   }
 
   /** Undefined where we have no account. */

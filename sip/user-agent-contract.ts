@@ -202,8 +202,8 @@ export interface UserAgentOptions {
 
 /** RFC 4028: how dialogs notice that their peer is gone. */
 export interface SessionTimerOptions {
-  /** What we ask for, and the most that we grant: at least 90. */
-  readonly expiresS: number
+  /** What we ask a peer for, and the most that it is granted: at least 90. */
+  readonly expiresOf: (flow: Flow) => number
   /** The shortest interval that is taken from a peer, at least 90; a shorter one is answered 422. */
   readonly minSeOf: (flow: Flow) => number
 }

@@ -23,6 +23,8 @@ const media: LegMedia = {
   kind: 'rtp',
   codecs: ['PCMU', 'PCMA'],
   suites: [],
+  dtmf: 'rfc4733',
+  ptimeMs: undefined,
   localAddress: HOST,
   announced: undefined,
 }
@@ -86,7 +88,7 @@ const userAgent = createUserAgent({
           onEnded: () => {},
         },
         invite,
-        { name: 'trunk:a', media },
+        { name: 'trunk:a', media, passHeaders: 'all' },
         {
           kind: 'party',
           name: 'trunk:b',
@@ -94,6 +96,7 @@ const userAgent = createUserAgent({
           targets: [{ flow: transport.flowTo(HOST, calleePort), uri: to.uri }],
           from,
           to,
+          passHeaders: 'all',
           headers: [],
           redirectHosts: new Set<string>(),
         },

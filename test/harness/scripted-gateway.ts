@@ -1,12 +1,13 @@
 import type { Config, TrunkConfig } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Log } from '../../config/logging.ts'
+import { PROFILES } from '../../config/trunk-profiles.ts'
 import { Calls } from '../../gateway/calls.ts'
 import type { TokenVerifier } from '../../gateway/jwt.ts'
 import { Registration } from '../../gateway/registration.ts'
 import { Relay } from '../../gateway/relay.ts'
 import { TokenGate } from '../../gateway/token-gate.ts'
-import { TrunkTable } from '../../gateway/trunk.ts'
+import { sessionExpiresOf, TrunkTable } from '../../gateway/trunk.ts'
 import { TurnCredentials } from '../../gateway/turn.ts'
 import type { MediaEngine } from '../../media/engine.ts'
 import { createNativeEngine } from '../../media/native-engine.ts'
@@ -83,7 +84,8 @@ export class ScriptedGateway {
           account: undefined,
           optionsS: 0,
           sources: [],
-          media: 'rtp',
+          profile: 'generic',
+          ...PROFILES.generic,
           codecs: ['PCMA', 'PCMU'],
           suites: ['AES_CM_128_HMAC_SHA1_80'],
           callerId: undefined,
@@ -129,7 +131,10 @@ export class ScriptedGateway {
     this.userAgent = createUserAgent({
       environment: this.time,
       product: 'webtrunk-test',
-      sessionTimer: { expiresS: config.calls.sessionExpiresS, minSeOf: () => MIN_SESSION_S },
+      sessionTimer: {
+        expiresOf: (flow) => sessionExpiresOf(config, trunks, flow),
+        minSeOf: () => MIN_SESSION_S,
+      },
       sentBy: (flow) => ({ host: flow.local.address, port: flow.local.port }),
       limits: LIMITS,
       handler: {

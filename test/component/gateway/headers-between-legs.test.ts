@@ -51,6 +51,17 @@ describe('an INVITE from a browser to a trunk', () => {
     await finish()
   })
 
+  it.each([
+    ['all', ['X-Customer', 'Subject']],
+    ['known', ['Subject']],
+    ['none', []],
+  ] as const)('shows a trunk with passHeaders %s what it is to see', async (passHeaders, names) => {
+    const sent = [named('X-Customer', '42'), named('Subject', 'order')]
+    const { request, finish } = await invite(sent, { passHeaders })
+    expect(sent.map(({ name }) => name).filter((name) => header(request, name) !== undefined)).toEqual(names)
+    await finish()
+  })
+
   it('asserts who we know it is towards a trusted trunk, and hides it from the callee when asked', async () => {
     const { request, finish } = await invite([named('Privacy', 'id')], { trusted: true })
     expect(header(request, 'P-Asserted-Identity')).toMatch(/^<sip:alice@/)

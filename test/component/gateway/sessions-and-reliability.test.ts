@@ -45,6 +45,18 @@ describe('session timers', () => {
     caller.dialog?.bye()
   })
 
+  it('are as long as the trunk wants them, on its leg', async () => {
+    await gateway.close()
+    gateway = await ScriptedGateway.open({}, { sessionExpiresS: 600 })
+    alice = await gateway.registered('alice')
+    const call = place(alice, 'alice', '0100', offerOf(BROWSER))
+    const invite = await ringing(gateway, gateway.trunk)
+    expect(header(invite.request, 'Session-Expires')).toBe('600')
+    invite.reject(486)
+    await gateway.time.advance(100)
+    expect(statusOf(call)).toBe(486)
+  })
+
   it('refresh by re-INVITE a trunk that takes no UPDATE, and the browser hears nothing of it', async () => {
     const caller = new PeerDialog(PHONE)
     const allow = { name: 'Allow', value: 'INVITE, ACK, BYE, CANCEL' }

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { loadConfig } from '../../../config/load.ts'
 import { Secret } from '../../../config/secret.ts'
+import { PROFILES } from '../../../config/trunk-profiles.ts'
 import { startDaemon } from '../../../gateway/daemon.ts'
 import { systemEnvironment } from '../../../gateway/environment.ts'
 import { header } from '../../../sip/headers.ts'
@@ -99,7 +100,8 @@ async function openGateway(trunkPort: number) {
           account: undefined,
           optionsS: 0,
           sources: [],
-          media: 'rtp',
+          profile: 'generic',
+          ...PROFILES.generic,
           codecs: ['PCMA'],
           suites: ['AES_CM_128_HMAC_SHA1_80'],
           callerId: undefined,

@@ -79,7 +79,7 @@ test('INVITE may be challenged and asked for a longer session, in any order', ()
   ]) {
     const { phone, flow, say, lastOf } = asked({
       ...ACCOUNT,
-      sessionTimer: { expiresS: 90, minSeOf: () => 90 },
+      sessionTimer: { expiresOf: () => 90, minSeOf: () => 90 },
     })
     phone.call(flow)
     for (const status of order) {

@@ -40,14 +40,16 @@ const WE_REFRESH = ['Session-Expires: 1800;refresher=uac', UPDATES]
 // ----- making the call
 
 test('our INVITE asks for a session timer and leaves the refresher to the peer', () => {
-  const { sent } = called([], { sessionTimer: { expiresS: 600, minSeOf: () => 90 } })
+  const { sent } = called([], { sessionTimer: { expiresOf: () => 600, minSeOf: () => 90 } })
   expect(lineOf(sent[0] ?? '', 'Session-Expires')).toBe('Session-Expires: 600')
   expect(lineOf(sent[0] ?? '', 'Supported')).toContain('timer')
   expect(sent[0]).not.toContain('Min-SE')
 })
 
 test('422 is absorbed: the same INVITE again with what the peer asks for', () => {
-  const { clock, phone, flow, sent, say } = scripted({ sessionTimer: { expiresS: 90, minSeOf: () => 90 } })
+  const { clock, phone, flow, sent, say } = scripted({
+    sessionTimer: { expiresOf: () => 90, minSeOf: () => 90 },
+  })
   phone.call(flow)
   const [first = ''] = sent
   say(reply(first, 180, { tag: 'early' }))
@@ -138,7 +140,7 @@ test('numbers of reliable responses begin anew after a 422', () => {
 // ----- being called
 
 test('one second below Min-SE is answered 422 with it, and leaves nothing', () => {
-  const session = { expiresS: 1_800, minSeOf: () => 120 }
+  const session = { expiresOf: () => 1_800, minSeOf: () => 120 }
   const { clock, phone, say, last } = scripted({ sessionTimer: session })
   say(ask('INVITE', { headers: ['Supported: timer', 'Session-Expires: 119'] }))
   expect(last()).toMatch(/^SIP\/2\.0 422 Session Interval Too Small.*Min-SE: 120\r\n/s)

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import type { TrunkConfig } from '../../../config/config.ts'
+import { PROFILES } from '../../../config/trunk-profiles.ts'
 import { warnOfClearKeys } from '../../../gateway/clear-keys.ts'
 
 const TRUNK: TrunkConfig = {
@@ -9,6 +10,8 @@ const TRUNK: TrunkConfig = {
   transport: 'udp',
   tls: undefined,
   sources: [],
+  profile: 'generic',
+  ...PROFILES.generic,
   media: 'sdes',
   codecs: ['PCMU'],
   suites: ['AES_CM_128_HMAC_SHA1_80'],

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { TrunkConfig } from '../../../config/config.ts'
+import { PROFILES } from '../../../config/trunk-profiles.ts'
 import { TrunkTable } from '../../../gateway/trunk.ts'
 
 const config = (over: Partial<TrunkConfig>): TrunkConfig => ({
@@ -11,7 +12,8 @@ const config = (over: Partial<TrunkConfig>): TrunkConfig => ({
   account: undefined,
   optionsS: 0,
   sources: [],
-  media: 'rtp',
+  profile: 'generic',
+  ...PROFILES.generic,
   codecs: ['PCMA'],
   suites: ['AES_CM_128_HMAC_SHA1_80'],
   callerId: undefined,
