@@ -20,6 +20,7 @@ export interface Config {
   readonly registration: RegistrationConfig
   readonly calls: CallsConfig
   readonly media: MediaConfig
+  readonly dscp: DscpConfig
   /** undefined: browsers get no TURN server. */
   readonly turn?: TurnConfig | undefined
   readonly admin: AdminConfig
@@ -199,6 +200,12 @@ export interface MediaConfig {
   readonly dtlsTimeoutS: number
   /** No authenticated connectivity check for this long ends the call (RFC 7675). */
   readonly consentTimeoutS: number
+}
+
+/** Code points (RFC 2474) of what we send; 0: not marked. */
+export interface DscpConfig {
+  readonly media: number
+  readonly sip: number
 }
 
 /** TURN servers for browsers behind firewalls that let no UDP to us. */

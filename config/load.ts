@@ -233,6 +233,7 @@ function build(settings: Settings, context: BuildContext): Config {
       addresses: mediaAddresses(media.addresses, context),
       announced: media.announced ?? undefined,
     },
+    dscp: settings.dscp,
     turn: turn(settings.turn, context),
     admin: { socket: adminSocket(settings.admin.socket, context) },
     log: { level: log.level, format: logFormat(log.format, context.machine) },

@@ -243,6 +243,10 @@ const SETTINGS = {
     dtlsTimeoutS: number('How long to wait for the DTLS handshake.', 15, 2, 120),
     consentTimeoutS: number('Silence of connectivity checks that ends a call.', 30, 5, 120),
   },
+  dscp: {
+    media: number('Mark of voice packets for routers and switches; 46 is EF, 0: none.', 46, 0, 63),
+    sip: number('Mark of SIP towards trunks; 24 is CS3, 26 AF31, 0: none.', 24, 0, 63),
+  },
   turn: {
     urls: field('TURN servers that browsers are told of.', 'listOf', [], {
       item: required('A TURN URL.', 'text', TURN_URL),

@@ -71,6 +71,7 @@ export interface Settings {
     readonly dtlsTimeoutS: number
     readonly consentTimeoutS: number
   }
+  readonly dscp: { readonly media: number; readonly sip: number }
   readonly turn: {
     readonly urls: readonly string[]
     readonly secret: string | null

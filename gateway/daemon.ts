@@ -21,6 +21,7 @@ import { createIceServers } from './ice-servers.ts'
 import { createTokenVerifier } from './jwt.ts'
 import { Registration } from './registration.ts'
 import { Relay } from './relay.ts'
+import { SocketMarks } from './socket-marks.ts'
 import { Strangers } from './strangers.ts'
 import { TokenGate } from './token-gate.ts'
 import { sessionExpiresOf, TrunkTable } from './trunk.ts'
@@ -137,12 +138,14 @@ async function compose(
   })
 
   const receive = (bytes: Buffer, flow: Flow): void => userAgent.receive(bytes, flow)
+  const marks = new SocketMarks(config.dscp.sip, log)
   const strangers = new Strangers({ nowMs: environment.nowMs, log })
   const transports = await TrunkTransports.open({
     config,
     trunks,
     token: environment.token,
     log,
+    onSocket: marks.mark,
     handler: {
       onMessage: (bytes, flow) =>
         flow.scope === STRANGER ? strangers.receive(bytes, flow) : receive(bytes, flow),
@@ -220,7 +223,7 @@ async function compose(
     )
   }, TRUNK_REFRESH_MS)
   const counting = setInterval(
-    () => logCounters(log, { userAgent, engine, sockets, strangers, transports }),
+    () => logCounters(log, { userAgent, engine, sockets, strangers, transports, marks }),
     COUNTERS_LOG_MS,
   )
   opened.push(() => clearInterval(refreshing))
@@ -243,7 +246,7 @@ async function compose(
     relay.close()
     await within(deadlineMs, Promise.all([calls.drain(), trunkWatch.stop()]))
     await answered(userAgent, deadlineMs)
-    logCounters(log, { userAgent, engine, sockets, strangers, transports })
+    logCounters(log, { userAgent, engine, sockets, strangers, transports, marks })
     for (const close of opened.reverse()) await close()
   }
   return { web, reload, stop: () => (stopped ??= stop()) }
@@ -263,6 +266,7 @@ function createEngine(config: Config, log: Log): MediaEngine {
     dtlsTimeoutMs: media.dtlsTimeoutS * 1_000,
     consentTimeoutMs: media.consentTimeoutS * 1_000,
     maxSessions: config.calls.maxCalls,
+    dscp: config.dscp.media,
   }
   return createNativeEngine(options, { report: (error) => log.error('internal error in media', { error }) })
 }
@@ -318,15 +322,18 @@ interface Counted {
   readonly sockets: WebSocketTransport
   readonly strangers: Strangers
   readonly transports: TrunkTransports
+  readonly marks: SocketMarks
 }
 
 /** Drops are counters; this is where they become visible. */
-function logCounters(log: Log, { userAgent, engine, sockets, strangers, transports }: Counted): void {
+function logCounters(log: Log, counted: Counted): void {
+  const { userAgent, engine, sockets, strangers, transports, marks } = counted
   log.info('counters', {
     sip: userAgent.counters(),
     media: engine.counters(),
     websocket: sockets.counters(),
     strangers: strangers.counters(),
+    dscp: marks.counters(),
     tables: { ...userAgent.tables(), ...engine.tables() },
     ...transports.counters(),
   })

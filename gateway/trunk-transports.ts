@@ -7,6 +7,7 @@ import type { PeerTls, StreamPeer } from '../sip/transport/stream-peer.ts'
 import { UdpTransport } from '../sip/transport/udp.ts'
 import { expandHost } from './addresses.ts'
 import { type KeyPair, readKeyPair } from './certificate.ts'
+import type { MarkableSocket } from './socket-marks.ts'
 import type { TrunkPath, TrunkTable } from './trunk.ts'
 
 /** Scope of peers that are no trunk. */
@@ -18,6 +19,8 @@ export interface TrunkTransportsOptions {
   readonly token: () => string
   readonly log: Log
   readonly handler: Pick<StreamHandler, 'onMessage' | 'onClose'>
+  /** Told of every socket there is. */
+  readonly onSocket: (socket: MarkableSocket) => void
 }
 
 type Transport = UdpTransport | StreamTransport
@@ -131,7 +134,7 @@ export class TrunkTransports {
   }
 
   async #openUdp(address: SocketAddress): Promise<void> {
-    const { handler, trunks, token } = this.#options
+    const { handler, trunks, token, onSocket } = this.#options
     const transport = await UdpTransport.open({
       address,
       handler,
@@ -140,12 +143,13 @@ export class TrunkTransports {
         return trunk === undefined ? STRANGER : `trunk:${trunk.config.name}`
       },
       token,
+      onSocket,
     })
     this.#udp.set(address.address, transport)
   }
 
   #streamOptions(transport: Name, address: SocketAddress) {
-    const { handler, trunks, token, log } = this.#options
+    const { handler, trunks, token, log, onSocket } = this.#options
     return {
       address,
       handler: {
@@ -164,6 +168,7 @@ export class TrunkTransports {
       },
       strangerScope: STRANGER,
       token,
+      onSocket,
     }
   }
 

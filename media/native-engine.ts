@@ -22,6 +22,8 @@ export interface NativeEngineOptions extends LegTimeouts {
   readonly rtpPortMax: number
   readonly portRestMs: number
   readonly maxSessions: number
+  /** Mark of all media that leaves (RFC 2474), 0 to 63; default 0, none. */
+  readonly dscp?: number
 }
 
 /** For tests, and for whoever wants to hear of contained errors. */
@@ -209,6 +211,7 @@ function openRelay(
       strayPerSecond: STRAY_PER_SECOND,
       strayBurst: STRAY_BURST,
       maxStraySources: MAX_STRAY_SOURCES,
+      dscp: options.dscp ?? 0,
       onReady,
     })
     let port = options.webrtcPort

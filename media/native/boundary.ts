@@ -12,6 +12,11 @@ export interface NativeAddon {
   createDtlsContext(options: DtlsContextOptions): DtlsContext
   /** Starts one relay thread. */
   openRelay(options: RelayOptions): Relay
+  /**
+   * Has all that the socket behind a file descriptor sends marked with a DSCP (RFC 2474), 0 to 63; 0 leaves it alone. Throws
+   * an Error with `code` for what is no socket of IPv4 or IPv6.
+   */
+  setDscp(fileDescriptor: number, dscp: number): void
 }
 
 export interface CertificateOptions {
@@ -74,6 +79,8 @@ export interface RelayOptions {
   readonly strayBurst: number
   /** Source addresses kept for the buckets; beyond it, the least recently seen is replaced. */
   readonly maxStraySources: number
+  /** Mark of all packets that leave, 0 to 63; 0: none. Where the kernel refuses it they leave without. */
+  readonly dscp: number
   /** Called on the JavaScript thread when `takeBatch` has something; not again before it was called. */
   readonly onReady: () => void
 }

@@ -44,6 +44,8 @@ export interface StreamTransportOptions {
   readonly strangerScope: string
   /** An unguessable string for `Flow.id`. */
   readonly token: () => string
+  /** Told of the listener, and of each connection of ours as soon as there is one. */
+  readonly onSocket?: ((socket: Server | Socket) => void) | undefined
   readonly limits?: Partial<StreamLimits>
 }
 
@@ -110,6 +112,7 @@ export class StreamTransport {
     this.#identity = options.identity
     // An unusable certificate shows itself now.
     if (options.identity !== undefined) this.#tlsServerFor(undefined)
+    options.onSocket?.(server)
     server.on('error', () => this.#count('error'))
     server.on('connection', (socket) => this.#accept(socket))
   }
@@ -278,6 +281,8 @@ export class StreamTransport {
     }
     const socket =
       tls === undefined ? connectTcp(this.#way(remote)) : connectTls(this.#secureWay(remote, tls))
+    // Before TLS begins.
+    socket.prependOnceListener('connect', () => this.#options.onSocket?.(socket))
     this.#countPlace(false, 1)
     socket.once('close', () => this.#countPlace(false, -1))
     const connection = this.#open(socket, remote, scope, peer, onClose)

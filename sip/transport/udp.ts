@@ -15,6 +15,8 @@ export interface UdpTransportOptions {
   readonly scopeOf: (remote: SocketAddress) => string
   /** An unguessable string for `Flow.id`. */
   readonly token: () => string
+  /** Told of the socket when it is bound. */
+  readonly onSocket?: ((socket: Socket) => void) | undefined
   readonly limits?: Partial<UdpLimits>
 }
 
@@ -71,6 +73,7 @@ export class UdpTransport {
     this.#limits = { ...DEFAULT_UDP_LIMITS, ...options.limits }
     const { address, port } = socket.address()
     this.local = { address, port }
+    options.onSocket?.(socket)
     socket.on('message', (bytes, remote) => this.#receive(bytes, remote))
     // ICMP errors and the like: the peer's or the network's, never a reason to stop.
     socket.on('error', () => {

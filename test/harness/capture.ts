@@ -1,14 +1,20 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { addressText } from '../../media/address.ts'
 import { PeerProcess } from './peer-process.ts'
 
-export interface Datagram {
+/** IPv6 addresses are in full: eight groups. */
+export interface Packet {
   readonly timeMs: number
+  readonly transport: 'udp' | 'tcp'
   readonly source: string
   readonly sourcePort: number
   readonly destination: string
   readonly destinationPort: number
+  /** The code point of RFC 2474. */
+  readonly dscp: number
+  /** Of the datagram or segment. */
   readonly payload: Buffer
 }
 
@@ -59,40 +65,77 @@ export const entropyBits = (bytes: Uint8Array): number => {
 
 const LINK_ETHERNET = 1
 const ETHERTYPE_IPV4 = 0x0800
-const PROTOCOL_UDP = 17
+const ETHERTYPE_IPV6 = 0x86dd
+const IPV6_HEADER_LENGTH = 40
+const TRANSPORTS: Readonly<Record<number, Packet['transport']>> = { 6: 'tcp', 17: 'udp' }
 
-/** UDP over IPv4 over Ethernet (which is what `lo` shows); all else, and fragments, is left out. */
-export const parsePcap = (file: Buffer): Datagram[] => {
+/** UDP and TCP over Ethernet (which is what `lo` shows); all else, fragments, and IPv6 with extension headers are left out. */
+export const parsePcap = (file: Buffer): Packet[] => {
   if (file.length < 24) return []
   if (file.readUInt32LE(0) !== 0xa1b2c3d4 || file.readUInt32LE(20) !== LINK_ETHERNET)
     throw new Error('not a little-endian Ethernet pcap file')
-  const datagrams: Datagram[] = []
+  const packets: Packet[] = []
   for (let at = 24; at + 16 <= file.length; ) {
     const length = file.readUInt32LE(at + 8)
     const frame = file.subarray(at + 16, at + 16 + length)
     if (frame.length < length) break
     const timeMs = file.readUInt32LE(at) * 1000 + file.readUInt32LE(at + 4) / 1000
-    const datagram = parseFrame(frame, timeMs)
-    if (datagram !== undefined) datagrams.push(datagram)
+    const ip = parseIp(frame)
+    const packet = ip === undefined ? undefined : parseTransport(ip, timeMs)
+    if (packet !== undefined) packets.push(packet)
     at += 16 + length
   }
-  return datagrams
+  return packets
 }
 
-const parseFrame = (frame: Buffer, timeMs: number): Datagram | undefined => {
-  if (frame.length < 42 || frame.readUInt16BE(12) !== ETHERTYPE_IPV4) return undefined
+interface Ip {
+  readonly source: string
+  readonly destination: string
+  readonly dscp: number
+  readonly protocol: number
+  readonly body: Buffer
+}
+
+const parseIp = (frame: Buffer): Ip | undefined => {
+  const type = frame.length < 14 ? 0 : frame.readUInt16BE(12)
   const ip = frame.subarray(14)
-  const headerLength = (ip.readUInt8(0) & 0x0f) * 4
-  const isFragment = (ip.readUInt16BE(6) & 0x3fff) !== 0
-  if (ip.readUInt8(9) !== PROTOCOL_UDP || isFragment || ip.length < headerLength + 8) return undefined
-  const udp = ip.subarray(headerLength)
+  if (type === ETHERTYPE_IPV4 && ip.length >= 20) {
+    const isFragment = (ip.readUInt16BE(6) & 0x3fff) !== 0
+    if (isFragment) return undefined
+    return {
+      source: ip.subarray(12, 16).join('.'),
+      destination: ip.subarray(16, 20).join('.'),
+      dscp: ip.readUInt8(1) >> 2,
+      protocol: ip.readUInt8(9),
+      body: ip.subarray((ip.readUInt8(0) & 0x0f) * 4),
+    }
+  }
+  if (type !== ETHERTYPE_IPV6 || ip.length < IPV6_HEADER_LENGTH) return undefined
+  return {
+    source: addressText(ip.subarray(8, 24)),
+    destination: addressText(ip.subarray(24, 40)),
+    dscp: (ip.readUInt16BE(0) >> 6) & 0x3f,
+    protocol: ip.readUInt8(6),
+    body: ip.subarray(IPV6_HEADER_LENGTH),
+  }
+}
+
+const parseTransport = (ip: Ip, timeMs: number): Packet | undefined => {
+  const { source, destination, dscp, protocol, body } = ip
+  const transport = TRANSPORTS[protocol]
+  if (transport === undefined || body.length < (transport === 'udp' ? 8 : 20)) return undefined
   return {
     timeMs,
-    source: ip.subarray(12, 16).join('.'),
-    sourcePort: udp.readUInt16BE(0),
-    destination: ip.subarray(16, 20).join('.'),
-    destinationPort: udp.readUInt16BE(2),
-    payload: udp.subarray(8, udp.readUInt16BE(4)),
+    transport,
+    source,
+    sourcePort: body.readUInt16BE(0),
+    destination,
+    destinationPort: body.readUInt16BE(2),
+    dscp,
+    payload:
+      transport === 'udp'
+        ? body.subarray(8, body.readUInt16BE(4))
+        : body.subarray((body.readUInt8(12) >> 4) * 4),
   }
 }
 
@@ -100,7 +143,7 @@ const parseFrame = (frame: Buffer, timeMs: number): Datagram | undefined => {
 export class Capture {
   readonly #process: PeerProcess
   readonly #folder: string
-  #datagrams: readonly Datagram[] | undefined
+  #packets: readonly Packet[] | undefined
 
   /** `filter` as tcpdump takes it: `udp port 5060`. */
   static async start(filter: string): Promise<Capture> {
@@ -121,18 +164,18 @@ export class Capture {
   }
 
   /** Seen so far. */
-  async soFar(): Promise<readonly Datagram[]> {
-    return this.#datagrams ?? parsePcap(await readFile(join(this.#folder, 'capture.pcap')))
+  async soFar(): Promise<readonly Packet[]> {
+    return this.#packets ?? parsePcap(await readFile(join(this.#folder, 'capture.pcap')))
   }
 
   /** Ends the capture; all that was seen. */
-  async stop(): Promise<readonly Datagram[]> {
-    if (this.#datagrams === undefined) {
+  async stop(): Promise<readonly Packet[]> {
+    if (this.#packets === undefined) {
       await this.#process.stop('SIGINT')
-      this.#datagrams = await this.soFar()
+      this.#packets = await this.soFar()
       await rm(this.#folder, { recursive: true, force: true })
     }
-    return this.#datagrams
+    return this.#packets
   }
 
   async close(): Promise<void> {

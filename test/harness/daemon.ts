@@ -57,8 +57,7 @@ const parseLine = (line: string): LogLine | undefined => {
   }
 }
 
-const configFor = async (options: DaemonOptions, webrtcPort: number): Promise<object> => {
-  const firstRtpPort = await freePortRange(RTP_PORTS)
+const configFor = (options: DaemonOptions, webrtcPort: number, firstRtpPort: number): object => {
   const trunks = (options.trunks ?? []).map(
     ({ name = 'pbx', media = 'rtp', codecs = ['PCMU', 'PCMA'], ...more }) => ({
       name,
@@ -110,37 +109,40 @@ export class Daemon {
   readonly tlsAddress: string
   /** Of all browser media. */
   readonly webrtcPort: number
+  /** Of trunk media. */
+  readonly rtpPorts: { readonly min: number; readonly max: number }
   readonly #process: PeerProcess
   readonly #folder: string
 
   /** With users alice and bob, and the given trunks. */
   static async start(options: DaemonOptions = {}): Promise<Daemon> {
-    const webrtcPort = await freePort(ownAddress())
+    const ports = { webrtc: await freePort(ownAddress()), rtp: await freePortRange(RTP_PORTS) }
     const folder = await mkdtemp(join(tmpdir(), 'webtrunk-daemon-'))
     // JSON is YAML.
     const file = join(folder, 'webtrunk.yaml')
-    await writeFile(file, JSON.stringify(await configFor(options, webrtcPort), undefined, 2))
-    return Daemon.#launch(['--config', file], {}, folder, webrtcPort)
+    await writeFile(file, JSON.stringify(configFor(options, ports.webrtc, ports.rtp), undefined, 2))
+    return Daemon.#launch(['--config', file], {}, folder, ports)
   }
 
   /** As a newcomer starts it: no configuration file. Its output holds the URLs. */
   static async startDemo(): Promise<Daemon> {
-    const webrtcPort = await freePort(ownAddress())
+    // No trunks, so no ports of theirs.
+    const ports = { webrtc: await freePort(ownAddress()), rtp: 0 }
     const folder = await mkdtemp(join(tmpdir(), 'webtrunk-daemon-'))
     const environment = {
       WEBTRUNK_WEB_HTTPS_PORT: '0',
       WEBTRUNK_WEB_HTTP_PORT: '0',
-      WEBTRUNK_MEDIA_WEBRTC_PORT: String(webrtcPort),
+      WEBTRUNK_MEDIA_WEBRTC_PORT: String(ports.webrtc),
       WEBTRUNK_LOG_FORMAT: 'json',
     }
-    return Daemon.#launch([], environment, folder, webrtcPort)
+    return Daemon.#launch([], environment, folder, ports)
   }
 
   static async #launch(
     args: readonly string[],
     environment: NodeJS.ProcessEnv,
     folder: string,
-    webrtcPort: number,
+    ports: { readonly webrtc: number; readonly rtp: number },
   ): Promise<Daemon> {
     if (!existsSync(MAIN)) throw new Error('the gateway is not built: npm run build')
     const child = new PeerProcess(process.execPath, [MAIN, ...args], {
@@ -154,7 +156,7 @@ export class Daemon {
           .map(parseLine)
           .find((line) => line?.message === 'listening'),
       )
-      return new Daemon(child, folder, listening, webrtcPort)
+      return new Daemon(child, folder, listening, ports)
     } catch (error) {
       await child.stop('SIGKILL')
       await rm(folder, { recursive: true, force: true })
@@ -162,10 +164,16 @@ export class Daemon {
     }
   }
 
-  private constructor(child: PeerProcess, folder: string, listening: LogLine, webrtcPort: number) {
+  private constructor(
+    child: PeerProcess,
+    folder: string,
+    listening: LogLine,
+    ports: { readonly webrtc: number; readonly rtp: number },
+  ) {
     this.#process = child
     this.#folder = folder
-    this.webrtcPort = webrtcPort
+    this.webrtcPort = ports.webrtc
+    this.rtpPorts = { min: ports.rtp, max: ports.rtp + RTP_PORTS - 1 }
     this.pageUrl = `http://localhost:${listening.http}/`
     this.securePageUrl = listening.https === undefined ? undefined : `https://127.0.0.1:${listening.https}/`
     this.webSocketUrl = `ws://127.0.0.1:${listening.http}/sip`

@@ -62,6 +62,7 @@ const OPTIONS: Omit<RelayOptions, 'onReady'> = {
   strayPerSecond: 1_000,
   strayBurst: 1_000,
   maxStraySources: 100,
+  dscp: 0,
 }
 
 /** A relay with everything it sent up, and short ways to say what tests say often. Closes with the test. */

@@ -65,8 +65,8 @@ void command(RelayLoop& relay, LegDirectory& directory, int round, uint16_t peer
   // A trunk leg hears itself.
   uint16_t rtp_port = 0;
   if (kind == LegKind::rtp) {
-    leg->rtp.socket = open_udp(loopback(0), 1 << 16);
-    leg->rtcp.socket = open_udp(loopback(0), 1 << 16);
+    leg->rtp.socket = open_udp(loopback(0), 1 << 16, 0);
+    leg->rtcp.socket = open_udp(loopback(0), 1 << 16, 0);
     rtp_port = local_port(leg->rtp.socket);
     relay.watch(leg->rtp.socket, EventSource::leg_rtp, id);
     relay.watch(leg->rtcp.socket, EventSource::leg_rtcp, id);
@@ -130,8 +130,8 @@ int main() {
   RelayLoop relay({kLegs, 16 << 10, {1'000'000, 1'000'000}, 100}, [&] { notices++; });
   if (!relay.is_ready()) return 1;
   LegDirectory directory(kLegs);
-  Fd mux = open_udp(loopback(0), 1 << 20);
-  const Fd peer = open_udp(loopback(0), 1 << 20);
+  Fd mux = open_udp(loopback(0), 1 << 20, 46);
+  const Fd peer = open_udp(loopback(0), 1 << 20, 46);
   const uint16_t mux_port = local_port(mux);
   const uint16_t peer_port = local_port(peer);
   relay.watch(mux, EventSource::mux, 0);

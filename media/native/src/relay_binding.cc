@@ -106,6 +106,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   std::thread thread_;
   std::unique_ptr<LegDirectory> directory_;
   uint16_t mux_count_ = 0;
+  uint8_t dscp_ = 0;
   uint64_t mailbox_full_ = 0;
   bool is_closed_ = true;
 };
@@ -156,7 +157,8 @@ bool RelayObject::read_limits(Napi::Object options, RelayLimits& limits) {
          read_integer(options.Get("queueBytes"), "queueBytes", kMinQueue, kMaxQueue, limits.queue_bytes) &&
          read_integer(options.Get("strayPerSecond"), "strayPerSecond", 1, 1e6, limits.stray_rate.per_second) &&
          read_integer(options.Get("strayBurst"), "strayBurst", 1, 1e6, limits.stray_rate.burst) &&
-         read_integer(options.Get("maxStraySources"), "maxStraySources", 1, 1e6, limits.max_stray_sources);
+         read_integer(options.Get("maxStraySources"), "maxStraySources", 1, 1e6, limits.max_stray_sources) &&
+         read_integer(options.Get("dscp"), "dscp", 0, kMaxDscp, dscp_);
 }
 
 void RelayObject::announce() {
@@ -194,7 +196,7 @@ Napi::Value RelayObject::bind(const Napi::CallbackInfo& info) {
     throw_coded(env, "ELIMIT", "the relay has its " + std::to_string(kMaxMuxSockets) + " mux sockets");
     return env.Undefined();
   }
-  Fd socket = open_udp(local, kMuxReceiveBuffer);
+  Fd socket = open_udp(local, kMuxReceiveBuffer, dscp_);
   if (!socket.is_open() || !loop().watch(socket, EventSource::mux, mux_count_)) {
     throw_system(env, errno, "bind mux socket");
     return env.Undefined();
@@ -269,10 +271,10 @@ bool RelayObject::add_trunk_sockets(Napi::Env env, const Endpoint& rtp, Leg& leg
 
 /** Opens a socket that a removed leg may still hold for the moment that its command is under way. */
 Fd RelayObject::open_released(const Endpoint& local) {
-  Fd socket = open_udp(local, kLegReceiveBuffer);
+  Fd socket = open_udp(local, kLegReceiveBuffer, dscp_);
   if (socket.is_open() || errno != EADDRINUSE) return socket;
   loop().mailbox.wait_until_done();
-  return open_udp(local, kLegReceiveBuffer);
+  return open_udp(local, kLegReceiveBuffer, dscp_);
 }
 
 void RelayObject::remove(const Napi::CallbackInfo& info) {
@@ -603,10 +605,18 @@ Napi::Value open_relay(const Napi::CallbackInfo& info) {
   return relay.New({info[0]});
 }
 
+void set_dscp_of(const Napi::CallbackInfo& info) {
+  int socket;
+  uint8_t dscp;
+  if (!read_integer(info[0], "socket", 0, INT32_MAX, socket) || !read_integer(info[1], "dscp", 0, kMaxDscp, dscp)) return;
+  if (!set_dscp(socket, dscp)) throw_system(info.Env(), errno, "mark socket");
+}
+
 }  // namespace
 
 void init_relay(Napi::Env env, Napi::Object exports) {
   exports.Set("openRelay", Napi::Function::New<open_relay>(env, "openRelay"));
+  exports.Set("setDscp", Napi::Function::New<set_dscp_of>(env, "setDscp"));
 }
 
 }  // namespace webtrunk

@@ -26,7 +26,19 @@ int Fd::release() {
   return fd;
 }
 
-Fd open_udp(const Endpoint& local, int receive_buffer) {
+bool set_dscp(int socket, uint8_t dscp) {
+  if (dscp == 0) return true;
+  int family = 0;
+  socklen_t length = sizeof family;
+  if (getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &family, &length) != 0) return false;
+  // The two bits below are those of congestion notification.
+  const int traffic_class = dscp << 2;
+  return family == AF_INET6
+             ? setsockopt(socket, IPPROTO_IPV6, IPV6_TCLASS, &traffic_class, sizeof traffic_class) == 0
+             : setsockopt(socket, IPPROTO_IP, IP_TOS, &traffic_class, sizeof traffic_class) == 0;
+}
+
+Fd open_udp(const Endpoint& local, int receive_buffer, uint8_t dscp) {
   SocketAddress address;
   const socklen_t length = socket_address_of(local, address);
   Fd socket(::socket(address.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP));
@@ -36,6 +48,8 @@ Fd open_udp(const Endpoint& local, int receive_buffer) {
   if (address.any.sa_family == AF_INET6)
     setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+  // A network that does not treat media better is no reason to have none.
+  set_dscp(socket.get(), dscp);
 
   if (bind(socket.get(), &address.any, length) != 0) {
     const int reason = errno;

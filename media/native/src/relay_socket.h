@@ -24,8 +24,19 @@ class Fd {
   int fd_ = -1;
 };
 
-/** Bound UDP socket, not blocking. On failure not open, and `errno` tells why. `receive_buffer` in bytes, as far as granted. */
-Fd open_udp(const Endpoint& local, int receive_buffer);
+/**
+ * Bound UDP socket, not blocking. On failure not open, and `errno` tells why. `receive_buffer` in bytes, as far as granted;
+ * `dscp` as `set_dscp` takes it.
+ */
+Fd open_udp(const Endpoint& local, int receive_buffer, uint8_t dscp);
+
+constexpr uint8_t kMaxDscp = 63;
+
+/**
+ * Has everything that a socket of IPv4 or IPv6 sends marked with a code point (RFC 2474); 0 leaves the socket alone. False
+ * when the kernel refuses, and `errno` tells why.
+ */
+bool set_dscp(int socket, uint8_t dscp);
 
 /** Port that the kernel chose or was told; 0 on failure. */
 uint16_t local_port(const Fd& socket);
