@@ -2,9 +2,29 @@ import type { FailureRow } from './stage.ts'
 
 /** What can be wrong with the configuration. The daemon never starts with it, so no call ever sees the status. */
 export const CONFIG_CODES = {
-  'config.unreadable': { stage: 'S1', status: 500, text: 'config file cannot be read' },
-  'config.malformed': { stage: 'S1', status: 500, text: 'config file is not valid YAML or JSON' },
-  'config.invalid': { stage: 'S1', status: 500, text: 'configuration is wrong' },
+  'config.unreadable': {
+    stage: 'S1',
+    status: 500,
+    text: 'config file cannot be read',
+    cause: 'a wrong path, or no permission',
+    remedy: 'check the path and who may read it',
+  },
+
+  'config.malformed': {
+    stage: 'S1',
+    status: 500,
+    text: 'config file is not valid YAML or JSON',
+    cause: 'a mistake in the YAML',
+    remedy: 'look at the line that is named',
+  },
+
+  'config.invalid': {
+    stage: 'S1',
+    status: 500,
+    text: 'configuration is wrong',
+    cause: 'values that do not fit',
+    remedy: 'mend each key that is named',
+  },
 } as const satisfies Record<string, FailureRow>
 
 export type ConfigCode = keyof typeof CONFIG_CODES

@@ -4,7 +4,11 @@ import { SDP_CODES, SdpFailure } from '../sdp/failure.ts'
 import { SIP_CODES, SipFailure } from '../sip/failure.ts'
 import { GATEWAY_CODES, GatewayFailure } from './gateway-failure.ts'
 
-/** Every code a call can fail with. A test proves that no folder's table is missing and no code stands twice. */
+/**
+ * Every code a call can fail with. A test proves that no folder's table is missing and no code stands twice.
+ *
+ * The type check refuses a row without cause or remedy here, by its code and by what is missing.
+ */
 export const CODES = {
   ...SIP_CODES,
   ...SDP_CODES,
@@ -22,20 +26,43 @@ export const isFailure = (error: unknown): error is Failure =>
   error instanceof MediaFailure ||
   error instanceof GatewayFailure
 
-/** Why a call failed, as every reader of it (log, Reason header, later CDR and API) needs it. */
-export interface Verdict {
+/** Where in a call something happened. */
+export interface Place {
+  /** `caller`, `callee`, or the name a transfer gave. */
+  readonly leg?: string | undefined
+  /** As the leg sees it: what comes from its peer, or what goes there. */
+  readonly direction?: 'received' | 'sent' | undefined
+}
+
+/** What is wrong with a call: one value that log, CDR, admin socket, metrics, page and Reason header all render. */
+export interface Verdict extends Place {
   readonly code: Code
   readonly stage: FailureRow['stage']
   /** Final SIP status towards the caller. */
   readonly status: number
-  /** What happened, expected and seen; for the log only, since it may name addresses and trunks. */
+  /** What happened, expected and seen. Like them for the operator only, since it may name addresses and trunks. */
   readonly message: string
+  readonly expected?: string | undefined
+  readonly seen?: string | undefined
 }
 
 /** The verdict of anything that was thrown: an unknown error is our own mistake and becomes `call.internal`. */
-export function verdictOf(error: unknown): Verdict {
+export function verdictOf(error: unknown, place: Place = {}): Verdict {
   const failure = isFailure(error) ? error : new GatewayFailure('call.internal', { cause: error })
-  const row: FailureRow = CODES[failure.code]
+  const { code, expected, seen, message } = failure
+  const row: FailureRow = CODES[code]
   const status = failure instanceof GatewayFailure ? (failure.status ?? row.status) : row.status
-  return { code: failure.code, stage: row.stage, status, message: failure.message }
+  return {
+    code,
+    stage: row.stage,
+    status,
+    message,
+    ...(expected === undefined ? {} : { expected }),
+    ...(seen === undefined ? {} : { seen }),
+    ...(place.leg === undefined ? {} : { leg: place.leg }),
+    ...(place.direction === undefined ? {} : { direction: place.direction }),
+  }
 }
+
+/** Whether a call goes on with it. */
+export const isWarning = (code: Code): boolean => (CODES[code] as FailureRow).isWarning === true

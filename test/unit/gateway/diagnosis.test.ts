@@ -24,7 +24,7 @@ describe('table of failure codes', () => {
       expect(row.stage, code).toMatch(/^S[1-6]$/)
       expect(row.status, code).toBeGreaterThanOrEqual(400)
       expect(row.status, code).toBeLessThan(700)
-      expect(row.text, code).not.toBe('')
+      for (const text of [row.text, row.cause, row.remedy]) expect(text, code).toMatch(/^\S.*[^\s.]$/)
     }
   })
 
@@ -50,6 +50,8 @@ describe('verdict', () => {
       stage: 'S2',
       status: 488,
       message: 'no common codec, expected PCMU, seen opus',
+      expected: 'PCMU',
+      seen: 'opus',
     })
   })
 
