@@ -18,6 +18,8 @@ export interface Config {
   /** First match wins; tried after local users. */
   readonly routes: readonly RouteConfig[]
   readonly registration: RegistrationConfig
+  /** Defined when a PBX keeps the registrations of users; undefined when we do. */
+  readonly upstream?: UpstreamConfig | undefined
   readonly calls: CallsConfig
   readonly media: MediaConfig
   readonly dscp: DscpConfig
@@ -88,6 +90,16 @@ export interface UserConfig {
   readonly password: Secret | undefined
   /** H(A1) in lower-case hex for the realm `domain`, by algorithm. */
   readonly ha1?: Readonly<Partial<Record<'MD5' | 'SHA-256' | 'SHA-512-256', Secret>>> | undefined
+  /** Defined for each user where the gateway signs in to the PBX. */
+  readonly account?: UserAccountConfig | undefined
+}
+
+/** Who a user is to the PBX. */
+export interface UserAccountConfig {
+  readonly user: string
+  readonly password: Secret
+  /** Answer challenges that know nothing better. */
+  readonly md5: boolean
 }
 
 /** Its profile's values, each where the trunk itself says nothing else. */
@@ -135,6 +147,24 @@ export interface TrunkAccountConfig {
   /** Keep a registration at the trunk. */
   readonly register: boolean
   readonly expiresS: number
+}
+
+/** The PBX that users are registered at. */
+export interface UpstreamConfig {
+  /** How it is reached; no route leads there, and its name is reserved. */
+  readonly trunk: TrunkConfig
+  /** Who signs in there: `browser`, by requests that pass, or `gateway`, by `users[].account`. */
+  readonly credentials: 'browser' | 'gateway'
+  /** Host part of addresses of record there; for credentials `gateway`. */
+  readonly domain: string
+  /** Our socket for it, no trunk's. */
+  readonly local: UdpConfig
+  /** Our certificate on that socket; defined for transport tls. */
+  readonly certificate: { readonly certificate: string; readonly key: string } | undefined
+  /** Contact stays the browser's, and Path leads to us. */
+  readonly path: boolean
+  readonly expiresS: number
+  readonly graceS: number
 }
 
 export interface RouteConfig {

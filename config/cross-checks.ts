@@ -1,46 +1,17 @@
-import type { Mistake } from './failure.ts'
+import {
+  accountMistakes,
+  type CrossCheck,
+  defaultPort,
+  mediaMistakes,
+  repeated,
+  tlsMistakes,
+  when,
+} from './cross-check.ts'
 import type { Settings } from './settings.ts'
-
-/** A rule about more than one value. It is asked only when the keys it reads are each right by themselves. */
-export interface CrossCheck {
-  readonly keys: readonly string[]
-  find(settings: Settings, isDemo: boolean): readonly Mistake[]
-}
-
-const when = (isWrong: boolean, key: string, expected: string, seen: string): readonly Mistake[] =>
-  isWrong ? [{ key, expected, seen }] : []
-
-/** Every row whose identity an earlier row has already. */
-function repeated<Row>(
-  list: string,
-  rows: readonly Row[],
-  what: string,
-  identity: (row: Row) => string,
-): readonly Mistake[] {
-  const first = new Map<string, number>()
-  return rows.flatMap((row, index) => {
-    const name = identity(row)
-    const earlier = first.get(name)
-    if (earlier === undefined) first.set(name, index)
-    return when(
-      earlier !== undefined,
-      `${list}[${index}]`,
-      `a ${what} of its own`,
-      `that of ${list}[${earlier}]`,
-    )
-  })
-}
+import { UPSTREAM_CHECKS } from './upstream-checks.ts'
 
 const signsInByToken = (jwt: Settings['registration']['jwt']): boolean =>
   jwt.secret !== null || jwt.secretFile !== null || jwt.jwksFile !== null
-
-/** Of SIP, for a trunk that names none. */
-export const defaultPort = (transport: 'udp' | 'tcp' | 'tls'): number => (transport === 'tls' ? 5061 : 5060)
-
-const LEAST_SESSION_S = 90
-
-/** A key of a mapping, whose defaults are not filled in. */
-const isGiven = (value: unknown): boolean => value !== undefined && value !== null
 
 export const CROSS_CHECKS: readonly CrossCheck[] = [
   {
@@ -170,45 +141,10 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
       ),
       ...trunks.flatMap(({ tls, account, transport }, index) => [
         ...when(tls !== null && transport !== 'tls', `trunks[${index}].tls`, 'transport tls', transport),
-        ...when(
-          isGiven(tls?.certificate) !== isGiven(tls?.key),
-          `trunks[${index}].tls`,
-          'certificate and key, both or none',
-          'one of them',
-        ),
-        ...when(
-          account !== null && isGiven(account.password) === isGiven(account.passwordFile),
-          `trunks[${index}].account`,
-          'one of password, passwordFile',
-          isGiven(account?.password) ? 'both' : 'none',
-        ),
+        ...tlsMistakes(`trunks[${index}].tls`, tls),
+        ...accountMistakes(`trunks[${index}].account`, account),
       ]),
-      ...trunks.flatMap(
-        ({ codecs, suites, media, transport, clearKeys, ptimeMs, sessionExpiresS, profile }, index) => [
-          ...when(codecs.length === 0, `trunks[${index}].codecs`, 'at least one codec', 'none'),
-          ...when(
-            media === 'sdes' && suites.length === 0,
-            `trunks[${index}].suites`,
-            'at least one suite for sdes',
-            'none',
-          ),
-          ...when(
-            media === 'sdes' && transport !== 'tls' && !clearKeys,
-            `trunks[${index}].transport`,
-            `tls, because ${profile} sends media keys over nothing else (or clearKeys: true)`,
-            transport,
-          ),
-          ...when(ptimeMs % 10 !== 0, `trunks[${index}].ptimeMs`, 'a multiple of 10', String(ptimeMs)),
-          ...when(
-            sessionExpiresS > 0 && sessionExpiresS < LEAST_SESSION_S,
-            `trunks[${index}].sessionExpiresS`,
-            `at least ${LEAST_SESSION_S} (RFC 4028), or 0`,
-            String(sessionExpiresS),
-          ),
-          ...repeated(`trunks[${index}].codecs`, codecs, 'codec', (codec) => codec),
-          ...repeated(`trunks[${index}].suites`, suites, 'suite', (suite) => suite),
-        ],
-      ),
+      ...trunks.flatMap((row, index) => mediaMistakes(`trunks[${index}]`, row)),
     ],
   },
   {
@@ -264,8 +200,9 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
       ),
   },
   {
-    keys: ['media.rtpPortMin', 'media.rtpPortMax', 'calls.maxCalls', 'trunks'],
-    find: ({ media: { rtpPortMin: min, rtpPortMax: max }, calls, trunks }) => {
+    keys: ['media.rtpPortMin', 'media.rtpPortMax', 'calls.maxCalls', 'trunks', 'registration.registrar'],
+    find: ({ media: { rtpPortMin: min, rtpPortMax: max }, calls, trunks, registration }) => {
+      const hasRtp = trunks.length > 0 || registration.registrar === 'upstream'
       const pairs = Math.floor((max - min + 1) / 2)
       const isRange = min % 2 === 0 && max % 2 === 1 && min < max
       return [
@@ -278,7 +215,7 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
         ...when(max % 2 !== 1, 'media.rtpPortMax', 'an odd port', String(max)),
         ...when(min >= max, 'media.rtpPortMax', `more than media.rtpPortMin (${min})`, String(max)),
         ...when(
-          isRange && trunks.length > 0 && pairs < calls.maxCalls,
+          isRange && hasRtp && pairs < calls.maxCalls,
           'media.rtpPortMax',
           `two ports for each of calls.maxCalls (${calls.maxCalls}) calls`,
           `${pairs} pairs`,
@@ -302,4 +239,5 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
       ]
     },
   },
+  ...UPSTREAM_CHECKS,
 ]

@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { dirname, resolve } from 'node:path'
 import convict from 'convict'
 import { LineCounter, parseDocument } from 'yaml'
@@ -9,9 +9,9 @@ import type {
   TrunkConfig,
   TrunkTlsConfig,
   TurnConfig,
-  UserConfig,
 } from './config.ts'
-import { CROSS_CHECKS, defaultPort } from './cross-checks.ts'
+import { defaultPort } from './cross-check.ts'
+import { CROSS_CHECKS } from './cross-checks.ts'
 import { demoSettings } from './demo.ts'
 import { ConfigFailure, type Mistake } from './failure.ts'
 import {
@@ -26,6 +26,16 @@ import {
 } from './format.ts'
 import { type Machine, THIS_MACHINE } from './machine.ts'
 import {
+  type BuildContext,
+  checkKeyPair,
+  errorCode,
+  keyPair,
+  passwordOf,
+  readNamedFile,
+  readPem,
+  secretIn,
+} from './named-files.ts'
+import {
   fieldsOf,
   isField,
   ROWS,
@@ -37,8 +47,10 @@ import {
   TURN_SECRET_FIELD,
 } from './schema.ts'
 import { Secret } from './secret.ts'
-import type { ListenPort, Settings, TrunkRow, UserRow } from './settings.ts'
+import type { ListenPort, Settings, TrunkRow } from './settings.ts'
 import { PROFILE_NAMES, PROFILES } from './trunk-profiles.ts'
+import { upstream } from './upstream.ts'
+import { user } from './users.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 type Tree = Readonly<Record<string, unknown>>
@@ -118,9 +130,6 @@ function toPlain(document: { toJS(): unknown }, path: string): unknown {
   }
 }
 
-const errorCode = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : 'an error'
-
 /** Those of our variables that say something. An empty one (compose passes them) is as if not set. */
 function ownVariables(environment: Environment, mistakes: Mistake[]): Record<string, string> {
   const known = new Set(fieldsOf(SCHEMA).map(([, { env }]) => env))
@@ -190,23 +199,20 @@ function withRowDefaults(settings: Settings): Settings {
   })
   // The schema has checked each row, or there is a mistake and nobody reads it.
   const rows = Object.fromEntries(lists) as Pick<Settings, keyof typeof ROWS>
-  return { ...settings, ...rows, trunks: rows.trunks.map(withProfile) }
+  return {
+    ...settings,
+    ...rows,
+    trunks: rows.trunks.map(withProfile),
+    upstream: withProfile(settings.upstream),
+  }
 }
 
 /** What the trunk itself does not say, its profile does. */
-function withProfile(row: TrunkRow): TrunkRow {
+function withProfile<Row extends Pick<TrunkRow, 'profile'>>(row: Row): Row {
   const given: Readonly<Record<string, unknown>> = { ...row }
   const profile = PROFILE_NAMES.includes(row.profile) ? PROFILES[row.profile] : PROFILES.generic
   const values = Object.entries(profile).map(([name, value]) => [name, given[name] ?? value ?? 0] as const)
-  return { ...row, ...(Object.fromEntries(values) as Partial<TrunkRow>) }
-}
-
-interface BuildContext {
-  readonly isDemo: boolean
-  /** Where relative paths begin. */
-  readonly base: string
-  readonly machine: Machine
-  readonly mistakes: Mistake[]
+  return { ...row, ...(Object.fromEntries(values) as Partial<Row>) }
 }
 
 function build(settings: Settings, context: BuildContext): Config {
@@ -226,7 +232,8 @@ function build(settings: Settings, context: BuildContext): Config {
     tls: tlsListener(settings.tls, context),
     trunks: settings.trunks.map((row, index) => trunk(row, `trunks[${index}]`, context)),
     routes: settings.routes,
-    registration: { ...settings.registration, jwt: jwt(settings.registration.jwt, context) },
+    registration: registration(settings.registration, context),
+    upstream: upstream(settings, trunk, context),
     calls: settings.calls,
     media: {
       ...media,
@@ -265,12 +272,6 @@ function tlsListener(tls: Settings['tls'], context: BuildContext): Config['tls']
   const open = listener(tls)
   if (open === undefined || tls.certificate === null || tls.key === null) return undefined
   return { ...open, ...keyPair(tls.certificate, tls.key, 'tls', context) }
-}
-
-function keyPair(certificatePath: string, keyPath: string, name: string, context: BuildContext) {
-  const [certificate, key] = [resolve(context.base, certificatePath), resolve(context.base, keyPath)]
-  checkKeyPair(certificate, key, name, context)
-  return { certificate, key }
 }
 
 function trunk(row: TrunkRow, key: string, context: BuildContext): TrunkConfig {
@@ -316,93 +317,18 @@ function trunkAccount(
   context: BuildContext,
 ): TrunkAccountConfig {
   const value = (name: keyof typeof TRUNK_ACCOUNT): unknown => rowValue(account, name, TRUNK_ACCOUNT[name])
-  const passwordFile = value('passwordFile')
   return {
     user: String(value('user')),
-    password:
-      typeof passwordFile === 'string'
-        ? secretIn(passwordFile, `${key}.passwordFile`, TRUNK_ACCOUNT.password, context)
-        : new Secret(String(value('password'))),
+    password: passwordOf(account, key, TRUNK_ACCOUNT, context),
     md5: value('md5') === true,
     register: value('register') === true,
     expiresS: Number(value('expiresS')),
   }
 }
 
-/** A certificate that does not fit its key would show itself only at the first browser. */
-function checkKeyPair(certificatePath: string, keyPath: string, name: string, context: BuildContext): void {
-  const certificate = readPem(
-    certificatePath,
-    `${name}.certificate`,
-    'certificate',
-    (pem) => new X509Certificate(pem),
-    context,
-  )
-  const key = readPem(keyPath, `${name}.key`, 'key', (pem) => createPrivateKey(pem), context)
-  if (certificate !== undefined && key !== undefined && !certificate.checkPrivateKey(key)) {
-    context.mistakes.push({
-      key: `${name}.key`,
-      expected: `the private key of ${name}.certificate`,
-      seen: 'that of another certificate',
-    })
-  }
-}
-
-function readPem<Parsed>(
-  path: string,
-  key: string,
-  what: 'certificate' | 'key',
-  parse: (pem: string) => Parsed,
-  context: BuildContext,
-): Parsed | undefined {
-  const pem = readNamedFile(path, key, context)
-  if (pem === undefined) return undefined
-  try {
-    return parse(pem)
-  } catch {
-    context.mistakes.push({ key, expected: `a PEM ${what}`, seen: 'something else' })
-    return undefined
-  }
-}
-
-function readNamedFile(path: string, key: string, { machine, mistakes }: BuildContext): string | undefined {
-  try {
-    return machine.readText(path)
-  } catch (error) {
-    mistakes.push({ key, expected: 'a readable file', seen: errorCode(error) })
-    return undefined
-  }
-}
-
-const HA1_ALGORITHMS = [
-  ['md5', 'MD5'],
-  ['sha256', 'SHA-256'],
-  ['sha512256', 'SHA-512-256'],
-] as const
-
-/** The format has checked that each hash is hex. */
-function hashesOf(row: Readonly<Record<string, unknown>>): NonNullable<UserConfig['ha1']> {
-  const given = HA1_ALGORITHMS.flatMap(([key, algorithm]) => {
-    const hash = row[key]
-    return typeof hash === 'string' ? [[algorithm, new Secret(hash.toLowerCase())] as const] : []
-  })
-  return Object.fromEntries(given)
-}
-
-function user(row: UserRow, key: string, context: BuildContext): UserConfig {
-  const { name, password, passwordFile } = row
-  const ha1 = row.ha1 === null ? undefined : hashesOf(row.ha1)
-  if (passwordFile === null) {
-    return { name, password: password === null ? undefined : new Secret(password), ha1 }
-  }
-  return { name, password: secretIn(passwordFile, `${key}.passwordFile`, ROWS.users.password, context), ha1 }
-}
-
-/** The first line of a file, by the rule of `field`. */
-function secretIn(path: string, key: string, field: Field, context: BuildContext): Secret {
-  const line = readNamedFile(resolve(context.base, path), key, context)?.split(/\r?\n/, 1)[0]
-  if (line !== undefined) context.mistakes.push(...mistakesIn(key, line, field))
-  return new Secret(line ?? '')
+function registration(settings: Settings['registration'], context: BuildContext): Config['registration'] {
+  const { registrar: _, credentials: __, ...rest } = settings
+  return { ...rest, jwt: jwt(settings.jwt, context) }
 }
 
 function turn(settings: Settings['turn'], context: BuildContext): TurnConfig | undefined {

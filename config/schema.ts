@@ -44,6 +44,14 @@ const HA1 = {
   sha512256: optional('For SHA-512-256.', 'secret', hexOf(64)),
 }
 
+/** Fields of `users[].account`. */
+export const USER_ACCOUNT = {
+  user: required('User name, usually the extension, at the PBX.', 'text', ACCOUNT_USER),
+  password: optional('The password, in quotes. This or passwordFile.', 'secret'),
+  passwordFile: optional('File whose first line is the password.', 'text', PATH),
+  md5: yesNo('Answer MD5 where the PBX offers nothing better.', true),
+}
+
 const USER = {
   name: required('User part of the address of record, and digest user name.', 'text', NAME),
   password: optional('The password, in quotes. One of this, passwordFile and ha1.', 'secret'),
@@ -57,6 +65,9 @@ const USER = {
     'mapping',
     { row: HA1 },
   ),
+  account: optional('For registration.credentials gateway: who the user is to the PBX.', 'mapping', {
+    row: USER_ACCOUNT,
+  }),
 }
 
 /** Fields of `trunks[].tls`. */
@@ -194,6 +205,15 @@ const SETTINGS = {
     maxRows: 1_024,
   }),
   registration: {
+    registrar: choice('Who keeps the registrations of users: we (local), or a PBX (upstream).', 'local', [
+      'local',
+      'upstream',
+    ]),
+    credentials: choice(
+      'With registrar upstream, who signs in to the PBX: browser (its requests pass), or gateway (by users[].account).',
+      'browser',
+      ['browser', 'gateway'],
+    ),
     minExpiresS: number('Shortest registration accepted.', 60, 10, 3_600),
     maxExpiresS: number('Longest registration granted.', 3_600, 60, 86_400),
     maxBindingsPerUser: number('Devices of one user at a time.', 10, 1, 100),
@@ -210,6 +230,29 @@ const SETTINGS = {
       authzServer: optional('Where clients get tokens; told in challenges.', 'text', HTTPS_URL),
       scope: optional('Scope that clients should ask for; told in challenges.', 'text', SHORT_TEXT),
     },
+  },
+  upstream: {
+    host: optional('Host name or address of the PBX where users are registered.', 'host'),
+    port: TRUNK.port,
+    transport: TRUNK.transport,
+    tls: TRUNK_TLS,
+    domain: optional(
+      'With credentials gateway, host part of the addresses of record at the PBX; left out: host.',
+      'host',
+    ),
+    sources: TRUNK.sources,
+    localHost: field(
+      'Address of ours for the PBX; of this purpose only, never for a trunk.',
+      'address',
+      '0.0.0.0',
+    ),
+    localPort: number('Port of ours for the PBX, of this purpose only; 0 picks one.', 5_070, 0, 65_535),
+    announced: optional('Address in Via, Contact and SDP when a 1:1 NAT is in front.', 'address'),
+    path: yesNo('Leave Contact as browsers write it, and put us into Path (RFC 3327).', false),
+    expiresS: number('With credentials gateway, how long a registration is to last.', 3_600, 60, 86_400),
+    graceS: number('How long a registration at the PBX outlives the WebSocket it came by.', 30, 0, 600),
+    profile: TRUNK.profile,
+    ...TRUNK_PROFILE,
   },
   calls: {
     maxCalls: number('Calls at a time.', 1_000, 1, 20_000),

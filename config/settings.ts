@@ -35,6 +35,8 @@ export interface Settings {
   readonly trunks: readonly TrunkRow[]
   readonly routes: readonly RouteRow[]
   readonly registration: {
+    readonly registrar: 'local' | 'upstream'
+    readonly credentials: 'browser' | 'gateway'
     readonly minExpiresS: number
     readonly maxExpiresS: number
     readonly maxBindingsPerUser: number
@@ -51,6 +53,20 @@ export interface Settings {
       readonly authzServer: string | null
       readonly scope: string | null
     }
+  }
+  readonly upstream: Omit<
+    TrunkRow,
+    'name' | 'host' | 'tls' | 'account' | 'optionsS' | 'callerId' | 'trusted'
+  > & {
+    readonly host: string | null
+    readonly tls: Readonly<Record<string, unknown>>
+    readonly domain: string | null
+    readonly localHost: string
+    readonly localPort: number
+    readonly announced: string | null
+    readonly path: boolean
+    readonly expiresS: number
+    readonly graceS: number
   }
   readonly calls: {
     readonly maxCalls: number
@@ -95,6 +111,8 @@ export interface UserRow {
   readonly password: string | null
   readonly passwordFile: string | null
   readonly ha1: Readonly<Record<string, unknown>> | null
+  /** Checked by the schema, defaults not filled in. */
+  readonly account: Readonly<Record<string, unknown>> | null
 }
 
 /** What the profile leaves open is 0. */

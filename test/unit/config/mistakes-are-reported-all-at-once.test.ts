@@ -22,6 +22,8 @@ const VALID = 'domain: example.com\nweb: { http: { port: 8080 } }\n'
 const TRUNK = '{ name: pbx, host: 192.0.2.9 }'
 
 /** What stands in the file beside a valid rest, and every mistake that it is. */
+const UPSTREAM = 'upstream: { host: pbx }\nregistration: { registrar: upstream }\n'
+
 const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readonly string[]])[] = [
   ['unknown section', 'mdeia: {}', ['mdeia: expected one of domain, web']],
   ['unknown key', 'calls: { maxcalls: 5 }', ['calls.maxcalls: expected one of maxCalls']],
@@ -44,7 +46,7 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
   [
     'scalar for a row',
     'users: [alice]',
-    ['users[0]: expected a mapping with name, password, passwordFile, ha1, seen text'],
+    ['users[0]: expected a mapping with name, password, passwordFile, ha1, account, seen text'],
   ],
   [
     'fraction',
@@ -354,6 +356,76 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
     'shortest registration over the longest',
     'registration: { minExpiresS: 600, maxExpiresS: 300 }',
     ['registration.minExpiresS: expected at most registration.maxExpiresS (300), seen 600'],
+  ],
+  [
+    'registrar upstream without a PBX',
+    'registration: { registrar: upstream }',
+    ['upstream.host: expected a PBX, because registration.registrar is upstream, seen nothing'],
+  ],
+  [
+    'PBX for the local registrar',
+    'upstream: { host: pbx.example.com }',
+    ['registration.registrar: expected upstream, because upstream.host is set, seen local'],
+  ],
+  [
+    'credentials of the gateway for the local registrar',
+    'registration: { credentials: gateway }',
+    ['registration.registrar: expected upstream, because registration.credentials is gateway, seen local'],
+  ],
+  [
+    'trunk by the reserved name',
+    'trunks: [{ name: upstream, host: pbx }]',
+    ['trunks[0].name: expected another name; this one is reserved, seen upstream'],
+  ],
+  [
+    'users of a PBX',
+    `${UPSTREAM}users: [{ name: alice, password: x }]`,
+    ['users: expected none, because the PBX knows them (registration.credentials is browser), seen 1'],
+  ],
+  [
+    'tokens for a PBX',
+    `upstream: { host: pbx }
+registration: { registrar: upstream, jwt: { secret: ${'s'.repeat(32)}, issuer: i, audience: a } }`,
+    [
+      'registration.jwt: expected nothing, because the PBX signs users in (registration.credentials is browser), seen something',
+    ],
+  ],
+  [
+    'user without an account of the PBX',
+    `${UPSTREAM.replace('upstream }', 'upstream, credentials: gateway }')}users: [{ name: alice, password: x }]`,
+    [
+      'users[0].account: expected the account at the PBX, because registration.credentials is gateway, seen nothing',
+    ],
+  ],
+  [
+    'account without a PBX',
+    'users: [{ name: alice, password: x, account: { user: "1", password: y } }]',
+    ['users[0].account: expected nothing, unless registration.credentials is gateway, seen an account'],
+  ],
+  [
+    'account with two passwords',
+    `${UPSTREAM.replace('upstream }', 'upstream, credentials: gateway }')}users: [{ name: alice, password: x, account: { user: "1", password: y, passwordFile: z } }]`,
+    ['users[0].account: expected one of password, passwordFile, seen both'],
+  ],
+  [
+    'socket of the trunks for the PBX',
+    `${UPSTREAM.replace('pbx }', 'pbx, localPort: 5060 }')}`,
+    ['upstream.localPort: expected another port than udp.port, seen 5060'],
+  ],
+  [
+    'socket of media for the PBX',
+    `${UPSTREAM.replace('pbx }', 'pbx, localPort: 20000 }')}`,
+    ['upstream.localPort: expected a port that is not for media, seen 20000'],
+  ],
+  [
+    'PBX over TLS without a certificate',
+    `${UPSTREAM.replace('pbx }', 'pbx, transport: tls }')}`,
+    ['tls.certificate: expected a certificate and key, because upstream.transport is tls, seen nothing'],
+  ],
+  [
+    'PBX without codecs',
+    `${UPSTREAM.replace('pbx }', 'pbx, codecs: [] }')}`,
+    ['upstream.codecs: expected at least one codec, seen none'],
   ],
 ]
 
