@@ -11,8 +11,9 @@ import type { IncomingInvite, IncomingRequest, SipEnvironment } from '../sip/use
 import { type Verdict, verdictOf } from './diagnosis.ts'
 import { logLevelOf, reasonHeader } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
-import { GuessLimiter } from './guess-limiter.ts'
 import type { TokenVerdict } from './jwt.ts'
+import type { Registrar } from './registrar.ts'
+import { SignInGuard } from './sign-in-guard.ts'
 import type { TokenGate } from './token-gate.ts'
 import type { TurnCredentials } from './turn.ts'
 
@@ -38,27 +39,24 @@ interface Authenticated {
 
 type Respond = (status: number, headers: readonly Header[]) => void
 
-/** Wrong passwords and tokens one WebSocket may try before it is cut. */
-const MAX_FAILURES_PER_FLOW = 10
-
 /**
  * Who our users are and where they can be reached now: digest, tokens, registrar and location store joined. A gateway serves one
  * domain, by whatever name the browser reached it; so the user part alone is the AOR.
  */
-export class Registration {
+export class Registration implements Registrar {
   readonly #options: RegistrationOptions
   readonly #digest: DigestServer
   readonly #location: Location
   readonly #users: ReadonlySet<string>
   readonly #keys: ReadonlyMap<string, DigestKey>
-  readonly #failures = new WeakMap<Flow, number>()
-  readonly #guesses = new GuessLimiter()
+  readonly #guard: SignInGuard
   #cancelSweep: (() => void) | undefined
 
   constructor(options: RegistrationOptions) {
     const { config, environment } = options
     const { domain, registration, users } = config
     this.#options = options
+    this.#guard = new SignInGuard(() => environment.nowMs())
     this.#users = new Set(users.map(({ name }) => name))
     this.#keys = new Map(users.flatMap((user) => keysOf(user)))
     this.#digest = createDigestServer({
@@ -130,12 +128,10 @@ export class Registration {
     authorization: string | undefined,
     address: string,
   ): Promise<HttpVerdict> {
-    const { environment } = this.#options
-    if (this.#guesses.isBarred(address, environment.nowMs()))
-      return { kind: 'refused', status: 403, challenges: [] }
+    if (this.#guard.isBarred(address)) return { kind: 'refused', status: 403, challenges: [] }
     const verdict = await this.#judgeHttp(method, path, authorization)
     const isGuess = verdict.kind === 'refused' && authorization !== undefined
-    if (isGuess) this.#guesses.failed(address, environment.nowMs())
+    if (isGuess) this.#guard.failedFrom(address)
     return verdict
   }
 
@@ -189,7 +185,7 @@ export class Registration {
 
   /** The user, or undefined after a 401 or a refusal has been sent. */
   #authenticate(request: SipRequest, flow: Flow, respond: Respond): Authenticated | undefined {
-    if (this.#guesses.isBarred(flow.remote.address, this.#options.environment.nowMs())) {
+    if (this.#guard.isBarred(flow.remote.address)) {
       const verdict = verdictOf(new SipFailure('sip.bad-credentials'))
       respond(verdict.status, [reasonHeader(verdict)])
       return undefined
@@ -250,21 +246,14 @@ export class Registration {
     this.#logRefusal(verdict, request, flow)
     const challenges = this.#challenges(this.#options.environment.nowMs(), { isBadToken: true })
     respond(verdict.status, [...challenges, reasonHeader(verdict)])
-    if (!isExpired) this.#countFailure(flow)
+    if (!isExpired) this.#guard.failed(flow)
   }
 
   #refuse(failure: SipFailure, request: SipRequest, flow: Flow, respond: Respond): void {
     const verdict = verdictOf(failure)
     this.#logRefusal(verdict, request, flow)
     respond(verdict.status, [reasonHeader(verdict)])
-    this.#countFailure(flow)
-  }
-
-  #countFailure(flow: Flow): void {
-    const failures = (this.#failures.get(flow) ?? 0) + 1
-    this.#failures.set(flow, failures)
-    this.#guesses.failed(flow.remote.address, this.#options.environment.nowMs())
-    if (failures >= MAX_FAILURES_PER_FLOW) flow.close('too many failed sign-ins')
+    this.#guard.failed(flow)
   }
 
   #logRefusal(verdict: Verdict, request: SipRequest, flow: Flow): void {

@@ -59,8 +59,8 @@ export class OutgoingCall implements OutgoingInvite {
   constructor(options: OutgoingCallOptions) {
     this.#options = options
     this.#intervalS = options.stack.sessionWish(options.flow).expiresS
-    this.#digest = options.stack.digestAttempt(options.flow)
     this.#request = options.compose(options.firstCseq, proposal(this.#intervalS, 0))
+    this.#digest = options.stack.digestAttempt(options.flow, this.#request)
     this.callId = this.#request.callId
     this.localTag = fromTag(this.#request)
   }

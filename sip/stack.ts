@@ -68,21 +68,21 @@ export class Stack {
   }
 
   /** Undefined where we have no account. */
-  digestAttempt(flow: Flow): DigestAttempt | undefined {
-    return this.#digestClient(flow)?.attempt()
+  digestAttempt(flow: Flow, request: SipRequest): DigestAttempt | undefined {
+    return this.#digestClient(flow, request)?.attempt()
   }
 
   /** Sends a request that answers challenges, with the numbers of its dialog or Call-ID. */
   send(request: SipRequest, flow: Flow, events: RequestEvents, nextCseq: () => number): Abandonable {
-    const attempt = this.digestAttempt(flow)
+    const attempt = this.digestAttempt(flow, request)
     if (attempt === undefined) return this.transactions.send(request, flow, events)
     const { transactions } = this
     const via = (): Via => this.#via(flow)
     return new AuthenticatedRequest({ transactions, flow, attempt, via, nextCseq, events }, request)
   }
 
-  #digestClient(flow: Flow): DigestClient | undefined {
-    const credentials = this.#options.credentialsFor?.(flow)
+  #digestClient(flow: Flow, request: SipRequest): DigestClient | undefined {
+    const credentials = this.#options.credentialsFor?.(flow, request)
     if (credentials === undefined) return undefined
     const known = this.#digestClients.get(credentials)
     if (known !== undefined) return known

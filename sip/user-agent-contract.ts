@@ -192,10 +192,11 @@ export interface UserAgentOptions {
   readonly sentBy: (flow: Flow) => { readonly host: string; readonly port: number | undefined }
   readonly limits: UserAgentLimits
   /**
-   * The account we have with the peer behind a flow; the same object for the same account. Given, its challenges (401, 407) to
-   * any request but CANCEL and ACK are answered inside; only a challenge that cannot be answered is a response for the caller.
+   * The account we have with the peer behind a flow, where it may depend on who sends the request; the same object for the same
+   * account. Given, its challenges (401, 407) to any request but CANCEL and ACK are answered inside; only a challenge that
+   * cannot be answered is a response for the caller.
    */
-  readonly credentialsFor?: (flow: Flow) => ClientCredentials | undefined
+  readonly credentialsFor?: (flow: Flow, request: SipRequest) => ClientCredentials | undefined
   /** 1800 s and 90 s unless given. */
   readonly sessionTimer?: SessionTimerOptions
 }
