@@ -1,5 +1,8 @@
+import type { NumbersConfig, RouteConfig } from './routing-config.ts'
 import type { Secret } from './secret.ts'
 import type { ProfileName, TrunkProfile } from './trunk-profiles.ts'
+
+export type { NumbersConfig, RouteConfig } from './routing-config.ts'
 
 /** The whole configuration, validated, deep-frozen. One meaning per key; docs and defaults are in `schema.ts`. */
 export interface Config {
@@ -15,6 +18,7 @@ export interface Config {
   readonly tls: TlsConfig | undefined
   readonly users: readonly UserConfig[]
   readonly trunks: readonly TrunkConfig[]
+  readonly numbers: NumbersConfig
   /** First match wins; tried after local users. */
   readonly routes: readonly RouteConfig[]
   readonly registration: RegistrationConfig
@@ -90,6 +94,10 @@ export interface UserConfig {
   readonly password: Secret | undefined
   /** H(A1) in lower-case hex for the realm `domain`, by algorithm. */
   readonly ha1?: Readonly<Partial<Record<'MD5' | 'SHA-256' | 'SHA-512-256', Secret>>> | undefined
+  /** Numbers that ring the user; he may show any of them, and shows the first. */
+  readonly numbers?: readonly string[]
+  /** Shown instead of the first number; `anonymous`: nothing is. */
+  readonly callerId?: string | undefined
   /** Defined for each user where the gateway signs in to the PBX. */
   readonly account?: UserAccountConfig | undefined
 }
@@ -119,7 +127,9 @@ export interface TrunkConfig extends TrunkProfile {
   readonly optionsS: number
   /** Source addresses requests are accepted from; default: the address of `host`. */
   readonly sources: readonly string[]
-  /** User part of From when the caller has no number of its own here; undefined: the caller's user name. */
+  /** Show a number of the user who calls, where he has one (default). */
+  readonly userNumbers?: boolean
+  /** User part of From else; undefined: the caller's user name. */
   readonly callerId: string | undefined
   /** Believe its P-Asserted-Identity, and send it ours (RFC 3325). */
   readonly trusted: boolean
@@ -165,15 +175,6 @@ export interface UpstreamConfig {
   readonly path: boolean
   readonly expiresS: number
   readonly graceS: number
-}
-
-export interface RouteConfig {
-  /** Leading characters of the dialled user part; '' matches all. */
-  readonly prefix: string
-  readonly trunk: string
-  /** Characters removed from the front, then `add` put before it. */
-  readonly strip: number
-  readonly add: string
 }
 
 export interface RegistrationConfig {

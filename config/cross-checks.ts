@@ -7,6 +7,7 @@ import {
   tlsMistakes,
   when,
 } from './cross-check.ts'
+import { mistakesInRoutes } from './routing-checks.ts'
 import type { Settings } from './settings.ts'
 import { UPSTREAM_CHECKS } from './upstream-checks.ts'
 
@@ -180,15 +181,7 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
         String(tls.port),
       ),
   },
-  {
-    keys: ['trunks', 'routes'],
-    find: ({ trunks, routes }) => {
-      const names = new Set(trunks.map(({ name }) => name))
-      return routes.flatMap(({ trunk }, index) =>
-        when(!names.has(trunk), `routes[${index}].trunk`, 'the name of a trunk', JSON.stringify(trunk)),
-      )
-    },
-  },
+  { keys: ['trunks', 'users', 'routes'], find: mistakesInRoutes },
   {
     keys: ['registration'],
     find: ({ registration: { minExpiresS, maxExpiresS } }) =>

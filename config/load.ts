@@ -5,6 +5,7 @@ import { LineCounter, parseDocument } from 'yaml'
 import type {
   Config,
   JwtConfig,
+  RouteConfig,
   TrunkAccountConfig,
   TrunkConfig,
   TrunkTlsConfig,
@@ -47,7 +48,7 @@ import {
   TURN_SECRET_FIELD,
 } from './schema.ts'
 import { Secret } from './secret.ts'
-import type { ListenPort, Settings, TrunkRow } from './settings.ts'
+import type { ListenPort, RouteRow, Settings, TrunkRow } from './settings.ts'
 import { PROFILE_NAMES, PROFILES } from './trunk-profiles.ts'
 import { upstream } from './upstream.ts'
 import { user } from './users.ts'
@@ -231,7 +232,8 @@ function build(settings: Settings, context: BuildContext): Config {
     tcp: listener(settings.tcp),
     tls: tlsListener(settings.tls, context),
     trunks: settings.trunks.map((row, index) => trunk(row, `trunks[${index}]`, context)),
-    routes: settings.routes,
+    numbers: { ...settings.numbers, countryCode: settings.numbers.countryCode ?? undefined },
+    routes: settings.routes.map(route),
     registration: registration(settings.registration, context),
     upstream: upstream(settings, trunk, context),
     calls: settings.calls,
@@ -325,6 +327,14 @@ function trunkAccount(
     expiresS: Number(value('expiresS')),
   }
 }
+
+const route = (row: RouteRow): RouteConfig => ({
+  ...row,
+  from: row.from ?? undefined,
+  pattern: row.pattern ?? undefined,
+  replace: row.replace ?? undefined,
+  trunk: row.trunk ?? undefined,
+})
 
 function registration(settings: Settings['registration'], context: BuildContext): Config['registration'] {
   const { registrar: _, credentials: __, ...rest } = settings

@@ -1,5 +1,6 @@
 import { choice, DIALLED, field, NAME, number, optional, required, yesNo } from './fields.ts'
 import type { Field } from './format.ts'
+import { NUMBERS, ROUTE, USER_NUMBERS } from './routing-fields.ts'
 import { TRUNK_PROFILE } from './trunk-profile-fields.ts'
 import { PROFILE_NAMES } from './trunk-profiles.ts'
 
@@ -68,6 +69,7 @@ const USER = {
   account: optional('For registration.credentials gateway: who the user is to the PBX.', 'mapping', {
     row: USER_ACCOUNT,
   }),
+  ...USER_NUMBERS,
 }
 
 /** Fields of `trunks[].tls`. */
@@ -114,18 +116,12 @@ const TRUNK = {
   }),
   profile: choice('Kind of peer: gives the keys that are left out below.', 'generic', PROFILE_NAMES),
   ...TRUNK_PROFILE,
-  callerId: optional('User part of From; left out: the user name of the caller.', 'text', {
+  userNumbers: yesNo('Show a number of the user who calls, where he has one.', true),
+  callerId: optional('What is shown else; left out: the user name of the caller.', 'text', {
     ...DIALLED,
     pattern: /^[A-Za-z0-9._+*#-]{1,64}$/,
   }),
   trusted: yesNo("Believe the trunk's P-Asserted-Identity, and tell it ours (RFC 3325).", false),
-}
-
-const ROUTE = {
-  prefix: field("Leading characters of what was dialled; '' matches all.", 'text', '', DIALLED),
-  trunk: required('Name of the trunk.', 'text', NAME),
-  strip: number('How many leading characters to remove.', 0, 0, 64),
-  add: field('What to put in front then.', 'text', '', DIALLED),
 }
 
 /** A section holds fields and sections. */
@@ -200,6 +196,7 @@ const SETTINGS = {
   },
   users: field('Who may register.', 'listOf', [], { row: USER, maxRows: 10_000 }),
   trunks: field('PBXes and carriers.', 'listOf', [], { row: TRUNK, maxRows: 256 }),
+  numbers: NUMBERS,
   routes: field('Where dialled numbers go; the first match wins, after local users.', 'listOf', [], {
     row: ROUTE,
     maxRows: 1_024,

@@ -33,6 +33,11 @@ export interface Settings {
   }
   readonly users: readonly UserRow[]
   readonly trunks: readonly TrunkRow[]
+  readonly numbers: {
+    readonly countryCode: string | null
+    readonly nationalPrefix: string
+    readonly internationalPrefix: string
+  }
   readonly routes: readonly RouteRow[]
   readonly registration: {
     readonly registrar: 'local' | 'upstream'
@@ -113,6 +118,8 @@ export interface UserRow {
   readonly ha1: Readonly<Record<string, unknown>> | null
   /** Checked by the schema, defaults not filled in. */
   readonly account: Readonly<Record<string, unknown>> | null
+  readonly numbers: readonly string[]
+  readonly callerId: string | null
 }
 
 /** What the profile leaves open is 0. */
@@ -129,13 +136,18 @@ export interface TrunkRow extends Omit<TrunkProfile, 'ptimeMs' | 'sessionExpires
   readonly account: Readonly<Record<string, unknown>> | null
   readonly optionsS: number
   readonly sources: readonly string[]
+  readonly userNumbers: boolean
   readonly callerId: string | null
   readonly trusted: boolean
 }
 
 export interface RouteRow {
+  readonly from: string | null
   readonly prefix: string
-  readonly trunk: string
+  readonly pattern: string | null
   readonly strip: number
   readonly add: string
+  readonly replace: string | null
+  readonly trunk: string | null
+  readonly users: readonly string[]
 }

@@ -21,14 +21,14 @@ function hashesOf(row: Readonly<Record<string, unknown>>): NonNullable<UserConfi
 }
 
 export function user(row: UserRow, key: string, context: BuildContext): UserConfig {
-  const { name, password, passwordFile } = row
+  const { name, password, passwordFile, numbers } = row
   const ha1 = row.ha1 === null ? undefined : hashesOf(row.ha1)
   const account = row.account === null ? undefined : accountOf(row.account, `${key}.account`, context)
+  const rest = { name, ha1, account, numbers, callerId: row.callerId ?? undefined }
   if (passwordFile === null) {
-    return { name, password: password === null ? undefined : new Secret(password), ha1, account }
+    return { ...rest, password: password === null ? undefined : new Secret(password) }
   }
-  const inFile = secretIn(passwordFile, `${key}.passwordFile`, ROWS.users.password, context)
-  return { name, password: inFile, ha1, account }
+  return { ...rest, password: secretIn(passwordFile, `${key}.passwordFile`, ROWS.users.password, context) }
 }
 
 function accountOf(

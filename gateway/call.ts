@@ -5,7 +5,7 @@ import type { MediaFailure } from '../media/failure.ts'
 import { answerableCodecs, offerableCodecs, STANDARD_CODECS } from '../sdp/codecs.ts'
 import type { Offer } from '../sdp/session.ts'
 import { maxForwards } from '../sip/headers.ts'
-import type { Header, SipRequest, SipResponse, SipUri } from '../sip/message.ts'
+import type { Header, SipRequest, SipResponse, Uri } from '../sip/message.ts'
 import type {
   Body,
   EndReason,
@@ -43,7 +43,7 @@ export interface CallContext {
   /** The side of a live call that a transfer names; undefined when there is none that `party` may take part in. */
   readonly findSide: (replaces: Replaces, party: string) => FoundSide | undefined
   /** Where a transfer by `party` leads; throws what a call of theirs to there would be refused with. */
-  readonly planTransfer: (party: string, target: SipUri) => CalleePlan
+  readonly planTransfer: (party: string, target: Uri) => CalleePlan
   /** The call has given everything back: dialogs ended, media closed. */
   readonly onEnded: (call: Call) => void
 }

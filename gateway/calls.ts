@@ -3,20 +3,21 @@ import type { Log } from '../config/logging.ts'
 import type { MediaEngine } from '../media/engine.ts'
 import type { Flow } from '../sip/flow.ts'
 import { header } from '../sip/headers.ts'
-import { isSipUri, type SipUri, type Uri } from '../sip/message.ts'
-import { sipUri } from '../sip/uri.ts'
+import type { Uri } from '../sip/message.ts'
 import type { IncomingInvite, SipEnvironment, UserAgent } from '../sip/user-agent.ts'
 import { Call } from './call.ts'
 import type { CallSummary } from './call-summary.ts'
 import { verdictOf } from './diagnosis.ts'
+import { dialledOf } from './dialled.ts'
 import { logLevelOf, refusalHeaders } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
-import { fromForTrunk, fromForUser, type Identity, identityOf, nameAddr } from './identity.ts'
+import type { Identity } from './identity.ts'
 import type { LegMedia } from './leg.ts'
+import { Parties } from './parties.ts'
 import type { CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
 import { type Replaces, readReplaces } from './refer.ts'
 import type { Registration } from './registration.ts'
-import { type Caller, type Destination, route } from './router.ts'
+import type { Caller, Destination } from './router.ts'
 import type { Side } from './side.ts'
 import type { Trunk, TrunkPath, TrunkTable } from './trunk.ts'
 
@@ -43,13 +44,13 @@ export class Calls {
   readonly #live = new Set<Call>()
   /** How many of them each caller has placed. */
   readonly #perCaller = new Map<string, number>()
-  readonly #users: ReadonlySet<string>
+  readonly #parties: Parties
   #isDraining = false
   #whenEmpty: (() => void) | undefined
 
   constructor(options: CallsOptions) {
     this.#options = options
-    this.#users = new Set(options.config.users.map((user) => user.name))
+    this.#parties = new Parties(options)
   }
 
   get size(): number {
@@ -85,23 +86,23 @@ export class Calls {
   #admit(invite: IncomingInvite): { caller: CallerPlan; callee: CalleePlan } | undefined {
     const { config } = this.#options
     if (this.#isDraining) throw new GatewayFailure('call.draining')
-    const caller = this.#identify(invite)
+    const caller = this.#parties.identify(invite)
     if (caller === undefined) return undefined
+    const plan = this.#callerPlan(caller, invite)
     const replaces = header(invite.request, 'Replaces')
     if (replaces !== undefined) {
-      this.#replace(invite, caller.plan, readReplaces(replaces))
+      this.#replace(invite, plan, readReplaces(replaces))
       return undefined
     }
     if (this.#live.size >= config.calls.maxCalls) {
       throw new GatewayFailure('call.overload', { expected: `at most ${config.calls.maxCalls}` })
     }
-    const placed = this.#perCaller.get(caller.plan.name) ?? 0
-    if (caller.party.kind === 'user' && placed >= MAX_CALLS_PER_USER) {
+    const placed = this.#perCaller.get(plan.name) ?? 0
+    if (caller.kind === 'user' && placed >= MAX_CALLS_PER_USER) {
       throw new GatewayFailure('call.overload', { expected: `at most ${MAX_CALLS_PER_USER} of one user` })
     }
-    const destination = route(dialledNumber(invite.request.uri), caller.party, this.#users, config.routes)
-    const identity = identityOf(invite.request, caller.party, this.#isTrusted(caller.party))
-    return { caller: caller.plan, callee: this.#plan(destination, identity) }
+    const destination = this.#parties.router.route(dialledOf(invite.request.uri, config.numbers), caller)
+    return { caller: plan, callee: this.#plan(destination, this.#parties.identityOf(invite.request, caller)) }
   }
 
   /** RFC 3891 §3: the dialog must be there, confirmed, and of the same party as the one who wants to replace it. */
@@ -121,21 +122,23 @@ export class Calls {
   }
 
   /** A transfer leads where a call of the transferor would; a trunk may send the call back to itself too. */
-  #planTransfer(party: string, target: SipUri): CalleePlan {
-    const [kind, name = ''] = party.split(':')
-    const dialled = dialledNumber(target)
-    const identity = { user: kind === 'user' ? name : 'anonymous', displayName: undefined, isPrivate: false }
-    if (kind === 'trunk' && !this.#users.has(dialled)) return this.#toTrunk(name, dialled, identity)
-    const caller: Caller = kind === 'user' ? { kind, user: name } : { kind: 'trunk', trunk: name }
-    return this.#plan(route(dialled, caller, this.#users, this.#options.config.routes), identity)
+  #planTransfer(party: string, target: Uri): CalleePlan {
+    const { router } = this.#parties
+    const caller = callerOf(party)
+    const dialled = dialledOf(target, this.#options.config.numbers)
+    const destination =
+      caller.kind === 'trunk'
+        ? (router.find(dialled, caller) ?? router.toTrunk(caller.trunk, dialled))
+        : router.route(dialled, caller)
+    return this.#plan(destination, this.#parties.knownIdentityOf(caller))
   }
 
   #plan(destination: Destination, identity: Identity): CalleePlan {
     switch (destination.kind) {
       case 'application':
         return { kind: 'application', name: `app:${destination.name}`, application: destination.name }
-      case 'user':
-        return this.#toUser(destination.user, identity)
+      case 'users':
+        return this.#toUsers(destination.users, destination.number, identity)
       case 'trunk':
         return this.#toTrunk(destination.trunk, destination.number, identity)
       default:
@@ -143,33 +146,21 @@ export class Calls {
     }
   }
 
-  #isTrusted(caller: Caller): boolean {
-    return caller.kind === 'trunk' && (this.#options.trunks.get(caller.trunk)?.config.trusted ?? false)
-  }
-
-  #identify(invite: IncomingInvite): { party: Caller; plan: CallerPlan } | undefined {
-    const { flow } = invite
-    if (flow.transport === 'ws' || flow.transport === 'wss') {
-      const user = this.#options.registration.authenticateCaller(invite)
-      if (user === undefined) return undefined
+  #callerPlan(caller: Caller, { flow }: IncomingInvite): CallerPlan {
+    if (caller.kind === 'user') {
+      const { user } = caller
       return {
-        party: { kind: 'user', user },
-        plan: {
-          name: `user:${user}`,
-          media: { kind: 'webrtc', codecs: BROWSER_CODECS },
-          passHeaders: 'all',
-        },
+        name: `user:${user}`,
+        media: { kind: 'webrtc', codecs: BROWSER_CODECS },
+        passHeaders: 'all',
       }
     }
-    const trunk = this.#options.trunks.ofFlow(flow)
-    if (trunk === undefined) throw new GatewayFailure('call.forbidden', { seen: flow.remote.address })
+    const trunk = this.#options.trunks.get(caller.trunk)
+    if (trunk === undefined) throw new Error(`a call from an unknown trunk ${caller.trunk}`)
     return {
-      party: { kind: 'trunk', trunk: trunk.config.name },
-      plan: {
-        name: `trunk:${trunk.config.name}`,
-        media: this.#trunkMedia(trunk, flow.local.address),
-        passHeaders: trunk.config.passHeaders,
-      },
+      name: `trunk:${caller.trunk}`,
+      media: this.#trunkMedia(trunk, flow.local.address),
+      passHeaders: trunk.config.passHeaders,
     }
   }
 
@@ -182,41 +173,24 @@ export class Calls {
     }
   }
 
-  #toUser(user: string, identity: Identity): PartyPlan {
-    const { config, registration } = this.#options
-    const bindings = registration.bindingsOf(user)
-    if (bindings.length === 0) throw new GatewayFailure('call.not-registered', { seen: user })
+  #toUsers(users: readonly string[], number: string | undefined, identity: Identity): PartyPlan {
     return {
       kind: 'party',
-      name: `user:${user}`,
+      ...this.#parties.ofUsers(users, number, identity),
       media: { kind: 'webrtc', codecs: BROWSER_CODECS },
-      targets: bindings.map(({ flow, contact }) => ({ flow, uri: contact.uri })),
-      from: fromForUser(identity, config.domain),
-      to: nameAddr(sipUri({ user, host: config.domain })),
       passHeaders: 'all',
-      headers: [],
       redirectHosts: new Set(),
     }
   }
 
   #toTrunk(name: string, number: string, identity: Identity): PartyPlan {
-    const { config, trunks, flowTo } = this.#options
-    const trunk = trunks.get(name)
-    if (trunk === undefined) throw new Error(`route to an unknown trunk ${name}`)
-    const path = trunks.pathOf(trunk)
-    const { localAddress } = path
-    const { host, port, callerId, trusted } = trunk.config
-    const to = sipUri({ user: number, host, port: port === 5060 ? undefined : port })
-    const own = { callerId, isTrusted: trusted, host: config.udp.announced ?? localAddress }
+    const { trunk, path, ...party } = this.#parties.ofTrunk(name, number, identity)
     return {
       kind: 'party',
-      name: `trunk:${name}`,
-      media: this.#trunkMedia(trunk, localAddress),
+      ...party,
+      media: this.#trunkMedia(trunk, path.localAddress),
       passHeaders: trunk.config.passHeaders,
-      targets: [{ flow: flowTo(path), uri: to }],
-      to: nameAddr(to),
-      redirectHosts: new Set([host.toLowerCase(), path.remote.address]),
-      ...fromForTrunk(identity, own),
+      redirectHosts: new Set([trunk.config.host.toLowerCase(), path.remote.address]),
     }
   }
 
@@ -262,22 +236,8 @@ export class Calls {
   }
 }
 
-/** Longer than any number or name; a longer one would only make a long INVITE of ours. */
-const MAX_DIALLED_LENGTH = 128
-
-function dialledNumber(uri: Uri): string {
-  const dialled = userPartOf(uri)
-  if (dialled === undefined || dialled.length > MAX_DIALLED_LENGTH) {
-    const seen = (dialled ?? uri.text).slice(0, MAX_DIALLED_LENGTH)
-    throw new GatewayFailure('call.unknown-number', {
-      expected: `at most ${MAX_DIALLED_LENGTH} characters`,
-      seen,
-    })
-  }
-  return dialled
-}
-
-function userPartOf(uri: Uri): string | undefined {
-  if (isSipUri(uri)) return uri.user ?? ''
-  return uri.scheme === 'tel' ? uri.text.replace(/^tel:/i, '').split(';')[0] : undefined
+/** The caller behind `user:alice` or `trunk:pbx`. */
+function callerOf(party: string): Caller {
+  const name = party.slice(party.indexOf(':') + 1)
+  return party.startsWith('trunk:') ? { kind: 'trunk', trunk: name } : { kind: 'user', user: name }
 }

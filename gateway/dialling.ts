@@ -76,7 +76,7 @@ export class Dialling {
     const { userAgent, plan, side, body, headers, maxForwards } = this.#options
     const { from, to } = plan
     const places = targets.map(
-      ({ flow, uri }) =>
+      ({ flow, uri, party }) =>
         (handler: OutgoingInviteHandler) =>
           userAgent.invite(
             {
@@ -89,7 +89,13 @@ export class Dialling {
               dialogHandler: side.dialogHandler,
               ...(maxForwards === undefined ? {} : { maxForwards }),
             },
-            handler,
+            {
+              ...handler,
+              onAccept: (response, dialog) => {
+                if (!this.#isOver) side.party = party
+                handler.onAccept(response, dialog)
+              },
+            },
           ),
     )
     this.#ringing = new Ringing(places, {
@@ -129,7 +135,7 @@ export class Dialling {
     const [way] = plan.targets
     if (way === undefined || this.#redirects >= MAX_REDIRECTS) return undefined
     const uri = contactsOf(response).find((found) => isSipUri(found) && plan.redirectHosts.has(found.host))
-    return uri === undefined ? undefined : { flow: way.flow, uri }
+    return uri === undefined ? undefined : { ...way, uri }
   }
 
   #finish(): void {

@@ -17,10 +17,13 @@ export interface CallerPlan {
 export interface Target {
   readonly flow: Flow
   readonly uri: Uri
+  /** Who answers there: one of several users that ring. */
+  readonly party: string
 }
 
 export interface PartyPlan {
   readonly kind: 'party'
+  /** Who is called; who answers is said by the target. */
   readonly name: string
   readonly media: LegMedia
   /** Called in parallel; the first to answer has the call. */

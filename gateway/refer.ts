@@ -1,5 +1,5 @@
 import { addresses } from '../sip/headers.ts'
-import { isSipUri, type SipRequest, type SipUri } from '../sip/message.ts'
+import { isSipUri, type SipRequest, type SipUri, type Uri } from '../sip/message.ts'
 import type { Body } from '../sip/user-agent.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 
@@ -12,7 +12,8 @@ export interface Replaces {
 }
 
 export interface Refer {
-  readonly target: SipUri
+  /** A SIP or `tel:` URI. */
+  readonly target: Uri
   /** An attended transfer: the call to join with, as the transferor knows it. */
   readonly replaces: Replaces | undefined
 }
@@ -29,6 +30,7 @@ export function readRefer(request: SipRequest): Refer {
     })
   }
   const { uri } = target
+  if (uri.scheme === 'tel') return { target: uri, replaces: undefined }
   if (!isSipUri(uri))
     throw new GatewayFailure('transfer.malformed', { expected: 'a SIP URI', seen: uri.scheme })
   const method = uri.parameters.get('method')?.toUpperCase() ?? 'INVITE'

@@ -5,13 +5,15 @@ import { createDigestServer, type DigestKey, type DigestServer } from '../sip/di
 import { SipFailure } from '../sip/failure.ts'
 import type { Flow } from '../sip/flow.ts'
 import { type Binding, DEFAULT_LOCATION_LIMITS, Location } from '../sip/location.ts'
-import { type Header, isSipUri, type SipRequest } from '../sip/message.ts'
+import { type Header, isSipUri, type SipRequest, type Uri } from '../sip/message.ts'
 import { handleRegister, type RegistrarPolicy } from '../sip/registrar.ts'
 import type { IncomingInvite, IncomingRequest, SipEnvironment } from '../sip/user-agent.ts'
 import { type Verdict, verdictOf } from './diagnosis.ts'
 import { logLevelOf, reasonHeader } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
+import { isAnonymous } from './identity.ts'
 import type { TokenVerdict } from './jwt.ts'
+import { NumberDirectory } from './number-directory.ts'
 import type { Registrar } from './registrar.ts'
 import { SignInGuard } from './sign-in-guard.ts'
 import type { TokenGate } from './token-gate.ts'
@@ -48,6 +50,7 @@ export class Registration implements Registrar {
   readonly #digest: DigestServer
   readonly #location: Location
   readonly #users: ReadonlySet<string>
+  readonly #directory: NumberDirectory
   readonly #keys: ReadonlyMap<string, DigestKey>
   readonly #guard: SignInGuard
   #cancelSweep: (() => void) | undefined
@@ -58,6 +61,7 @@ export class Registration implements Registrar {
     this.#options = options
     this.#guard = new SignInGuard(() => environment.nowMs())
     this.#users = new Set(users.map(({ name }) => name))
+    this.#directory = new NumberDirectory(config)
     this.#keys = new Map(users.flatMap((user) => keysOf(user)))
     this.#digest = createDigestServer({
       realm: domain,
@@ -108,16 +112,17 @@ export class Registration implements Registrar {
 
   /**
    * The user who sends this INVITE, or another request. Undefined: challenged or refused, the answer is out. Throws `call.wrong-identity` when
-   * From is another than the one who proved to be here.
+   * From is another than the one who proved to be here, his numbers included.
    */
   authenticateCaller(invite: Pick<IncomingInvite, 'request' | 'flow' | 'reject'>): string | undefined {
     const { request, flow } = invite
     const claimed = isSipUri(request.from.uri) ? request.from.uri.user : undefined
-    if (claimed !== undefined && this.#isRegisteredBy(claimed, flow)) return claimed
+    const registered = this.#usersOn(flow).find((user) => this.#mayCallAs(user, request.from.uri))
+    if (registered !== undefined) return registered
     const sender = this.#authenticate(request, flow, (status, headers) => invite.reject(status, { headers }))
     if (sender === undefined) return undefined
     const { user } = sender
-    if (user === claimed) return user
+    if (this.#mayCallAs(user, request.from.uri)) return user
     throw new GatewayFailure('call.wrong-identity', { expected: user, seen: claimed ?? 'none' })
   }
 
@@ -178,9 +183,16 @@ export class Registration implements Registrar {
     this.#cancelSweep = undefined
   }
 
-  #isRegisteredBy(user: string, flow: Flow): boolean {
+  #usersOn(flow: Flow): readonly string[] {
     const nowMs = this.#options.environment.nowMs()
-    return this.#location.bindingsByFlow(flow.id, nowMs).some((binding) => binding.aor === user)
+    return this.#location.bindingsByFlow(flow.id, nowMs).map(({ aor }) => aor)
+  }
+
+  /** In From stand the user's name, a number of his, or nobody's (RFC 3323). */
+  #mayCallAs(user: string, from: Uri): boolean {
+    const claimed = isSipUri(from) ? from.user : undefined
+    if (claimed === undefined) return false
+    return claimed === user || isAnonymous(from) || this.#directory.usersOf(claimed).includes(user)
   }
 
   /** The user, or undefined after a 401 or a refusal has been sent. */

@@ -6,7 +6,7 @@ import { verdictOf } from './diagnosis.ts'
 import { logLevelOf, refusalHeaders, refuseMethod } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { RelayLimits } from './relay-limits.ts'
-import { dialledOf, RelayParties, type RelayPartiesOptions, type RelayPlan } from './relay-parties.ts'
+import { RelayParties, type RelayPartiesOptions, type RelayPlan } from './relay-parties.ts'
 import {
   ALLOW_EVENTS,
   answeredHeaders,
@@ -133,7 +133,7 @@ export class Relay {
    */
   #answerOptions(incoming: IncomingRequest): void {
     const { request } = incoming
-    if (dialledOf(request.uri) !== '') {
+    if (this.#parties.dialledOf(request) !== '') {
       const caller = this.#parties.identify(incoming)
       if (caller === undefined) return
       this.#parties.probe(request, caller)
@@ -187,7 +187,11 @@ export class Relay {
     const event = relayedEvent(request)
     const caller = this.#parties.identify(asked)
     if (caller === undefined) return
-    const plan = this.#parties.plan(request, caller, isOwnMailbox(caller, dialledOf(request.uri), event))
+    const plan = this.#parties.plan(
+      request,
+      caller,
+      isOwnMailbox(caller, this.#parties.dialledOf(request), event),
+    )
     const { userAgent, environment, log, registration } = this.#options
     const subscription = new RelaySubscription(
       {

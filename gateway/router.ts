@@ -1,5 +1,8 @@
-import type { RouteConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
 import { GatewayFailure } from './gateway-failure.ts'
+import { NumberDirectory } from './number-directory.ts'
+import { internationalForm } from './number-plan.ts'
+import { RouteRule } from './route-rule.ts'
 
 /** Who places the call. A trunk reaches users only: it must never get out by another trunk. */
 export type Caller =
@@ -9,31 +12,134 @@ export type Caller =
 export type ApplicationName = 'echo' | 'tone'
 
 export type Destination =
-  | { readonly kind: 'user'; readonly user: string }
+  /** All of them ring. `number`: what was called, when it is not their name. */
+  | { readonly kind: 'users'; readonly users: readonly string[]; readonly number: string | undefined }
   | { readonly kind: 'application'; readonly name: ApplicationName }
-  | { readonly kind: 'trunk'; readonly trunk: string; readonly number: string }
+  | {
+      readonly kind: 'trunk'
+      readonly trunk: string
+      /** As the trunk gets it. */
+      readonly number: string
+      /** In international form, where it has one: first as lists of allowed numbers see it, then other ways to write it. */
+      readonly forms: readonly string[]
+    }
+
+/** Is told of each rule that was looked at, and why it was not the one; undefined: it was. */
+export type RouteNote = (rule: string, whyNot: string | undefined) => void
+
+export interface RouteOptions {
+  readonly note?: RouteNote
+  /** A name of a user is a number like any other. */
+  readonly isMailbox?: boolean
+}
 
 const APPLICATIONS: readonly string[] = ['echo', 'tone'] satisfies ApplicationName[]
 
 const isApplication = (name: string): name is ApplicationName => APPLICATIONS.includes(name)
 
-/**
- * Where a dialled user part goes: a user of ours, then `echo` and `tone`, then the first route whose prefix fits.
- * Throws `call.unknown-number`.
- */
-export function route(
-  dialled: string,
-  caller: Caller,
-  users: ReadonlySet<string>,
-  routes: readonly RouteConfig[],
-): Destination {
-  if (users.has(dialled)) return { kind: 'user', user: dialled }
-  if (caller.kind === 'user') {
-    if (isApplication(dialled)) return { kind: 'application', name: dialled }
-    const match = routes.find((row) => dialled.startsWith(row.prefix))
-    if (match !== undefined) {
-      return { kind: 'trunk', trunk: match.trunk, number: `${match.add}${dialled.slice(match.strip)}` }
-    }
+/** Where dialled numbers go, by the configuration alone. */
+export class Router {
+  readonly directory: NumberDirectory
+  readonly #config: Pick<Config, 'users' | 'numbers' | 'routes'>
+  readonly #rules: readonly RouteRule[]
+
+  constructor(config: Pick<Config, 'users' | 'numbers' | 'routes'>) {
+    this.#config = config
+    this.directory = new NumberDirectory(config)
+    this.#rules = config.routes.map((row, index) => new RouteRule(row, index))
   }
-  throw new GatewayFailure('call.unknown-number', { seen: dialled })
+
+  /**
+   * Of a user: names of users, their numbers, `echo` and `tone`, the first route that fits. Of a trunk: the first route
+   * that is for its calls makes another number of it, or names users; then names and numbers of users.
+   *
+   * Throws `call.unknown-number`.
+   */
+  route(dialled: string, caller: Caller, options: RouteOptions = {}): Destination {
+    const found = this.find(dialled, caller, options)
+    if (found === undefined) throw new GatewayFailure('call.unknown-number', { seen: dialled })
+    return found
+  }
+
+  /** The same; undefined where there is none. */
+  find(dialled: string, caller: Caller, { note = () => {}, isMailbox = false }: RouteOptions = {}) {
+    return caller.kind === 'user'
+      ? this.#ofUser(dialled, isMailbox, note)
+      : this.#ofTrunk(dialled, caller.trunk, note)
+  }
+
+  /** A number as it is, by a trunk. */
+  toTrunk(trunk: string, number: string): Destination {
+    return { kind: 'trunk', trunk, number, forms: [this.#international(number) ?? number] }
+  }
+
+  #ofUser(dialled: string, isMailbox: boolean, note: RouteNote): Destination | undefined {
+    const local = isMailbox ? undefined : this.#local(dialled, note)
+    if (local !== undefined) return local
+    if (isApplication(dialled)) {
+      note('applications', undefined)
+      return { kind: 'application', name: dialled }
+    }
+    const match = this.#firstRule(dialled, undefined, note)
+    return match === undefined ? undefined : this.#target(match, dialled)
+  }
+
+  #ofTrunk(dialled: string, trunk: string, note: RouteNote): Destination | undefined {
+    const match = this.#firstRule(dialled, trunk, note)
+    if (match !== undefined && (match.rule.config.users ?? []).length > 0) return this.#target(match, dialled)
+    const called = match?.number ?? dialled
+    const local = this.#local(called, note)
+    // Many trunks leave the + away.
+    return local ?? (/^[1-9]\d+$/.test(called) ? this.#local(`+${called}`, note) : undefined)
+  }
+
+  #local(called: string, note: RouteNote): Destination | undefined {
+    if (this.directory.has(called)) {
+      note(`user ${called}`, undefined)
+      return { kind: 'users', users: [called], number: undefined }
+    }
+    const users = this.directory.usersOf(called)
+    if (users.length === 0) {
+      note('users', `none has the name or the number ${called}`)
+      return undefined
+    }
+    note(`numbers of ${users.join(', ')}`, undefined)
+    return { kind: 'users', users, number: called }
+  }
+
+  #firstRule(dialled: string, from: string | undefined, note: RouteNote): Match | undefined {
+    for (const rule of this.#rules) {
+      if (rule.config.from !== from) {
+        note(rule.label, `for calls from ${rule.config.from === undefined ? 'users' : rule.config.from}`)
+        continue
+      }
+      const asked = rule.isInternational ? (this.#international(dialled) ?? dialled) : dialled
+      const number = rule.apply(asked)
+      if (number !== undefined) {
+        note(rule.label, undefined)
+        return { rule, number }
+      }
+      note(rule.label, `does not fit ${asked}`)
+    }
+    return undefined
+  }
+
+  #target({ rule, number }: Match, dialled: string): Destination | undefined {
+    const { trunk, users = [] } = rule.config
+    if (users.length > 0) return { kind: 'users', users, number }
+    if (trunk === undefined) return undefined
+    const sent = this.#international(number) ?? number
+    const asked = this.#international(dialled) ?? dialled
+    const forms = [...new Set(rule.isInternational ? [asked, sent] : [sent, asked])]
+    return { kind: 'trunk', trunk, number, forms }
+  }
+
+  #international(number: string): string | undefined {
+    return internationalForm(number, this.#config.numbers)
+  }
+}
+
+interface Match {
+  readonly rule: RouteRule
+  readonly number: string
 }

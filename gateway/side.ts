@@ -28,7 +28,8 @@ export interface SideOptions {
 /** One side of a call: its leg, its dialog once there is one, and what is still to be offered to it. */
 export class Side {
   readonly leg: Leg
-  readonly party: string
+  /** As long as several users ring, all of them; then who has answered. */
+  party: string
   readonly isCallIdOwner: boolean
   readonly renegotiation = new Renegotiation()
   readonly dialogHandler: DialogHandler

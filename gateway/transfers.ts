@@ -2,7 +2,7 @@ import type { Log } from '../config/logging.ts'
 import type { LegName, MediaSession } from '../media/engine.ts'
 import type { MediaFailure } from '../media/failure.ts'
 import { answerableCodecs, offerableCodecs } from '../sdp/codecs.ts'
-import type { Header, SipUri } from '../sip/message.ts'
+import type { Header, Uri } from '../sip/message.ts'
 import type { IncomingInvite, IncomingRequest } from '../sip/user-agent.ts'
 import { requireSdp, sdpBody } from './body.ts'
 import type { Conversation } from './conversation.ts'
@@ -47,7 +47,7 @@ export interface TransferOptions {
   readonly openSide: (name: LegName, party: string, media: LegMedia, isCallIdOwner: boolean) => Promise<Side>
   readonly place: (side: Side, plan: PartyPlan, text: string, progress: Progress) => Dialling
   readonly headers: (side: Side, other?: Side) => readonly Header[]
-  readonly planTransfer: (party: string, target: SipUri) => CalleePlan
+  readonly planTransfer: (party: string, target: Uri) => CalleePlan
   readonly findSide: (replaces: Replaces, party: string) => FoundSide | undefined
 }
 

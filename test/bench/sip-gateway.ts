@@ -93,7 +93,7 @@ const userAgent = createUserAgent({
           kind: 'party',
           name: 'trunk:b',
           media,
-          targets: [{ flow: transport.flowTo(HOST, calleePort), uri: to.uri }],
+          targets: [{ flow: transport.flowTo(HOST, calleePort), uri: to.uri, party: 'trunk:b' }],
           from,
           to,
           passHeaders: 'all',

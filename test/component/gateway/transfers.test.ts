@@ -183,7 +183,8 @@ describe('blind transfer', () => {
 
   it.each([
     ['an unknown number', '<sip:nobody@example.com>', 404],
-    ['nothing that is SIP', '<tel:+4930>', 400],
+    ['nothing that is a number', '<mailto:bob@example.com>', 400],
+    ['a number without a route', '<tel:+4930>', 404],
     ['another method', '<sip:bob@example.com;method=BYE>', 400],
     ['a call that is not theirs', '<sip:bob@example.com?Replaces=x%3Bto-tag%3D1%3Bfrom-tag%3D2>', 481],
     ['a broken escape', '<sip:bob@example.com?Replaces=%zz>', 400],

@@ -41,7 +41,13 @@ describe('config/webtrunk.example.yaml', () => {
     const config = loadConfig('/etc/webtrunk/c.yaml', {}, MACHINE)
     expect(config.users).toHaveLength(3)
     expect(config.trunks.map(({ media }) => media)).toEqual(['rtp', 'sdes', 'rtp'])
-    expect(config.routes.map(({ trunk }) => trunk)).toEqual(['carrier', 'pbx'])
+    expect(config.routes.map(({ trunk }) => trunk)).toEqual([
+      undefined,
+      undefined,
+      'carrier',
+      'carrier',
+      'pbx',
+    ])
     expect(() => loadConfig('/etc/webtrunk/c.yaml', {}, WITHOUT_CERTIFICATE)).toThrow(
       expect.objectContaining({
         mistakes: [

@@ -55,11 +55,12 @@ describe('a file', () => {
         passHeaders: 'all',
         codecs: ['opus', 'G722', 'PCMU', 'PCMA'],
         suites: ['AES_CM_128_HMAC_SHA1_80', 'AES_CM_128_HMAC_SHA1_32'],
+        userNumbers: true,
         callerId: undefined,
         trusted: false,
       },
     ])
-    expect(routes).toEqual([{ prefix: '', trunk: 'pbx', strip: 0, add: '' }])
+    expect(routes).toEqual([{ prefix: '', trunk: 'pbx', strip: 0, add: '', users: [] }])
   })
 
   test('may be JSON, indented by tabs', () => {
@@ -145,7 +146,7 @@ registration: { jwt: { secretFile: secrets/jwt, issuer: i, audience: w } }`
       '/etc/webtrunk/secrets/jwt': `${'k'.repeat(40)}\n`,
     })
     const { users, registration } = loadConfig('/etc/webtrunk/c.yaml', {}, machine)
-    expect(users).toEqual([{ name: 'a', password: undefined, ha1: undefined }])
+    expect(users).toMatchObject([{ name: 'a', password: undefined, ha1: undefined }])
     expect(registration.jwt).toMatchObject({
       issuer: 'i',
       audience: 'w',

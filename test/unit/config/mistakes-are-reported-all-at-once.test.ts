@@ -46,7 +46,9 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
   [
     'scalar for a row',
     'users: [alice]',
-    ['users[0]: expected a mapping with name, password, passwordFile, ha1, account, seen text'],
+    [
+      'users[0]: expected a mapping with name, password, passwordFile, ha1, account, numbers, callerId, seen text',
+    ],
   ],
   [
     'fraction',
@@ -286,6 +288,52 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
     'prefix that is a number',
     `trunks: [${TRUNK}]\nroutes: [{ prefix: +49, trunk: pbx }]`,
     ['routes[0].prefix: expected text in quotes of letters, digits and . _ + - * # (up to 64), seen 49'],
+  ],
+  [
+    'route from nowhere, and to a user who is none',
+    `trunks: [${TRUNK}]\nroutes: [{ from: carrier, users: [zoe] }]`,
+    [
+      'routes[0].from: expected the name of a trunk, seen "carrier"',
+      'routes[0].users: expected names of users, seen "zoe"',
+    ],
+  ],
+  [
+    'route from trunk to trunk',
+    `trunks: [${TRUNK}]\nroutes: [{ from: pbx, trunk: pbx }]`,
+    ['routes[0].trunk: expected users, because a trunk reaches nothing else, seen pbx'],
+  ],
+  [
+    'route without a target, and one with two',
+    `users: [{ name: a, password: x }]\ntrunks: [${TRUNK}]\nroutes: [{ prefix: "1" }, { trunk: pbx, users: [a] }]`,
+    ['routes[0]: expected trunk or users, seen none', 'routes[1]: expected trunk or users, seen both'],
+  ],
+  [
+    'prefix and pattern, replacement and digits to strip',
+    `trunks: [${TRUNK}]\nroutes: [{ prefix: "1", pattern: "1", replace: "2", strip: 1, trunk: pbx }]`,
+    [
+      'routes[0].prefix: expected prefix or pattern, seen both',
+      'routes[0].replace: expected replace, or strip and add, seen both',
+    ],
+  ],
+  [
+    'replacement without a pattern',
+    `trunks: [${TRUNK}]\nroutes: [{ replace: "2", trunk: pbx }]`,
+    ['routes[0].replace: expected a pattern with it, seen none'],
+  ],
+  [
+    'replacement with a group that is not there',
+    `trunks: [${TRUNK}]\nroutes: [{ pattern: '0(\\d+)', replace: "$2", trunk: pbx }]`,
+    ['routes[0].replace: expected at most $1, because pattern has that many groups, seen $2'],
+  ],
+  [
+    'pattern that is none',
+    `trunks: [${TRUNK}]\nroutes: [{ pattern: '0(\\d+', trunk: pbx }]`,
+    ['routes[0].pattern: expected a regular expression'],
+  ],
+  [
+    'country code with a +',
+    'numbers: { countryCode: "+49" }',
+    ['numbers.countryCode: expected one to three'],
   ],
   [
     'no listener',

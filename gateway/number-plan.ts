@@ -1,0 +1,29 @@
+import type { NumbersConfig } from '../config/config.ts'
+
+/** E.164 §6: country code and all. */
+const MAX_DIGITS = 15
+
+/** RFC 3966 §3: what people write between digits. Only of what is a number else: `mr.smith` keeps its dot. */
+export const withoutSeparators = (text: string): string =>
+  /^\+?[0-9*#][0-9*#().\- ]*$/.test(text) || /^\([0-9+][0-9().\- ]*$/.test(text)
+    ? text.replace(/[().\- ]/g, '')
+    : text
+
+/**
+ * The number in international form, `+4930123`; undefined when it has none: a short number, a name, or one of another
+ * country's ways of writing.
+ */
+export function internationalForm(number: string, plan: NumbersConfig): string | undefined {
+  const { countryCode, nationalPrefix, internationalPrefix } = plan
+  if (number.startsWith('+')) return e164(number.slice(1))
+  if (countryCode === undefined) return undefined
+  if (number.startsWith(internationalPrefix)) return e164(number.slice(internationalPrefix.length))
+  if (nationalPrefix === '' || !number.startsWith(nationalPrefix)) return undefined
+  const national = number.slice(nationalPrefix.length)
+  return national === '' ? undefined : e164(`${countryCode}${national}`)
+}
+
+/** No country code begins with 0. */
+function e164(digits: string): string | undefined {
+  return /^[1-9]\d+$/.test(digits) && digits.length <= MAX_DIGITS ? `+${digits}` : undefined
+}

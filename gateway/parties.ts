@@ -1,0 +1,133 @@
+import type { Config, UserConfig } from '../config/config.ts'
+import type { Flow } from '../sip/flow.ts'
+import type { Header, NameAddr, SipRequest } from '../sip/message.ts'
+import { sipUri } from '../sip/uri.ts'
+import type { IncomingInvite } from '../sip/user-agent.ts'
+import { GatewayFailure } from './gateway-failure.ts'
+import {
+  fromForTrunk,
+  fromForUser,
+  type Identity,
+  identityOfTrunk,
+  identityOfUser,
+  nameAddr,
+  shownNumberOf,
+} from './identity.ts'
+import type { Target } from './plan.ts'
+import type { Registrar } from './registrar.ts'
+import { type Caller, Router } from './router.ts'
+import type { Trunk, TrunkPath, TrunkTable } from './trunk.ts'
+
+export interface PartiesOptions {
+  readonly config: Config
+  readonly registration: Registrar
+  readonly trunks: TrunkTable
+  readonly flowTo: (path: TrunkPath) => Flow
+}
+
+/** Whom a request is for: how to get there, and what may be known there of the one who sends it. */
+export interface Party {
+  /** `user:bob`, `users:alice,bob` or `trunk:pbx`. */
+  readonly name: string
+  /** A device of a user each, or the trunk. */
+  readonly targets: readonly Target[]
+  readonly from: NameAddr
+  readonly to: NameAddr
+  readonly headers: readonly Header[]
+}
+
+export interface TrunkParty extends Party {
+  readonly trunk: Trunk
+  readonly path: TrunkPath
+}
+
+/** Who sends a request outside a dialog, and how whom it is for is reached: the same for calls and for all else. */
+export class Parties {
+  readonly router: Router
+  readonly #options: PartiesOptions
+  readonly #users: ReadonlyMap<string, UserConfig>
+
+  constructor(options: PartiesOptions) {
+    const { config } = options
+    this.#options = options
+    this.router = new Router(config)
+    this.#users = new Map(config.users.map((user) => [user.name, user]))
+  }
+
+  /** The sender. Undefined: challenged, the answer is out. Throws `call.forbidden`, `call.wrong-identity`. */
+  identify(incoming: Pick<IncomingInvite, 'request' | 'flow' | 'reject'>): Caller | undefined {
+    const { flow } = incoming
+    if (flow.transport === 'ws' || flow.transport === 'wss') {
+      const user = this.#options.registration.authenticateCaller(incoming)
+      return user === undefined ? undefined : { kind: 'user', user }
+    }
+    const trunk = this.#options.trunks.ofFlow(flow)
+    if (trunk === undefined) throw new GatewayFailure('call.forbidden', { seen: flow.remote.address })
+    return { kind: 'trunk', trunk: trunk.config.name }
+  }
+
+  identityOf(request: SipRequest, caller: Caller): Identity {
+    if (caller.kind === 'trunk') {
+      return identityOfTrunk(request, this.#options.trunks.get(caller.trunk)?.config.trusted ?? false)
+    }
+    return identityOfUser(request, this.#user(caller.user), this.router.directory)
+  }
+
+  /** Of somebody who has sent no request of his own, such as who transfers a call. */
+  knownIdentityOf(caller: Caller): Identity {
+    if (caller.kind === 'trunk') return { user: 'anonymous', displayName: undefined, isPrivate: false }
+    const user = this.#user(caller.user)
+    return {
+      user: user.name,
+      number: shownNumberOf(user),
+      displayName: undefined,
+      isPrivate: user.callerId === 'anonymous',
+    }
+  }
+
+  /** `number`: what was called, when it is not their name. Throws `call.not-registered`. */
+  ofUsers(users: readonly string[], number: string | undefined, identity: Identity): Party {
+    const { config, registration } = this.#options
+    const targets = users.flatMap((user) =>
+      registration
+        .bindingsOf(user)
+        .map(({ flow, contact }) => ({ flow, uri: contact.uri, party: `user:${user}` })),
+    )
+    const [first = ''] = users
+    if (targets.length === 0) throw new GatewayFailure('call.not-registered', { seen: users.join(', ') })
+    return {
+      name: users.length === 1 ? `user:${first}` : `users:${users.join(',')}`,
+      targets,
+      from: fromForUser(identity, config.domain),
+      to: nameAddr(sipUri({ user: number ?? first, host: config.domain })),
+      headers: [],
+    }
+  }
+
+  /** Throws `trunk.unresolved`. */
+  ofTrunk(name: string, number: string, identity: Identity): TrunkParty {
+    const { config, trunks, flowTo } = this.#options
+    const trunk = trunks.get(name)
+    if (trunk === undefined) throw new Error(`route to an unknown trunk ${name}`)
+    const path = trunks.pathOf(trunk)
+    const { host, port, callerId, trusted, userNumbers = true } = trunk.config
+    const to = sipUri({ user: number, host, port: port === 5060 ? undefined : port })
+    return {
+      trunk,
+      path,
+      name: `trunk:${name}`,
+      targets: [{ flow: flowTo(path), uri: to, party: `trunk:${name}` }],
+      to: nameAddr(to),
+      ...fromForTrunk(identity, {
+        callerId,
+        showsUsers: userNumbers,
+        isTrusted: trusted,
+        host: config.udp.announced ?? path.localAddress,
+      }),
+    }
+  }
+
+  #user(name: string): Pick<UserConfig, 'name' | 'numbers' | 'callerId'> {
+    return this.#users.get(name) ?? { name }
+  }
+}

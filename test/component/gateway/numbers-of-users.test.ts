@@ -1,0 +1,247 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Config, TrunkConfig, UserConfig } from '../../../config/config.ts'
+import { Secret } from '../../../config/secret.ts'
+import { header } from '../../../sip/headers.ts'
+import type { Header } from '../../../sip/message.ts'
+import { parseUri, sipUri } from '../../../sip/uri.ts'
+import {
+  answerTo,
+  BROWSER,
+  offerOf,
+  PeerDialog,
+  PHONE,
+  place,
+  quiet,
+  reasonText,
+  ringing,
+  statusOf,
+} from '../../harness/scripted-calls.ts'
+import { nameAddr, type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+
+let gateway: ScriptedGateway
+afterEach(async () => {
+  expect(await gateway.leftovers()).toEqual({})
+  expect(gateway.logged('internal error')).toEqual([])
+  await gateway.close()
+})
+
+const user = (name: string, more: Partial<UserConfig> = {}): UserConfig => ({
+  name,
+  password: new Secret('x'),
+  ...more,
+})
+const NUMBERS: Partial<Config> = {
+  numbers: { countryCode: '49', nationalPrefix: '0', internationalPrefix: '00' },
+  users: [
+    user('alice', { numbers: ['+493012340', '+493012341'] }),
+    user('bob', { numbers: ['+493012349'] }),
+    user('carol', { numbers: ['+493012349'] }),
+  ],
+  routes: [{ prefix: '+', strip: 0, add: '', trunk: 'pbx' }],
+}
+const open = (more: Partial<Config> = {}, trunk: Partial<TrunkConfig> = {}) =>
+  ScriptedGateway.open({ ...NUMBERS, ...more }, trunk)
+
+describe('a number called by a trunk', () => {
+  it.each(['+493012340', '00493012340', '03012340', '493012340', '+49-30-12340'])(
+    '%s rings its user',
+    async (number) => {
+      gateway = await open()
+      const alice = await gateway.registered('alice')
+      const call = place(gateway.trunk, '04012', number, offerOf(PHONE))
+      const invite = await ringing(gateway, alice)
+      // The phone shows which of her numbers was called.
+      expect(invite.request.to.uri.text).toBe(
+        `sip:${number.replaceAll('-', '').replace(/^49/, '+49')}@example.com`,
+      )
+      invite.reject(486)
+      await gateway.time.advance(100)
+      expect(statusOf(call)).toBe(486)
+    },
+  )
+
+  it('of several users rings all that are there; who answers is who may transfer', async () => {
+    gateway = await open()
+    const [bob, carol] = [await gateway.registered('bob'), await gateway.registered('carol')]
+    const call = place(gateway.trunk, '04012', '+493012349', offerOf(PHONE))
+    const invite = await ringing(gateway, carol)
+    expect(bob.invites).toHaveLength(1)
+    let isCancelled = false
+    for (const other of bob.invites) other.handler = { onCancel: () => (isCancelled = true) }
+    const dialog = invite.accept({ body: answerTo(invite, BROWSER) }, quiet)
+    await gateway.time.advance(200)
+    expect([statusOf(call), isCancelled]).toEqual([200, true])
+    // Carol's other device takes her call over; bob may not.
+    const replaces = {
+      name: 'Replaces',
+      value: `${dialog.callId};to-tag=${dialog.remoteTag};from-tag=${dialog.localTag}`,
+    }
+    const stolen = place(bob, 'bob', 'bob', offerOf(BROWSER), quiet, [replaces])
+    await gateway.time.advance(200)
+    expect(reasonText(stolen)).toContain('transfer.no-such-call')
+    const taken = place(
+      await gateway.registered('carol', 'tablet'),
+      'carol',
+      'carol',
+      offerOf(BROWSER),
+      quiet,
+      [replaces],
+    )
+    await gateway.time.advance(200)
+    expect(statusOf(taken)).toBe(200)
+    taken.dialog?.bye()
+    await gateway.time.advance(100)
+  })
+
+  it('of several users rings those who are there, and is 480 when none is', async () => {
+    gateway = await open()
+    const none = place(gateway.trunk, '04012', '+493012349', offerOf(PHONE))
+    await gateway.time.advance(100)
+    expect([statusOf(none), reasonText(none)]).toEqual([480, expect.stringContaining('call.not-registered')])
+    const bob = await gateway.registered('bob')
+    const call = place(gateway.trunk, '04012', '+493012349', offerOf(PHONE))
+    ;(await ringing(gateway, bob)).reject(486)
+    await gateway.time.advance(100)
+    expect(statusOf(call)).toBe(486)
+  })
+
+  it('is made by a rule for its calls, and another trunk has none', async () => {
+    gateway = await open({
+      routes: [{ from: 'pbx', prefix: '', pattern: '(\\d\\d)', strip: 0, add: '', replace: '+4930123$1' }],
+    })
+    const alice = await gateway.registered('alice')
+    place(gateway.trunk, '04012', '41', offerOf(PHONE))
+    const invite = await ringing(gateway, alice)
+    expect(invite.request.to.uri.text).toBe('sip:+493012341@example.com')
+    invite.reject(486)
+    await gateway.time.advance(100)
+  })
+})
+
+describe('a number of a user', () => {
+  it('called by another user stays in the house', async () => {
+    gateway = await open()
+    const [alice, bob] = [await gateway.registered('alice'), await gateway.registered('bob')]
+    const call = place(bob, 'bob', '03012340')
+    const invite = await ringing(gateway, alice)
+    expect(invite.request.from.uri.text).toBe('sip:bob@example.com')
+    invite.reject(486)
+    await gateway.time.advance(100)
+    expect([statusOf(call), gateway.trunk.invites]).toEqual([486, []])
+  })
+})
+
+/** What a trunk sees of a call of alice, From and P-Asserted-Identity. */
+async function shown(
+  over: {
+    readonly user?: Partial<UserConfig>
+    readonly trunk?: Partial<TrunkConfig>
+    readonly from?: string
+  },
+  headers: readonly Header[] = [],
+) {
+  gateway = await open(
+    { users: [user('alice', { numbers: ['+493012340', '+493012341'], ...over.user }), user('bob')] },
+    over.trunk,
+  )
+  const alice = await gateway.registered('alice')
+  const call = callAs(alice, over.from ?? 'sip:alice@example.com', headers)
+  const { request, reject } = await ringing(gateway, gateway.trunk).then((invite) => ({
+    request: invite.request,
+    reject: () => invite.reject(486),
+  }))
+  reject()
+  await gateway.time.advance(100)
+  expect(call.final()).toBe(486)
+  return { from: request.from.uri.text, asserted: header(request, 'P-Asserted-Identity') }
+}
+
+/** A call with any From. */
+function callAs(peer: Peer, from: string, headers: readonly Header[]) {
+  let final: unknown
+  peer.userAgent.invite(
+    {
+      flow: peer.flow,
+      uri: parseUri('tel:+49-40-12345'),
+      from: { displayName: undefined, uri: parseUri(from), parameters: new Map() },
+      to: nameAddr(sipUri({ user: '04012345', host: 'example.com' })),
+      headers,
+      body: offerOf(BROWSER),
+      dialogHandler: new PeerDialog(BROWSER).handler,
+    },
+    {
+      onProgress: () => {},
+      onAccept: () => {},
+      onReject: (response) => {
+        final = typeof response === 'string' ? response : response.status
+      },
+    },
+  )
+  return { final: () => final }
+}
+
+const prefers = (uri: string): readonly Header[] => [{ name: 'P-Preferred-Identity', value: `<${uri}>` }]
+
+describe('a trunk is shown', () => {
+  it('the first number of the caller, and is called in the form of the route', async () => {
+    expect(await shown({})).toEqual({ from: 'sip:+493012340@127.0.0.1', asserted: undefined })
+    expect(gateway.trunk.invites[0]?.request.uri.text).toBe('sip:+494012345@127.0.0.1:5070')
+  })
+
+  it.each([
+    ['the number the caller prefers', {}, prefers('sip:03012341@example.com'), 'sip:+493012341@127.0.0.1'],
+    ['the number the caller prefers, as tel:', {}, prefers('tel:+493012341'), 'sip:+493012341@127.0.0.1'],
+    ['the number in From', { from: 'sip:+493012341@example.com' }, [], 'sip:+493012341@127.0.0.1'],
+    ['no number of others', {}, prefers('sip:+493012349@example.com'), 'sip:+493012340@127.0.0.1'],
+    ['the callerId of the user', { user: { callerId: '+4930123' } }, [], 'sip:+4930123@127.0.0.1'],
+    [
+      'his choice rather than that',
+      { user: { callerId: '+4930123' } },
+      prefers('tel:+493012341'),
+      'sip:+493012341@127.0.0.1',
+    ],
+    [
+      'nothing of an anonymous user',
+      { user: { callerId: 'anonymous' } },
+      [],
+      'sip:anonymous@anonymous.invalid',
+    ],
+    [
+      'nothing when From is nobody',
+      { from: 'sip:anonymous@anonymous.invalid' },
+      prefers('sip:alice@example.com'),
+      'sip:anonymous@anonymous.invalid',
+    ],
+    [
+      'its own callerId for a user without numbers',
+      { user: { numbers: [] }, trunk: { callerId: '+49301' } },
+      [],
+      'sip:+49301@127.0.0.1',
+    ],
+    [
+      'its own callerId where users are not shown',
+      { trunk: { callerId: '+49301', userNumbers: false } },
+      prefers('tel:+493012341'),
+      'sip:+49301@127.0.0.1',
+    ],
+    ['a name where there is nothing else', { user: { numbers: [] } }, [], 'sip:alice@127.0.0.1'],
+  ])('%s', async (_name, over, headers, from) => {
+    expect(await shown(over, headers)).toMatchObject({ from })
+  })
+
+  it('who it is all the same, when trusted', async () => {
+    const over = { user: { callerId: 'anonymous' }, trunk: { trusted: true } }
+    expect(await shown(over)).toEqual({
+      from: 'sip:anonymous@anonymous.invalid',
+      asserted: '<sip:+493012340@127.0.0.1>',
+    })
+  })
+})
+
+it('From with a number of somebody else is refused, challenged first', async () => {
+  gateway = await open()
+  const alice = await gateway.registered('alice')
+  const call = callAs(alice, 'sip:+493012349@example.com', [])
+  await gateway.time.advance(100)
+  expect(call.final()).toBe(401)
+})
