@@ -30,6 +30,8 @@ export interface Config {
   /** undefined: browsers get no TURN server. */
   readonly turn?: TurnConfig | undefined
   readonly admin: AdminConfig
+  /** File of call records; undefined: they go into the log. */
+  readonly cdr: { readonly file: string | undefined }
   readonly log: LogConfig
 }
 
@@ -210,6 +212,9 @@ export interface CallsConfig {
   readonly maxDurationS: number
   /** Session-Expires that we ask for and the most that we grant (RFC 4028). */
   readonly sessionExpiresS: number
+  /** How many calls are remembered after their end, and how long. */
+  readonly keepCalls: number
+  readonly keepCallsS: number
   /** How long SIGTERM waits for calls after BYE. */
   readonly drainTimeoutS: number
 }

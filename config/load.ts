@@ -244,6 +244,7 @@ function build(settings: Settings, context: BuildContext): Config {
     },
     dscp: settings.dscp,
     turn: turn(settings.turn, context),
+    cdr: { file: settings.cdr.file === null ? undefined : resolve(context.base, settings.cdr.file) },
     admin: { socket: adminSocket(settings.admin.socket, context) },
     log: { level: log.level, format: logFormat(log.format, context.machine) },
   }

@@ -261,6 +261,13 @@ const SETTINGS = {
       90,
       86_400,
     ),
+    keepCalls: number(
+      'Calls that are remembered after their end, for webtrunk calls and explain.',
+      500,
+      0,
+      10_000,
+    ),
+    keepCallsS: number('How long they are remembered.', 86_400, 60, 604_800),
     drainTimeoutS: number('How long a stop waits for calls to end after BYE.', 5, 0, 600),
   },
   media: {
@@ -302,6 +309,13 @@ const SETTINGS = {
       'text',
       'auto',
       SOCKET_PATH,
+    ),
+  },
+  cdr: {
+    file: optional(
+      'File for call records, one line of JSON each; left out: they are lines of the log.',
+      'text',
+      PATH,
     ),
   },
   log: {

@@ -78,6 +78,8 @@ export interface Settings {
     readonly ringTimeoutS: number
     readonly maxDurationS: number
     readonly sessionExpiresS: number
+    readonly keepCalls: number
+    readonly keepCallsS: number
     readonly drainTimeoutS: number
   }
   readonly media: {
@@ -103,6 +105,7 @@ export interface Settings {
     /** A path, `auto` or `off`. */
     readonly socket: string
   }
+  readonly cdr: { readonly file: string | null }
   readonly log: {
     readonly level: 'error' | 'warn' | 'info' | 'debug'
     readonly format: 'auto' | 'json' | 'pretty'

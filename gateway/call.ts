@@ -18,7 +18,8 @@ import type {
 import { applicationCodecs, startApplication } from './applications.ts'
 import { requireSdp, sdpBody } from './body.ts'
 import { type CallEvent, type CallState, nextCallState } from './call-machine.ts'
-import type { CallSummary } from './call-summary.ts'
+import { CallObserver } from './call-observer.ts'
+import { CallTrace } from './call-trace.ts'
 import { Conversation } from './conversation.ts'
 import { type Verdict, verdictOf } from './diagnosis.ts'
 import { Dialling, type Progress } from './dialling.ts'
@@ -66,6 +67,7 @@ export class Call implements SideOwner, JoinableCall {
   readonly #callee: CalleePlan
   readonly #log: Log
   readonly #startedAtMs: number
+  readonly #observer: CallObserver
   readonly #conversation: Conversation
   readonly #transfers: Transfers
   #state: CallState = 'routing'
@@ -86,6 +88,15 @@ export class Call implements SideOwner, JoinableCall {
     this.#callee = callee
     this.#log = context.log.child({ callId: this.id })
     this.#startedAtMs = context.environment.nowMs()
+    this.#observer = new CallObserver(
+      new CallTrace({
+        callId: this.id,
+        caller: caller.name,
+        callee: callee.name,
+        nowMs: () => context.environment.nowMs(),
+        startedAt: new Date(),
+      }),
+    )
     this.#conversation = new Conversation({
       environment: context.environment,
       log: this.#log,
@@ -116,10 +127,9 @@ export class Call implements SideOwner, JoinableCall {
     return this.#state
   }
 
-  summary(): CallSummary {
-    const durationS = Math.round((this.#context.environment.nowMs() - this.#startedAtMs) / 1_000)
-    const [caller, callee] = [this.#callerPlan.name, this.#callee.name]
-    return { callId: this.id, caller, callee, state: this.#state, durationS }
+  /** What has happened in it so far. */
+  get trace(): CallTrace {
+    return this.#observer.trace
   }
 
   start(): void {
@@ -160,6 +170,22 @@ export class Call implements SideOwner, JoinableCall {
 
   endJoined(): void {
     this.#end('hung-up', { by: 'transfer' })
+  }
+
+  adopted(side: Side): void {
+    this.#observer.adopted(side)
+  }
+
+  onDescribed(side: Side, direction: 'received' | 'sent', text: string): void {
+    this.#observer.described(side, direction, text)
+  }
+
+  onAgreed(side: Side, codec: string | undefined): void {
+    this.#observer.agreed(side, codec)
+  }
+
+  onDescriptionFailed(side: Side, error: unknown): void {
+    this.#observer.blame(side, error)
   }
 
   // ----- SideOwner: what the dialogs of our sides report
@@ -216,11 +242,15 @@ export class Call implements SideOwner, JoinableCall {
     const { request } = this.#invite
     requireSdp(request)
     this.#session = await this.#context.engine.openSession(this.id, {
-      onStage: (leg, event) => this.#logStage(leg, event),
+      onStage: (leg, event) => {
+        this.#observer.stage(leg, event)
+        this.#logStage(leg, event)
+      },
       onFailure: (leg, failure) => this.#onMediaFailure(leg, failure),
     })
     if (this.#hasEnded()) return
     const caller = await this.#openSide('caller', this.#callerPlan.name, this.#callerPlan.media, false)
+    this.trace.climb('caller', 'S1')
     caller.sessionUuid = sessionUuidOf(request) ?? this.#context.environment.token()
     this.#caller = caller
     this.#conversation.add(caller)
@@ -233,6 +263,7 @@ export class Call implements SideOwner, JoinableCall {
 
   async #openSide(name: LegName, party: string, media: LegMedia, isCallIdOwner: boolean): Promise<Side> {
     const leg = await Leg.open(this.#openSession(), name, media, this.#newSessionId())
+    this.#observer.opened(name, party, media)
     return new Side({ leg, party, isCallIdOwner, owner: this })
   }
 
@@ -264,7 +295,7 @@ export class Call implements SideOwner, JoinableCall {
       maxForwards: hops === undefined ? undefined : hops - 1,
       onProgress: (response) => this.#onProgress(caller, callee, response),
       onAnswered: (response) => this.#onAnswered(caller, callee, response),
-      onFailed: (failure) => this.#end('refused', { verdict: verdictOf(failure) }),
+      onFailed: (failure) => this.#end('refused', { verdict: verdictOf(failure, { leg: 'callee' }) }),
     })
   }
 
@@ -280,8 +311,15 @@ export class Call implements SideOwner, JoinableCall {
       ringTimeoutS: limits.ringTimeoutS,
       maxForwards: progress.maxForwards,
       handler: {
-        onProgress: (response) => this.#run(() => progress.onProgress(response)),
-        onAnswered: (response) => this.#run(() => progress.onAnswered(response)),
+        onProgress: (response) => {
+          this.#observer.heard(side, response.status, response.reason)
+          this.#run(() => progress.onProgress(response))
+        },
+        onAnswered: (response) => {
+          this.#observer.heard(side, response.status, response.reason)
+          if (side.dialog !== undefined) this.trace.dialog(side.dialog.callId)
+          this.#run(() => progress.onAnswered(response))
+        },
         onFailed: (failure) => this.#run(() => progress.onFailed(failure)),
       },
     })
@@ -347,7 +385,8 @@ export class Call implements SideOwner, JoinableCall {
   }
 
   #fail(error: unknown, leg?: LegName): void {
-    const verdict = verdictOf(error)
+    const at = leg ?? this.#observer.blamed(error)
+    const verdict = verdictOf(error, { leg: at })
     if (verdict.code === 'call.internal') this.#log.error('internal error', { error })
     this.#end('failed', { verdict, ...(leg === undefined ? {} : { leg }) })
   }
@@ -359,8 +398,10 @@ export class Call implements SideOwner, JoinableCall {
   /** False when the event lost a race and nothing must be done about it. */
   #move(event: CallEvent): boolean {
     const next = nextCallState(this.#state, event)
-    if (next !== undefined) this.#state = next
-    return next !== undefined
+    if (next === undefined) return false
+    this.#state = next
+    this.trace.enter(next)
+    return true
   }
 
   #end(
@@ -378,6 +419,7 @@ export class Call implements SideOwner, JoinableCall {
     const wasConnected = this.#state === 'connected'
     if (!this.#move(event)) return
     this.#cancelTimer()
+    this.trace.end({ verdict: why.verdict, by: why.by ?? why.leg, isCancelled: event === 'cancelled' })
     this.#logEnd(event, why.verdict, why.by ?? why.leg)
     const reasons = why.verdict === undefined ? (why.reasons ?? []) : [reasonHeader(why.verdict)]
     this.#dialling?.cancel(reasons)
@@ -396,6 +438,9 @@ export class Call implements SideOwner, JoinableCall {
       const session = this.#session
       if (session !== undefined) {
         const { legs } = await session.stats()
+        for (const [leg, stats] of Object.entries(legs)) {
+          if (stats !== undefined) this.trace.measured(leg, stats)
+        }
         await session.close()
         this.#log.info('media closed', { legs })
       }

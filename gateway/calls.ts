@@ -3,11 +3,13 @@ import type { Log } from '../config/logging.ts'
 import type { MediaEngine } from '../media/engine.ts'
 import type { Flow } from '../sip/flow.ts'
 import { header } from '../sip/headers.ts'
-import type { Uri } from '../sip/message.ts'
+import { isSipUri, type Uri } from '../sip/message.ts'
 import type { IncomingInvite, SipEnvironment, UserAgent } from '../sip/user-agent.ts'
 import { Call } from './call.ts'
-import type { CallSummary } from './call-summary.ts'
-import { verdictOf } from './diagnosis.ts'
+import { CallHistory } from './call-history.ts'
+import { CallTrace } from './call-trace.ts'
+import { type Cdr, cdrOf } from './cdr.ts'
+import { type Verdict, verdictOf } from './diagnosis.ts'
 import { dialledOf } from './dialled.ts'
 import { logLevelOf, refusalHeaders } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
@@ -36,6 +38,8 @@ export interface CallsOptions {
   readonly registration: Registration
   readonly trunks: TrunkTable
   readonly flowTo: (path: TrunkPath) => Flow
+  /** Is given one record of each call, and of each refused attempt of somebody we know. */
+  readonly onRecord?: (record: Cdr) => void
 }
 
 /** Turns INVITEs into calls and keeps those that are live. */
@@ -45,30 +49,35 @@ export class Calls {
   /** How many of them each caller has placed. */
   readonly #perCaller = new Map<string, number>()
   readonly #parties: Parties
+  readonly history: CallHistory
   #isDraining = false
   #whenEmpty: (() => void) | undefined
 
   constructor(options: CallsOptions) {
     this.#options = options
     this.#parties = new Parties(options)
+    const { keepCalls, keepCallsS } = options.config.calls
+    this.history = new CallHistory({
+      maxCalls: keepCalls,
+      keepMs: keepCallsS * 1_000,
+      nowMs: () => options.environment.nowMs(),
+    })
   }
 
   get size(): number {
     return this.#live.size
   }
 
-  /** The oldest first. */
-  list(): readonly CallSummary[] {
-    return [...this.#live].map((call) => call.summary())
-  }
-
   /** A new INVITE: challenged, refused with a reason, or a call from here on. Never throws. */
   onInvite(invite: IncomingInvite): void {
+    let caller: string | undefined
     try {
-      const plan = this.#admit(invite)
+      const plan = this.#admit(invite, (name) => {
+        caller = name
+      })
       if (plan !== undefined) this.#start(invite, plan.caller, plan.callee)
     } catch (error) {
-      this.#refuse(invite, error)
+      this.#refuse(invite, error, caller)
     }
   }
 
@@ -83,12 +92,16 @@ export class Calls {
   }
 
   /** Undefined: the caller has been challenged and will come again, or has joined a live call. */
-  #admit(invite: IncomingInvite): { caller: CallerPlan; callee: CalleePlan } | undefined {
+  #admit(
+    invite: IncomingInvite,
+    identified: (caller: string) => void,
+  ): { caller: CallerPlan; callee: CalleePlan } | undefined {
     const { config } = this.#options
     if (this.#isDraining) throw new GatewayFailure('call.draining')
     const caller = this.#parties.identify(invite)
     if (caller === undefined) return undefined
     const plan = this.#callerPlan(caller, invite)
+    identified(plan.name)
     const replaces = header(invite.request, 'Replaces')
     if (replaces !== undefined) {
       this.#replace(invite, plan, readReplaces(replaces))
@@ -212,20 +225,39 @@ export class Calls {
       callee,
     )
     this.#live.add(call)
+    this.history.begin(call.trace)
     this.#perCaller.set(caller.name, (this.#perCaller.get(caller.name) ?? 0) + 1)
     call.start()
   }
 
   #forget(call: Call, { name }: CallerPlan): void {
     this.#live.delete(call)
+    this.history.end(call.trace)
+    this.#options.onRecord?.(cdrOf(call.trace.report()))
     const left = (this.#perCaller.get(name) ?? 1) - 1
     if (left === 0) this.#perCaller.delete(name)
     else this.#perCaller.set(name, left)
     if (this.#live.size === 0) this.#whenEmpty?.()
   }
 
-  #refuse(invite: IncomingInvite, error: unknown): void {
+  #remember({ request }: IncomingInvite, caller: string, verdict: Verdict): void {
+    const { environment, onRecord } = this.#options
+    const trace = new CallTrace({
+      callId: request.callId,
+      caller,
+      callee: askedFor(request.uri),
+      nowMs: () => environment.nowMs(),
+      startedAt: new Date(),
+    })
+    trace.end({ verdict, isCancelled: false })
+    this.history.refuse(trace)
+    onRecord?.(cdrOf(trace.report()))
+  }
+
+  #refuse(invite: IncomingInvite, error: unknown, caller: string | undefined): void {
     const verdict = verdictOf(error)
+    // A stranger shall not crowd out of the history who belongs there.
+    if (caller !== undefined) this.#remember(invite, caller, verdict)
     const { callId } = invite.request
     const fields = { callId, ...verdict, reason: verdict.message, source: invite.flow.remote.address }
     this.#options.log[logLevelOf(verdict)](
@@ -235,6 +267,12 @@ export class Calls {
     invite.reject(verdict.status, { headers: refusalHeaders(verdict) })
   }
 }
+
+const MAX_ASKED_LENGTH = 128
+
+/** As it stood there, for a reader. */
+const askedFor = (uri: Uri): string =>
+  ((isSipUri(uri) ? uri.user : undefined) ?? uri.text).slice(0, MAX_ASKED_LENGTH)
 
 /** The caller behind `user:alice` or `trunk:pbx`. */
 function callerOf(party: string): Caller {

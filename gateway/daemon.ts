@@ -12,7 +12,9 @@ import { WebSocketTransport } from '../sip/transport/wss.ts'
 import { createUserAgent, type IncomingRequest, type UserAgent } from '../sip/user-agent.ts'
 import { localAddressTowards, ownAddresses } from './addresses.ts'
 import { Admin } from './admin.ts'
+import { answerAboutCalls } from './call-answers.ts'
 import { Calls } from './calls.ts'
+import { CdrWriter } from './cdr.ts'
 import { type KeyPair, readKeyPair, watchCertificate } from './certificate.ts'
 import { warnOfClearKeys } from './clear-keys.ts'
 import { ClientAddresses } from './client-addresses.ts'
@@ -116,8 +118,11 @@ async function compose(
     },
   })
   opened.push(() => userAgent.close())
+  const records = new CdrWriter(config.cdr.file, log)
+  opened.push(() => records.close())
   const calls = new Calls({
     config,
+    onRecord: (record) => records.write(record),
     userAgent,
     engine,
     environment,
@@ -231,12 +236,13 @@ async function compose(
 
   const admin = new Admin(log)
   opened.push(() => admin.close())
-  admin.handle('calls', () => calls.list())
+  answerAboutCalls(admin, calls.history)
   if (config.admin.socket !== undefined) await admin.listen(config.admin.socket)
 
   logListening(log, web, transports, config.admin.socket)
   trunkWatch.start()
   const reload = async (): Promise<void> => {
+    records.reopen()
     await Promise.all([watch?.reload(), trunkCertificate?.reload(), verifier?.reload()])
   }
   let stopped: Promise<void> | undefined

@@ -25,6 +25,15 @@ export interface Wish {
   readonly ptimeMs: number | undefined
 }
 
+/** Is told what goes over a leg, for the call's history. */
+export interface LegObserver {
+  described(direction: 'received' | 'sent', text: string): void
+  /** Both sides have agreed; `codec`: the one that both prefer. */
+  agreed(codec: string | undefined): void
+  /** What the peer described cannot be used. */
+  failed(error: unknown): void
+}
+
 /** What the peer's latest description says. */
 interface Remote {
   readonly codecs: readonly Codec[]
@@ -38,6 +47,7 @@ interface Remote {
  */
 export class Leg {
   readonly media: LegMedia
+  observer: LegObserver | undefined
   #name: LegName
   #session: MediaSession
   readonly #sessionId: string
@@ -99,7 +109,9 @@ export class Leg {
 
   /** Checks an offer of the peer. Throws SdpFailure; nothing has changed then. */
   read(body: Uint8Array): Offer {
-    return readOffer(body, this.media.kind, this.media.kind === 'rtp' ? { suites: this.media.suites } : {})
+    return this.#received(body, () =>
+      readOffer(body, this.media.kind, this.media.kind === 'rtp' ? { suites: this.media.suites } : {}),
+    )
   }
 
   /** Takes the offer and makes its answer. The peer sees the same text again when nothing has changed. */
@@ -111,7 +123,7 @@ export class Leg {
     this.#own = wish.codecs
     this.#told = wish
     await this.#apply(offer.transport, own)
-    return this.#write((version) =>
+    const text = this.#write((version) =>
       createAnswer({
         offer,
         local: this.#local,
@@ -123,6 +135,8 @@ export class Leg {
         currentRole: this.#role,
       }),
     )
+    this.#agreed()
+    return text
   }
 
   /** An offer of ours; its answer goes to `take`. */
@@ -148,16 +162,18 @@ export class Leg {
   /** Takes the answer to our last offer. Throws SdpFailure. */
   async take(body: Uint8Array): Promise<Answer> {
     if (this.#sent === undefined) throw new Error(`an answer without an offer on the ${this.#name} leg`)
-    const answer = readAnswer(body, this.#sent)
+    const sent = this.#sent
+    const answer = this.#received(body, () => readAnswer(body, sent))
     const offered = this.#told?.direction ?? 'sendrecv'
     const direction = toDirection(
       sends(receives(offered) ? answer.direction : this.direction),
       receives(sends(offered) ? answer.direction : this.direction),
     )
-    this.#own = this.#sent.codecs.filter((codec) => answer.codecs.some((other) => isSameCodec(codec, other)))
+    this.#own = sent.codecs.filter((codec) => answer.codecs.some((other) => isSameCodec(codec, other)))
     this.#remote = { ...answer, direction }
     if (this.#told !== undefined) this.#told = { ...this.#told, codecs: this.#own }
     await this.#apply(answer.transport, answer.localCrypto)
+    this.#agreed()
     return answer
   }
 
@@ -202,10 +218,26 @@ export class Leg {
   #write(make: (version: number) => string): string {
     const text = make(this.#version + 1)
     const content = text.replace(/^o=.*$/m, '')
-    if (this.#last?.content === content) return this.#last.text
-    this.#version += 1
-    this.#last = { content, text }
-    return text
+    if (this.#last?.content !== content) {
+      this.#version += 1
+      this.#last = { content, text }
+    }
+    this.observer?.described('sent', this.#last.text)
+    return this.#last.text
+  }
+
+  #received<Read>(body: Uint8Array, read: () => Read): Read {
+    this.observer?.described('received', Buffer.from(body).toString())
+    try {
+      return read()
+    } catch (error) {
+      this.observer?.failed(error)
+      throw error
+    }
+  }
+
+  #agreed(): void {
+    this.observer?.agreed(this.#own.find(isAudio)?.name)
   }
 }
 

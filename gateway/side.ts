@@ -14,6 +14,10 @@ export interface SideOwner {
   onReinvite(side: Side, reinvite: IncomingReinvite): void
   onRefreshDue(side: Side): void
   onRequest(side: Side, request: IncomingRequest): void
+  /** What its leg said or heard in descriptions, for the call's history. */
+  onDescribed(side: Side, direction: 'received' | 'sent', text: string): void
+  onAgreed(side: Side, codec: string | undefined): void
+  onDescriptionFailed(side: Side, error: unknown): void
 }
 
 export interface SideOptions {
@@ -44,6 +48,11 @@ export class Side {
     this.party = party
     this.isCallIdOwner = isCallIdOwner
     this.owner = owner
+    leg.observer = {
+      described: (direction, text) => this.owner.onDescribed(this, direction, text),
+      agreed: (codec) => this.owner.onAgreed(this, codec),
+      failed: (error) => this.owner.onDescriptionFailed(this, error),
+    }
     this.dialogHandler = {
       onEnd: (reason, request) => this.owner.onDialogEnd(this, reason, request),
       onAck: (ack) => this.owner.onDialogAck(this, ack),

@@ -26,6 +26,8 @@ export interface JoinableCall {
   release(side: Side): void
   /** The far sides talk to each other now; this call ends. */
   endJoined(): void
+  /** `side` has come here from another call, with its dialog and its leg. */
+  adopted(side: Side): void
 }
 
 /** A side of a live call that a transfer names. */
@@ -222,6 +224,7 @@ export class Transfers {
     await moved.leg.move(session(), this.#newLegName())
     other.release(moved)
     moved.owner = owner
+    owner.adopted(moved)
     await this.#replace(transferor, moved)
     report.finish(200, 'OK', () => this.#hangUp(transferor))
     other.endJoined()

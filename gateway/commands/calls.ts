@@ -1,34 +1,36 @@
 import { parseArgs } from 'node:util'
 import { askDaemon } from '../admin-client.ts'
-import type { CallSummary } from '../call-summary.ts'
+import type { CallLine } from '../call-answers.ts'
 import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from '../command.ts'
 import { printable, textTable } from '../text-table.ts'
 
 export const calls: Command = {
   name: 'calls',
-  summary: 'calls that are going on',
+  summary: 'calls that are going on or ended not long ago, each with its verdict',
   usage: `webtrunk calls [options]
 
-Lists the calls of the daemon on this machine.
+Lists the calls of the daemon on this machine, the newest first. webtrunk explain CALL-ID says more of one.
 
 ${DAEMON_USAGE}`,
   async run(args, io) {
     const { values } = parseArgs({ args: [...args], options: DAEMON_OPTIONS })
     // Our own daemon's word.
-    const found = (await askDaemon(socketOf(values, io), 'calls')) as readonly CallSummary[]
+    const found = (await askDaemon(socketOf(values, io), 'calls')) as readonly CallLine[]
     io.out(values.json ? `${JSON.stringify(found, undefined, 2)}\n` : callsText(found))
     return 0
   },
 }
 
-export function callsText(found: readonly CallSummary[]): string {
+export function callsText(found: readonly CallLine[]): string {
   if (found.length === 0) return 'no calls\n'
-  const rows = found.map(({ callId, caller, callee, state, durationS }) => [
-    state,
+  const rows = found.map(({ startedAt, caller, callee, state, durationS, outcome, stage, code, callId }) => [
+    startedAt.slice(11, 19),
     `${durationS} s`,
+    state === 'ended' ? outcome : state,
+    stage === undefined ? '' : `${stage} ${code}`,
     printable(caller),
     printable(callee),
     printable(callId),
   ])
-  return textTable([['STATE', 'FOR', 'CALLER', 'CALLEE', 'CALL-ID'], ...rows])
+  return textTable([['AT (UTC)', 'FOR', 'CALL', 'VERDICT', 'CALLER', 'CALLEE', 'CALL-ID'], ...rows])
 }

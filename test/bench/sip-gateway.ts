@@ -79,6 +79,8 @@ const userAgent = createUserAgent({
             ringTimeoutS: 60,
             maxDurationS: 3_600,
             sessionExpiresS: 1_800,
+            keepCalls: 0,
+            keepCallsS: 60,
             drainTimeoutS: 1,
           },
           findSide: () => undefined,

@@ -157,19 +157,32 @@ describe('a command that asks', () => {
       caller: 'user:alice',
       callee: 'app:echo',
       state: 'connected',
+      startedAt: '2026-01-02T03:04:05.678Z',
       durationS: 12,
+      outcome: 'ok',
     }
-    let found = [call]
+    const failed = {
+      ...call,
+      callId: 'c',
+      state: 'ended',
+      outcome: 'failed',
+      stage: 'S3',
+      code: 'ice.no-check-seen',
+    }
+    let found = [call, failed]
     admin.handle('calls', () => found)
     await admin.listen(path)
     const { io, written } = terminal({ WEBTRUNK_ADMIN_SOCKET: path })
     expect(await calls.run([], io)).toBe(0)
-    expect(written.out).toBe(
-      'STATE      FOR   CALLER      CALLEE    CALL-ID\nconnected  12 s  user:alice  app:echo  a?[2Jb\n',
-    )
+    expect(written.out.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
+      ['AT (UTC)', 'FOR', 'CALL', 'VERDICT', 'CALLER', 'CALLEE', 'CALL-ID'],
+      ['03:04:05', '12 s', 'connected', 'user:alice', 'app:echo', 'a?[2Jb'],
+      ['03:04:05', '12 s', 'failed', 'S3 ice.no-check-seen', 'user:alice', 'app:echo', 'c'],
+      [''],
+    ])
     const json = terminal()
     await calls.run(['--json', '--socket', path], json.io)
-    expect(JSON.parse(json.written.out)).toEqual([call])
+    expect(JSON.parse(json.written.out)).toEqual([call, failed])
     found = []
     const none = terminal()
     await calls.run(['--socket', path], none.io)

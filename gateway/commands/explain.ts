@@ -1,0 +1,37 @@
+import { parseArgs } from 'node:util'
+import { askDaemon } from '../admin-client.ts'
+import type { CallReport } from '../call-report.ts'
+import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from '../command.ts'
+import { ladderText, timelineText } from '../ladder-text.ts'
+
+const EX_USAGE = 64
+
+const USAGE = `webtrunk explain CALL-ID [options]
+
+Says how far a call came, and what stopped it. CALL-ID: that of any of its legs, or the beginning of it.
+
+  --timeline       with all that happened, descriptions too (their keys left out)
+${DAEMON_USAGE}`
+
+export const explain: Command = {
+  name: 'explain',
+  summary: 'how far a call came, what stopped it, why, and what to do',
+  usage: USAGE,
+  async run(args, io) {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { ...DAEMON_OPTIONS, timeline: { type: 'boolean', default: false } },
+    })
+    const [id] = positionals
+    if (id === undefined || positionals.length > 1) {
+      io.err(USAGE)
+      return EX_USAGE
+    }
+    // Our own daemon's word.
+    const report = (await askDaemon(socketOf(values, io), 'call', { id })) as CallReport
+    if (values.json) io.out(`${JSON.stringify(report, undefined, 2)}\n`)
+    else io.out(values.timeline ? `${ladderText(report)}\n${timelineText(report)}` : ladderText(report))
+    return 0
+  },
+}
