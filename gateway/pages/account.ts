@@ -106,10 +106,13 @@ export class Account {
 
   /** Not yet sent: the caller sets delegates and calls `invite()`. Throws when the number is not a SIP address. */
   inviterFor(target: string): Inviter {
+    return new Inviter(this.#agent, this.uriFor(target), { earlyMedia: true })
+  }
+
+  /** The address of a name or number. Throws when it cannot be one. */
+  uriFor(target: string): URI {
     const { name, domain } = splitUser(target)
-    return new Inviter(this.#agent, sipUri(name, target.includes('@') ? domain : this.#domain), {
-      earlyMedia: true,
-    })
+    return sipUri(name, target.includes('@') ? domain : this.#domain)
   }
 
   /** Ends calls, unregisters, disconnects. */

@@ -1,6 +1,20 @@
-import { type Bye, type Cancel, Invitation, type Inviter, type Session, SessionState, Web } from 'sip.js'
+import {
+  type Bye,
+  type Cancel,
+  Invitation,
+  type Inviter,
+  type Notification,
+  type Session,
+  SessionState,
+  type URI,
+  Web,
+} from 'sip.js'
 import type { IncomingResponse } from 'sip.js/lib/core/index.js'
-import { failureText } from './failure-text.ts'
+import { CODES, type Code } from '../diagnosis.ts'
+import { CallWatch } from './call-watch.ts'
+import { audioConstraints } from './devices.ts'
+import { failureText, parseReasons } from './failure-text.ts'
+import { climbed, ended, type Ladder, newLadder, type RungEvent, rungOf } from './ladder.ts'
 
 /**
  *     dialling -> ringing -> active -> ended
@@ -11,10 +25,13 @@ export type CallState = 'dialling' | 'ringing' | 'incoming' | 'answering' | 'act
 export interface CallObserver {
   onState(call: PhoneCall): void
   /** The streams exist now; their tracks may still come. */
-  onStreams(local: MediaStream, remote: MediaStream): void
+  onStreams(call: PhoneCall, local: MediaStream, remote: MediaStream): void
+  onLadder(call: PhoneCall): void
 }
 
-const MICROPHONE = { audio: true, video: false }
+/** How long a key press sounds where it is sent by INFO, which has no length of its own. */
+const DIGIT_MS = 160
+const DIGIT_GAP_MS = 70
 
 /** One call to or from this page, from the first ring to the end. Never throws: what goes wrong is `problem`. */
 export class PhoneCall {
@@ -26,6 +43,12 @@ export class PhoneCall {
   #hasEarlyMedia = false
   #activeSince: number | undefined
   #path: RTCPeerConnectionState = 'new'
+  #isHeld = false
+  #isMuted = false
+  #ladder = newLadder()
+  #watch: CallWatch | undefined
+  #code: Code | undefined
+  readonly #startedAtMs = performance.now()
 
   constructor(session: Inviter | Invitation, observer: CallObserver) {
     this.#session = session
@@ -65,11 +88,36 @@ export class PhoneCall {
     return this.#path
   }
 
-  dial(): void {
+  get isHeld(): boolean {
+    return this.#isHeld
+  }
+
+  get isMuted(): boolean {
+    return this.#isMuted
+  }
+
+  /** How far the call has come, stage by stage. */
+  get ladder(): Ladder {
+    return this.#ladder
+  }
+
+  /** Why the gateway ended or refused the call, by the code in its Reason header. */
+  get code(): Code | undefined {
+    return this.#code
+  }
+
+  /** Undefined before the call has media. */
+  get streams(): { readonly local: MediaStream; readonly remote: MediaStream } | undefined {
+    const handler = this.#mediaHandler()
+    return handler && { local: handler.localMediaStream, remote: handler.remoteMediaStream }
+  }
+
+  dial(constraints: MediaStreamConstraints): void {
     if (this.#session instanceof Invitation) return
+    this.#climb({ rung: 'signalling', kind: 'began', detail: 'calling' })
     this.#session
       .invite({
-        sessionDescriptionHandlerOptions: { constraints: MICROPHONE },
+        sessionDescriptionHandlerOptions: { constraints },
         requestDelegate: {
           onProgress: (response) => this.#onProgress(response),
           onReject: (response) => this.#onReject(response),
@@ -78,33 +126,103 @@ export class PhoneCall {
       .catch((error: unknown) => this.#fail(error))
   }
 
-  answer(): void {
+  answer(constraints: MediaStreamConstraints): void {
     if (!(this.#session instanceof Invitation) || this.#state !== 'incoming') return
     this.#enter('answering')
-    this.#session
-      .accept({ sessionDescriptionHandlerOptions: { constraints: MICROPHONE } })
-      .catch((error: unknown) => {
-        this.#fail(error)
-        this.hangUp()
-      })
+    this.#session.accept({ sessionDescriptionHandlerOptions: { constraints } }).catch((error: unknown) => {
+      this.#fail(error)
+      this.hangUp()
+    })
   }
 
   /** Rejects, cancels or ends, whatever the state asks for. */
   hangUp(): void {
     const session = this.#session
-    const ended = (): void => this.#enter('ended')
-    if (session.state === SessionState.Established) void session.bye().catch(ended)
+    const over = (): void => this.#enter('ended')
+    if (session.state === SessionState.Established) void session.bye().catch(over)
     else if (session instanceof Invitation) {
       // 486 rather than 603: the far end may still try voice mail or another number.
-      void session.reject({ statusCode: 486 }).catch(ended)
+      void session.reject({ statusCode: 486 }).catch(over)
     } else if (session.state === SessionState.Establishing || session.state === SessionState.Initial) {
-      void session.cancel().catch(ended)
+      void session.cancel().catch(over)
     }
   }
 
   setMuted(isMuted: boolean): void {
+    this.#isMuted = isMuted
+    this.#enableMicrophone()
+    this.#observer.onState(this)
+  }
+
+  /** Resolves when the far end has agreed; rejects with its refusal, and nothing has changed then. */
+  async hold(isHeld: boolean): Promise<void> {
+    if (this.#state !== 'active' || isHeld === this.#isHeld) return
+    const options: Web.SessionDescriptionHandlerOptions = { hold: isHeld }
+    this.#session.sessionDescriptionHandlerOptionsReInvite = options
+    await new Promise<void>((resolve, reject) => {
+      this.#session
+        .invite({
+          requestDelegate: {
+            onAccept: () => resolve(),
+            onReject: ({ message }) => reject(new Error(statusLine(message))),
+          },
+        })
+        .catch(reject)
+    })
+    this.#isHeld = isHeld
+    if (this.#watch !== undefined) this.#watch.isOnHold = isHeld
+    this.#enableMicrophone()
+    this.#mediaHandler()?.enableReceiverTracks(!isHeld)
+    this.#observer.onState(this)
+  }
+
+  /** One key of the dial pad: in the audio stream (RFC 4733) where the far end takes that, else by INFO. */
+  press(digit: string): void {
+    if (this.#state !== 'active') return
+    if (this.#mediaHandler()?.sendDtmf(digit, { duration: DIGIT_MS, interToneGap: DIGIT_GAP_MS })) return
+    const content = `Signal=${digit}\r\nDuration=${DIGIT_MS}\r\n`
+    const body = { contentDisposition: 'render', contentType: 'application/dtmf-relay', content }
+    this.#session.info({ requestOptions: { body } }).catch((error: unknown) => this.#fail(error))
+  }
+
+  /** To a number, or to another call of ours, whose far end is then joined with this one's. Rejects with the refusal. */
+  transfer(target: URI | PhoneCall): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onNotify = (notification: Notification): void => {
+        void notification.accept()
+        const [, status, reason] = /^SIP\/2\.0 (\d{3}) ?(.*)/.exec(notification.request.body) ?? []
+        if (Number(status) >= 300) reject(new Error(`${status} ${reason}`.trim()))
+        else if (Number(status) >= 200) resolve()
+      }
+      const requestDelegate = {
+        onReject: ({ message }: IncomingResponse) => reject(new Error(statusLine(message))),
+      }
+      this.#session
+        .refer(target instanceof PhoneCall ? target.#session : target, { onNotify, requestDelegate })
+        .catch(reject)
+    })
+  }
+
+  /** Goes on with another microphone. Rejects when the browser does not give it. */
+  async useMicrophone(deviceId: string): Promise<void> {
     const handler = this.#mediaHandler()
-    if (handler?.peerConnection !== undefined) handler.enableSenderTracks(!isMuted)
+    const sender = handler?.peerConnection?.getSenders().find(({ track }) => track?.kind === 'audio')
+    const old = sender?.track
+    if (handler === undefined || sender === undefined || !old) return
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: audioConstraints(deviceId) })
+    const [track] = stream.getAudioTracks()
+    if (track === undefined) return
+    track.enabled = old.enabled
+    await sender.replaceTrack(track)
+    handler.localMediaStream.removeTrack(old)
+    handler.localMediaStream.addTrack(track)
+    old.stop()
+    this.#observer.onStreams(this, handler.localMediaStream, handler.remoteMediaStream)
+  }
+
+  #enableMicrophone(): void {
+    const handler = this.#mediaHandler()
+    if (handler?.peerConnection !== undefined) handler.enableSenderTracks(!this.#isMuted && !this.#isHeld)
   }
 
   #mediaHandler(): Web.SessionDescriptionHandler | undefined {
@@ -122,27 +240,46 @@ export class PhoneCall {
         this.#observer.onState(this)
       },
     }
-    this.#observer.onStreams(handler.localMediaStream, handler.remoteMediaStream)
+    const connection = handler.peerConnection
+    if (connection !== undefined) this.#watch = new CallWatch(connection, (event) => this.#climb(event))
+    this.#observer.onStreams(this, handler.localMediaStream, handler.remoteMediaStream)
+  }
+
+  #climb(event: RungEvent): void {
+    if (this.#state === 'ended') return
+    this.#ladder = climbed(this.#ladder, event, performance.now() - this.#startedAtMs)
+    this.#observer.onLadder(this)
+  }
+
+  /** The gateway's code names the rung; without one it was signalling, as far as can be seen from here. */
+  #onReasons(reasons: readonly string[], said: string): void {
+    this.#code = parseReasons(reasons)
+      .map(({ text }) => text)
+      .find((text): text is Code => text !== undefined && text in CODES)
+    const rung = this.#code === undefined ? 'signalling' : rungOf(CODES[this.#code].stage)
+    const detail = this.#code === undefined ? said : CODES[this.#code].text
+    this.#climb({ rung, kind: 'failed', detail })
   }
 
   #onProgress({ message }: IncomingResponse): void {
     if (this.#state === 'ended' || (message.statusCode ?? 0) <= 100) return
     if (message.body !== '') this.#hasEarlyMedia = true
+    this.#climb({ rung: 'signalling', kind: 'began', detail: statusLine(message) })
     this.#enter('ringing')
   }
 
   #onReject({ message }: IncomingResponse): void {
     // Our own CANCEL comes back as 487: not a problem.
     if (message.statusCode === 487) return
-    this.#problem = failureText({
-      status: message.statusCode,
-      phrase: message.reasonPhrase ?? '',
-      reasons: message.getHeaders('Reason'),
-    })
+    const reasons = message.getHeaders('Reason')
+    this.#problem = failureText({ status: message.statusCode, phrase: message.reasonPhrase ?? '', reasons })
+    this.#onReasons(reasons, statusLine(message))
   }
 
   #onBye(bye: Bye): void {
-    this.#problem = failureText({ status: undefined, phrase: '', reasons: bye.request.getHeaders('Reason') })
+    const reasons = bye.request.getHeaders('Reason')
+    this.#problem = failureText({ status: undefined, phrase: '', reasons })
+    if (this.#problem !== undefined) this.#onReasons(reasons, this.#problem)
     void bye.accept()
   }
 
@@ -157,6 +294,7 @@ export class PhoneCall {
   #onSessionState(state: Session['state']): void {
     if (state === SessionState.Established) {
       this.#activeSince = performance.now()
+      this.#climb({ rung: 'signalling', kind: 'reached', detail: 'answered' })
       this.#enter('active')
     } else if (state === SessionState.Terminated) {
       // SIP.js tells why only after it has told that: wait for the reason.
@@ -172,9 +310,17 @@ export class PhoneCall {
   #enter(state: CallState): void {
     if (this.#state === 'ended') return
     this.#state = state
+    if (state === 'ended') {
+      this.#watch?.close()
+      this.#ladder = ended(this.#ladder)
+    }
     this.#observer.onState(this)
   }
 }
+
+/** `486 Busy Here` */
+const statusLine = ({ statusCode, reasonPhrase }: IncomingResponse['message']): string =>
+  `${statusCode ?? ''} ${reasonPhrase ?? ''}`.trim()
 
 /** A caller may send a broken escape; it is shown as it came. */
 const unescapeUser = (user: string): string => {

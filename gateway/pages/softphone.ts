@@ -1,8 +1,12 @@
 import type { Invitation } from 'sip.js'
 import { Account, type RegistrationState } from './account.ts'
+import { closePanels, showCall, showLadder, showNoCall, showTimer, togglePanel } from './call-view.ts'
+import { Devices } from './devices.ts'
+import { KeyPad } from './key-pad.ts'
 import { LevelMeter } from './level-meter.ts'
 import { PhoneCall } from './phone-call.ts'
 import { RingTone } from './ring-tone.ts'
+import { problemOf, showProblem, view } from './view.ts'
 
 /** The two users of the demo, who may call each other. */
 const DEMO_USERS: readonly string[] = ['alice', 'bob']
@@ -15,42 +19,6 @@ const REGISTRATION_WORDS: Readonly<Record<RegistrationState, string>> = {
   failed: 'Not signed in',
 }
 
-const CALL_WORDS = {
-  dialling: 'Calling…',
-  ringing: 'Ringing…',
-  incoming: 'Incoming call',
-  answering: 'Connecting…',
-  active: 'Connected',
-  ended: 'Call ended',
-} as const
-
-const element = <Kind extends HTMLElement>(id: string, kind: new () => Kind): Kind => {
-  const found = document.getElementById(id)
-  if (!(found instanceof kind)) throw new Error(`the page has no ${kind.name} #${id}`)
-  return found
-}
-
-const view = {
-  status: element('status', HTMLParagraphElement),
-  problem: element('problem', HTMLParagraphElement),
-  signIn: element('sign-in', HTMLFormElement),
-  user: element('user', HTMLInputElement),
-  password: element('password', HTMLInputElement),
-  signOut: element('sign-out', HTMLButtonElement),
-  phone: element('phone', HTMLElement),
-  dial: element('dial', HTMLFormElement),
-  number: element('number', HTMLInputElement),
-  otherUser: element('other-user', HTMLButtonElement),
-  call: element('call', HTMLElement),
-  peer: element('peer', HTMLParagraphElement),
-  callState: element('call-state', HTMLSpanElement),
-  timer: element('timer', HTMLSpanElement),
-  answer: element('answer', HTMLButtonElement),
-  mute: element('mute', HTMLButtonElement),
-  hangUp: element('hang-up', HTMLButtonElement),
-  audio: element('remote-audio', HTMLAudioElement),
-}
-
 /** `#user=alice&password=...`; `undefined` without one. The password must not stay in the address bar or the history. */
 const takeFragment = (): { readonly user: string; readonly password: string } | undefined => {
   const fragment = new URLSearchParams(location.hash.slice(1))
@@ -60,24 +28,26 @@ const takeFragment = (): { readonly user: string; readonly password: string } | 
   return { user, password: fragment.get('password') ?? '' }
 }
 
-const formatDuration = (ms: number): string => {
-  const seconds = Math.floor(ms / 1000)
-  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
-}
-
-const TITLE = document.title
 const audioContext = new AudioContext()
 const ringTone = new RingTone(audioContext)
-const levelIn = new LevelMeter(element('level-in', HTMLMeterElement), audioContext)
-const levelOut = new LevelMeter(element('level-out', HTMLMeterElement), audioContext)
+const levelIn = new LevelMeter(view.levelIn, audioContext)
+const levelOut = new LevelMeter(view.levelOut, audioContext)
 
 let account: Account | undefined
+/** The call on the screen. */
 let call: PhoneCall | undefined
+/** The call on hold behind it, while the one on the screen asks a third party. */
+let parked: PhoneCall | undefined
 let timer: number | undefined
 
-const showProblem = (text: string): void => {
-  view.problem.textContent = text
-}
+const keyPad = new KeyPad(view.keyPad, view.pressed, (key) => call?.press(key))
+const devices = new Devices(view.microphone, view.speaker, view.audio, {
+  onMicrophone: (deviceId) => {
+    for (const live of [call, parked]) {
+      live?.useMicrophone(deviceId).catch((error: unknown) => showProblem(problemOf(error)))
+    }
+  },
+})
 
 const showRegistration = (state: RegistrationState, text: string): void => {
   // A refreshed registration is no news: what is on the screen stays.
@@ -89,8 +59,8 @@ const showRegistration = (state: RegistrationState, text: string): void => {
   const isSignedIn = state === 'registered' || state === 'reconnecting'
   view.signIn.hidden = isSignedIn
   view.phone.hidden = !isSignedIn
-  view.signOut.hidden = !isSignedIn
   if (state === 'registered' && call === undefined) view.number.focus()
+  if (state === 'registered') void devices.refresh()
   showProblem(text)
 }
 
@@ -102,75 +72,82 @@ const showOtherUser = (user: string): void => {
   view.otherUser.textContent = `Call ${other}`
 }
 
-const showTimer = (): void => {
-  const since = call?.activeSince
-  view.timer.textContent = since === undefined ? '' : formatDuration(performance.now() - since)
-}
-
-const showCall = (shown: PhoneCall): void => {
-  const { state } = shown
-  document.body.dataset.call = state
-  document.body.dataset.media = shown.path
-  view.dial.hidden = true
-  view.call.hidden = false
-  view.peer.textContent = shown.peer
-  view.callState.textContent =
-    state === 'active' && shown.path !== 'connected' ? 'Connecting the audio…' : CALL_WORDS[state]
-  view.answer.hidden = state !== 'incoming'
-  view.mute.hidden = state !== 'active'
-  view.hangUp.textContent = state === 'incoming' ? 'Reject' : state === 'active' ? 'Hang up' : 'Cancel'
-  document.title = state === 'incoming' ? `${shown.peer} calls` : TITLE
+const ring = ({ state, hasEarlyMedia }: PhoneCall): void => {
   if (state === 'incoming') ringTone.start('incoming')
-  else if (state === 'ringing' && !shown.hasEarlyMedia) ringTone.start('ringback')
+  else if (state === 'ringing' && !hasEarlyMedia) ringTone.start('ringback')
   else ringTone.stop()
 }
 
-const setMuted = (isMuted: boolean): void => {
-  call?.setMuted(isMuted)
-  view.mute.setAttribute('aria-pressed', String(isMuted))
-  view.mute.textContent = isMuted ? 'Unmute' : 'Mute'
+const listenTo = (local: MediaStream, remote: MediaStream): void => {
+  view.audio.srcObject = remote
+  levelIn.start(remote)
+  levelOut.start(local)
 }
 
-const endCall = (ended: PhoneCall): void => {
-  const talked =
-    ended.activeSince === undefined ? '' : ` after ${formatDuration(performance.now() - ended.activeSince)}`
-  call = undefined
-  clearInterval(timer)
+const stopListening = (): void => {
   levelIn.stop()
   levelOut.stop()
   ringTone.stop()
   view.audio.srcObject = null
-  view.call.hidden = true
-  view.dial.hidden = false
-  view.timer.textContent = ''
-  view.mute.setAttribute('aria-pressed', 'false')
-  view.mute.textContent = 'Mute'
-  view.status.textContent = `Call ended${talked}`
-  document.title = TITLE
-  document.body.dataset.call = 'none'
-  document.body.dataset.media = 'closed'
-  showProblem(ended.problem ?? '')
-  view.number.focus()
+}
+
+/** The call on the screen is over: the one behind it comes back, or nothing is left. */
+const endCall = (ended: PhoneCall): void => {
+  const { problem } = ended
+  stopListening()
+  showLadder(ended)
+  call = parked
+  parked = undefined
+  if (call === undefined) {
+    clearInterval(timer)
+    showNoCall(ended)
+    keyPad.clear()
+  } else {
+    showCall(call, undefined)
+    showLadder(call)
+    if (call.streams !== undefined) listenTo(call.streams.local, call.streams.remote)
+    resume(call)
+  }
+  showProblem(problem ?? '')
+}
+
+const resume = (held: PhoneCall): void => {
+  held.hold(false).catch((error: unknown) => showProblem(`Not resumed: ${problemOf(error)}`))
 }
 
 const callObserver = {
   onState: (changed: PhoneCall): void => {
+    if (changed === parked && changed.state === 'ended') {
+      showProblem(changed.problem ?? `${changed.peer} hung up.`)
+      parked = undefined
+      if (call !== undefined) showCall(call, parked)
+    }
     if (changed !== call) return
-    if (changed.state === 'ended') endCall(changed)
-    else showCall(changed)
+    if (changed.state === 'ended') {
+      endCall(changed)
+      return
+    }
+    showCall(changed, parked)
+    ring(changed)
   },
-  onStreams: (local: MediaStream, remote: MediaStream): void => {
-    view.audio.srcObject = remote
-    levelIn.start(remote)
-    levelOut.start(local)
+  onStreams: (changed: PhoneCall, local: MediaStream, remote: MediaStream): void => {
+    if (changed === call) listenTo(local, remote)
+    // The microphone is allowed now, so the devices have names.
+    void devices.refresh()
+  },
+  onLadder: (changed: PhoneCall): void => {
+    if (changed === call) showLadder(changed)
   },
 }
 
 const begin = (begun: PhoneCall): void => {
   call = begun
   showProblem('')
-  timer = setInterval(showTimer, 250)
-  showCall(begun)
+  clearInterval(timer)
+  timer = setInterval(() => showTimer(call), 250)
+  showCall(begun, parked)
+  showLadder(begun)
+  ring(begun)
   if (begun.state === 'incoming') view.answer.focus()
   else view.hangUp.focus()
 }
@@ -185,9 +162,9 @@ const dial = (target: string): void => {
   try {
     const dialled = new PhoneCall(account.inviterFor(target), callObserver)
     begin(dialled)
-    dialled.dial()
+    dialled.dial(devices.constraints)
   } catch (error) {
-    showProblem(error instanceof Error ? error.message : String(error))
+    showProblem(problemOf(error))
   }
 }
 
@@ -199,6 +176,41 @@ const onInvitation = (invitation: Invitation): void => {
   begin(new PhoneCall(invitation, callObserver))
 }
 
+/** The call waits on hold while we ask the target whether it will take it. */
+const askFirst = async (target: string): Promise<void> => {
+  const asking = call
+  if (asking === undefined || target === '') return
+  try {
+    await asking.hold(true)
+    if (call !== asking || asking.state !== 'active') return
+    closePanels()
+    parked = asking
+    call = undefined
+    stopListening()
+    dial(target)
+    // Not placed: the one on hold is the only one there is.
+    if (call === undefined) bringBack(asking)
+  } catch (error) {
+    showProblem(`Not put on hold: ${problemOf(error)}`)
+  }
+}
+
+const bringBack = (held: PhoneCall): void => {
+  call = held
+  parked = undefined
+  showCall(held, undefined)
+  resume(held)
+}
+
+const transfer = async (work: Promise<void> | undefined): Promise<void> => {
+  try {
+    await work
+    closePanels()
+  } catch (error) {
+    showProblem(`Not transferred: ${problemOf(error)}`)
+  }
+}
+
 const signIn = (): void => {
   void account?.close()
   void audioContext.resume()
@@ -208,13 +220,14 @@ const signIn = (): void => {
     showOtherUser(view.user.value.trim())
     account.open()
   } catch (error) {
-    showProblem(error instanceof Error ? error.message : String(error))
+    showProblem(problemOf(error))
   }
 }
 
 const signOut = async (): Promise<void> => {
   const closing = account
   account = undefined
+  parked?.hangUp()
   call?.hangUp()
   showRegistration('signed-out', '')
   view.user.focus()
@@ -238,16 +251,34 @@ view.dial.addEventListener('click', (event) => {
 })
 view.answer.addEventListener('click', () => {
   void audioContext.resume()
-  call?.answer()
+  call?.answer(devices.constraints)
 })
 view.hangUp.addEventListener('click', () => call?.hangUp())
-view.mute.addEventListener('click', () => setMuted(view.mute.getAttribute('aria-pressed') !== 'true'))
+view.mute.addEventListener('click', () => call?.setMuted(!call.isMuted))
+view.hold.addEventListener('click', () => {
+  call?.hold(!call.isHeld).catch((error: unknown) => showProblem(problemOf(error)))
+})
+view.keys.addEventListener('click', () => togglePanel(view.keyPad))
+view.passOn.addEventListener('click', () => {
+  togglePanel(view.transfer)
+  if (!view.transfer.hidden) view.transferTo.focus()
+})
+view.transfer.addEventListener('submit', (event) => {
+  event.preventDefault()
+  const target = account?.uriFor(view.transferTo.value.trim())
+  if (target !== undefined) void transfer(call?.transfer(target))
+})
+view.askFirst.addEventListener('click', () => void askFirst(view.transferTo.value.trim()))
+view.connect.addEventListener('click', () => {
+  if (call !== undefined) void transfer(parked?.transfer(call))
+})
+view.back.addEventListener('click', () => call?.hangUp())
 
 const given = takeFragment()
 if (given !== undefined) {
   view.user.value = given.user
   view.password.value = given.password
-  element('sign-in-button', HTMLButtonElement).focus()
+  view.signInButton.focus()
 } else {
   view.user.focus()
 }

@@ -146,6 +146,10 @@ export class SoftphonePage {
     await this.#page.click(selector)
   }
 
+  async fill(selector: string, text: string): Promise<void> {
+    await this.#page.fill(selector, text)
+  }
+
   async signOut(): Promise<void> {
     await this.#page.click('#sign-out')
   }

@@ -51,6 +51,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'sip.js': ['gateway/pages/'],
 }
 
+const PAGES = 'gateway/pages/'
+const CODES_FILE = 'gateway/diagnosis.ts'
+
 const layerOf = (path: string): string => path.split('/', 1)[0] ?? ''
 const isRelative = (specifier: string): boolean => specifier.startsWith('.')
 const resolveFrom = (path: string, specifier: string): string => posix.join(posix.dirname(path), specifier)
@@ -76,7 +79,9 @@ export function brokenRules(sources: Sources): readonly string[] {
 function wrongArrow(from: string, to: string, isType: boolean): string | undefined {
   const layer = layerOf(from)
   const target = layerOf(to)
-  if (from.startsWith('gateway/pages/') !== to.startsWith('gateway/pages/')) return 'the page stands alone'
+  const isPage = from.startsWith(PAGES)
+  // The page runs in a browser; what it shares with the daemon is the table of codes.
+  if (isPage !== to.startsWith(PAGES) && !(isPage && to === CODES_FILE)) return 'the page stands alone'
   if (layer === target || FILES[layer]?.includes(to)) return undefined
   const allowed = LAYERS[layer]?.[target]
   if (allowed === undefined) return `${layer} may not import from ${target}`

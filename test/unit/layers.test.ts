@@ -50,6 +50,7 @@ describe('the rules', () => {
     ['gateway/a.ts', "import { x } from '../test/b.ts'"],
     ['gateway/a.ts', "import { x } from './pages/b.ts'"],
     ['gateway/pages/a.ts', "import { x } from '../../sip/b.ts'"],
+    ['gateway/pages/a.ts', "import { x } from '../b.ts'"],
     ['gateway/pages/a.ts', "import { x } from 'node:fs'"],
     ['sdp/lines.ts', "import { parse } from 'sdp-transform'"],
     ['sip/transport/tcp.ts', "import { WebSocket } from 'ws'"],
@@ -67,6 +68,7 @@ describe('the rules', () => {
   test.each([
     ['gateway/a.ts', "import { x } from '../sip/b.ts'\nimport { y } from '../config/load.ts'"],
     ['gateway/pages/a.ts', "import { UserAgent } from 'sip.js'\nimport { x } from './b.ts'"],
+    ['gateway/pages/a.ts', "import { CODES } from '../diagnosis.ts'"],
     ['sdp/a.ts', "import { SRTP_SUITES, type SrtpSuite } from '../media/parameters.ts'"],
     ['sdp/parse.ts', "import { parse } from 'sdp-transform'"],
     ['sip/a.ts', "import type { FailureRow } from '../config/stage.ts'"],

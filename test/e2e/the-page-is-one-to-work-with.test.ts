@@ -1,0 +1,157 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { afterEach, describe, expect, test } from 'vitest'
+import { Baresip } from '../harness/baresip.ts'
+import type { SoftphonePage } from '../harness/browser-page.ts'
+import { Chromium } from '../harness/chromium.ts'
+import { closeAll, closing } from '../harness/closing.ts'
+import { Daemon } from '../harness/daemon.ts'
+import { waitFor } from '../harness/wait-for.ts'
+
+afterEach(closeAll)
+
+const ALICE_HZ = 620
+const BOB_HZ = 920
+const TRUNK_HZ = 1_250
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+/** What axe-core calls serious or critical on the page as it stands. */
+const seriousProblems = async (phone: SoftphonePage): Promise<unknown> =>
+  phone.evaluate(`(async () => {
+    ${AXE}
+    const { violations } = await window.axe.run()
+    return violations
+      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html).join(' '))
+  })()`)
+
+const rungs = async (phone: SoftphonePage): Promise<Readonly<Record<string, string>>> =>
+  (await phone.evaluate(`Object.fromEntries([...document.querySelectorAll('#ladder li')].map((item) => [
+    item.querySelector('.rung-name').textContent, item.dataset.state]))`)) as Record<string, string>
+
+const ALL_REACHED = {
+  Signalling: 'reached',
+  'Session description': 'reached',
+  'Path (ICE)': 'reached',
+  'Handshake (DTLS)': 'reached',
+  'Encryption (SRTP)': 'reached',
+  Audio: 'reached',
+}
+
+const openPage = async (daemon: Daemon, user: 'alice' | 'bob', toneHz: number): Promise<SoftphonePage> => {
+  const browser = closing(await Chromium.start(toneHz))
+  const phone = await browser.newSoftphone()
+  await phone.signIn(daemon.pageFor(user))
+  return phone
+}
+
+describe('the page', () => {
+  test('shows a call climb the ladder, is accessible in each state, and names the rung that failed', async () => {
+    const daemon = closing(await Daemon.start())
+    const phone = await openPage(daemon, 'alice', ALICE_HZ)
+    expect(await seriousProblems(phone)).toEqual([])
+    await phone.dial('tone')
+    await phone.waitForCall('active')
+    await waitFor('every rung', async () =>
+      Object.values(await rungs(phone)).every((state) => state === 'reached'),
+    )
+    expect(await rungs(phone)).toEqual(ALL_REACHED)
+    await phone.click('#keys')
+    expect(await seriousProblems(phone)).toEqual([])
+    await phone.click('#pass-on')
+    expect(await seriousProblems(phone)).toEqual([])
+    await phone.hangUp()
+    await phone.waitForCall('none')
+    expect(await phone.text('#verdict')).toBe('')
+
+    await phone.dial('nobody')
+    await phone.problem()
+    await phone.waitForCall('none')
+    expect(await rungs(phone)).toMatchObject({ Signalling: 'failed', Audio: 'waiting' })
+    expect(await phone.text('#verdict')).toContain('call.unknown-number')
+    expect(await seriousProblems(phone)).toEqual([])
+    expect(await phone.text('#microphone')).toContain('Fake')
+  })
+
+  test('holds and resumes, and its keys are heard by the trunk', async () => {
+    const pbx = closing(await Baresip.start({ media: 'rtp', toneHz: TRUNK_HZ, user: '9100' }))
+    const daemon = closing(await Daemon.start({ trunks: [{ port: pbx.sipPort }] }))
+    const phone = await openPage(daemon, 'alice', ALICE_HZ)
+    await phone.dial('9100')
+    await phone.waitForCall('active')
+    await Promise.all([phone.waitForTone(TRUNK_HZ), pbx.waitForTone(ALICE_HZ)])
+    await phone.click('#hold')
+    await waitFor('on hold', async () => (await phone.text('#call-state')) === 'On hold')
+    await phone.waitForSilence()
+    await phone.click('#hold')
+    await phone.waitForTone(TRUNK_HZ)
+    await phone.click('#keys')
+    await phone.click('#key-pad button:nth-of-type(5)')
+    expect((await pbx.waitForEvent('CALL_DTMF_START')).param).toBe('5')
+    expect(await phone.text('#pressed')).toBe('5')
+    await phone.hangUp()
+    await daemon.waitForNoCalls()
+  })
+
+  test('asks first and then connects: the two others hear each other', async () => {
+    const pbx = closing(await Baresip.start({ media: 'rtp', toneHz: TRUNK_HZ, user: '9100' }))
+    const daemon = closing(await Daemon.start({ trunks: [{ port: pbx.sipPort }] }))
+    const [alice, bob] = await Promise.all([
+      openPage(daemon, 'alice', ALICE_HZ),
+      openPage(daemon, 'bob', BOB_HZ),
+    ])
+    await alice.dial('9100')
+    await alice.waitForTone(TRUNK_HZ)
+    await alice.click('#pass-on')
+    await alice.fill('#transfer-to', 'bob')
+    await alice.click('#ask-first')
+    await bob.waitForCall('incoming')
+    expect(await alice.text('#parked')).toBe('9100 waits on hold')
+    await bob.answer()
+    await Promise.all([alice.waitForTone(BOB_HZ), bob.waitForTone(ALICE_HZ)])
+    await alice.click('#connect')
+    await alice.waitForCall('none')
+    await Promise.all([bob.waitForTone(TRUNK_HZ), pbx.waitForTone(BOB_HZ)])
+    expect(await alice.text('#problem')).toBe('')
+    await bob.hangUp()
+    await pbx.waitForEvent('CALL_CLOSED')
+    await daemon.waitForNoCalls()
+  })
+
+  test('brings the held call back when the one who was asked is busy', async () => {
+    const pbx = closing(await Baresip.start({ media: 'rtp', toneHz: TRUNK_HZ, user: '9100' }))
+    const daemon = closing(await Daemon.start({ trunks: [{ port: pbx.sipPort }] }))
+    const alice = await openPage(daemon, 'alice', ALICE_HZ)
+    await alice.dial('9100')
+    await alice.waitForTone(TRUNK_HZ)
+    await alice.click('#pass-on')
+    await alice.fill('#transfer-to', 'bob')
+    await alice.click('#ask-first')
+    expect(await alice.problem()).toContain('Not available')
+    await alice.waitForCall('active')
+    await alice.waitForTone(TRUNK_HZ)
+    await alice.hangUp()
+    await daemon.waitForNoCalls()
+  })
+
+  test('transfers at once: the trunk and the other user hear each other', async () => {
+    const pbx = closing(await Baresip.start({ media: 'rtp', toneHz: TRUNK_HZ, user: '9100' }))
+    const daemon = closing(await Daemon.start({ trunks: [{ port: pbx.sipPort }] }))
+    const [alice, bob] = await Promise.all([
+      openPage(daemon, 'alice', ALICE_HZ),
+      openPage(daemon, 'bob', BOB_HZ),
+    ])
+    await alice.dial('9100')
+    await alice.waitForTone(TRUNK_HZ)
+    await alice.click('#pass-on')
+    await alice.fill('#transfer-to', 'bob')
+    await alice.click('#transfer-now')
+    await bob.waitForCall('incoming')
+    await bob.answer()
+    await alice.waitForCall('none')
+    await Promise.all([bob.waitForTone(TRUNK_HZ), pbx.waitForTone(BOB_HZ)])
+    await bob.hangUp()
+    await daemon.waitForNoCalls()
+  })
+})
