@@ -6,6 +6,8 @@ export interface AudioSample {
   /** Milliseconds; undefined while the browser does not know. */
   readonly jitterMs: number | undefined
   readonly roundTripMs: number | undefined
+  /** Of what was decoded last, 0..1 linear. */
+  readonly level: number | undefined
   readonly codec: string | undefined
   readonly cipher: string | undefined
 }
@@ -47,6 +49,7 @@ export function readSample(report: Iterable<[string, StatsEntry]>): AudioSample 
     packetsSent: numberOf(find('outbound-rtp')?.packetsSent) ?? 0,
     jitterMs: inMs(inbound?.jitter),
     roundTripMs: inMs(find('remote-inbound-rtp')?.roundTripTime),
+    level: numberOf(inbound?.audioLevel),
     codec: textOf(codec?.mimeType)?.replace(/^audio\//, ''),
     cipher: textOf(find('transport')?.srtpCipher),
   }

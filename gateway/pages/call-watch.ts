@@ -1,10 +1,10 @@
 import { type AudioSample, describeSample, readSample } from './audio-sample.ts'
 import type { RungEvent } from './ladder.ts'
 
-/** How often packets are counted. */
-const SAMPLE_MS = 1_000
-/** Without a packet for this long the audio has stopped. */
-const SILENT_SAMPLES = 3
+/** How often packets are counted, and the level of what comes is looked at. */
+const SAMPLE_MS = 500
+/** Without a packet for so many samples the audio has stopped. */
+const SILENT_SAMPLES = 6
 
 /** Follows one peer connection and tells which rung of the ladder it has come to, until `close()`. */
 export class CallWatch {
@@ -25,6 +25,11 @@ export class CallWatch {
     connection.addEventListener('iceconnectionstatechange', () => this.#onIce(), { signal })
     connection.addEventListener('connectionstatechange', () => this.#onDtls(), { signal })
     this.#timer = setInterval(() => void this.#sample(), SAMPLE_MS)
+  }
+
+  /** Level of what came last, 0..1 linear. */
+  get level(): number | undefined {
+    return this.#last?.level
   }
 
   close(): void {
@@ -94,9 +99,10 @@ export class CallWatch {
       return
     }
     this.#withoutPackets += 1
+    const seconds = Math.round((this.#withoutPackets * SAMPLE_MS) / 1_000)
     if (this.isOnHold) this.#tell({ rung: 'media', kind: 'reached', detail: 'on hold' })
     else if (this.#withoutPackets >= SILENT_SAMPLES) {
-      this.#tell({ rung: 'media', kind: 'lost', detail: `no audio for ${this.#withoutPackets} s` })
+      this.#tell({ rung: 'media', kind: 'lost', detail: `no audio for ${seconds} s` })
     }
   }
 }

@@ -16,7 +16,11 @@ export class LevelMeter {
     this.#context = context
   }
 
-  start(stream: MediaStream): void {
+  /**
+   * `heard`: the level of a remote stream as its receiver tells it, 0..1 linear. After a hold of our own Chromium gives a track's
+   * sound to the loudspeaker only, and an audio context hears nothing of it.
+   */
+  start(stream: MediaStream, heard: () => number | undefined = () => undefined): void {
     this.stop()
     const analyser = this.#context.createAnalyser()
     analyser.fftSize = 1024
@@ -29,7 +33,7 @@ export class LevelMeter {
     const draw = (): void => {
       connect()
       analyser.getFloatTimeDomainData(samples)
-      this.#element.value = levelOf(samples)
+      this.#element.value = Math.max(levelOf(powerOf(samples)), levelOf((heard() ?? 0) ** 2))
       this.#frame = requestAnimationFrame(draw)
     }
     draw()
@@ -44,9 +48,13 @@ export class LevelMeter {
 }
 
 /** 0 for silence .. 1 for full scale, linear in decibels. */
-const levelOf = (samples: Float32Array): number => {
+const levelOf = (power: number): number => {
+  const db = 10 * Math.log10(power + 1e-12)
+  return Math.min(1, Math.max(0, 1 - db / FLOOR_DB))
+}
+
+const powerOf = (samples: Float32Array): number => {
   let sum = 0
   for (const sample of samples) sum += sample * sample
-  const db = 10 * Math.log10(sum / samples.length + 1e-12)
-  return Math.min(1, Math.max(0, 1 - db / FLOOR_DB))
+  return sum / samples.length
 }

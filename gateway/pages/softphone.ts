@@ -4,6 +4,7 @@ import { closePanels, showCall, showLadder, showNoCall, showTimer, togglePanel }
 import { Devices } from './devices.ts'
 import { KeyPad } from './key-pad.ts'
 import { LevelMeter } from './level-meter.ts'
+import { Loudspeaker } from './loudspeaker.ts'
 import { PhoneCall } from './phone-call.ts'
 import { RingTone } from './ring-tone.ts'
 import { problemOf, showProblem, view } from './view.ts'
@@ -30,6 +31,7 @@ const takeFragment = (): { readonly user: string; readonly password: string } | 
 
 const audioContext = new AudioContext()
 const ringTone = new RingTone(audioContext)
+const loudspeaker = new Loudspeaker(view.audio, showProblem)
 const levelIn = new LevelMeter(view.levelIn, audioContext)
 const levelOut = new LevelMeter(view.levelOut, audioContext)
 
@@ -79,8 +81,8 @@ const ring = ({ state, hasEarlyMedia }: PhoneCall): void => {
 }
 
 const listenTo = (local: MediaStream, remote: MediaStream): void => {
-  view.audio.srcObject = remote
-  levelIn.start(remote)
+  loudspeaker.start(remote)
+  levelIn.start(remote, () => call?.heardLevel)
   levelOut.start(local)
 }
 
@@ -88,7 +90,7 @@ const stopListening = (): void => {
   levelIn.stop()
   levelOut.stop()
   ringTone.stop()
-  view.audio.srcObject = null
+  loudspeaker.stop()
 }
 
 /** The call on the screen is over: the one behind it comes back, or nothing is left. */

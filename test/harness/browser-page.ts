@@ -18,6 +18,10 @@ export interface BrowserPage {
 export const COLLECT_PEER_CONNECTIONS = `(() => {
   const Native = window.RTCPeerConnection
   window.peerConnectionsOfTest = []
+  // The newest that is still open, else the newest.
+  window.liveConnectionOfTest = () =>
+    window.peerConnectionsOfTest.findLast(({ signalingState }) => signalingState !== 'closed') ??
+    window.peerConnectionsOfTest.at(-1)
   window.RTCPeerConnection = class extends Native {
     constructor(...args) {
       super(...args)
@@ -28,7 +32,7 @@ export const COLLECT_PEER_CONNECTIONS = `(() => {
 
 /** Over the last 170 ms. */
 export const LIVE_PEAK = `(async () => {
-  const connection = window.peerConnectionsOfTest.at(-1)
+  const connection = window.liveConnectionOfTest()
   const track = connection?.getReceivers().find((receiver) => receiver.track?.kind === 'audio')?.track
   if (!track) return { hz: 0, db: -Infinity }
   if (window.toneProbeOfTest?.track !== track) {
@@ -50,7 +54,7 @@ export const LIVE_PEAK = `(async () => {
 
 /** Over half a second, by recording: Firefox starts no live AudioContext on a machine without a loudspeaker. */
 export const RECORDED_PEAK = `(async () => {
-  const connection = window.peerConnectionsOfTest.at(-1)
+  const connection = window.liveConnectionOfTest()
   const track = connection?.getReceivers().find((receiver) => receiver.track?.kind === 'audio')?.track
   if (!track || track.readyState !== 'live') return { hz: 0, db: -Infinity }
   const recorder = new MediaRecorder(new MediaStream([track]))
@@ -77,8 +81,15 @@ export const RECORDED_PEAK = `(async () => {
   return { hz: (best * sampleRate) / analyser.fftSize, db: bins[best] }
 })()`
 
+const SOUND = `(async () => {
+  const audio = document.getElementById('remote-audio')
+  const before = audio.currentTime
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  return !audio.paused && audio.currentTime > before && document.getElementById('level-in').value > 0.3
+})()`
+
 const STATS = `(async () => {
-  const connection = window.peerConnectionsOfTest.at(-1)
+  const connection = window.liveConnectionOfTest()
   if (!connection) return undefined
   const report = [...(await connection.getStats()).values()]
   const inbound = report.find((entry) => entry.type === 'inbound-rtp' && entry.kind === 'audio')
@@ -210,6 +221,14 @@ export class SoftphonePage {
       options,
       () => `heard ${last.hz} Hz at ${last.db} dB\n${this.console.join('\n')}`,
     )
+  }
+
+  /**
+   * Waits until the page plays sound, by its own meter and its loudspeaker. After a hold of our own Chromium gives a track's sound
+   * to the loudspeaker only, and `waitForTone` stays deaf.
+   */
+  async waitForSound(options?: WaitOptions): Promise<void> {
+    await waitFor('sound in the page', async () => (await this.evaluate(SOUND)) === true, options)
   }
 
   /** For as long as several beeps of the microphone would take. */
