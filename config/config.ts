@@ -51,6 +51,8 @@ export interface WebConfig {
   readonly http:
     | { readonly host: string; readonly port: number; readonly proxyProtocol?: boolean }
     | undefined
+  /** More of them. */
+  readonly listeners: readonly WebListenerConfig[]
   /** A Unix socket for page and WS, beside or instead of ports; for a reverse proxy on this host. */
   readonly unixSocket: string | undefined
   /** What stands before every path: empty, or `/a/b`. */
@@ -69,17 +71,28 @@ export interface WebConfig {
   readonly maxBufferedBytes: number
 }
 
-/** SIP over UDP towards trunks. */
-export interface UdpConfig {
+export interface WebListenerConfig {
   readonly host: string
   readonly port: number
-  /** Address in Via, Contact and SDP when it differs from the bound one (1:1 NAT). */
-  readonly announced: string | undefined
+  /** Files, both or none: then it is clear text. */
+  readonly certificate: string | undefined
+  readonly key: string | undefined
+  readonly proxyProtocol: boolean
+}
+
+/** SIP over UDP towards trunks. */
+export interface UdpConfig {
+  /** Addresses; 0.0.0.0 and :: stand for all of their family. */
+  readonly host: readonly string[]
+  readonly port: number
+  /** Addresses in Via, Contact and SDP when they differ from the bound ones (1:1 NAT), at most one of each family. */
+  readonly announced: readonly string[]
 }
 
 /** SIP over TCP: where trunks connect to us, and where our connections begin. */
 export interface TcpConfig {
-  readonly host: string
+  /** Addresses; 0.0.0.0 and :: stand for all of their family. */
+  readonly host: readonly string[]
   readonly port: number
 }
 
@@ -220,10 +233,10 @@ export interface CallsConfig {
 }
 
 export interface MediaConfig {
-  /** Local addresses for browser media; each becomes a candidate. Default: every own IPv4 address; in demo mode loopback too. */
+  /** Local addresses for browser media; each becomes a candidate. Default: every own address; in demo mode loopback too. */
   readonly addresses: readonly string[]
-  /** Address that replaces the local one in candidates (1:1 NAT). */
-  readonly announced: string | undefined
+  /** Addresses that replace the local ones of their family in candidates (1:1 NAT), at most one of each. */
+  readonly announced: readonly string[]
   /** UDP port shared by all browser legs; 0 picks one. */
   readonly webrtcPort: number
   readonly rtpPortMin: number

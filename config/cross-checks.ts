@@ -7,6 +7,7 @@ import {
   tlsMistakes,
   when,
 } from './cross-check.ts'
+import { LISTENER_CHECKS } from './listener-checks.ts'
 import { mistakesInRoutes } from './routing-checks.ts'
 import type { Settings } from './settings.ts'
 import { UPSTREAM_CHECKS } from './upstream-checks.ts'
@@ -15,53 +16,7 @@ const signsInByToken = (jwt: Settings['registration']['jwt']): boolean =>
   jwt.secret !== null || jwt.secretFile !== null || jwt.jwksFile !== null
 
 export const CROSS_CHECKS: readonly CrossCheck[] = [
-  {
-    keys: ['web.https.port', 'web.http.port', 'web.unixSocket'],
-    find: ({ web }) =>
-      when(
-        web.https.port === 'off' && web.http.port === 'off' && web.unixSocket === null,
-        'web',
-        'https.port, http.port or unixSocket: browsers need a listener',
-        'none',
-      ),
-  },
-  {
-    keys: ['web.https.port', 'web.http.port', 'web.https.host', 'web.http.host'],
-    find: ({ web: { https, http } }) =>
-      when(
-        https.port !== 'off' && https.port !== 0 && https.port === http.port && https.host === http.host,
-        'web.http.port',
-        'another port than that of web.https',
-        String(http.port),
-      ),
-  },
-  {
-    keys: ['web.https.proxyProtocol', 'web.http.proxyProtocol', 'web.trustedProxies'],
-    find: ({ web }) =>
-      when(
-        (web.https.proxyProtocol || web.http.proxyProtocol) && web.trustedProxies.length === 0,
-        'web.trustedProxies',
-        'the addresses of the proxies, because proxyProtocol is on',
-        'none',
-      ),
-  },
-  {
-    keys: ['web.https.port', 'web.https.certificate', 'web.https.key'],
-    find: ({ web: { https } }, isDemo) => {
-      if ((https.certificate === null) !== (https.key === null)) {
-        const missing = https.key === null ? 'key' : 'certificate'
-        return [
-          { key: `web.https.${missing}`, expected: 'certificate and key, both or none', seen: 'one of them' },
-        ]
-      }
-      return when(
-        https.port !== 'off' && https.certificate === null && !isDemo,
-        'web.https.certificate',
-        'a certificate and key, because web.https.port is set',
-        'nothing',
-      )
-    },
-  },
+  ...LISTENER_CHECKS,
   {
     keys: ['users', 'registration.jwt'],
     find: ({ users, registration: { jwt } }) => [
@@ -159,26 +114,6 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
           `${transport}.port, where the trunk reaches us`,
           'off',
         ),
-      ),
-  },
-  {
-    keys: ['tls.port', 'tls.certificate', 'tls.key'],
-    find: ({ tls }) =>
-      when(
-        tls.port !== 'off' && (tls.certificate === null || tls.key === null),
-        'tls.certificate',
-        'a certificate and key, because tls.port is set',
-        tls.certificate === tls.key ? 'nothing' : 'one of them',
-      ),
-  },
-  {
-    keys: ['tcp.port', 'tls.port', 'tcp.host', 'tls.host'],
-    find: ({ tcp, tls }) =>
-      when(
-        tcp.port !== 'off' && tcp.port !== 0 && tcp.port === tls.port && tcp.host === tls.host,
-        'tls.port',
-        'another port than that of tcp',
-        String(tls.port),
       ),
   },
   { keys: ['trunks', 'users', 'routes'], find: mistakesInRoutes },

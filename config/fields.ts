@@ -21,6 +21,8 @@ export const optional = (doc: string, format: FormatName, more: Parameters = {})
 export const required = (doc: string, format: FormatName, more: Parameters = {}): Field =>
   field(doc, format, null, more)
 
+export const PATH = { pattern: /^.{1,4096}$/, expected: 'a path' }
+
 /** A user or a trunk. */
 export const NAME = { pattern: /^[A-Za-z0-9._+-]{1,64}$/, expected: 'letters, digits and . _ + - (1 to 64)' }
 /** In quotes, because YAML reads +49 and 0049 as numbers. */

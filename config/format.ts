@@ -11,6 +11,7 @@ export type FormatName =
   | 'choice'
   | 'text'
   | 'address'
+  | 'addresses'
   | 'network'
   | 'host'
   | 'secret'
@@ -38,7 +39,10 @@ export interface Field {
   /** listOf: the shape of a row (fields by name), or of a plain item. mapping: its fields. */
   readonly row?: Readonly<Record<string, Field>>
   readonly item?: Field
+  /** listOf, addresses */
   readonly maxRows?: number
+  /** addresses: at most one of IPv4 and one of IPv6. */
+  readonly onePerFamily?: true
 }
 
 interface Format {
@@ -55,6 +59,8 @@ const HOST_NAME =
 const NUMERIC_HOST = /^[0-9.]+$/
 const MAX_PORT = 65_535
 const MAX_ROWS = 10_000
+/** Each is a socket. */
+const MAX_ADDRESSES = 16
 const MAX_SECRET_LENGTH = 256
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: refusing them is the purpose
@@ -92,6 +98,17 @@ const FORMATS: Readonly<Record<FormatName, Format>> = {
   address: {
     expected: () => 'an IP address',
     accepts: (value) => typeof value === 'string' && isIP(value) !== 0,
+  },
+  addresses: {
+    expected: ({ onePerFamily }) =>
+      onePerFamily ? 'an IP address, or one of IPv4 and one of IPv6' : 'an IP address, or a list of them',
+    accepts: (value, { maxRows = MAX_ADDRESSES, onePerFamily = false }) => {
+      const list: readonly unknown[] = Array.isArray(value) ? value : [value]
+      const families = list.map((address) => (typeof address === 'string' ? isIP(address) : 0))
+      const isRepeated = new Set(onePerFamily ? families : list).size < list.length
+      return list.length > 0 && list.length <= maxRows && !families.includes(0) && !isRepeated
+    },
+    read: (text) => (/^\[|,/.test(text) ? readList(text) : text),
   },
   network: {
     expected: () => 'an IP address, or a network such as 10.0.0.0/8',
@@ -149,7 +166,7 @@ export function mistakesIn(key: string, value: unknown, field: Field): readonly 
     return [{ key, expected: format.expected(field), seen: show(value, field) }]
   }
   if (field.format === 'mapping') return mistakesInEntry(key, value, field)
-  if (!Array.isArray(value)) return []
+  if (field.format !== 'listOf' || !Array.isArray(value)) return []
   return value.flatMap((entry: unknown, index) => mistakesInEntry(`${key}[${index}]`, entry, field))
 }
 

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto'
+import { isIPv4, isIPv6 } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import convict from 'convict'
 import { LineCounter, parseDocument } from 'yaml'
@@ -25,10 +26,10 @@ import {
   rowValue,
   unknownKey,
 } from './format.ts'
+import { httpListener, httpsListener, listed, listener, tlsListener, webListeners } from './listeners.ts'
 import { type Machine, THIS_MACHINE } from './machine.ts'
 import {
   type BuildContext,
-  checkKeyPair,
   errorCode,
   keyPair,
   passwordOf,
@@ -39,6 +40,7 @@ import {
 import {
   fieldsOf,
   isField,
+  MAX_MEDIA_ADDRESSES,
   ROWS,
   SCHEMA,
   type Section,
@@ -48,7 +50,7 @@ import {
   TURN_SECRET_FIELD,
 } from './schema.ts'
 import { Secret } from './secret.ts'
-import type { ListenPort, RouteRow, Settings, TrunkRow } from './settings.ts'
+import type { RouteRow, Settings, TrunkRow } from './settings.ts'
 import { PROFILE_NAMES, PROFILES } from './trunk-profiles.ts'
 import { upstream } from './upstream.ts'
 import { user } from './users.ts'
@@ -225,9 +227,10 @@ function build(settings: Settings, context: BuildContext): Config {
       ...web,
       https: httpsListener(web.https, context),
       http: httpListener(web.http),
+      listeners: webListeners(web.listeners, context),
       unixSocket: web.unixSocket === null ? undefined : resolve(context.base, web.unixSocket),
     },
-    udp: { ...udp, announced: udp.announced ?? undefined },
+    udp: { ...udp, host: listed(udp.host), announced: listed(udp.announced) },
     users: settings.users.map((row, index) => user(row, `users[${index}]`, context)),
     tcp: listener(settings.tcp),
     tls: tlsListener(settings.tls, context),
@@ -240,7 +243,7 @@ function build(settings: Settings, context: BuildContext): Config {
     media: {
       ...media,
       addresses: mediaAddresses(media.addresses, context),
-      announced: media.announced ?? undefined,
+      announced: listed(media.announced),
     },
     dscp: settings.dscp,
     turn: turn(settings.turn, context),
@@ -248,33 +251,6 @@ function build(settings: Settings, context: BuildContext): Config {
     admin: { socket: adminSocket(settings.admin.socket, context) },
     log: { level: log.level, format: logFormat(log.format, context.machine) },
   }
-}
-
-const listener = ({ host, port }: { readonly host: string; readonly port: ListenPort }) =>
-  port === 'off' ? undefined : { host, port }
-
-const httpListener = (http: Settings['web']['http']): Config['web']['http'] => {
-  const open = listener(http)
-  return open === undefined ? undefined : { ...open, proxyProtocol: http.proxyProtocol }
-}
-
-function httpsListener(https: Settings['web']['https'], context: BuildContext): Config['web']['https'] {
-  const at = listener(https)
-  if (at === undefined) return undefined
-  const open = { ...at, proxyProtocol: https.proxyProtocol }
-  if (https.certificate === null || https.key === null) {
-    return { ...open, certificate: undefined, key: undefined }
-  }
-  const certificate = resolve(context.base, https.certificate)
-  const key = resolve(context.base, https.key)
-  checkKeyPair(certificate, key, 'web.https', context)
-  return { ...open, certificate, key }
-}
-
-function tlsListener(tls: Settings['tls'], context: BuildContext): Config['tls'] {
-  const open = listener(tls)
-  if (open === undefined || tls.certificate === null || tls.key === null) return undefined
-  return { ...open, ...keyPair(tls.certificate, tls.key, 'tls', context) }
 }
 
 function trunk(row: TrunkRow, key: string, context: BuildContext): TrunkConfig {
@@ -391,20 +367,26 @@ function isKeySet(text: string): boolean {
   }
 }
 
+/** IPv4 first: the first stands in the description for who knows no ICE. */
 function mediaAddresses(
   given: readonly string[],
   { isDemo, machine, mistakes }: BuildContext,
 ): readonly string[] {
   if (given.length > 0) return given
   const own = machine.addresses().filter(({ isInternal }) => isDemo || !isInternal)
-  if (own.length === 0) {
+  const addresses = [
+    ...own.filter(({ address }) => isIPv4(address)),
+    ...own.filter(({ address }) => isIPv6(address)),
+  ]
+  const isTooMany = addresses.length > MAX_MEDIA_ADDRESSES && !isDemo
+  if (own.length === 0 || isTooMany) {
     mistakes.push({
       key: 'media.addresses',
-      expected: 'an address',
-      seen: 'none on this machine but loopback',
+      expected: isTooMany ? `those to use, at most ${MAX_MEDIA_ADDRESSES}` : 'an address',
+      seen: isTooMany ? `${own.length} on this machine` : 'none on this machine but loopback',
     })
   }
-  return own.map(({ address }) => address)
+  return addresses.slice(0, MAX_MEDIA_ADDRESSES).map(({ address }) => address)
 }
 
 /** The folder that systemd makes for us (RuntimeDirectory). */

@@ -10,12 +10,15 @@ export interface Machine {
   isWritable(folder: string): boolean
   /** For what need not outlive the process. */
   readonly temporaryFolder: string
-  /** Own IPv4 addresses; `isInternal` for loopback. */
+  /** Own addresses of both families, link-local ones left out; `isInternal` for loopback. */
   addresses(): readonly { readonly address: string; readonly isInternal: boolean }[]
   randomBytes(length: number): Uint8Array
   /** Standard output is a terminal. */
   readonly isTerminal: boolean
 }
+
+/** Of no use in a description: those of IPv6 need a zone, which SDP cannot carry. */
+const LINK_LOCAL = /^(?:169\.254\.|fe[89ab][0-9a-f]:)/i
 
 export const THIS_MACHINE: Machine = {
   readText: (path) => readFileSync(path, 'utf8'),
@@ -31,7 +34,7 @@ export const THIS_MACHINE: Machine = {
   addresses: () =>
     Object.values(networkInterfaces())
       .flatMap((addresses) => addresses ?? [])
-      .filter(({ family, address }) => family === 'IPv4' && !address.startsWith('169.254.'))
+      .filter(({ address }) => !LINK_LOCAL.test(address))
       .map(({ address, internal }) => ({ address, isInternal: internal })),
   randomBytes,
   isTerminal: process.stdout.isTTY === true,

@@ -1,5 +1,6 @@
-import { choice, DIALLED, field, NAME, number, optional, required, yesNo } from './fields.ts'
+import { choice, DIALLED, field, NAME, number, optional, PATH, required, yesNo } from './fields.ts'
 import type { Field } from './format.ts'
+import { WEB_LISTENER } from './listeners.ts'
 import { NUMBERS, ROUTE, USER_NUMBERS } from './routing-fields.ts'
 import { TRUNK_PROFILE } from './trunk-profile-fields.ts'
 import { PROFILE_NAMES } from './trunk-profiles.ts'
@@ -12,7 +13,6 @@ const ACCOUNT_USER = {
   pattern: /^[^\s"\\:@<>]{1,128}$/,
   expected: 'a user name in quotes, without blank, quote, backslash, colon, @, < and > (1 to 128)',
 }
-const PATH = { pattern: /^.{1,4096}$/, expected: 'a path' }
 
 const SHORT_TEXT = { pattern: /^[\x20-\x7e]{1,256}$/, expected: 'text in quotes, 1 to 256 ASCII characters' }
 const HTTPS_URL = { pattern: /^https:\/\/[\x21-\x7e]{1,248}$/, expected: 'an https URL' }
@@ -25,6 +25,9 @@ const URL_PATH = {
   pattern: /^(?:\/[A-Za-z0-9._~-]{1,64}){0,4}$/,
   expected: 'a path such as /phone, without a slash at its end',
 }
+
+/** As many sockets as the media plane has for browsers. */
+export const MAX_MEDIA_ADDRESSES = 16
 
 /** RFC 7065. */
 const TURN_URL = {
@@ -148,6 +151,10 @@ const SETTINGS = {
       port: field('TCP port of page and WS; 0 picks one, off: no such listener.', 'listenPort', 'off'),
       proxyProtocol: yesNo('Every connection begins with a PROXY protocol (version 2) header.', false),
     },
+    listeners: field('More listeners for page and WSS, such as one with another certificate.', 'listOf', [], {
+      row: WEB_LISTENER,
+      maxRows: 32,
+    }),
     unixSocket: optional(
       'Unix socket for page and WS, for a reverse proxy on this host.',
       'text',
@@ -180,16 +187,22 @@ const SETTINGS = {
     ),
   },
   udp: {
-    host: field('Address for SIP over UDP towards trunks.', 'address', '0.0.0.0'),
+    host: field(
+      'Addresses for SIP over UDP towards trunks; :: is every one of IPv6.',
+      'addresses',
+      '0.0.0.0',
+    ),
     port: number('UDP port; 0 picks one.', 5060, 0, 65_535),
-    announced: optional('Address in Via, Contact and SDP when a 1:1 NAT is in front.', 'address'),
+    announced: optional('Address in Via, Contact and SDP when a 1:1 NAT is in front.', 'addresses', {
+      onePerFamily: true,
+    }),
   },
   tcp: {
-    host: field('Address for SIP over TCP, ours and theirs.', 'address', '0.0.0.0'),
+    host: field('Addresses for SIP over TCP, ours and theirs.', 'addresses', '0.0.0.0'),
     port: field('TCP port; 0 picks one, off: no SIP over TCP.', 'listenPort', 'off'),
   },
   tls: {
-    host: field('Address for SIP over TLS, ours and theirs.', 'address', '0.0.0.0'),
+    host: field('Addresses for SIP over TLS, ours and theirs.', 'addresses', '0.0.0.0'),
     port: field('TCP port, usually 5061; 0 picks one, off: no SIP over TLS.', 'listenPort', 'off'),
     certificate: optional('PEM file with the certificate and its chain.', 'text', PATH),
     key: optional('PEM file with its private key, not encrypted.', 'text', PATH),
@@ -240,11 +253,13 @@ const SETTINGS = {
     sources: TRUNK.sources,
     localHost: field(
       'Address of ours for the PBX; of this purpose only, never for a trunk.',
-      'address',
+      'addresses',
       '0.0.0.0',
     ),
     localPort: number('Port of ours for the PBX, of this purpose only; 0 picks one.', 5_070, 0, 65_535),
-    announced: optional('Address in Via, Contact and SDP when a 1:1 NAT is in front.', 'address'),
+    announced: optional('Address in Via, Contact and SDP when a 1:1 NAT is in front.', 'addresses', {
+      onePerFamily: true,
+    }),
     path: yesNo('Leave Contact as browsers write it, and put us into Path (RFC 3327).', false),
     expiresS: number('With credentials gateway, how long a registration is to last.', 3_600, 60, 86_400),
     graceS: number('How long a registration at the PBX outlives the WebSocket it came by.', 30, 0, 600),
@@ -272,15 +287,17 @@ const SETTINGS = {
   },
   media: {
     addresses: field(
-      'Local addresses for browser media; empty: every IPv4 address of this machine.',
+      'Local addresses for browser media; empty: every address of this machine but loopback.',
       'listOf',
       [],
       {
         item: required('An address.', 'address'),
-        maxRows: 16,
+        maxRows: MAX_MEDIA_ADDRESSES,
       },
     ),
-    announced: optional('Address in candidates when a 1:1 NAT is in front.', 'address'),
+    announced: optional('Address in candidates when a 1:1 NAT is in front.', 'addresses', {
+      onePerFamily: true,
+    }),
     webrtcPort: number('UDP port shared by all browser media; 0 picks one.', 10_000, 0, 65_535),
     rtpPortMin: number('First UDP port of trunk media; even.', 16_384, 1_024, 65_534),
     rtpPortMax: number('Last UDP port of trunk media; odd.', 32_767, 1_025, 65_535),

@@ -12,6 +12,8 @@ export interface Settings {
       readonly key: string | null
     }
     readonly http: { readonly host: string; readonly port: ListenPort; readonly proxyProtocol: boolean }
+    /** Checked by the schema, defaults not filled in. */
+    readonly listeners: readonly Readonly<Record<string, unknown>>[]
     readonly unixSocket: string | null
     readonly path: string
     readonly trustedProxies: readonly string[]
@@ -23,10 +25,14 @@ export interface Settings {
     readonly maxMessageBytes: number
     readonly maxBufferedBytes: number
   }
-  readonly udp: { readonly host: string; readonly port: number; readonly announced: string | null }
-  readonly tcp: { readonly host: string; readonly port: ListenPort }
+  readonly udp: {
+    readonly host: AddressesValue
+    readonly port: number
+    readonly announced: AddressesValue | null
+  }
+  readonly tcp: { readonly host: AddressesValue; readonly port: ListenPort }
   readonly tls: {
-    readonly host: string
+    readonly host: AddressesValue
     readonly port: ListenPort
     readonly certificate: string | null
     readonly key: string | null
@@ -66,9 +72,9 @@ export interface Settings {
     readonly host: string | null
     readonly tls: Readonly<Record<string, unknown>>
     readonly domain: string | null
-    readonly localHost: string
+    readonly localHost: AddressesValue
     readonly localPort: number
-    readonly announced: string | null
+    readonly announced: AddressesValue | null
     readonly path: boolean
     readonly expiresS: number
     readonly graceS: number
@@ -84,7 +90,7 @@ export interface Settings {
   }
   readonly media: {
     readonly addresses: readonly string[]
-    readonly announced: string | null
+    readonly announced: AddressesValue | null
     readonly webrtcPort: number
     readonly rtpPortMin: number
     readonly rtpPortMax: number
@@ -113,6 +119,8 @@ export interface Settings {
 }
 
 export type ListenPort = number | 'off'
+
+export type AddressesValue = string | readonly string[]
 
 export interface UserRow {
   readonly name: string

@@ -1,5 +1,6 @@
 import type { TrunkConfig, UpstreamConfig } from './config.ts'
 import { rowValue } from './format.ts'
+import { listed } from './listeners.ts'
 import { type BuildContext, keyPair } from './named-files.ts'
 import { ROWS } from './schema.ts'
 import type { Settings, TrunkRow } from './settings.ts'
@@ -21,9 +22,9 @@ export function upstream(
     credentials: registration.credentials,
     domain: (settings.domain ?? host).toLowerCase(),
     local: {
-      host: settings.localHost,
+      host: listed(settings.localHost),
       port: settings.localPort,
-      announced: settings.announced ?? undefined,
+      announced: listed(settings.announced),
     },
     certificate:
       transport === 'tls' && certificate !== null && key !== null

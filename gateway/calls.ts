@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
 import type { MediaEngine } from '../media/engine.ts'
+import { announcedFor } from '../media/host-candidates.ts'
 import type { Flow } from '../sip/flow.ts'
 import { header } from '../sip/headers.ts'
 import { isSipUri, type Uri } from '../sip/message.ts'
@@ -182,7 +183,7 @@ export class Calls {
       kind: 'rtp',
       ...trunk.media,
       localAddress,
-      announced: this.#options.config.udp.announced,
+      announced: announcedFor(localAddress, this.#options.config.udp.announced),
     }
   }
 

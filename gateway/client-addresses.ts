@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { SocketAddress } from '../sip/flow.ts'
-import type { TrustedProxies } from './trusted-proxies.ts'
+import { plainAddress, type TrustedProxies } from './trusted-proxies.ts'
 
 /** Who is at the other end of each connection: its own address, or whom a trusted proxy speaks for. */
 export class ClientAddresses {
@@ -43,7 +43,8 @@ export class ClientAddresses {
     if (this.#local.has(socket)) return { address: this.#proxies.clientOf(undefined, forwardedFor), port: 0 }
     // A peer that has gone already has no address; nothing is believed of it.
     if (remoteAddress === undefined) return { address: '', port: 0 }
-    const hop = this.#announced.get(endsOf(socket)) ?? { address: remoteAddress, port: remotePort ?? 0 }
+    const own = { address: plainAddress(remoteAddress), port: remotePort ?? 0 }
+    const hop = this.#announced.get(endsOf(socket)) ?? own
     if (!this.#proxies.has(hop.address)) return hop
     return { address: this.#proxies.clientOf(hop.address, forwardedFor), port: 0 }
   }

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import type { Config } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
 import type { MediaEngine } from '../media/engine.ts'
+import { announcedFor } from '../media/host-candidates.ts'
 import { native } from '../media/native/index.ts'
 import { createNativeEngine } from '../media/native-engine.ts'
 import type { Flow } from '../sip/flow.ts'
@@ -81,7 +82,7 @@ async function compose(
   warnOfClearKeys(config.trunks, log)
   const trunks = new TrunkTable(config.trunks, {
     addressesOf: async (host) => (await lookup(host, { all: true })).map((found) => found.address),
-    localAddressTowards,
+    localAddressTowards: (remote) => localAddressTowards(remote, sipHosts(config)),
   })
   await refreshTrunks(trunks, undefined, log)
   const { jwt } = config.registration
@@ -195,7 +196,7 @@ async function compose(
   let isDraining = false
   const web = await openWeb({
     config: config.web,
-    certificate: await certificateFor(config),
+    keyPairOf: async (files) => (files === undefined ? selfSigned(config) : readKeyPair(files)),
     pagesFolder: options.pagesFolder,
     health: () => ({
       status: isDraining ? 'draining' : 'ok',
@@ -204,7 +205,7 @@ async function compose(
       trunks: trunkWatch.counts(),
     }),
     clients,
-    iceServers: turn === undefined ? undefined : createIceServers({ registration, turn, log }),
+    iceServers: turn === undefined ? undefined : createIceServers({ registration, turn, log, clients }),
     attach: (server) => sockets.attach(server, `${config.web.path}${WEBSOCKET_PATH}`),
   })
   // A server waits for its upgraded connections, and closes none of them.
@@ -213,9 +214,10 @@ async function compose(
     return web.close()
   })
 
-  const files = certificateFiles(config)
-  const watch = files === undefined ? undefined : watchCertificate(files, web.useCertificate, log)
-  opened.push(() => watch?.close())
+  const watches = web.certificates.map(({ files, use }) => watchCertificate(files, use, log))
+  opened.push(() => {
+    for (const watch of watches) watch.close()
+  })
   const trunkCertificate =
     config.tls === undefined
       ? undefined
@@ -243,7 +245,11 @@ async function compose(
   trunkWatch.start()
   const reload = async (): Promise<void> => {
     records.reopen()
-    await Promise.all([watch?.reload(), trunkCertificate?.reload(), verifier?.reload()])
+    await Promise.all([
+      ...watches.map((watch) => watch.reload()),
+      trunkCertificate?.reload(),
+      verifier?.reload(),
+    ])
   }
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
@@ -261,7 +267,7 @@ async function compose(
 function createEngine(config: Config, log: Log): MediaEngine {
   const { media } = config
   const options = {
-    addresses: media.addresses.length === 0 ? ownAddresses('IPv4', config.demo) : media.addresses,
+    addresses: media.addresses,
     announced: media.announced,
     webrtcPort: media.webrtcPort,
     rtpPortMin: media.rtpPortMin,
@@ -277,6 +283,13 @@ function createEngine(config: Config, log: Log): MediaEngine {
   return createNativeEngine(options, { report: (error) => log.error('internal error in media', { error }) })
 }
 
+/** Where SIP may leave from. */
+const sipHosts = ({ udp, tcp, tls }: Config): readonly string[] => [
+  ...udp.host,
+  ...(tcp?.host ?? []),
+  ...(tls?.host ?? []),
+]
+
 async function refreshTrunks(
   trunks: TrunkTable,
   transports: TrunkTransports | undefined,
@@ -290,7 +303,7 @@ async function refreshTrunks(
 /** Via and Contact: towards a trunk the address it can reach, towards a browser our name (it answers on its WebSocket). */
 function sentBy(config: Config, flow: Flow): { readonly host: string; readonly port: number | undefined } {
   if (flow.transport === 'ws' || flow.transport === 'wss') return { host: config.domain, port: undefined }
-  return { host: config.udp.announced ?? flow.local.address, port: flow.local.port }
+  return { host: announcedFor(flow.local.address, config.udp.announced), port: flow.local.port }
 }
 
 /** Requests outside calls: REGISTER from browsers; all else is relayed or answered in its place. */
@@ -305,19 +318,12 @@ function onRequest(incoming: IncomingRequest, registration: Registration, relay:
   relay.registered(flow)
 }
 
-function certificateFiles({ web: { https } }: Config): { certificate: string; key: string } | undefined {
-  if (https?.certificate === undefined || https.key === undefined) return undefined
-  return { certificate: https.certificate, key: https.key }
-}
-
-async function certificateFor(config: Config): Promise<KeyPair | undefined> {
-  if (config.web.https === undefined) return undefined
-  const files = certificateFiles(config)
-  if (files !== undefined) return readKeyPair(files)
+/** For the demo. */
+function selfSigned(config: Config): KeyPair {
   const { certificatePem, privateKeyPem } = native.createCertificate({
     commonName: config.domain,
     days: CERTIFICATE_DAYS,
-    names: ['localhost', hostname(), ...ownAddresses('IPv4', true)],
+    names: ['localhost', hostname(), ...ownAddresses('IPv4', true), ...ownAddresses('IPv6', true)],
   })
   return { cert: certificatePem, key: privateKeyPem }
 }
@@ -354,6 +360,7 @@ function logListening(
   log.info('listening', {
     ...(web.https === undefined ? {} : { https: web.https.port }),
     ...(web.http === undefined ? {} : { http: web.http.port }),
+    ...(web.others.length === 0 ? {} : { others: web.others }),
     ...(web.unixSocket === undefined ? {} : { unixSocket: web.unixSocket }),
     ...transports.listening(),
     ...(adminSocket === undefined ? {} : { admin: adminSocket }),

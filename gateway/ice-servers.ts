@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Log } from '../config/logging.ts'
+import type { ClientAddresses } from './client-addresses.ts'
 import type { Registration } from './registration.ts'
 import type { TurnCredentials } from './turn.ts'
 
@@ -7,6 +8,8 @@ export interface IceServersOptions {
   readonly registration: Registration
   readonly turn: TurnCredentials
   readonly log: Log
+  /** Whoever is at the other end, proxies left out. */
+  readonly clients: Pick<ClientAddresses, 'of'>
 }
 
 export type Endpoint = (request: IncomingMessage, response: ServerResponse) => void
@@ -15,10 +18,10 @@ export type Endpoint = (request: IncomingMessage, response: ServerResponse) => v
  * `GET /ice-servers`: TURN servers as JSON, for who signs in with the SIP password (HTTP digest, same realm) or a bearer token.
  * A refused request costs its connection, so that guessing here is no cheaper than by REGISTER.
  */
-export function createIceServers({ registration, turn, log }: IceServersOptions): Endpoint {
+export function createIceServers({ registration, turn, log, clients }: IceServersOptions): Endpoint {
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method = '', url = '' } = request
-    const address = request.socket.remoteAddress ?? ''
+    const { address } = clients.of(request)
     const verdict = await registration.authenticateHttp(method, url, request.headers.authorization, address)
     const common = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' }
     if (verdict.kind === 'refused') {

@@ -1,8 +1,15 @@
 import { chmod, lstat, unlink } from 'node:fs/promises'
 import { type AddressInfo, connect, type Server } from 'node:net'
 
-export async function listenAt(server: Server, at: { host: string; port: number }): Promise<AddressInfo> {
-  await listen(server, () => server.listen(at.port, at.host))
+export interface ListenAddress {
+  readonly host: string
+  readonly port: number
+  /** Keeps `::` from taking IPv4 too. */
+  readonly ipv6Only?: boolean
+}
+
+export async function listenAt(server: Server, at: ListenAddress): Promise<AddressInfo> {
+  await listen(server, () => server.listen({ ...at }))
   return server.address() as AddressInfo
 }
 

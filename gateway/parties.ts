@@ -1,4 +1,5 @@
 import type { Config, UserConfig } from '../config/config.ts'
+import { announcedFor } from '../media/host-candidates.ts'
 import type { Flow } from '../sip/flow.ts'
 import type { Header, NameAddr, SipRequest } from '../sip/message.ts'
 import { sipUri } from '../sip/uri.ts'
@@ -122,7 +123,7 @@ export class Parties {
         callerId,
         showsUsers: userNumbers,
         isTrusted: trusted,
-        host: config.udp.announced ?? path.localAddress,
+        host: announcedFor(path.localAddress, config.udp.announced),
       }),
     }
   }

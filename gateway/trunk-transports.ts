@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import type { Config, TlsConfig, TrunkConfig } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
 import type { Flow, SocketAddress } from '../sip/flow.ts'
@@ -181,7 +182,10 @@ export class TrunkTransports {
 }
 
 function chosen<Chosen>(transports: ReadonlyMap<string, Chosen>, localAddress: string): Chosen {
-  const transport = transports.get(localAddress) ?? transports.values().next().value
+  const all = [...transports]
+  // Transports may have addresses of their own: then one of the same family.
+  const other = all.find(([address]) => isIP(address) === isIP(localAddress)) ?? all[0]
+  const transport = transports.get(localAddress) ?? other?.[1]
   if (transport === undefined) throw new Error('a trunk without a socket of its transport')
   return transport
 }

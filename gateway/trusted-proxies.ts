@@ -6,7 +6,7 @@ const THIS_HOST = '127.0.0.1'
 const familyOf = (address: string): 'ipv4' | 'ipv6' => (isIP(address) === 4 ? 'ipv4' : 'ipv6')
 
 /** IPv4 as itself, whatever socket it came by; no zone. */
-const plain = (address: string): string => {
+export const plainAddress = (address: string): string => {
   const [bare = ''] = address.split('%')
   return /^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(bare) ? bare.slice(7) : bare
 }
@@ -27,7 +27,7 @@ export class TrustedProxies {
   }
 
   has(address: string): boolean {
-    const asked = plain(address)
+    const asked = plainAddress(address)
     return !this.isEmpty && isIP(asked) !== 0 && this.#networks.check(asked, familyOf(asked))
   }
 
@@ -36,7 +36,7 @@ export class TrustedProxies {
    * read from there, as long as who added is trusted: what stands further left may be the client's own invention.
    */
   clientOf(hop: string | undefined, forwardedFor: string): string {
-    let client = hop === undefined ? undefined : plain(hop)
+    let client = hop === undefined ? undefined : plainAddress(hop)
     for (const entry of forwardedFor.split(',').reverse()) {
       const named = addressIn(entry)
       if (named === undefined || (client !== undefined && !this.has(client))) break
@@ -51,5 +51,5 @@ function addressIn(entry: string): string | undefined {
   const text = entry.trim()
   const [, bracketed, dotted] = /^(?:\[([^\]]*)\](?::\d{1,5})?|([\d.]+):\d{1,5})$/.exec(text) ?? []
   const address = bracketed ?? dotted ?? text
-  return isIP(address) === 0 ? undefined : plain(address)
+  return isIP(address) === 0 ? undefined : plainAddress(address)
 }

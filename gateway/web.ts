@@ -1,16 +1,17 @@
 import { readdir, readFile } from 'node:fs/promises'
 import * as http from 'node:http'
 import * as https from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import { type AddressInfo, isIPv6, type Socket } from 'node:net'
 import { extname, join } from 'node:path'
 import type { WebConfig } from '../config/config.ts'
 import type { SocketAddress } from '../sip/flow.ts'
-import type { KeyPair } from './certificate.ts'
+import type { CertificateFiles, KeyPair } from './certificate.ts'
 import type { ClientAddresses } from './client-addresses.ts'
 import { Connections } from './connections.ts'
 import type { Endpoint } from './ice-servers.ts'
 import { listenAt, listenAtPath } from './listening.ts'
 import { expectProxyHeader } from './proxy-header.ts'
+import { type WebListener, webListenersOf } from './web-listeners.ts'
 
 export interface Health {
   readonly status: 'ok' | 'draining'
@@ -22,8 +23,8 @@ export interface Health {
 
 export interface WebOptions {
   readonly config: WebConfig
-  /** Undefined only when there is no HTTPS listener. */
-  readonly certificate: KeyPair | undefined
+  /** For an https listener; without files, one that has no certificate of its own. Rejects when the files cannot be used. */
+  readonly keyPairOf: (files: CertificateFiles | undefined) => Promise<KeyPair>
   /** Folder of the built page. */
   readonly pagesFolder: string
   readonly health: () => Health
@@ -36,14 +37,23 @@ export interface WebOptions {
 }
 
 export interface WebServer {
+  /** The ordinary listeners. */
   readonly https: AddressInfo | undefined
   readonly http: AddressInfo | undefined
+  /** Where the others are found: `https://[::]:8443`. */
+  readonly others: readonly string[]
   /** Path of the Unix socket. */
   readonly unixSocket: string | undefined
-  /** From now on for new connections; those that are open keep what they have. Throws for a pair that does not fit. */
-  useCertificate(pair: KeyPair): void
+  /** Every certificate there is, and how the listeners that show it are given a renewed one. */
+  readonly certificates: readonly ServedCertificate[]
   /** Stops listening and ends open connections. May be called twice. */
   close(): Promise<void>
+}
+
+export interface ServedCertificate {
+  readonly files: CertificateFiles
+  /** From now on for new connections; those that are open keep what they have. Throws for a pair that does not fit. */
+  use(pair: KeyPair): void
 }
 
 interface Site {
@@ -100,7 +110,7 @@ const TIMEOUTS = {
 
 /** Opens the configured listeners: softphone page, `/healthz` and SIP over WebSocket on each, under `web.path`. */
 export async function openWeb(options: WebOptions): Promise<WebServer> {
-  const { config, certificate } = options
+  const { config } = options
   const files = config.page ? await loadFiles(options.pagesFolder) : new Map<string, StaticFile>()
   const answer = (request: http.IncomingMessage, response: http.ServerResponse): void =>
     respond(request, response, { ...options, files, base: config.path })
@@ -128,31 +138,62 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
     clearTimeout(grace)
   }
   const plainServer = (): http.Server => http.createServer(TIMEOUTS, answer)
+  const opened: OpenListener[] = []
   try {
-    const secureServer =
-      certificate === undefined
-        ? undefined
-        : https.createServer({ ...certificate, ...TLS, ...TIMEOUTS }, answer)
-    const secure =
-      config.https === undefined || secureServer === undefined
-        ? undefined
-        : await listenAt(prepare(secureServer, config.https.proxyProtocol), config.https)
-    const plain =
-      config.http === undefined
-        ? undefined
-        : await listenAt(prepare(plainServer(), config.http.proxyProtocol), config.http)
+    for (const listener of webListenersOf(config)) {
+      const server =
+        listener.scheme === 'http'
+          ? plainServer()
+          : https.createServer({ ...(await options.keyPairOf(listener.files)), ...TLS, ...TIMEOUTS }, answer)
+      const address = await listenAt(prepare(server, listener.hasProxyHeader), listener.at)
+      opened.push({ ...listener, server, address })
+    }
     const { unixSocket } = config
     if (unixSocket !== undefined) {
       const local = prepare(plainServer())
       local.on('connection', (socket) => options.clients.trust(socket))
       await listenAtPath(local, unixSocket, UNIX_SOCKET_MODE)
     }
-    const useCertificate = (pair: KeyPair): void => secureServer?.setSecureContext({ ...pair, ...TLS })
-    return { https: secure, http: plain, unixSocket, useCertificate, close }
+    const first = (scheme: WebListener['scheme']): AddressInfo | undefined =>
+      opened.find((listener) => listener.isFirst && listener.scheme === scheme)?.address
+    return {
+      https: first('https'),
+      http: first('http'),
+      others: opened.filter(({ isFirst }) => !isFirst).map(urlOf),
+      unixSocket,
+      certificates: certificatesOf(opened),
+      close,
+    }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+interface OpenListener extends WebListener {
+  readonly server: http.Server | https.Server
+  readonly address: AddressInfo
+}
+
+const urlOf = ({ scheme, address: { address, port } }: OpenListener): string =>
+  `${scheme}://${isIPv6(address) ? `[${address}]` : address}:${port}`
+
+/** Listeners may share one, as those of IPv4 and IPv6 do. */
+function certificatesOf(listeners: readonly OpenListener[]): readonly ServedCertificate[] {
+  const servers = new Map<string, { readonly files: CertificateFiles; readonly all: https.Server[] }>()
+  for (const { files, server } of listeners) {
+    if (files === undefined || !(server instanceof https.Server)) continue
+    const key = JSON.stringify([files.certificate, files.key])
+    const known = servers.get(key)
+    if (known === undefined) servers.set(key, { files, all: [server] })
+    else known.all.push(server)
+  }
+  return [...servers.values()].map(({ files, all }) => ({
+    files,
+    use: (pair) => {
+      for (const server of all) server.setSecureContext({ ...pair, ...TLS })
+    },
+  }))
 }
 
 async function loadFiles(folder: string): Promise<ReadonlyMap<string, StaticFile>> {

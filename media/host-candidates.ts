@@ -11,7 +11,7 @@ const COMPONENT = 1
  */
 export function hostCandidates(
   addresses: readonly string[],
-  announced: string | undefined,
+  announced: readonly string[],
   port: number,
 ): readonly IceCandidate[] {
   const seen = new Set(addresses.map((address) => announcedFor(address, announced)))
@@ -24,7 +24,8 @@ export function hostCandidates(
   }))
 }
 
-function announcedFor(address: string, announced: string | undefined): string {
-  if (announced === undefined || isIP(address) !== isIP(announced)) return address
-  return address === '::1' || address.startsWith('127.') ? address : announced
+/** What the world knows a local address by: the announced one of its family, but loopback stays itself. */
+export function announcedFor(address: string, announced: readonly string[]): string {
+  if (address === '::1' || address.startsWith('127.')) return address
+  return announced.find((other) => isIP(other) === isIP(address)) ?? address
 }

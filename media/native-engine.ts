@@ -15,7 +15,7 @@ export interface NativeEngineOptions extends LegTimeouts {
   /** Local addresses of browser media, in order of preference; at least one. */
   readonly addresses: readonly string[]
   /** Replaces them in candidates (1:1 NAT). */
-  readonly announced: string | undefined
+  readonly announced: readonly string[]
   /** Shared by all browser legs on each address; 0 picks one. */
   readonly webrtcPort: number
   readonly rtpPortMin: number

@@ -43,7 +43,7 @@ const silent: Log = {
 
 const engine = createNativeEngine({
   addresses: [HOST],
-  announced: undefined,
+  announced: [],
   webrtcPort: 0,
   rtpPortMin: 10_000,
   rtpPortMax: 59_999,

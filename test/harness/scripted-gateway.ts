@@ -108,7 +108,7 @@ export class ScriptedGateway {
     this.config = config
     this.engine = createNativeEngine({
       addresses: ['127.0.0.1'],
-      announced: undefined,
+      announced: [],
       webrtcPort: 0,
       rtpPortMin: 20_000,
       rtpPortMax: 59_998,

@@ -61,7 +61,7 @@ async function open(over: Partial<WebConfig> = {}): Promise<WebServer> {
   })
   const server = await openWeb({
     config,
-    certificate: { cert, key },
+    keyPairOf: async () => ({ cert, key }),
     pagesFolder: '',
     health: () => ({ status: 'ok', calls: 0, registrations: 0 }),
     clients,

@@ -61,8 +61,8 @@ beforeEach(async () => {
     WEBTRUNK_WEB_PAGE: 'false',
   })
   const web = await openWeb({
-    config,
-    certificate: await readKeyPair(files),
+    config: { ...config, https: { host: '127.0.0.1', port: 0, ...files } },
+    keyPairOf: () => readKeyPair(files),
     pagesFolder: folder,
     health: () => ({ status: 'ok', calls: 0, registrations: 0 }),
     clients: new ClientAddresses(new TrustedProxies([])),
@@ -72,7 +72,7 @@ beforeEach(async () => {
     log.push(message)
   }
   const logger: Log = { error: tell, warn: tell, info: tell, debug: tell, child: () => logger }
-  const watch = watchCertificate(files, web.useCertificate, logger, 20)
+  const watch = watchCertificate(files, (pair) => web.certificates[0]?.use(pair), logger, 20)
   site = { folder, files, web, watch, opened, closed, log }
   return async () => {
     watch.close()

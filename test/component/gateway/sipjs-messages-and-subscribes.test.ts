@@ -85,7 +85,7 @@ async function openGateway(trunkPort: number) {
       ...base,
       domain: 'example.com',
       web: { ...base.web, https: undefined, http: { host: '127.0.0.1', port: 0 }, page: false },
-      udp: { host: '127.0.0.1', port: 0, announced: undefined },
+      udp: { host: ['127.0.0.1'], port: 0, announced: [] },
       users: [
         { name: 'alice', password: new Secret('open sesame') },
         { name: 'bob', password: new Secret('swordfish') },

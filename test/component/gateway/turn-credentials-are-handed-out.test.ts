@@ -70,13 +70,14 @@ describe('/ice-servers', () => {
     const log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {}, child: () => log }
     const tokens = new TokenGate(verifier, () => {})
     const registration = new Registration({ config, environment: new VirtualTime(), log, tokens })
+    const clients = new ClientAddresses(new TrustedProxies(config.web.trustedProxies))
     const web = await openWeb({
       config: { ...config.web, https: undefined, http: { host: '127.0.0.1', port: 0 }, page: false },
-      certificate: undefined,
+      keyPairOf: () => Promise.reject(new Error('no https')),
       pagesFolder: '',
       health: () => ({ status: 'ok', calls: 0, registrations: 0 }),
-      iceServers: createIceServers({ registration, turn, log }),
-      clients: new ClientAddresses(new TrustedProxies([])),
+      iceServers: createIceServers({ registration, turn, log, clients }),
+      clients,
       attach: () => {},
     })
     closers.push(
@@ -101,6 +102,21 @@ describe('/ice-servers', () => {
     const challenge = lines.find((line) => line.includes('algorithm=SHA-256')) ?? ''
     return get(url, answerDigest({ challenge, method: 'GET', uri: path, user, password }))
   }
+
+  test('behind a proxy each client has its own tries at a password', async () => {
+    const proxied = { ...loadConfig(undefined, {}).web, trustedProxies: ['127.0.0.1'] }
+    const { url } = await open({ web: proxied, users: [{ name: 'alice', password: new Secret('right') }] })
+    const from = (client: string, authorization?: string): Promise<Response> =>
+      fetch(url, {
+        headers: { 'x-forwarded-for': client, ...(authorization === undefined ? {} : { authorization }) },
+      })
+    const challenges = (await from('203.0.113.9')).headers.get('www-authenticate') ?? ''
+    const challenge = challenges.split(/(?=Digest )/).find((line) => line.includes('algorithm=SHA-256')) ?? ''
+    const wrong = { challenge, method: 'GET', uri: '/ice-servers', user: 'alice', password: 'wrong' }
+    for (let count = 0; count < 61; count += 1) await from('203.0.113.9', answerDigest(wrong))
+    expect((await from('203.0.113.9')).status, 'who has used up his own').toBe(403)
+    expect((await from('198.51.100.4')).status, 'another client').toBe(401)
+  })
 
   test('asks who is there, and says no word more', async () => {
     const { url } = await open()
@@ -154,7 +170,7 @@ test('without TURN servers there is no such page and no such header', async () =
   const { web } = loadConfig(undefined, {})
   const server = await openWeb({
     config: { ...web, https: undefined, http: { host: '127.0.0.1', port: 0 }, page: false },
-    certificate: undefined,
+    keyPairOf: () => Promise.reject(new Error('no https')),
     pagesFolder: '',
     health: () => ({ status: 'ok', calls: 0, registrations: 0 }),
     clients: new ClientAddresses(new TrustedProxies([])),

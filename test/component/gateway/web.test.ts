@@ -29,7 +29,7 @@ async function open(maxConnectionsPerAddress = 5): Promise<WebServer> {
       page: false,
       maxConnectionsPerAddress,
     },
-    certificate: { cert, key },
+    keyPairOf: async () => ({ cert, key }),
     pagesFolder: '',
     health: () => ({ status: 'ok', calls: 0, registrations: 0 }),
     clients: new ClientAddresses(new TrustedProxies([])),

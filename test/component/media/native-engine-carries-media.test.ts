@@ -386,7 +386,7 @@ describe('limits and the end', () => {
     const engine = createNativeEngine(
       {
         addresses: ['127.0.0.1'],
-        announced: undefined,
+        announced: [],
         webrtcPort: 0,
         rtpPortMin: 20_000,
         rtpPortMax: 29_999,

@@ -59,7 +59,7 @@ function answerOf(local: WebrtcLocal, mid: string): string {
 test('a whole peer connection with its own ICE connects and hears its echo', async () => {
   const engine = createNativeEngine({
     addresses: ['127.0.0.1'],
-    announced: undefined,
+    announced: [],
     webrtcPort: 0,
     rtpPortMin: 20_000,
     rtpPortMax: 20_100,

@@ -16,7 +16,7 @@ describe('without a config file', () => {
         http: { host: '127.0.0.1', port: 8080 },
         page: true,
       },
-      udp: { host: '127.0.0.1' },
+      udp: { host: ['127.0.0.1'] },
       trunks: [],
       routes: [],
       media: { addresses: ['127.0.0.1', '192.0.2.7'] },

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { isMapping } from '../../../config/format.ts'
+import { WEB_LISTENER } from '../../../config/listeners.ts'
 import { loadConfig } from '../../../config/load.ts'
 import { environmentName, fieldsOf, ROWS, SCHEMA, TRUNK_ACCOUNT, TRUNK_TLS } from '../../../config/schema.ts'
 import { native } from '../../../media/native/index.ts'
@@ -76,6 +77,12 @@ describe('config/webtrunk.example.yaml', () => {
     const rows: unknown = valueAt(tree, list)
     const keys = Array.isArray(rows) ? rows.flatMap((row: unknown) => Object.keys(Object(row))) : []
     expect([...new Set(keys)].sort()).toEqual(Object.keys(fields).sort())
+  })
+
+  test('shows every key of web.listeners', () => {
+    const [, row = ''] = /^ {2}# {3}- (\{ host:.*\})$/m.exec(example) ?? []
+    const keys = Object.keys(Object(parse(row)))
+    expect(keys.sort()).toEqual(Object.keys(WEB_LISTENER).sort())
   })
 
   test.each([

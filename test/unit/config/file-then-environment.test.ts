@@ -27,7 +27,7 @@ describe('a file', () => {
       users: [],
       trunks: [],
       routes: [],
-      media: { addresses: ['192.0.2.7'], announced: undefined },
+      media: { addresses: ['192.0.2.7'], announced: [] },
       log: { level: 'info', format: 'json' },
     })
   })

@@ -86,7 +86,7 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
   [
     'name where an address must be',
     'udp: { host: localhost }',
-    ['udp.host: expected an IP address, seen "localhost"'],
+    ['udp.host: expected an IP address, or a list of them, seen "localhost"'],
   ],
   [
     'origin with a path',
@@ -338,7 +338,7 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
   [
     'no listener',
     'web: { page: true }',
-    ['web: expected https.port, http.port or unixSocket: browsers need a listener, seen none'],
+    ['web: expected https.port, http.port, listeners or unixSocket: browsers need a listener, seen none'],
   ],
   [
     'https without a certificate',

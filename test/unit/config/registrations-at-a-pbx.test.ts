@@ -23,7 +23,7 @@ describe('registration.registrar', () => {
     expect(upstream).toMatchObject({
       credentials: 'browser',
       domain: '10.0.0.5',
-      local: { host: '0.0.0.0', port: 5_070, announced: undefined },
+      local: { host: ['0.0.0.0'], port: 5_070, announced: [] },
       path: false,
       graceS: 30,
       trunk: {

@@ -34,7 +34,7 @@ describe('a trunk over TLS', () => {
   test('needs nothing but its host', () => {
     const config = load(`${LISTENER}trunks: [{ name: p, host: PBX.example, transport: tls }]`)
     expect(config.tls).toEqual({
-      host: '0.0.0.0',
+      host: ['0.0.0.0'],
       port: 5061,
       certificate: '/etc/one.pem',
       key: '/etc/one.key',
