@@ -19,6 +19,7 @@ export interface Config {
   readonly users: readonly UserConfig[]
   readonly trunks: readonly TrunkConfig[]
   readonly numbers: NumbersConfig
+  readonly groups: readonly GroupConfig[]
   /** First match wins; tried after local users. */
   readonly routes: readonly RouteConfig[]
   readonly registration: RegistrationConfig
@@ -27,6 +28,7 @@ export interface Config {
   readonly calls: CallsConfig
   readonly media: MediaConfig
   readonly dscp: DscpConfig
+  readonly dns: DnsConfig
   /** undefined: browsers get no TURN server. */
   readonly turn?: TurnConfig | undefined
   readonly admin: AdminConfig
@@ -125,6 +127,9 @@ export interface UserAccountConfig {
   readonly md5: boolean
 }
 
+/** `auto`: as the DNS says (RFC 3263). */
+export type TrunkTransport = 'udp' | 'tcp' | 'tls' | 'auto'
+
 /** Its profile's values, each where the trunk itself says nothing else. */
 export interface TrunkConfig extends TrunkProfile {
   readonly name: string
@@ -132,15 +137,20 @@ export interface TrunkConfig extends TrunkProfile {
   readonly profile: ProfileName
   /** IP address or host name of the peer. */
   readonly host: string
-  readonly port: number
-  readonly transport: 'udp' | 'tcp' | 'tls'
-  /** Defined for transport tls. */
+  /** undefined: as SRV records say, else the usual one. */
+  readonly port: number | undefined
+  readonly transport: TrunkTransport
+  /** Defined for transports tls and auto. */
   readonly tls: TrunkTlsConfig | undefined
   /** Who we are to the peer, when it asks. */
   readonly account: TrunkAccountConfig | undefined
   /** Seconds between two OPTIONS that ask whether the peer lives; 0: it is not asked. */
   readonly optionsS: number
-  /** Source addresses requests are accepted from; default: the address of `host`. */
+  /** How its requests are known beside their source; undefined: by that alone. */
+  readonly inbound: TrunkInboundConfig | undefined
+  /** Calls at a time, both ways; 0: any number. */
+  readonly maxCalls: number
+  /** Addresses and networks that requests are accepted from; empty: all addresses of `host`. */
   readonly sources: readonly string[]
   /** Show a number of the user who calls, where he has one (default). */
   readonly userNumbers?: boolean
@@ -162,6 +172,7 @@ export interface TrunkTlsConfig {
   readonly wildcards: boolean
   /** Connections that the peer opens must show a certificate for `name` too. */
   readonly requireCertificate: boolean
+  readonly minVersion: '1.2' | '1.3'
 }
 
 export interface TrunkAccountConfig {
@@ -172,6 +183,24 @@ export interface TrunkAccountConfig {
   /** Keep a registration at the trunk. */
   readonly register: boolean
   readonly expiresS: number
+  /** Register all numbers of the account at once (RFC 6140). */
+  readonly bulk: boolean
+}
+
+export interface TrunkInboundConfig {
+  /** Host of the Request-URI or To of its requests, lower case. */
+  readonly domain: string | undefined
+  /** Who it proves to be by digest. */
+  readonly credentials:
+    | { readonly user: string; readonly password: Secret; readonly md5: boolean }
+    | undefined
+}
+
+/** Trunks of which one stands in for another. */
+export interface GroupConfig {
+  readonly name: string
+  /** Tried by priority, and within one drawn by weight. */
+  readonly trunks: readonly { readonly trunk: string; readonly priority: number; readonly weight: number }[]
 }
 
 /** The PBX that users are registered at. */
@@ -222,6 +251,9 @@ export interface JwtConfig {
 export interface CallsConfig {
   readonly maxCalls: number
   readonly ringTimeoutS: number
+  /** How long a trunk may be silent, and how long it may take until it rings, where there is another to try. */
+  readonly attemptS: number
+  readonly progressS: number
   readonly maxDurationS: number
   /** Session-Expires that we ask for and the most that we grant (RFC 4028). */
   readonly sessionExpiresS: number
@@ -255,6 +287,11 @@ export interface MediaConfig {
 export interface DscpConfig {
   readonly media: number
   readonly sip: number
+}
+
+export interface DnsConfig {
+  /** `address` or `address:port`; empty: those of the machine. */
+  readonly servers: readonly string[]
 }
 
 /** TURN servers for browsers behind firewalls that let no UDP to us. */

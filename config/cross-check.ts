@@ -31,9 +31,6 @@ export function repeated<Row>(
   })
 }
 
-/** Of SIP, for a trunk that names none. */
-export const defaultPort = (transport: 'udp' | 'tcp' | 'tls'): number => (transport === 'tls' ? 5061 : 5060)
-
 /** A key of a mapping, whose defaults are not filled in. */
 export const isGiven = (value: unknown): boolean => value !== undefined && value !== null
 
@@ -42,7 +39,10 @@ const LEAST_SESSION_S = 90
 /** What the media and the session of a trunk, or of the PBX that is none, must be. */
 export const mediaMistakes = (
   key: string,
-  row: Omit<TrunkRow, 'name' | 'host' | 'tls' | 'account' | 'optionsS' | 'callerId' | 'trusted'>,
+  row: Pick<
+    TrunkRow,
+    'codecs' | 'suites' | 'media' | 'transport' | 'clearKeys' | 'ptimeMs' | 'sessionExpiresS' | 'profile'
+  >,
 ): readonly Mistake[] => {
   const { codecs, suites, media, transport, clearKeys, ptimeMs, sessionExpiresS, profile } = row
   return [

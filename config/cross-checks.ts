@@ -1,7 +1,6 @@
 import {
   accountMistakes,
   type CrossCheck,
-  defaultPort,
   mediaMistakes,
   repeated,
   tlsMistakes,
@@ -10,6 +9,7 @@ import {
 import { LISTENER_CHECKS } from './listener-checks.ts'
 import { mistakesInRoutes } from './routing-checks.ts'
 import type { Settings } from './settings.ts'
+import { distinction, GROUP_CHECKS, inboundMistakes } from './trunk-checks.ts'
 import { UPSTREAM_CHECKS } from './upstream-checks.ts'
 
 const signsInByToken = (jwt: Settings['registration']['jwt']): boolean =>
@@ -92,13 +92,19 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
       ...repeated(
         'trunks',
         trunks,
-        'host and port',
-        ({ host, port, transport }) => `${host.toLowerCase()} ${port ?? defaultPort(transport)}`,
+        'host and port, or inbound.user, inbound.domain or required certificate',
+        distinction,
       ),
-      ...trunks.flatMap(({ tls, account, transport }, index) => [
-        ...when(tls !== null && transport !== 'tls', `trunks[${index}].tls`, 'transport tls', transport),
-        ...tlsMistakes(`trunks[${index}].tls`, tls),
-        ...accountMistakes(`trunks[${index}].account`, account),
+      ...trunks.flatMap((row, index) => [
+        ...when(
+          row.tls !== null && row.transport !== 'tls' && row.transport !== 'auto',
+          `trunks[${index}].tls`,
+          'transport tls',
+          row.transport,
+        ),
+        ...tlsMistakes(`trunks[${index}].tls`, row.tls),
+        ...accountMistakes(`trunks[${index}].account`, row.account),
+        ...inboundMistakes(`trunks[${index}]`, row),
       ]),
       ...trunks.flatMap((row, index) => mediaMistakes(`trunks[${index}]`, row)),
     ],
@@ -116,7 +122,18 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
         ),
       ),
   },
-  { keys: ['trunks', 'users', 'routes'], find: mistakesInRoutes },
+  ...GROUP_CHECKS,
+  { keys: ['trunks', 'groups', 'users', 'routes'], find: mistakesInRoutes },
+  {
+    keys: ['calls.attemptS', 'calls.progressS', 'calls.ringTimeoutS'],
+    find: ({ calls: { attemptS, progressS, ringTimeoutS } }) =>
+      when(
+        attemptS > ringTimeoutS || progressS > ringTimeoutS,
+        'calls.ringTimeoutS',
+        'more than calls.attemptS and calls.progressS',
+        String(ringTimeoutS),
+      ),
+  },
   {
     keys: ['registration'],
     find: ({ registration: { minExpiresS, maxExpiresS } }) =>

@@ -102,7 +102,8 @@ export const LISTENER_CHECKS: readonly CrossCheck[] = [
     find: ({ trunks, ...transports }) =>
       trunks.flatMap(({ host, transport }, index) => {
         const family = isIP(host)
-        const own = listed(transports[transport].host).map((address) => isIP(address))
+        // An address with transport auto is UDP.
+        const own = listed(transports[transport === 'auto' ? 'udp' : transport].host).map(isIP)
         return when(
           family !== 0 && !own.includes(family),
           `trunks[${index}].host`,

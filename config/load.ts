@@ -5,14 +5,15 @@ import convict from 'convict'
 import { LineCounter, parseDocument } from 'yaml'
 import type {
   Config,
+  GroupConfig,
   JwtConfig,
   RouteConfig,
   TrunkAccountConfig,
   TrunkConfig,
+  TrunkInboundConfig,
   TrunkTlsConfig,
   TurnConfig,
 } from './config.ts'
-import { defaultPort } from './cross-check.ts'
 import { CROSS_CHECKS } from './cross-checks.ts'
 import { demoSettings } from './demo.ts'
 import { ConfigFailure, type Mistake } from './failure.ts'
@@ -39,6 +40,7 @@ import {
 } from './named-files.ts'
 import {
   fieldsOf,
+  GROUP_MEMBER,
   isField,
   MAX_MEDIA_ADDRESSES,
   ROWS,
@@ -46,11 +48,12 @@ import {
   type Section,
   TOKEN_SECRET_FIELD,
   TRUNK_ACCOUNT,
+  TRUNK_INBOUND,
   TRUNK_TLS,
   TURN_SECRET_FIELD,
 } from './schema.ts'
 import { Secret } from './secret.ts'
-import type { RouteRow, Settings, TrunkRow } from './settings.ts'
+import type { GroupRow, RouteRow, Settings, TrunkRow } from './settings.ts'
 import { PROFILE_NAMES, PROFILES } from './trunk-profiles.ts'
 import { upstream } from './upstream.ts'
 import { user } from './users.ts'
@@ -235,6 +238,7 @@ function build(settings: Settings, context: BuildContext): Config {
     tcp: listener(settings.tcp),
     tls: tlsListener(settings.tls, context),
     trunks: settings.trunks.map((row, index) => trunk(row, `trunks[${index}]`, context)),
+    groups: settings.groups.map(group),
     numbers: { ...settings.numbers, countryCode: settings.numbers.countryCode ?? undefined },
     routes: settings.routes.map(route),
     registration: registration(settings.registration, context),
@@ -246,6 +250,7 @@ function build(settings: Settings, context: BuildContext): Config {
       announced: listed(media.announced),
     },
     dscp: settings.dscp,
+    dns: settings.dns,
     turn: turn(settings.turn, context),
     cdr: { file: settings.cdr.file === null ? undefined : resolve(context.base, settings.cdr.file) },
     admin: { socket: adminSocket(settings.admin.socket, context) },
@@ -256,14 +261,44 @@ function build(settings: Settings, context: BuildContext): Config {
 function trunk(row: TrunkRow, key: string, context: BuildContext): TrunkConfig {
   return {
     ...row,
-    port: row.port ?? defaultPort(row.transport),
-    tls: row.transport === 'tls' ? trunkTls(row, `${key}.tls`, context) : undefined,
+    port: row.port ?? undefined,
+    tls:
+      row.transport === 'tls' || row.transport === 'auto' ? trunkTls(row, `${key}.tls`, context) : undefined,
     account: row.account === null ? undefined : trunkAccount(row.account, `${key}.account`, context),
+    inbound: row.inbound === null ? undefined : trunkInbound(row.inbound, `${key}.inbound`, context),
     callerId: row.callerId ?? undefined,
     ptimeMs: row.ptimeMs || undefined,
     sessionExpiresS: row.sessionExpiresS || undefined,
   }
 }
+
+function trunkInbound(
+  inbound: NonNullable<TrunkRow['inbound']>,
+  key: string,
+  context: BuildContext,
+): TrunkInboundConfig {
+  const value = (name: keyof typeof TRUNK_INBOUND): unknown => rowValue(inbound, name, TRUNK_INBOUND[name])
+  const [domain, user] = [value('domain'), value('user')]
+  return {
+    domain: typeof domain === 'string' ? domain.toLowerCase() : undefined,
+    credentials:
+      typeof user === 'string'
+        ? { user, password: passwordOf(inbound, key, TRUNK_INBOUND, context), md5: value('md5') === true }
+        : undefined,
+  }
+}
+
+const group = ({ name, trunks }: GroupRow): GroupConfig => ({
+  name,
+  trunks: trunks.map((row) => {
+    const value = (key: keyof typeof GROUP_MEMBER): unknown => rowValue(row, key, GROUP_MEMBER[key])
+    return {
+      trunk: String(value('trunk')),
+      priority: Number(value('priority')),
+      weight: Number(value('weight')),
+    }
+  }),
+})
 
 function trunkTls({ tls, host }: TrunkRow, key: string, context: BuildContext): TrunkTlsConfig {
   const value = (name: keyof typeof TRUNK_TLS): unknown => rowValue(tls ?? {}, name, TRUNK_TLS[name])
@@ -287,6 +322,7 @@ function trunkTls({ tls, host }: TrunkRow, key: string, context: BuildContext): 
     alpn: value('alpn') === true,
     wildcards: value('wildcards') === true,
     requireCertificate: value('requireCertificate') === true,
+    minVersion: value('minVersion') === '1.3' ? '1.3' : '1.2',
   }
 }
 
@@ -302,6 +338,7 @@ function trunkAccount(
     md5: value('md5') === true,
     register: value('register') === true,
     expiresS: Number(value('expiresS')),
+    bulk: value('bulk') === true,
   }
 }
 

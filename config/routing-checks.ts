@@ -3,9 +3,10 @@ import { compileNumberPattern, PatternError } from './number-pattern.ts'
 import type { RouteRow, Settings } from './settings.ts'
 
 /** What is wrong with the rules of numbers, beyond the form of each value. */
-export function mistakesInRoutes({ trunks, users, routes }: Settings): readonly Mistake[] {
+export function mistakesInRoutes({ trunks, groups, users, routes }: Settings): readonly Mistake[] {
   const names = {
     trunks: new Set(trunks.map(({ name }) => name)),
+    ways: new Set([...trunks, ...groups].map(({ name }) => name)),
     users: new Set(users.map(({ name }) => name)),
   }
   return routes.flatMap((row, index) => {
@@ -15,8 +16,8 @@ export function mistakesInRoutes({ trunks, users, routes }: Settings): readonly 
     }
     if (row.from !== null && !names.trunks.has(row.from))
       wrong('.from', 'the name of a trunk', JSON.stringify(row.from))
-    if (row.trunk !== null && !names.trunks.has(row.trunk))
-      wrong('.trunk', 'the name of a trunk', JSON.stringify(row.trunk))
+    if (row.trunk !== null && !names.ways.has(row.trunk))
+      wrong('.trunk', 'the name of a trunk or group', JSON.stringify(row.trunk))
     for (const user of row.users)
       if (!names.users.has(user)) wrong('.users', 'names of users', JSON.stringify(user))
     checkTarget(row, wrong)

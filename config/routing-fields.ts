@@ -38,7 +38,7 @@ export const ROUTE: Readonly<Record<string, Field>> = {
   strip: number('How many leading characters to remove.', 0, 0, 64),
   add: field('What to put in front then.', 'text', '', DIALLED),
   replace: optional('Instead, with a pattern: the new number, with $1 to $9.', 'text', REPLACEMENT),
-  trunk: optional('Name of the trunk. This or users.', 'text', NAME),
+  trunk: optional('Name of the trunk or group. This or users.', 'text', NAME),
   users: field('Users that ring.', 'listOf', [], {
     item: required('Name of a user.', 'text', NAME),
     maxRows: 100,

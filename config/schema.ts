@@ -35,6 +35,11 @@ const TURN_URL = {
     /^turns?:(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?(?:\?transport=(?:udp|tcp))?$/,
   expected: 'a URL such as turn:turn.example.com:3478?transport=udp',
 }
+const NAME_SERVER = {
+  pattern: /^(?:\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?|\[[0-9a-f:.]{2,45}\](?::\d{1,5})?|[0-9a-f:.]{2,45})$/i,
+  expected: 'an address such as 192.0.2.1 or 192.0.2.1:5353, [2001:db8::1]:5353',
+}
+
 const LONG_SECRET = { pattern: /^.{16,}$/, expected: 'text in quotes, 16 to 256 characters' }
 
 const hexOf = (length: number) => ({
@@ -88,6 +93,7 @@ export const TRUNK_TLS = {
   alpn: yesNo('Offer ALPN sip; some peers refuse a connection because of it.', false),
   wildcards: yesNo('Take *.example.com for pbx.example.com, against RFC 5922.', false),
   requireCertificate: yesNo('Connections from the trunk must show such a certificate too.', false),
+  minVersion: choice('Lowest version of TLS, both ways.', '1.2', ['1.2', '1.3']),
 }
 
 /** Fields of `trunks[].account`. */
@@ -98,25 +104,56 @@ export const TRUNK_ACCOUNT = {
   md5: yesNo('Answer MD5 where the trunk offers nothing better.', true),
   register: yesNo('Register with the trunk, so that it knows where to send calls.', false),
   expiresS: number('How long a registration is to last.', 3_600, 60, 86_400),
+  bulk: yesNo(
+    'Register all numbers of the account at once (RFC 6140), for providers that ask for it.',
+    false,
+  ),
+}
+
+/** Fields of `trunks[].inbound`. */
+export const TRUNK_INBOUND = {
+  domain: optional('Domain in its Request-URIs or To.', 'host'),
+  user: optional('User name it must sign in with.', 'text', ACCOUNT_USER),
+  password: optional('Its password, in quotes. This or passwordFile, where there is a user.', 'secret'),
+  passwordFile: optional('File whose first line is the password.', 'text', PATH),
+  md5: yesNo('Take MD5 beside SHA-512-256 and SHA-256: many PBXes know nothing else.', true),
 }
 
 const TRUNK = {
   name: required('Name in routes, logs and metrics.', 'text', NAME),
   host: required('Host name or address of the peer.', 'host'),
-  port: optional('SIP port of the peer; left out: 5060, for tls 5061.', 'wholeNumber', {
-    min: 1,
-    max: 65_535,
-  }),
-  transport: choice('How SIP travels.', 'udp', ['udp', 'tcp', 'tls']),
+  port: optional(
+    'SIP port of the peer; left out: what SRV records of host say, else 5060, for tls 5061.',
+    'wholeNumber',
+    { min: 1, max: 65_535 },
+  ),
+  transport: choice('How SIP travels; auto: as NAPTR and SRV records of host say.', 'udp', [
+    'udp',
+    'tcp',
+    'tls',
+    'auto',
+  ]),
   tls: optional('For transport tls: whom to believe, and who we are.', 'mapping', { row: TRUNK_TLS }),
   account: optional('User name and password for a trunk that asks for them.', 'mapping', {
     row: TRUNK_ACCOUNT,
   }),
+  inbound: optional('How its requests are known, beside their source.', 'mapping', { row: TRUNK_INBOUND }),
   optionsS: number('Seconds between two OPTIONS that ask whether the trunk lives; 0: never.', 0, 0, 3_600),
-  sources: field('Addresses that requests may come from; empty: the addresses of host.', 'listOf', [], {
-    item: required('An address.', 'address'),
-    maxRows: 64,
-  }),
+  maxCalls: number(
+    'Calls over it at a time, both ways; one more goes to the next trunk. 0: any number.',
+    0,
+    0,
+    20_000,
+  ),
+  sources: field(
+    'Addresses and networks that requests may come from; empty: all addresses of host.',
+    'listOf',
+    [],
+    {
+      item: required('An address or network.', 'network'),
+      maxRows: 64,
+    },
+  ),
   profile: choice('Kind of peer: gives the keys that are left out below.', 'generic', PROFILE_NAMES),
   ...TRUNK_PROFILE,
   userNumbers: yesNo('Show a number of the user who calls, where he has one.', true),
@@ -125,6 +162,21 @@ const TRUNK = {
     pattern: /^[A-Za-z0-9._+*#-]{1,64}$/,
   }),
   trusted: yesNo("Believe the trunk's P-Asserted-Identity, and tell it ours (RFC 3325).", false),
+}
+
+/** Fields of `groups[].trunks[]`. */
+export const GROUP_MEMBER = {
+  trunk: required('Name of the trunk.', 'text', NAME),
+  priority: number('Lower ones are tried first.', 1, 0, 65_535),
+  weight: number('Its part of the calls among those of the same priority.', 1, 0, 65_535),
+}
+
+const GROUP = {
+  name: required('Name in routes, none that a trunk has.', 'text', NAME),
+  trunks: required('Its trunks: a call that one cannot take goes to the next.', 'listOf', {
+    row: GROUP_MEMBER,
+    maxRows: 32,
+  }),
 }
 
 /** A section holds fields and sections. */
@@ -210,6 +262,7 @@ const SETTINGS = {
   users: field('Who may register.', 'listOf', [], { row: USER, maxRows: 10_000 }),
   trunks: field('PBXes and carriers.', 'listOf', [], { row: TRUNK, maxRows: 256 }),
   numbers: NUMBERS,
+  groups: field('Trunks that stand in for each other.', 'listOf', [], { row: GROUP, maxRows: 256 }),
   routes: field('Where dialled numbers go; the first match wins, after local users.', 'listOf', [], {
     row: ROUTE,
     maxRows: 1_024,
@@ -244,13 +297,16 @@ const SETTINGS = {
   upstream: {
     host: optional('Host name or address of the PBX where users are registered.', 'host'),
     port: TRUNK.port,
-    transport: TRUNK.transport,
+    transport: choice('How SIP travels.', 'udp', ['udp', 'tcp', 'tls']),
     tls: TRUNK_TLS,
     domain: optional(
       'With credentials gateway, host part of the addresses of record at the PBX; left out: host.',
       'host',
     ),
-    sources: TRUNK.sources,
+    sources: field('Addresses that requests may come from; empty: the addresses of host.', 'listOf', [], {
+      item: required('An address.', 'address'),
+      maxRows: 64,
+    }),
     localHost: field(
       'Address of ours for the PBX; of this purpose only, never for a trunk.',
       'addresses',
@@ -269,6 +325,18 @@ const SETTINGS = {
   calls: {
     maxCalls: number('Calls at a time.', 1_000, 1, 20_000),
     ringTimeoutS: number('How long a call may ring.', 120, 10, 600),
+    attemptS: number(
+      'How long a trunk may say nothing to a call, before the next of its group is tried.',
+      4,
+      1,
+      30,
+    ),
+    progressS: number(
+      'How long a trunk that has a call may take until it rings, before the next is tried.',
+      20,
+      2,
+      120,
+    ),
     maxDurationS: number('How long a call may last.', 14_400, 60, 604_800),
     sessionExpiresS: number(
       'How long a dead peer may keep a call, where it knows session timers.',
@@ -310,6 +378,12 @@ const SETTINGS = {
   dscp: {
     media: number('Mark of voice packets for routers and switches; 46 is EF, 0: none.', 46, 0, 63),
     sip: number('Mark of SIP towards trunks; 24 is CS3, 26 AF31, 0: none.', 24, 0, 63),
+  },
+  dns: {
+    servers: field('Name servers for hosts of trunks; empty: those of this machine.', 'listOf', [], {
+      item: required('An address, with a port where it is not 53.', 'text', NAME_SERVER),
+      maxRows: 8,
+    }),
   },
   turn: {
     urls: field('TURN servers that browsers are told of.', 'listOf', [], {
@@ -380,5 +454,5 @@ export const TOKEN_SECRET_FIELD = optional('The secret in a file.', 'secret', TO
 
 export const TURN_SECRET_FIELD = optional('The secret in a file.', 'secret', LONG_SECRET)
 
-/** The rows of the three lists of mappings, for their defaults. */
-export const ROWS = { users: USER, trunks: TRUNK, routes: ROUTE } as const
+/** The rows of the lists of mappings, for their defaults. */
+export const ROWS = { users: USER, trunks: TRUNK, groups: GROUP, routes: ROUTE } as const

@@ -1,3 +1,4 @@
+import type { TrunkTransport } from './config.ts'
 import type { ProfileName, TrunkProfile } from './trunk-profiles.ts'
 
 /** The values as the schema leaves them: defaults filled in, formats checked, nothing yet compared with anything else. */
@@ -44,6 +45,7 @@ export interface Settings {
     readonly nationalPrefix: string
     readonly internationalPrefix: string
   }
+  readonly groups: readonly GroupRow[]
   readonly routes: readonly RouteRow[]
   readonly registration: {
     readonly registrar: 'local' | 'upstream'
@@ -67,9 +69,19 @@ export interface Settings {
   }
   readonly upstream: Omit<
     TrunkRow,
-    'name' | 'host' | 'tls' | 'account' | 'optionsS' | 'callerId' | 'trusted'
+    | 'name'
+    | 'host'
+    | 'transport'
+    | 'tls'
+    | 'account'
+    | 'inbound'
+    | 'optionsS'
+    | 'maxCalls'
+    | 'callerId'
+    | 'trusted'
   > & {
     readonly host: string | null
+    readonly transport: Exclude<TrunkTransport, 'auto'>
     readonly tls: Readonly<Record<string, unknown>>
     readonly domain: string | null
     readonly localHost: AddressesValue
@@ -82,6 +94,8 @@ export interface Settings {
   readonly calls: {
     readonly maxCalls: number
     readonly ringTimeoutS: number
+    readonly attemptS: number
+    readonly progressS: number
     readonly maxDurationS: number
     readonly sessionExpiresS: number
     readonly keepCalls: number
@@ -101,6 +115,7 @@ export interface Settings {
     readonly consentTimeoutS: number
   }
   readonly dscp: { readonly media: number; readonly sip: number }
+  readonly dns: { readonly servers: readonly string[] }
   readonly turn: {
     readonly urls: readonly string[]
     readonly secret: string | null
@@ -141,15 +156,23 @@ export interface TrunkRow extends Omit<TrunkProfile, 'ptimeMs' | 'sessionExpires
   readonly sessionExpiresS: number
   readonly host: string
   readonly port: number | null
-  readonly transport: 'udp' | 'tcp' | 'tls'
+  readonly transport: TrunkTransport
   /** Checked by the schema, defaults not filled in. */
   readonly tls: Readonly<Record<string, unknown>> | null
   readonly account: Readonly<Record<string, unknown>> | null
+  readonly inbound: Readonly<Record<string, unknown>> | null
   readonly optionsS: number
+  readonly maxCalls: number
   readonly sources: readonly string[]
   readonly userNumbers: boolean
   readonly callerId: string | null
   readonly trusted: boolean
+}
+
+export interface GroupRow {
+  readonly name: string
+  /** Checked by the schema, defaults not filled in. */
+  readonly trunks: readonly Readonly<Record<string, unknown>>[]
 }
 
 export interface RouteRow {

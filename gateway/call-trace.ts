@@ -41,6 +41,7 @@ export class CallTrace {
   readonly #callIds = new Set<string>()
   readonly #findings: Finding[] = []
   readonly #timeline: TimelineEntry[] = []
+  #callee: string
   #bytes = 0
   #omitted = 0
   #state: CallState = 'routing'
@@ -53,10 +54,18 @@ export class CallTrace {
   constructor(options: TraceOptions) {
     this.#options = options
     this.#startMs = options.nowMs()
+    this.#callee = options.callee
   }
 
   get callId(): string {
     return this.#options.callId
+  }
+
+  /** The party of a leg has not taken the call, and another is called in its place. */
+  goesOn(leg: string, to: string, why: string): void {
+    this.note('goes on', { leg }, `${why}; to ${to}`)
+    this.#legs.delete(leg)
+    this.#callee = to
   }
 
   /** Of legs beside the caller's. */
@@ -67,7 +76,7 @@ export class CallTrace {
   /** `user:alice`: of every leg that there was. */
   get parties(): ReadonlySet<string> {
     const { caller, callee } = this.#options
-    return new Set([caller, callee, ...[...this.#legs.values()].map(({ party }) => party)])
+    return new Set([caller, callee, this.#callee, ...[...this.#legs.values()].map(({ party }) => party)])
   }
 
   get answeredMs(): CallMs | undefined {
@@ -164,13 +173,13 @@ export class CallTrace {
   }
 
   report(): CallReport {
-    const { callId, caller, callee, startedAt } = this.#options
+    const { callId, caller, startedAt } = this.#options
     const verdict = this.#ending ?? lowest(this.#findings)
     return {
       callId,
       otherCallIds: [...this.#callIds],
       caller,
-      callee,
+      callee: this.#callee,
       state: this.#state,
       startedAt: startedAt.toISOString(),
       ...(this.#answeredMs === undefined ? {} : { answeredMs: this.#answeredMs }),

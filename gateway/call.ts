@@ -2,7 +2,7 @@ import type { CallsConfig } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
 import type { LegName, MediaEngine, MediaSession, MediaStageEvent } from '../media/engine.ts'
 import type { MediaFailure } from '../media/failure.ts'
-import { answerableCodecs, offerableCodecs, STANDARD_CODECS } from '../sdp/codecs.ts'
+import { answerableCodecs, STANDARD_CODECS } from '../sdp/codecs.ts'
 import type { Offer } from '../sdp/session.ts'
 import { maxForwards } from '../sip/headers.ts'
 import type { Header, SipRequest, SipResponse, Uri } from '../sip/message.ts'
@@ -23,6 +23,7 @@ import { CallTrace } from './call-trace.ts'
 import { Conversation } from './conversation.ts'
 import { type Verdict, verdictOf } from './diagnosis.ts'
 import { Dialling, type Progress } from './dialling.ts'
+import { fittingPlan } from './fail-over.ts'
 import { logLevelOf, reasonHeader, refusalHeaders } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { passedHeaders, passedReasons, visibleHeaders } from './header-policy.ts'
@@ -79,6 +80,8 @@ export class Call implements SideOwner, JoinableCall {
   /** Set with the first answer; the caller sees the same bytes in every 18x and 2xx. */
   #answer: Body | undefined
   #dialling: Dialling | undefined
+  /** Who is being called, by the callee's name or that of who stands in for it. */
+  #dialled: string
 
   constructor(context: CallContext, invite: IncomingInvite, caller: CallerPlan, callee: CalleePlan) {
     this.id = invite.request.callId
@@ -86,6 +89,7 @@ export class Call implements SideOwner, JoinableCall {
     this.#invite = invite
     this.#callerPlan = caller
     this.#callee = callee
+    this.#dialled = callee.name
     this.#log = context.log.child({ callId: this.id })
     this.#startedAtMs = context.environment.nowMs()
     this.#observer = new CallObserver(
@@ -125,6 +129,13 @@ export class Call implements SideOwner, JoinableCall {
 
   get state(): CallState {
     return this.#state
+  }
+
+  /** Who takes part, those who are still being called included. */
+  get parties(): readonly string[] {
+    if (this.#state !== 'connected') return [this.#callerPlan.name, this.#dialled]
+    const target = this.#transfers.target
+    return [...this.#conversation.sides.map(({ party }) => party), ...(target === undefined ? [] : [target])]
   }
 
   /** What has happened in it so far. */
@@ -277,9 +288,10 @@ export class Call implements SideOwner, JoinableCall {
     if (!this.#hasEnded()) this.#accept(caller)
   }
 
-  async #dial(caller: Side, plan: PartyPlan): Promise<void> {
+  async #dial(caller: Side, first: PartyPlan): Promise<void> {
     const offer = this.#offer
-    const codecs = offerableCodecs(offer?.codecs ?? STANDARD_CODECS, plan.media.codecs)
+    const { plan, codecs } = fittingPlan(first, offer?.codecs ?? STANDARD_CODECS)
+    this.#dialled = plan.name
     const callee = await this.#openSide('callee', plan.name, plan.media, true)
     this.#conversation.add(callee)
     if (this.#hasEnded()) return
@@ -295,8 +307,32 @@ export class Call implements SideOwner, JoinableCall {
       maxForwards: hops === undefined ? undefined : hops - 1,
       onProgress: (response) => this.#onProgress(caller, callee, response),
       onAnswered: (response) => this.#onAnswered(caller, callee, response),
-      onFailed: (failure) => this.#end('refused', { verdict: verdictOf(failure, { leg: 'callee' }) }),
+      onFailed: (failure, next) => this.#onUnreached(caller, callee, failure, next),
     })
+  }
+
+  /** Nothing has rung where there is a next one to call; its leg may be of another kind. */
+  async #onUnreached(
+    caller: Side,
+    callee: Side,
+    failure: GatewayFailure,
+    next: PartyPlan | undefined,
+  ): Promise<void> {
+    const verdict = verdictOf(failure, { leg: 'callee' })
+    if (next === undefined) {
+      this.#end('refused', { verdict })
+      return
+    }
+    this.#log.warn('call goes on elsewhere', {
+      ...verdict,
+      reason: verdict.message,
+      from: callee.party,
+      to: next.name,
+    })
+    this.trace.goesOn('callee', next.name, verdict.message)
+    this.#conversation.remove(callee)
+    await callee.leg.close()
+    if (!this.#hasEnded()) await this.#dial(caller, next)
   }
 
   #place(side: Side, plan: PartyPlan, text: string, progress: Progress): Dialling {
@@ -308,7 +344,7 @@ export class Call implements SideOwner, JoinableCall {
       side,
       body: sdpBody(text),
       headers: [...this.#headers(side), ...progress.headers],
-      ringTimeoutS: limits.ringTimeoutS,
+      limits,
       maxForwards: progress.maxForwards,
       handler: {
         onProgress: (response) => {
@@ -320,7 +356,11 @@ export class Call implements SideOwner, JoinableCall {
           if (side.dialog !== undefined) this.trace.dialog(side.dialog.callId)
           this.#run(() => progress.onAnswered(response))
         },
-        onFailed: (failure) => this.#run(() => progress.onFailed(failure)),
+        onFailed: (failure, next) => {
+          // From now on it takes up a place there.
+          if (next !== undefined) this.#dialled = next.name
+          this.#run(() => progress.onFailed(failure, next))
+        },
       },
     })
   }

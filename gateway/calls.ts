@@ -23,6 +23,10 @@ import type { Registration } from './registration.ts'
 import type { Caller, Destination } from './router.ts'
 import type { Side } from './side.ts'
 import type { Trunk, TrunkPath, TrunkTable } from './trunk.ts'
+import type { TrunkChoice } from './trunk-choice.ts'
+import type { TrunkDoor } from './trunk-door.ts'
+import { TrunkPlans } from './trunk-plans.ts'
+import type { TrunkStates } from './trunk-states.ts'
 
 /** Codecs a browser leg may carry; nothing is transcoded. */
 const BROWSER_CODECS: readonly string[] = ['opus', 'G722', 'PCMU', 'PCMA']
@@ -38,6 +42,9 @@ export interface CallsOptions {
   readonly log: Log
   readonly registration: Registration
   readonly trunks: TrunkTable
+  readonly choice: TrunkChoice
+  readonly states: TrunkStates
+  readonly door: TrunkDoor
   readonly flowTo: (path: TrunkPath) => Flow
   /** Is given one record of each call, and of each refused attempt of somebody we know. */
   readonly onRecord?: (record: Cdr) => void
@@ -51,12 +58,19 @@ export class Calls {
   readonly #perCaller = new Map<string, number>()
   readonly #parties: Parties
   readonly history: CallHistory
+  readonly #trunkPlans: TrunkPlans
   #isDraining = false
   #whenEmpty: (() => void) | undefined
 
   constructor(options: CallsOptions) {
     this.#options = options
     this.#parties = new Parties(options)
+    this.#trunkPlans = new TrunkPlans({
+      ...options,
+      parties: this.#parties,
+      callsOver: (trunk) => this.callsOver(trunk),
+      mediaOf: ({ name }, localAddress) => this.#trunkMedia(this.#trunk(name), localAddress),
+    })
     const { keepCalls, keepCallsS } = options.config.calls
     this.history = new CallHistory({
       maxCalls: keepCalls,
@@ -67,6 +81,14 @@ export class Calls {
 
   get size(): number {
     return this.#live.size
+  }
+
+  /** Calls that a trunk carries, both ways, those that are being set up included. */
+  callsOver(trunk: string): number {
+    const party = `trunk:${trunk}`
+    let count = 0
+    for (const call of this.#live) count += call.parties.filter((name) => name === party).length
+    return count
   }
 
   /** A new INVITE: challenged, refused with a reason, or a call from here on. Never throws. */
@@ -154,7 +176,7 @@ export class Calls {
       case 'users':
         return this.#toUsers(destination.users, destination.number, identity)
       case 'trunk':
-        return this.#toTrunk(destination.trunk, destination.number, identity)
+        return this.#trunkPlans.plan({ names: [destination.trunk], number: destination.number, identity })
       default:
         return destination satisfies never
     }
@@ -169,13 +191,18 @@ export class Calls {
         passHeaders: 'all',
       }
     }
-    const trunk = this.#options.trunks.get(caller.trunk)
-    if (trunk === undefined) throw new Error(`a call from an unknown trunk ${caller.trunk}`)
+    const trunk = this.#trunk(caller.trunk)
     return {
       name: `trunk:${caller.trunk}`,
       media: this.#trunkMedia(trunk, flow.local.address),
       passHeaders: trunk.config.passHeaders,
     }
+  }
+
+  #trunk(name: string): Trunk {
+    const trunk = this.#options.trunks.get(name)
+    if (trunk === undefined) throw new Error(`no trunk ${name}`)
+    return trunk
   }
 
   #trunkMedia(trunk: Trunk, localAddress: string): LegMedia {
@@ -194,17 +221,6 @@ export class Calls {
       media: { kind: 'webrtc', codecs: BROWSER_CODECS },
       passHeaders: 'all',
       redirectHosts: new Set(),
-    }
-  }
-
-  #toTrunk(name: string, number: string, identity: Identity): PartyPlan {
-    const { trunk, path, ...party } = this.#parties.ofTrunk(name, number, identity)
-    return {
-      kind: 'party',
-      ...party,
-      media: this.#trunkMedia(trunk, path.localAddress),
-      passHeaders: trunk.config.passHeaders,
-      redirectHosts: new Set([trunk.config.host.toLowerCase(), path.remote.address]),
     }
   }
 

@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises'
 import { hostname } from 'node:os'
 import type { Config } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
@@ -19,6 +18,7 @@ import { CdrWriter } from './cdr.ts'
 import { type KeyPair, readKeyPair, watchCertificate } from './certificate.ts'
 import { warnOfClearKeys } from './clear-keys.ts'
 import { ClientAddresses } from './client-addresses.ts'
+import { Dns } from './dns.ts'
 import { systemEnvironment } from './environment.ts'
 import { createIceServers } from './ice-servers.ts'
 import { createTokenVerifier } from './jwt.ts'
@@ -28,6 +28,10 @@ import { SocketMarks } from './socket-marks.ts'
 import { Strangers } from './strangers.ts'
 import { TokenGate } from './token-gate.ts'
 import { sessionExpiresOf, TrunkTable } from './trunk.ts'
+import { TrunkChoice } from './trunk-choice.ts'
+import { TrunkDoor } from './trunk-door.ts'
+import { TrunkLookup } from './trunk-lookup.ts'
+import { TrunkStates } from './trunk-states.ts'
 import { STRANGER, TrunkTransports } from './trunk-transports.ts'
 import { TrunkWatch } from './trunk-watch.ts'
 import { TrustedProxies } from './trusted-proxies.ts'
@@ -50,7 +54,6 @@ export interface DaemonOptions {
 }
 
 const WEBSOCKET_PATH = '/sip'
-const TRUNK_REFRESH_MS = 60_000
 const COUNTERS_LOG_MS = 60_000
 const DRAIN_POLL_MS = 50
 const CERTIFICATE_DAYS = 30
@@ -80,11 +83,15 @@ async function compose(
   const engine = createEngine(config, log)
   opened.push(() => engine.close())
   warnOfClearKeys(config.trunks, log)
-  const trunks = new TrunkTable(config.trunks, {
-    addressesOf: async (host) => (await lookup(host, { all: true })).map((found) => found.address),
-    localAddressTowards: (remote) => localAddressTowards(remote, sipHosts(config)),
-  })
-  await refreshTrunks(trunks, undefined, log)
+  const dns = new Dns(config.dns.servers)
+  opened.push(() => dns.close())
+  const trunks = createTrunkTable(config, dns)
+  const lookup = new TrunkLookup({ trunks, environment, log })
+  opened.push(() => lookup.close())
+  await lookup.refresh()
+  const states = new TrunkStates(environment.nowMs)
+  const choice = new TrunkChoice({ trunks, groups: config.groups, states, chance: Math.random })
+  const door = new TrunkDoor({ config, trunks, environment })
   const { jwt } = config.registration
   const verifier = jwt === undefined ? undefined : await createTokenVerifier({ config: jwt, log })
   opened.push(() => verifier?.close())
@@ -130,6 +137,9 @@ async function compose(
     log,
     registration,
     trunks,
+    choice,
+    states,
+    door,
     flowTo: (path) => transports.flowTo(path),
   })
 
@@ -140,6 +150,8 @@ async function compose(
     log,
     registration,
     trunks,
+    choice,
+    door,
     flowTo: (path) => transports.flowTo(path),
   })
 
@@ -163,6 +175,8 @@ async function compose(
   const trunkWatch = new TrunkWatch({
     config,
     trunks,
+    choice,
+    states,
     userAgent,
     environment,
     log,
@@ -224,16 +238,11 @@ async function compose(
       : watchCertificate(config.tls, (pair) => transports.useCertificate(pair), log)
   opened.push(() => trunkCertificate?.close())
 
-  const refreshing = setInterval(() => {
-    refreshTrunks(trunks, transports, log).catch((error: unknown) =>
-      log.error('trunk look-up failed', { error }),
-    )
-  }, TRUNK_REFRESH_MS)
+  lookup.keep(() => transports.refresh())
   const counting = setInterval(
-    () => logCounters(log, { userAgent, engine, sockets, strangers, transports, marks }),
+    () => logCounters(log, { userAgent, engine, sockets, strangers, door, transports, marks }),
     COUNTERS_LOG_MS,
   )
-  opened.push(() => clearInterval(refreshing))
   opened.push(() => clearInterval(counting))
 
   const admin = new Admin(log)
@@ -258,7 +267,7 @@ async function compose(
     relay.close()
     await within(deadlineMs, Promise.all([calls.drain(), trunkWatch.stop()]))
     await answered(userAgent, deadlineMs)
-    logCounters(log, { userAgent, engine, sockets, strangers, transports, marks })
+    logCounters(log, { userAgent, engine, sockets, strangers, door, transports, marks })
     for (const close of opened.reverse()) await close()
   }
   return { web, reload, stop: () => (stopped ??= stop()) }
@@ -290,14 +299,22 @@ const sipHosts = ({ udp, tcp, tls }: Config): readonly string[] => [
   ...(tls?.host ?? []),
 ]
 
-async function refreshTrunks(
-  trunks: TrunkTable,
-  transports: TrunkTransports | undefined,
-  log: Log,
-): Promise<void> {
-  const without = await trunks.refresh()
-  for (const trunk of without) log.warn('trunk has no address', { trunk })
-  transports?.refresh()
+function createTrunkTable(config: Config, dns: Dns): TrunkTable {
+  return new TrunkTable(config.trunks, {
+    resolver: {
+      naptr: (name) => dns.naptr(name),
+      srv: (name) => dns.srv(name),
+      addresses: (host) => dns.addresses(host),
+      localAddressTowards: (remote) => localAddressTowards(remote, sipHosts(config)),
+    },
+    nowMs: systemEnvironment.nowMs,
+    // Encrypted before anything else; TCP takes long messages.
+    supported: [
+      ...(config.tls === undefined ? [] : (['tls'] as const)),
+      ...(config.tcp === undefined ? [] : (['tcp'] as const)),
+      'udp',
+    ],
+  })
 }
 
 /** Via and Contact: towards a trunk the address it can reach, towards a browser our name (it answers on its WebSocket). */
@@ -333,18 +350,20 @@ interface Counted {
   readonly engine: MediaEngine
   readonly sockets: WebSocketTransport
   readonly strangers: Strangers
+  readonly door: TrunkDoor
   readonly transports: TrunkTransports
   readonly marks: SocketMarks
 }
 
 /** Drops are counters; this is where they become visible. */
 function logCounters(log: Log, counted: Counted): void {
-  const { userAgent, engine, sockets, strangers, transports, marks } = counted
+  const { userAgent, engine, sockets, strangers, door, transports, marks } = counted
   log.info('counters', {
     sip: userAgent.counters(),
     media: engine.counters(),
     websocket: sockets.counters(),
     strangers: strangers.counters(),
+    trunkSignIns: door.counters(),
     dscp: marks.counters(),
     tables: { ...userAgent.tables(), ...engine.tables() },
     ...transports.counters(),

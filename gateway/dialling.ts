@@ -1,3 +1,4 @@
+import type { CallsConfig } from '../config/config.ts'
 import { SipFailure } from '../sip/failure.ts'
 import { contacts } from '../sip/headers.ts'
 import { type Header, isSipUri, type SipResponse } from '../sip/message.ts'
@@ -19,7 +20,8 @@ export interface DiallingHandler {
   onProgress(response: SipResponse): void
   /** The party has answered; `side.dialog` is set, ACK is out, the other targets are cancelled. */
   onAnswered(response: SipResponse): void
-  onFailed(failure: GatewayFailure): void
+  /** `next`: who is to be called instead; nothing has rung yet. */
+  onFailed(failure: GatewayFailure, next: PartyPlan | undefined): void
 }
 
 /** What a call does with what it hears of a party it is calling, each as a step in its queue. */
@@ -29,7 +31,7 @@ export interface Progress {
   readonly maxForwards: number | undefined
   readonly onProgress: (response: SipResponse) => Promise<void> | void
   readonly onAnswered: (response: SipResponse) => Promise<void> | void
-  readonly onFailed: (failure: GatewayFailure) => Promise<void> | void
+  readonly onFailed: (failure: GatewayFailure, next: PartyPlan | undefined) => Promise<void> | void
 }
 
 export interface DiallingOptions {
@@ -39,7 +41,7 @@ export interface DiallingOptions {
   readonly side: Side
   readonly body: Body
   readonly headers: readonly Header[]
-  readonly ringTimeoutS: number
+  readonly limits: Pick<CallsConfig, 'ringTimeoutS' | 'attemptS' | 'progressS'>
   readonly maxForwards?: number | undefined
   readonly handler: DiallingHandler
 }
@@ -47,20 +49,25 @@ export interface DiallingOptions {
 /** RFC 3261 §8.1.3.4 asks for loop detection only; a trunk that redirects more often than this is turning in circles. */
 const MAX_REDIRECTS = 3
 
-/** Calls one party until it answers, refuses or is given up: rings on all its targets, follows redirections. */
+/**
+ * Calls one party until it answers, refuses or is given up: rings on all its targets, follows redirections. A party that has
+ * another to stand in for it (`plan.next`) gets only so long to show that it is there, and to ring.
+ */
 export class Dialling {
   readonly #options: DiallingOptions
   readonly #cancelTimer: () => void
+  #cancelAttempt: () => void = () => {}
   #ringing: Ringing | undefined
+  #hasRung = false
   #redirects = 0
   #isOver = false
 
   constructor(options: DiallingOptions) {
     this.#options = options
-    const { environment, ringTimeoutS } = options
-    this.#cancelTimer = environment.schedule(environment.nowMs() + ringTimeoutS * 1_000, () => {
+    const { environment, limits } = options
+    this.#cancelTimer = environment.schedule(environment.nowMs() + limits.ringTimeoutS * 1_000, () => {
       this.cancel([])
-      options.handler.onFailed(new GatewayFailure('call.no-answer'))
+      options.handler.onFailed(new GatewayFailure('call.no-answer'), undefined)
     })
     this.#ring(options.plan.targets)
   }
@@ -73,7 +80,7 @@ export class Dialling {
   }
 
   #ring(targets: readonly Target[]): void {
-    const { userAgent, plan, side, body, headers, maxForwards } = this.#options
+    const { userAgent, plan, side, body, headers, maxForwards, limits } = this.#options
     const { from, to } = plan
     const places = targets.map(
       ({ flow, uri, party }) =>
@@ -98,8 +105,18 @@ export class Dialling {
             },
           ),
     )
+    this.#giveTime(limits.attemptS, 'silent')
     this.#ringing = new Ringing(places, {
-      onProgress: (response) => this.#options.handler.onProgress(response),
+      onTrying: () => {
+        plan.onReached?.()
+        if (!this.#hasRung) this.#giveTime(limits.progressS, 'slow')
+      },
+      onProgress: (response) => {
+        plan.onReached?.()
+        this.#hasRung = true
+        this.#cancelAttempt()
+        this.#options.handler.onProgress(response)
+      },
       onAccept: (response, dialog) => this.#onAccept(response, dialog),
       onReject: (response) => this.#onReject(response),
     })
@@ -112,6 +129,7 @@ export class Dialling {
       return
     }
     this.#finish()
+    this.#options.plan.onReached?.()
     this.#options.side.dialog = dialog
     this.#options.handler.onAnswered(response)
   }
@@ -125,7 +143,24 @@ export class Dialling {
       return
     }
     this.#finish()
-    this.#options.handler.onFailed(refusalOf(response, this.#options.plan))
+    const { plan, handler } = this.#options
+    handler.onFailed(refusalOf(response, plan), this.#hasRung ? undefined : plan.next?.(response))
+  }
+
+  #giveTime(limitS: number, how: 'silent' | 'slow'): void {
+    const { plan, environment } = this.#options
+    if (plan.next === undefined) return
+    this.#cancelAttempt()
+    this.#cancelAttempt = environment.schedule(environment.nowMs() + limitS * 1_000, () => this.#moveOn(how))
+  }
+
+  /** Its time is over, and the next one has the call; where there is no other, it keeps it. */
+  #moveOn(how: 'silent' | 'slow'): void {
+    const { plan, handler } = this.#options
+    const next = plan.next?.(how)
+    if (next === undefined) return
+    this.cancel([])
+    handler.onFailed(new GatewayFailure('trunk.unreachable', { seen: `${plan.name}: ${how}` }), next)
   }
 
   /** Where a 3xx of an allowed host sends us; the way there is the one we have. */
@@ -141,6 +176,7 @@ export class Dialling {
   #finish(): void {
     this.#isOver = true
     this.#cancelTimer()
+    this.#cancelAttempt()
   }
 }
 
@@ -157,9 +193,9 @@ function contactsOf(response: SipResponse) {
 function refusalOf(response: SipResponse | NoAnswer, plan: PartyPlan): GatewayFailure {
   if (response === 'timeout' || response === 'transport') {
     const code = plan.media.kind === 'rtp' ? 'trunk.unreachable' : 'call.unreachable'
-    return new GatewayFailure(code, { seen: response })
+    return new GatewayFailure(code, { seen: `${plan.name}: ${response}` })
   }
-  const seen = `${response.status} ${response.reason}`
+  const seen = `${plan.name}: ${response.status} ${response.reason}`
   if (response.status === 401 || response.status === 407) {
     return new GatewayFailure('trunk.credentials-wanted', { seen })
   }

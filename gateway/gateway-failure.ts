@@ -197,6 +197,13 @@ export const GATEWAY_CODES = {
     remedy:
       "set trunks[].optionsS and look at its health; try the port from this machine; look at the PBX's list of peers",
   },
+  'trunk.full': {
+    stage: 'S1',
+    status: 503,
+    text: 'every trunk for this call carries all it may',
+    cause: 'more calls at a time than the trunks of this route may carry',
+    remedy: 'raise trunks[].maxCalls where the provider allows it, or put another trunk into the group',
+  },
   'trunk.unresolved': {
     stage: 'S1',
     status: 503,

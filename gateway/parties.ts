@@ -17,12 +17,17 @@ import {
 import type { Target } from './plan.ts'
 import type { Registrar } from './registrar.ts'
 import { type Caller, Router } from './router.ts'
-import type { Trunk, TrunkPath, TrunkTable } from './trunk.ts'
+import type { TrunkPath, TrunkTable } from './trunk.ts'
+import type { TrunkChoice } from './trunk-choice.ts'
+import type { TrunkDoor } from './trunk-door.ts'
+import { trunkUri } from './trunk-uri.ts'
 
 export interface PartiesOptions {
   readonly config: Config
   readonly registration: Registrar
   readonly trunks: TrunkTable
+  readonly choice: TrunkChoice
+  readonly door: TrunkDoor
   readonly flowTo: (path: TrunkPath) => Flow
 }
 
@@ -38,7 +43,6 @@ export interface Party {
 }
 
 export interface TrunkParty extends Party {
-  readonly trunk: Trunk
   readonly path: TrunkPath
 }
 
@@ -57,14 +61,13 @@ export class Parties {
 
   /** The sender. Undefined: challenged, the answer is out. Throws `call.forbidden`, `call.wrong-identity`. */
   identify(incoming: Pick<IncomingInvite, 'request' | 'flow' | 'reject'>): Caller | undefined {
-    const { flow } = incoming
+    const { request, flow, reject } = incoming
     if (flow.transport === 'ws' || flow.transport === 'wss') {
       const user = this.#options.registration.authenticateCaller(incoming)
       return user === undefined ? undefined : { kind: 'user', user }
     }
-    const trunk = this.#options.trunks.ofFlow(flow)
-    if (trunk === undefined) throw new GatewayFailure('call.forbidden', { seen: flow.remote.address })
-    return { kind: 'trunk', trunk: trunk.config.name }
+    const trunk = this.#options.door.identify(request, flow, (status, more) => reject(status, more))
+    return trunk === undefined ? undefined : { kind: 'trunk', trunk: trunk.config.name }
   }
 
   identityOf(request: SipRequest, caller: Caller): Identity {
@@ -105,16 +108,19 @@ export class Parties {
     }
   }
 
-  /** Throws `trunk.unresolved`. */
+  /** By the way that is tried first; `name`: of a trunk or a group. Throws `trunk.unresolved`. */
   ofTrunk(name: string, number: string, identity: Identity): TrunkParty {
-    const { config, trunks, flowTo } = this.#options
-    const trunk = trunks.get(name)
-    if (trunk === undefined) throw new Error(`route to an unknown trunk ${name}`)
-    const path = trunks.pathOf(trunk)
-    const { host, port, callerId, trusted, userNumbers = true } = trunk.config
-    const to = sipUri({ user: number, host, port: port === 5060 ? undefined : port })
+    const [path] = this.#options.choice.waysTo([name])
+    if (path === undefined) throw new Error(`no way to ${name}`)
+    return this.byPath(path, number, identity)
+  }
+
+  byPath(path: TrunkPath, number: string, identity: Identity): TrunkParty {
+    const { config, flowTo } = this.#options
+    const { trunk } = path
+    const { name, callerId, trusted, userNumbers = true } = trunk
+    const to = trunkUri(trunk, number)
     return {
-      trunk,
       path,
       name: `trunk:${name}`,
       targets: [{ flow: flowTo(path), uri: to, party: `trunk:${name}` }],

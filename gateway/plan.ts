@@ -3,6 +3,7 @@ import type { Header, NameAddr, Uri } from '../sip/message.ts'
 import type { Application } from './applications.ts'
 import type { HeaderPolicy } from './header-policy.ts'
 import type { LegMedia } from './leg.ts'
+import type { Unreached } from './trunk-states.ts'
 
 /** Who calls, as far as a call needs to know. */
 export interface CallerPlan {
@@ -36,6 +37,13 @@ export interface PartyPlan {
   readonly headers: readonly Header[]
   /** Where a 3xx may send us (lower case); a Contact elsewhere is not followed. */
   readonly redirectHosts: ReadonlySet<string>
+  /** The party has shown a sign of life. */
+  readonly onReached?: () => void
+  /**
+   * What to try instead, since the party has not taken the call and it has not rung yet; undefined: nothing is left. Each
+   * call of it takes one way off the list.
+   */
+  readonly next?: (how: Unreached) => PartyPlan | undefined
 }
 
 export interface ApplicationPlan {

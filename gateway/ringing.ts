@@ -2,6 +2,8 @@ import type { Header, SipResponse } from '../sip/message.ts'
 import type { InviteDialog, NoAnswer, OutgoingInvite, OutgoingInviteHandler } from '../sip/user-agent.ts'
 
 export interface RingingHandler {
+  /** 100 of any target. */
+  onTrying(): void
   /** A provisional response of any target, 100 excepted. */
   onProgress(response: SipResponse): void
   /** The first 2xx, already acknowledged when it carried the answer. The other targets have been cancelled. */
@@ -39,6 +41,9 @@ export class Ringing {
         if (invite !== undefined) this.#pending.delete(invite)
       }
       invite = place({
+        onTrying: () => {
+          if (!this.#isOver) this.#handler.onTrying()
+        },
         onProgress: (response) => {
           if (!this.#isOver) this.#handler.onProgress(response)
         },

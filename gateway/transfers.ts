@@ -1,13 +1,14 @@
 import type { Log } from '../config/logging.ts'
 import type { LegName, MediaSession } from '../media/engine.ts'
 import type { MediaFailure } from '../media/failure.ts'
-import { answerableCodecs, offerableCodecs } from '../sdp/codecs.ts'
+import { answerableCodecs } from '../sdp/codecs.ts'
 import type { Header, Uri } from '../sip/message.ts'
 import type { IncomingInvite, IncomingRequest } from '../sip/user-agent.ts'
 import { requireSdp, sdpBody } from './body.ts'
 import type { Conversation } from './conversation.ts'
 import { verdictOf } from './diagnosis.ts'
 import type { Dialling, Progress } from './dialling.ts'
+import { fittingPlan } from './fail-over.ts'
 import { logLevelOf, refusalHeaders } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { isSameCodec, type LegMedia } from './leg.ts'
@@ -132,6 +133,11 @@ export class Transfers {
     return this.#leaving.delete(side)
   }
 
+  /** Who is being called for a transfer. */
+  get target(): string | undefined {
+    return this.#transfer?.target.party
+  }
+
   /** Whether `side` waits for the target of its own transfer. */
   isTransferor(side: Side): boolean {
     return this.#transfer?.transferor === side
@@ -164,12 +170,16 @@ export class Transfers {
   /** Blind transfer: the target is called with what the remaining side speaks; the transferor may go meanwhile. */
   async #transferTo(transferor: Side, far: Side, plan: CalleePlan, report: TransferReport): Promise<void> {
     if (plan.kind !== 'party') throw new GatewayFailure('call.unknown-number', { seen: plan.name })
+    await this.#callTarget(transferor, far, plan, report)
+    report.accept()
+    this.#options.log.info('transfer started', { leg: transferor.leg.name, target: plan.name })
+  }
+
+  async #callTarget(transferor: Side, far: Side, first: PartyPlan, report: TransferReport): Promise<void> {
     const { log, openSide, place } = this.#options
-    const codecs = offerableCodecs(far.leg.codecs, plan.media.codecs)
+    const { plan, codecs } = fittingPlan(first, far.leg.codecs)
     const target = await openSide(this.#newLegName(), plan.name, plan.media, true)
     const text = target.leg.offer({ direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
-    report.accept()
-    log.info('transfer started', { leg: transferor.leg.name, target: plan.name })
     const dialling = place(target, plan, text, {
       headers: [],
       maxForwards: undefined,
@@ -189,7 +199,19 @@ export class Transfers {
         report.finish(200, 'OK', () => this.#hangUp(transferor))
         log.info('transfer done', { target: plan.name })
       },
-      onFailed: (failure) => this.#onFailed(target, failure),
+      onFailed: async (failure, next) => {
+        if (next === undefined) {
+          await this.#onFailed(target, failure)
+          return
+        }
+        log.warn('transfer goes on elsewhere', { reason: failure.message, from: plan.name, to: next.name })
+        await target.leg.close()
+        try {
+          await this.#callTarget(transferor, far, next, report)
+        } catch (error) {
+          await this.#onFailed(target, error)
+        }
+      },
     })
     this.#transfer = { transferor, target, dialling, report }
   }

@@ -15,7 +15,16 @@ export interface TrunkRegistrationOptions {
   readonly send: (headers: readonly Header[], done: (outcome: SipResponse | NoAnswer) => void) => void
   /** URI of ours that the trunk shall call. May throw when there is no way. */
   readonly contact: () => string
+  /** For operators. */
+  readonly onFailed: (reason: string) => void
 }
+
+/** RFC 6140 §5.1, §5.2: who does not know it must not take it for a registration of one. */
+const BULK: readonly Header[] = [
+  { name: 'Require', value: 'gin' },
+  { name: 'Proxy-Require', value: 'gin' },
+  { name: 'Supported', value: 'path' },
+]
 
 /** Part of the granted time after which a registration is refreshed. */
 const REFRESH_PART = 0.8
@@ -75,11 +84,12 @@ export class TrunkRegistration {
   }
 
   #send(expiresS: number, done: (outcome: SipResponse | NoAnswer) => void): void {
-    const { send, contact } = this.#options
+    const { send, contact, account } = this.#options
     try {
       const headers = [
         { name: 'Contact', value: `<${contact()}>` },
         { name: 'Expires', value: String(expiresS) },
+        ...(account.bulk ? BULK : []),
       ]
       send(headers, done)
     } catch (error) {
@@ -111,7 +121,8 @@ export class TrunkRegistration {
   }
 
   #failed(reason: string, response?: SipResponse): void {
-    const { trunk, log } = this.#options
+    const { trunk, log, onFailed } = this.#options
+    onFailed(reason)
     const waitMs = this.#waitMs(response)
     this.#failures += 1
     const fields = { trunk, reason, retryS: Math.round(waitMs / 1_000) }

@@ -3,6 +3,8 @@ import { isIP } from 'node:net'
 import type { Config, TlsConfig, TrunkConfig } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
 import type { Flow, SocketAddress } from '../sip/flow.ts'
+import type { SipTransport } from '../sip/locate.ts'
+import { NamedFlow } from '../sip/transport/named-flow.ts'
 import { type StreamHandler, StreamTransport } from '../sip/transport/stream.ts'
 import type { PeerTls, StreamPeer } from '../sip/transport/stream-peer.ts'
 import { UdpTransport } from '../sip/transport/udp.ts'
@@ -25,7 +27,6 @@ export interface TrunkTransportsOptions {
 }
 
 type Transport = UdpTransport | StreamTransport
-type Name = TrunkConfig['transport']
 
 /** Every socket towards trunks: one transport for each kind and own address. */
 export class TrunkTransports {
@@ -61,12 +62,13 @@ export class TrunkTransports {
 
   /** The flow that leaves from the address the kernel would take, else from any of ours. */
   flowTo(path: TrunkPath): Flow {
-    const { remote, localAddress, trunk } = path
-    if (trunk.transport === 'udp') {
-      return chosen(this.#udp, localAddress).flowTo(remote.address, remote.port)
+    const { remote, localAddress, trunk, transport } = path
+    if (transport === 'udp') {
+      const flow = chosen(this.#udp, localAddress).flowTo(remote.address, remote.port)
+      return new NamedFlow(flow, trunk.name)
     }
-    const transports = trunk.transport === 'tcp' ? this.#tcp : this.#tls
-    return chosen(transports, localAddress).flowTo(this.#peerOf(path))
+    const transports = transport === 'tcp' ? this.#tcp : this.#tls
+    return chosen(transports, localAddress).flowTo(this.#peerOf(path, transport))
   }
 
   /** The trunks have been looked up again. */
@@ -114,7 +116,7 @@ export class TrunkTransports {
     const { config } = this.#options
     const { udp, tcp, tls } = config
     // Where no trunk is, a socket that is not there cannot be attacked.
-    if (config.trunks.some(({ transport }) => transport === 'udp')) {
+    if (config.trunks.some(({ transport }) => transport === 'udp' || transport === 'auto')) {
       for (const address of expandHost(udp.host)) await this.#openUdp({ address, port: udp.port })
     }
     if (config.trunks.length === 0) return
@@ -139,17 +141,14 @@ export class TrunkTransports {
     const transport = await UdpTransport.open({
       address,
       handler,
-      scopeOf: (remote) => {
-        const trunk = trunks.bySource(remote.address, 'udp')
-        return trunk === undefined ? STRANGER : `trunk:${trunk.config.name}`
-      },
+      scopeOf: (remote) => trunks.scopeAt(remote, 'udp') ?? STRANGER,
       token,
       onSocket,
     })
     this.#udp.set(address.address, transport)
   }
 
-  #streamOptions(transport: Name, address: SocketAddress) {
+  #streamOptions(transport: SipTransport, address: SocketAddress) {
     const { handler, trunks, token, log, onSocket } = this.#options
     return {
       address,
@@ -163,10 +162,13 @@ export class TrunkTransports {
             reason,
           }),
       } satisfies StreamHandler,
-      peerAt: (remote: SocketAddress) => {
-        const trunk = trunks.bySource(remote.address, transport)
-        return trunk?.path === undefined ? undefined : this.#peerOf(trunk.path, transport)
-      },
+      peersAt: (remote: SocketAddress) =>
+        trunks.bySource(remote, transport).flatMap(({ servers }) => {
+          const paths = servers.flatMap((server) => server.paths)
+          // Where it listens itself, if it does.
+          const path = paths.find((known) => known.remote.address === remote.address) ?? paths[0]
+          return path === undefined ? [] : [this.#peerOf(path, transport)]
+        }),
       strangerScope: STRANGER,
       token,
       onSocket,
@@ -174,10 +176,10 @@ export class TrunkTransports {
   }
 
   /** A trunk may come by another transport than the one we take: a UDP peer sends long requests by TCP. */
-  #peerOf({ trunk, remote }: TrunkPath, transport: Name = trunk.transport): StreamPeer {
+  #peerOf({ trunk, remote }: TrunkPath, transport: SipTransport): StreamPeer {
     const { name } = trunk
     const tls = transport === 'tls' ? (this.#peerTls.get(name) ?? unasked(trunk)) : undefined
-    return { scope: `trunk:${name}`, remote, tls }
+    return { name, scope: this.#options.trunks.scopeOf(name), remote, tls }
   }
 }
 
@@ -198,6 +200,7 @@ const unasked = ({ host }: TrunkConfig): PeerTls => ({
   identity: undefined,
   alpn: false,
   isCertificateRequired: false,
+  minVersion: 'TLSv1.2',
 })
 
 async function peerTlsOf({ tls }: TrunkConfig): Promise<PeerTls | undefined> {
@@ -212,5 +215,6 @@ async function peerTlsOf({ tls }: TrunkConfig): Promise<PeerTls | undefined> {
     identity: own === undefined ? undefined : { certificate: own.cert, key: own.key },
     alpn: tls.alpn,
     isCertificateRequired: tls.requireCertificate,
+    minVersion: tls.minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2',
   }
 }

@@ -20,6 +20,8 @@ export interface Flow {
    * knows of its dialogs is worth nothing to another.
    */
   readonly scope: string
+  /** Name of the trunk at the other end, where its transport knows it: several may share a scope. */
+  readonly peer?: string | undefined
   readonly isOpen: boolean
   /** Never throws and never blocks; a datagram or frame that cannot be sent is counted by the transport. */
   send(bytes: Uint8Array): void

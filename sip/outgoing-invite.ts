@@ -127,8 +127,11 @@ export class OutgoingCall implements OutgoingInvite {
       this.#sendCancel(this.#cancel)
       return
     }
-    if (response.status === 100) return
     const { stack, handler } = this.#options
+    if (response.status === 100) {
+      stack.guard(() => handler.onTrying?.(), undefined)
+      return
+    }
     const early = this.#earlyDialog(response)
     if (early?.take(response) === true) stack.guard(() => handler.onProgress(response), undefined)
   }

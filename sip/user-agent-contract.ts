@@ -80,6 +80,8 @@ export interface IncomingInvite {
 export type NoAnswer = 'timeout' | 'transport'
 
 export interface OutgoingInviteHandler {
+  /** 100: the next hop has the request. Perhaps more than once. */
+  onTrying?(): void
   /** Each provisional response except 100; reliable ones are acknowledged inside, in order, and passed on once. */
   onProgress(response: SipResponse): void
   /** First 2xx: the dialog is confirmed; ACK is sent when `dialog.acknowledge()` is called. Later forks are ended inside. */

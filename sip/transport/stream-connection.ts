@@ -10,7 +10,9 @@ const TCP_KEEP_ALIVE_MS = 60_000
 
 export interface StreamConnectionOptions {
   readonly socket: Socket
-  readonly ends: Pick<Flow, 'id' | 'local' | 'remote' | 'scope'> & { readonly transport: 'tcp' | 'tls' }
+  readonly ends: Pick<Flow, 'id' | 'local' | 'remote' | 'scope' | 'peer'> & {
+    readonly transport: 'tcp' | 'tls'
+  }
   readonly limits: StreamLimits
   readonly count: (counter: StreamCounter) => void
   readonly onMessage: (bytes: Buffer, flow: Flow) => void
@@ -30,6 +32,7 @@ export class StreamConnection implements Flow {
   readonly local: SocketAddress
   readonly remote: SocketAddress
   readonly scope: string
+  readonly peer: string | undefined
   readonly #options: StreamConnectionOptions
   readonly #framer: StreamFramer
   /** Until the connection may carry them. */
@@ -47,6 +50,7 @@ export class StreamConnection implements Flow {
     this.local = ends.local
     this.remote = ends.remote
     this.scope = ends.scope
+    this.peer = ends.peer
     this.#framer = new StreamFramer(limits.maxMessageBytes)
     socket.setNoDelay(true)
     socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)

@@ -15,10 +15,14 @@ export interface PeerTls {
   readonly alpn: boolean
   /** What the peer connects with must have a certificate of `name` too. */
   readonly isCertificateRequired: boolean
+  /** Lowest version, both ways. */
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
 }
 
 /** A trunk as a transport sees it. */
 export interface StreamPeer {
+  /** Unlike a scope, none that another has. */
+  readonly name: string
   readonly scope: string
   /** Where it listens. */
   readonly remote: SocketAddress
@@ -52,6 +56,7 @@ export class PeerFlow implements Flow {
   readonly local: SocketAddress
   readonly remote: SocketAddress
   readonly scope: string
+  readonly peer: string
   readonly #options: PeerFlowOptions
   readonly #dependents = new Set<Flow>()
   #connection: StreamConnection | undefined
@@ -65,6 +70,7 @@ export class PeerFlow implements Flow {
     this.local = options.local
     this.remote = options.peer.remote
     this.scope = options.peer.scope
+    this.peer = options.peer.name
   }
 
   get isOpen(): boolean {

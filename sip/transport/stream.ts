@@ -8,7 +8,6 @@ import {
 } from 'node:tls'
 import { SipFailure } from '../failure.ts'
 import type { Flow, SocketAddress } from '../flow.ts'
-import { identitiesOf, isCertificateOf } from '../tls-identity.ts'
 import { addressGroup } from './address-group.ts'
 import { CLOSE_GRACE_MS, StreamConnection } from './stream-connection.ts'
 import {
@@ -18,6 +17,7 @@ import {
   type StreamLimits,
 } from './stream-limits.ts'
 import { PeerFlow, type PeerTls, type StreamPeer } from './stream-peer.ts'
+import { foreignness, guardOf, peerOfCertificate, type TlsGuard } from './stream-tls.ts'
 
 export interface StreamHandler {
   /** One message. Must not throw. */
@@ -38,8 +38,8 @@ export interface StreamTransportOptions {
   /** PEM. Given, everything is TLS (1.2 at least). */
   readonly identity?: { readonly certificate: string; readonly key: string }
   readonly handler: StreamHandler
-  /** The trunk that a source address belongs to. */
-  readonly peerAt: (remote: SocketAddress) => StreamPeer | undefined
+  /** The trunks that a source address may belong to; they have one scope. */
+  readonly peersAt: (remote: SocketAddress) => readonly StreamPeer[]
   /** Scope of all others: they are heard once and closed. */
   readonly strangerScope: string
   /** An unguessable string for `Flow.id`. */
@@ -50,7 +50,6 @@ export interface StreamTransportOptions {
 }
 
 const WILDCARDS: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
-const MIN_TLS = 'TLSv1.2'
 
 /**
  * SIP over TCP or TLS at one address: the listener, its connections, and a flow to each trunk that connects on demand.
@@ -62,9 +61,8 @@ export class StreamTransport {
   readonly #transport: 'tcp' | 'tls'
   readonly #limits: StreamLimits
   readonly #server: Server
-  /** They get their sockets from `#server`. Under '' the one for peers without certificates, else by scope. */
-  readonly #tlsServers = new Map<string, TlsServer>()
-  readonly #authorities = new Map<string, string | undefined>()
+  /** They get their sockets from `#server`; by what they ask of a peer. */
+  readonly #tlsServers = new Map<string, { readonly server: TlsServer; readonly guard: TlsGuard }>()
   #identity: { readonly certificate: string; readonly key: string } | undefined
   /** Accepted, TLS or not yet; each holds a place. */
   readonly #sockets = new Set<Socket>()
@@ -111,7 +109,7 @@ export class StreamTransport {
     this.local = { address: bound.address, port: bound.port }
     this.#identity = options.identity
     // An unusable certificate shows itself now.
-    if (options.identity !== undefined) this.#tlsServerFor(undefined)
+    if (options.identity !== undefined) this.#tlsServerFor([])
     options.onSocket?.(server)
     server.on('error', () => this.#count('error'))
     server.on('connection', (socket) => this.#accept(socket))
@@ -124,7 +122,7 @@ export class StreamTransport {
   /** The flow to a trunk; it stays the same as long as it is remembered, whatever becomes of connections. */
   flowTo(peer: StreamPeer): PeerFlow {
     assert((peer.tls === undefined) === (this.#transport === 'tcp'), 'a peer of this transport')
-    const key = `${peer.scope} ${peer.remote.address} ${peer.remote.port}`
+    const key = `${peer.name} ${peer.scope} ${peer.remote.address} ${peer.remote.port}`
     const known = this.#peers.get(key)
     if (known !== undefined) return known
     const flow = new PeerFlow({
@@ -153,8 +151,8 @@ export class StreamTransport {
   /** A renewed certificate, for handshakes from now on. Throws what TLS says of one it cannot use. */
   useIdentity(identity: { readonly certificate: string; readonly key: string }): void {
     this.#identity = identity
-    for (const [scope, server] of this.#tlsServers) {
-      server.setSecureContext(this.#secureContext(identity, this.#authorities.get(scope)))
+    for (const { server, guard } of this.#tlsServers.values()) {
+      server.setSecureContext(secureContext(identity, guard))
     }
   }
 
@@ -172,7 +170,7 @@ export class StreamTransport {
     setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy()
     }, CLOSE_GRACE_MS).unref()
-    for (const server of this.#tlsServers.values()) server.close()
+    for (const { server } of this.#tlsServers.values()) server.close()
   }
 
   readonly #count = (counter: StreamCounter): void => {
@@ -180,22 +178,22 @@ export class StreamTransport {
   }
 
   #scopeAt(remote: SocketAddress): string {
-    return this.#options.peerAt(remote)?.scope ?? this.#options.strangerScope
+    return this.#options.peersAt(remote)[0]?.scope ?? this.#options.strangerScope
   }
 
   #accept(socket: Socket): void {
     socket.on('error', () => {})
     const remote = remoteOf(socket)
-    const peer = this.#options.peerAt(remote)
-    if (!this.#isOpen || !this.#takePlace(socket, remote, peer === undefined)) {
+    const peers = this.#options.peersAt(remote)
+    if (!this.#isOpen || !this.#takePlace(socket, remote, peers.length === 0)) {
       this.#count('refusedFull')
       socket.destroy()
       return
     }
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
-    if (this.#transport === 'tcp') this.#serve(socket, remote, peer)
-    else this.#tlsServerFor(peer).emit('connection', socket)
+    if (this.#transport === 'tcp') this.#serve(socket, remote, peers[0])
+    else this.#tlsServerFor(peers).emit('connection', socket)
   }
 
   /** Holds it until the socket closes. */
@@ -221,10 +219,11 @@ export class StreamTransport {
     else this.#trunkCount += change
   }
 
-  #serve(socket: Socket, remote: SocketAddress, peer: StreamPeer | undefined): void {
+  /** `name`: of the peer, where its certificate has told it. */
+  #serve(socket: Socket, remote: SocketAddress, peer: StreamPeer | undefined, name?: string): void {
     this.#count('accepted')
-    const scope = peer?.scope ?? this.#options.strangerScope
-    const connection = this.#open(socket, remote, scope, peer, () => this.#accepted.delete(connection))
+    const ends = { remote, scope: peer?.scope ?? this.#options.strangerScope, peer: name }
+    const connection = this.#open(socket, ends, peer, () => this.#accepted.delete(connection))
     this.#accepted.add(connection)
     connection.ready()
     if (peer !== undefined) return
@@ -237,15 +236,14 @@ export class StreamTransport {
 
   #open(
     socket: Socket,
-    remote: SocketAddress,
-    scope: string,
+    ends: Pick<Flow, 'remote' | 'scope' | 'peer'>,
     peer: StreamPeer | undefined,
     onClose: () => void,
   ): StreamConnection {
     const { handler, token } = this.#options
     const connection = new StreamConnection({
       socket,
-      ends: { id: token(), transport: this.#transport, local: this.local, remote, scope },
+      ends: { id: token(), transport: this.#transport, local: this.local, ...ends },
       limits: this.#limits,
       count: this.#count,
       onMessage: (bytes, flow) => handler.onMessage(bytes, flow),
@@ -285,7 +283,7 @@ export class StreamTransport {
     socket.prependOnceListener('connect', () => this.#options.onSocket?.(socket))
     this.#countPlace(false, 1)
     socket.once('close', () => this.#countPlace(false, -1))
-    const connection = this.#open(socket, remote, scope, peer, onClose)
+    const connection = this.#open(socket, { remote, scope, peer: peer.name }, peer, onClose)
     const onError = (error: Error): void => trouble(reasonOf(error))
     const deadline = setTimeout(
       () => socket.destroy(new SipFailure('sip.connect-timeout')),
@@ -315,60 +313,53 @@ export class StreamTransport {
     const { identity, ca, name } = tls
     return {
       ...this.#way(remote),
-      minVersion: MIN_TLS,
+      minVersion: tls.minVersion,
       // RFC 6066 §3: a server name is no address.
       ...(isIP(name) === 0 ? { servername: name } : {}),
       ...(ca === undefined ? {} : { ca }),
       ...(identity === undefined ? {} : { cert: identity.certificate, key: identity.key }),
       ...(tls.alpn ? { ALPNProtocols: ['sip'] } : {}),
-      checkServerIdentity: (_host: string, names: Parameters<typeof isCertificateOf>[0]) =>
-        strangerTo(names, tls),
+      checkServerIdentity: (_host: string, names: Parameters<typeof foreignness>[0]) =>
+        foreignness(names, tls),
     } as const
   }
 
-  /** Peers that must show a certificate have a server each, since each has authorities of its own. */
-  #tlsServerFor(peer: StreamPeer | undefined): TlsServer {
-    const tls = peer?.tls?.isCertificateRequired === true ? peer.tls : undefined
-    const key = tls === undefined ? '' : (peer?.scope ?? '')
-    const known = this.#tlsServers.get(key)
-    if (known !== undefined) return known
+  /** Peers that are asked for more than others have a server of their own. */
+  #tlsServerFor(peers: readonly StreamPeer[]): TlsServer {
+    const guard = guardOf(peers)
+    const known = this.#tlsServers.get(guard.key)
+    if (known !== undefined) return known.server
     const identity = this.#identity
     assert(identity !== undefined)
     const server = createTlsServer({
-      ...this.#secureContext(identity, tls?.ca),
+      ...secureContext(identity, guard),
       handshakeTimeout: this.#limits.handshakeMs,
-      requestCert: tls !== undefined,
-      rejectUnauthorized: tls !== undefined,
+      requestCert: guard.asks,
+      rejectUnauthorized: guard.insists,
     })
-    this.#authorities.set(key, tls?.ca)
-    server.on('secureConnection', (socket) => this.#secured(socket, tls))
+    server.on('secureConnection', (socket) => this.#secured(socket))
     server.on('tlsClientError', (error, socket) => this.#refuseTls(socket, error))
-    this.#tlsServers.set(key, server)
+    this.#tlsServers.set(guard.key, { server, guard })
     return server
   }
 
-  #secureContext(
-    { certificate, key }: { readonly certificate: string; readonly key: string },
-    ca: string | undefined,
-  ) {
-    return { cert: certificate, key, minVersion: MIN_TLS, ...(ca === undefined ? {} : { ca }) } as const
-  }
-
-  #secured(socket: TLSSocket, required: PeerTls | undefined): void {
+  #secured(socket: TLSSocket): void {
     socket.on('error', () => {})
     const remote = remoteOf(socket)
-    const foreign = required === undefined ? undefined : strangerTo(socket.getPeerCertificate(), required)
-    if (!this.#isOpen || foreign !== undefined) {
-      this.#refuseTls(socket, foreign)
+    const peers = this.#options.peersAt(remote)
+    if (this.#isOpen && peers.length === 0) {
+      this.#serve(socket, remote, undefined)
       return
     }
-    this.#serve(socket, remote, this.#options.peerAt(remote))
+    const { peer, isProven, foreign } = peerOfCertificate(socket, peers)
+    if (!this.#isOpen || peer === undefined) this.#refuseTls(socket, foreign)
+    else this.#serve(socket, remote, peer, isProven ? peer.name : undefined)
   }
 
   #refuseTls(socket: TLSSocket, error: Error | undefined): void {
     this.#count('refusedTls')
     const remote = remoteOf(socket)
-    const peer = this.#options.peerAt(remote)
+    const [peer] = this.#options.peersAt(remote)
     socket.destroy()
     if (peer === undefined || error === undefined) return
     this.#options.handler.onTrouble({ scope: peer.scope, remote, reason: reasonOf(error) })
@@ -389,13 +380,11 @@ const remoteOf = (socket: Socket): SocketAddress => ({
   port: socket.remotePort ?? 0,
 })
 
-/** Undefined when the certificate is the peer's. */
-function strangerTo(names: Parameters<typeof isCertificateOf>[0], tls: PeerTls): SipFailure | undefined {
-  if (isCertificateOf(names, tls.name, tls)) return undefined
-  return new SipFailure('sip.foreign-certificate', {
-    expected: tls.name,
-    seen: identitiesOf(names).join(', ').slice(0, 200),
-  })
+function secureContext(
+  { certificate, key }: { readonly certificate: string; readonly key: string },
+  { ca, minVersion }: TlsGuard,
+) {
+  return { cert: certificate, key, minVersion, ...(ca === undefined ? {} : { ca: [...ca] }) } as const
 }
 
 function reasonOf(error: Error): string {

@@ -77,6 +77,8 @@ const userAgent = createUserAgent({
           limits: {
             maxCalls: MAX_CALLS,
             ringTimeoutS: 60,
+            attemptS: 4,
+            progressS: 20,
             maxDurationS: 3_600,
             sessionExpiresS: 1_800,
             keepCalls: 0,

@@ -1,13 +1,15 @@
 import type { Config, TrunkConfig } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Log } from '../../config/logging.ts'
-import { PROFILES } from '../../config/trunk-profiles.ts'
 import { Calls } from '../../gateway/calls.ts'
 import type { TokenVerifier } from '../../gateway/jwt.ts'
 import { Registration } from '../../gateway/registration.ts'
 import { Relay } from '../../gateway/relay.ts'
 import { TokenGate } from '../../gateway/token-gate.ts'
-import { sessionExpiresOf, TrunkTable } from '../../gateway/trunk.ts'
+import { sessionExpiresOf, type TrunkPath, type TrunkResolver, TrunkTable } from '../../gateway/trunk.ts'
+import { TrunkChoice } from '../../gateway/trunk-choice.ts'
+import { TrunkDoor } from '../../gateway/trunk-door.ts'
+import { TrunkStates } from '../../gateway/trunk-states.ts'
 import { TurnCredentials } from '../../gateway/turn.ts'
 import type { MediaEngine } from '../../media/engine.ts'
 import { createNativeEngine } from '../../media/native-engine.ts'
@@ -15,6 +17,7 @@ import { digestResponse } from '../../sip/digest-response.ts'
 import { header } from '../../sip/headers.ts'
 import type { NameAddr, SipRequest, SipResponse } from '../../sip/message.ts'
 import { MIN_SESSION_S } from '../../sip/session-terms.ts'
+import { NamedFlow } from '../../sip/transport/named-flow.ts'
 import { sipUri } from '../../sip/uri.ts'
 import {
   createUserAgent,
@@ -26,6 +29,7 @@ import {
   type UserAgentHandler,
 } from '../../sip/user-agent.ts'
 import { type MemoryFlow, memoryLink } from './memory-flow.ts'
+import { resolverOf, trunkConfig } from './trunk-config.ts'
 import { settle, VirtualTime } from './virtual-time.ts'
 
 const GATEWAY = { address: '127.0.0.1', port: 5060 }
@@ -50,7 +54,9 @@ export interface Peer {
 
 /** The gateway's parts as the daemon joins them, on virtual time and links in memory; the media engine is the real one. */
 export class ScriptedGateway {
-  readonly time = new VirtualTime()
+  readonly time: VirtualTime
+  readonly trunks: TrunkTable
+  readonly states: TrunkStates
   readonly log: LogLine[] = []
   readonly config: Config
   readonly engine: MediaEngine
@@ -63,49 +69,51 @@ export class ScriptedGateway {
   readonly trunkFlow: MemoryFlow
   readonly #peers: Peer[] = []
   readonly #gatewayEnds = new Map<Peer, MemoryFlow>()
+  readonly #trunkLinks = new Map<string, { readonly peer: Peer; readonly gatewayFlow: MemoryFlow }>()
 
-  /** `verifier`: of bearer tokens, whatever the configuration says of them. */
+  /** `verifier`: of bearer tokens, whatever the configuration says of them; `resolver`: what the DNS says. */
   static async open(
     over: Partial<Config> = {},
     trunk: Partial<TrunkConfig> = {},
     verifier?: TokenVerifier,
+    resolver: Partial<TrunkResolver> = {},
   ): Promise<ScriptedGateway> {
     const base = loadConfig(undefined, {})
     const config: Config = {
       ...base,
       domain: 'example.com',
       trunks: [
-        {
-          name: 'pbx',
+        trunkConfig({
           host: TRUNK.address,
           port: TRUNK.port,
-          transport: 'udp',
-          tls: undefined,
-          account: undefined,
-          optionsS: 0,
-          sources: [],
-          profile: 'generic',
-          ...PROFILES.generic,
           codecs: ['PCMA', 'PCMU'],
           suites: ['AES_CM_128_HMAC_SHA1_80'],
-          callerId: undefined,
-          trusted: false,
           ...trunk,
-        },
+        }),
       ],
       routes: [{ prefix: '0', trunk: 'pbx', strip: 1, add: '' }],
       ...over,
     }
+    const time = new VirtualTime()
     const trunks = new TrunkTable(config.trunks, {
-      addressesOf: async (host) => [host],
-      localAddressTowards: async () => '127.0.0.1',
+      resolver: { ...resolverOf(), ...resolver },
+      nowMs: () => time.nowMs(),
+      supported: ['udp'],
     })
     await trunks.refresh()
-    return new ScriptedGateway(config, trunks, verifier)
+    return new ScriptedGateway(config, trunks, verifier, time)
   }
 
-  private constructor(config: Config, trunks: TrunkTable, verifier: TokenVerifier | undefined) {
+  private constructor(
+    config: Config,
+    trunks: TrunkTable,
+    verifier: TokenVerifier | undefined,
+    time: VirtualTime,
+  ) {
     this.config = config
+    this.time = time
+    this.trunks = trunks
+    this.states = new TrunkStates(() => time.nowMs())
     this.engine = createNativeEngine({
       addresses: ['127.0.0.1'],
       announced: [],
@@ -136,6 +144,7 @@ export class ScriptedGateway {
         minSeOf: () => MIN_SESSION_S,
       },
       sentBy: (flow) => ({ host: flow.local.address, port: flow.local.port }),
+      credentialsFor: (flow) => trunks.ofFlow(flow)?.config.account,
       limits: LIMITS,
       handler: {
         onInvite: (invite) => tokens.passInvite(invite, () => this.calls.onInvite(invite)),
@@ -144,9 +153,14 @@ export class ScriptedGateway {
         onError: (error) => this.#logger({}).error('internal error', { error }),
       },
     })
-    const { peer, gatewayFlow } = this.#link('udp', 'trunk:pbx', TRUNK)
+    const { peer, gatewayFlow } = this.trunkAt(TRUNK.port)
     this.trunk = peer
     this.trunkFlow = gatewayFlow
+    const states = this.states
+    const choice = new TrunkChoice({ trunks, groups: config.groups, states, chance: () => 0 })
+    const door = new TrunkDoor({ config, trunks, environment: time })
+    const flowTo = ({ trunk, remote }: TrunkPath) =>
+      new NamedFlow(this.trunkAt(remote.port, remote.address).gatewayFlow, trunk.name)
     this.relay = new Relay({
       config,
       userAgent: this.userAgent,
@@ -154,7 +168,9 @@ export class ScriptedGateway {
       log: this.#logger({}),
       registration: this.registration,
       trunks,
-      flowTo: () => this.trunkFlow,
+      choice,
+      door,
+      flowTo,
     })
     this.calls = new Calls({
       config,
@@ -164,8 +180,21 @@ export class ScriptedGateway {
       log: this.#logger({}),
       registration: this.registration,
       trunks,
-      flowTo: () => this.trunkFlow,
+      choice,
+      states,
+      door,
+      flowTo,
     })
+  }
+
+  /** Who sends from and listens at an address of a trunk, or of somebody else; `gatewayFlow` is our end. */
+  trunkAt(port: number, address = TRUNK.address): { readonly peer: Peer; readonly gatewayFlow: MemoryFlow } {
+    const remote = { address, port }
+    const known = this.#trunkLinks.get(`${address} ${port}`)
+    if (known !== undefined) return known
+    const made = this.#link('udp', this.trunks.scopeAt(remote, 'udp') ?? 'stranger', remote)
+    this.#trunkLinks.set(`${address} ${port}`, made)
+    return made
   }
 
   /** A browser on a WebSocket of its own, not registered. */

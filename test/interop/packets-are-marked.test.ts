@@ -76,7 +76,7 @@ describe.each(['127.0.0.1', '::1'])('SIP from %s', (address) => {
         : await StreamTransport.open({
             ...common,
             handler: { ...handler, onMessage: (_bytes: Buffer, flow: Flow) => flow.send(MESSAGE) },
-            peerAt: (remote) => ({ scope: 'trunk:pbx', remote, tls: undefined }),
+            peersAt: (remote) => [{ name: 'pbx', scope: 'trunk:pbx', remote, tls: undefined }],
             strangerScope: 'stranger',
             ...(transport === 'tls' ? { identity } : {}),
           })
@@ -117,10 +117,11 @@ describe.each(['127.0.0.1', '::1'])('SIP from %s', (address) => {
               identity: undefined,
               alpn: false,
               isCertificateRequired: false,
+              minVersion: 'TLSv1.2',
             }
       // Each side answers what it gets, so that bytes flow both ways until the capture has seen enough.
-      here.flowTo({ scope: 'trunk:pbx', remote: there.local, tls }).send(MESSAGE)
-      there.flowTo({ scope: 'trunk:pbx', remote: here.local, tls }).send(MESSAGE)
+      here.flowTo({ name: 'pbx', scope: 'trunk:pbx', remote: there.local, tls }).send(MESSAGE)
+      there.flowTo({ name: 'pbx', scope: 'trunk:pbx', remote: here.local, tls }).send(MESSAGE)
       const ours = (packets: readonly Packet[]) => ({
         connected: packets.filter(
           ({ destinationPort, payload }) => destinationPort === there.local.port && payload.length > 0,

@@ -9,7 +9,6 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { loadConfig } from '../../../config/load.ts'
 import { Secret } from '../../../config/secret.ts'
-import { PROFILES } from '../../../config/trunk-profiles.ts'
 import { startDaemon } from '../../../gateway/daemon.ts'
 import { systemEnvironment } from '../../../gateway/environment.ts'
 import { header } from '../../../sip/headers.ts'
@@ -17,6 +16,7 @@ import { parseNameAddr } from '../../../sip/name-addr.ts'
 import { UdpTransport } from '../../../sip/transport/udp.ts'
 import { createUserAgent, type IncomingRequest, type IncomingSubscribe } from '../../../sip/user-agent.ts'
 import { closeAll, closing } from '../../harness/closing.ts'
+import { trunkConfig } from '../../harness/trunk-config.ts'
 import { until } from '../../harness/until.ts'
 
 // The whole daemon, with SIP.js as its browsers and a PBX on a UDP socket: each knows nothing of the others.
@@ -90,24 +90,7 @@ async function openGateway(trunkPort: number) {
         { name: 'alice', password: new Secret('open sesame') },
         { name: 'bob', password: new Secret('swordfish') },
       ],
-      trunks: [
-        {
-          name: 'pbx',
-          host: '127.0.0.1',
-          port: trunkPort,
-          transport: 'udp',
-          tls: undefined,
-          account: undefined,
-          optionsS: 0,
-          sources: [],
-          profile: 'generic',
-          ...PROFILES.generic,
-          codecs: ['PCMA'],
-          suites: ['AES_CM_128_HMAC_SHA1_80'],
-          callerId: undefined,
-          trusted: false,
-        },
-      ],
+      trunks: [trunkConfig({ port: trunkPort, codecs: ['PCMA'] })],
       routes: [{ prefix: '', trunk: 'pbx', strip: 0, add: '' }],
       media: { ...base.media, addresses: ['127.0.0.1'], webrtcPort: 0 },
     },

@@ -25,6 +25,7 @@ export const PLAIN_TLS: PeerTls = {
   identity: undefined,
   alpn: false,
   isCertificateRequired: false,
+  minVersion: 'TLSv1.2',
 }
 
 export const message = (name: string, body = ''): string =>
@@ -35,10 +36,12 @@ export interface OpenOptions {
   readonly identity?: StreamTransportOptions['identity']
   /** Who connects from 127.0.0.1 is this trunk; without it a stranger. */
   readonly peer?: StreamPeer
+  /** The same, when several may be. */
+  readonly peers?: readonly StreamPeer[]
 }
 
 /** The transport under test, with all it has said. */
-export async function open({ limits = {}, identity, peer }: OpenOptions = {}) {
+export async function open({ limits = {}, identity, peer, peers }: OpenOptions = {}) {
   const received: { text: string; flow: Flow }[] = []
   const closed: Flow[] = []
   const troubles: string[] = []
@@ -51,7 +54,7 @@ export async function open({ limits = {}, identity, peer }: OpenOptions = {}) {
       onClose: (flow) => closed.push(flow),
       onTrouble: ({ scope, reason }) => troubles.push(`${scope} ${reason}`),
     },
-    peerAt: () => peer,
+    peersAt: () => peers ?? (peer === undefined ? [] : [peer]),
     strangerScope: 'stranger',
     token: () => `id${ids++}`,
     limits,
@@ -96,7 +99,8 @@ export async function trunk(make: () => Server = createServer, event = 'connecti
   return { server, sockets, port }
 }
 
-export const peerAt = (port: number, tls?: PeerTls): StreamPeer => ({
+export const peerAt = (port: number, tls?: PeerTls, name = 'pbx'): StreamPeer => ({
+  name,
   scope: 'trunk:pbx',
   remote: { address: '127.0.0.1', port },
   tls,

@@ -283,7 +283,7 @@ test('an address that is taken is an error at once', async () => {
   const again = StreamTransport.open({
     address: transport.local,
     handler: { onMessage: () => {}, onClose: () => {}, onTrouble: () => {} },
-    peerAt: () => undefined,
+    peersAt: () => [],
     strangerScope: 'stranger',
     token: () => '',
   })

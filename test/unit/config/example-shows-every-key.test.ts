@@ -5,7 +5,16 @@ import { parse } from 'yaml'
 import { isMapping } from '../../../config/format.ts'
 import { WEB_LISTENER } from '../../../config/listeners.ts'
 import { loadConfig } from '../../../config/load.ts'
-import { environmentName, fieldsOf, ROWS, SCHEMA, TRUNK_ACCOUNT, TRUNK_TLS } from '../../../config/schema.ts'
+import {
+  environmentName,
+  fieldsOf,
+  GROUP_MEMBER,
+  ROWS,
+  SCHEMA,
+  TRUNK_ACCOUNT,
+  TRUNK_INBOUND,
+  TRUNK_TLS,
+} from '../../../config/schema.ts'
 import { native } from '../../../media/native/index.ts'
 import { fakeMachine } from './machine.ts'
 
@@ -28,6 +37,7 @@ const FILES = {
   '/etc/webtrunk/c.yaml': example,
   '/etc/webtrunk/secrets/alice': 'hunter2\n',
   '/etc/webtrunk/secrets/provider': 'hunter3\n',
+  '/etc/webtrunk/secrets/pbx': 'hunter4\n',
   '/etc/webtrunk/tls/provider-ca.pem': certificatePem,
 }
 const WITHOUT_CERTIFICATE = fakeMachine(FILES)
@@ -46,7 +56,7 @@ describe('config/webtrunk.example.yaml', () => {
       undefined,
       undefined,
       'carrier',
-      'carrier',
+      'outside',
       'pbx',
     ])
     expect(() => loadConfig('/etc/webtrunk/c.yaml', {}, WITHOUT_CERTIFICATE)).toThrow(
@@ -88,6 +98,7 @@ describe('config/webtrunk.example.yaml', () => {
   test.each([
     ['tls', TRUNK_TLS, []],
     ['account', TRUNK_ACCOUNT, ['password']],
+    ['inbound', TRUNK_INBOUND, ['password']],
   ] as const)('shows every key of %s of a trunk', (name, fields, others) => {
     const trunks: unknown = valueAt(tree, 'trunks')
     const keys = Array.isArray(trunks)
@@ -95,6 +106,14 @@ describe('config/webtrunk.example.yaml', () => {
       : []
     expect([...keys, ...others].sort()).toEqual(Object.keys(fields).sort())
   })
+})
+
+test('it shows every key of a member of a group', () => {
+  const tree: unknown = parse(complete)
+  const groups: unknown = valueAt(tree, 'groups')
+  const members = Array.isArray(groups) ? groups.flatMap((row: unknown) => valueAt(row, 'trunks')) : []
+  const keys = new Set(members.flatMap((row: unknown) => Object.keys(Object(row))))
+  expect([...keys].sort()).toEqual(Object.keys(GROUP_MEMBER).sort())
 })
 
 describe('the schema', () => {

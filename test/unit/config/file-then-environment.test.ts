@@ -40,11 +40,13 @@ describe('a file', () => {
       {
         name: 'pbx',
         host: '192.0.2.9',
-        port: 5060,
+        port: undefined,
         transport: 'udp',
         tls: undefined,
         account: undefined,
+        inbound: undefined,
         optionsS: 0,
+        maxCalls: 0,
         sources: [],
         profile: 'generic',
         media: 'rtp',
@@ -201,7 +203,7 @@ describe('the environment', () => {
       web: { http: { port: 0 }, maxConnectionsPerAddress: 3, origins: ['https://a.example'] },
       registration: { md5: false },
       media: { addresses: ['192.0.2.1', '2001:db8::1'] },
-      trunks: [{ name: 'pbx', port: 5060 }],
+      trunks: [{ name: 'pbx', host: '192.0.2.9' }],
     })
   })
 

@@ -252,7 +252,9 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
   [
     'one peer in two trunks',
     'trunks: [{ name: a, host: h }, { name: b, host: H }]',
-    ['trunks[1]: expected a host and port of its own'],
+    [
+      'trunks[1]: expected a host and port, or inbound.user, inbound.domain or required certificate of its own',
+    ],
   ],
   [
     'no codec',
@@ -277,12 +279,12 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
   [
     'source that is a name',
     'trunks: [{ name: a, host: h, sources: [b] }]',
-    ['trunks[0].sources[0]: expected an IP address, seen "b"'],
+    ['trunks[0].sources[0]: expected an IP address, or a network such as 10.0.0.0/8, seen "b"'],
   ],
   [
     'route to nowhere',
     `trunks: [${TRUNK}]\nroutes: [{ trunk: pbx }, { trunk: carrier }]`,
-    ['routes[1].trunk: expected the name of a trunk, seen "carrier"'],
+    ['routes[1].trunk: expected the name of a trunk or group, seen "carrier"'],
   ],
   [
     'prefix that is a number',

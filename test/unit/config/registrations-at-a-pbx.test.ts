@@ -29,7 +29,7 @@ describe('registration.registrar', () => {
       trunk: {
         name: 'upstream',
         host: '10.0.0.5',
-        port: 5_060,
+        port: undefined,
         transport: 'udp',
         media: 'rtp',
         codecs: ['opus', 'G722', 'PCMU', 'PCMA'],

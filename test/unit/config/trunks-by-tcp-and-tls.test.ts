@@ -41,7 +41,7 @@ describe('a trunk over TLS', () => {
     })
     expect(config.tcp).toBeUndefined()
     expect(config.trunks[0]).toMatchObject({
-      port: 5061,
+      port: undefined,
       transport: 'tls',
       tls: {
         name: 'pbx.example',
@@ -51,13 +51,14 @@ describe('a trunk over TLS', () => {
         alpn: false,
         wildcards: false,
         requireCertificate: false,
+        minVersion: '1.2',
       },
     })
   })
 
   test('may say whom to believe and who we are; files are beside the configuration', () => {
     const tls =
-      'name: sip.example, ca: one.pem, certificate: one.pem, key: one.key, alpn: true, wildcards: true, requireCertificate: true'
+      'name: sip.example, ca: one.pem, certificate: one.pem, key: one.key, alpn: true, wildcards: true, requireCertificate: true, minVersion: "1.3"'
     const config = load(
       `${LISTENER}trunks: [{ name: p, host: h, port: 5081, transport: tls, tls: { ${tls} } }]`,
     )
@@ -71,6 +72,7 @@ describe('a trunk over TLS', () => {
         alpn: true,
         wildcards: true,
         requireCertificate: true,
+        minVersion: '1.3',
       },
     })
   })
@@ -109,7 +111,7 @@ describe('a trunk over TLS', () => {
     ],
     [
       `${LISTENER}trunks: [{ name: p, host: h, transport: tls }, { name: q, host: H, port: 5061 }]`,
-      'trunks[1]: a host and port of its own, that of trunks[0]',
+      'trunks[1]: a host and port, or inbound.user, inbound.domain or required certificate of its own, that of trunks[0]',
     ],
   ])('%s is a mistake', (text, mistake) => {
     expect(mistakes(text)).toEqual([mistake])

@@ -1,25 +1,9 @@
 import { expect, it } from 'vitest'
 import type { TrunkConfig } from '../../../config/config.ts'
-import { PROFILES } from '../../../config/trunk-profiles.ts'
 import { warnOfClearKeys } from '../../../gateway/clear-keys.ts'
+import { trunkConfig } from '../../harness/trunk-config.ts'
 
-const TRUNK: TrunkConfig = {
-  name: 'pbx',
-  host: '192.0.2.1',
-  port: 5060,
-  transport: 'udp',
-  tls: undefined,
-  sources: [],
-  profile: 'generic',
-  ...PROFILES.generic,
-  media: 'sdes',
-  codecs: ['PCMU'],
-  suites: ['AES_CM_128_HMAC_SHA1_80'],
-  callerId: undefined,
-  trusted: false,
-  account: undefined,
-  optionsS: 0,
-}
+const TRUNK = trunkConfig({ host: '192.0.2.1', media: 'sdes' })
 
 it('row 4: each trunk with keys in the SDP and without TLS is named once', () => {
   const warnings: unknown[] = []

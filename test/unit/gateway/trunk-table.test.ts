@@ -1,53 +1,111 @@
 import { describe, expect, it } from 'vitest'
 import type { TrunkConfig } from '../../../config/config.ts'
-import { PROFILES } from '../../../config/trunk-profiles.ts'
 import { TrunkTable } from '../../../gateway/trunk.ts'
+import type { SrvRecord } from '../../../sip/locate.ts'
+import { resolverOf, trunkConfig } from '../../harness/trunk-config.ts'
 
-const config = (over: Partial<TrunkConfig>): TrunkConfig => ({
-  name: 'pbx',
-  host: 'pbx.example.com',
-  port: 5060,
-  transport: 'udp',
-  tls: undefined,
-  account: undefined,
-  optionsS: 0,
-  sources: [],
-  profile: 'generic',
-  ...PROFILES.generic,
-  codecs: ['PCMA'],
-  suites: ['AES_CM_128_HMAC_SHA1_80'],
-  callerId: undefined,
-  trusted: false,
-  ...over,
-})
+const config = (over: Partial<TrunkConfig> = {}) => trunkConfig({ host: 'pbx.example.com', ...over })
 
-const tableOf = (names: Map<string, readonly string[]>, ...configs: TrunkConfig[]): TrunkTable =>
-  new TrunkTable(configs, {
-    addressesOf: async (host) => {
-      const found = names.get(host)
-      if (found === undefined) throw new Error('ENOTFOUND')
-      return found
+interface World {
+  readonly names?: Map<string, readonly string[]>
+  readonly srv?: Map<string, readonly SrvRecord[]>
+  readonly ttlS?: number
+  /** SRV questions get no answer. */
+  isMute?: boolean
+  /** Addresses without a way to them. */
+  readonly far?: ReadonlySet<string>
+}
+
+function tableOf(world: World, ...configs: TrunkConfig[]) {
+  const clock = { nowMs: 0 }
+  const asked: string[] = []
+  const { names = new Map<string, readonly string[]>(), far = new Set<string>() } = world
+  const table = new TrunkTable(configs, {
+    nowMs: () => clock.nowMs,
+    supported: ['udp'],
+    resolver: {
+      ...resolverOf(),
+      srv: async (name) => {
+        if (world.isMute === true) throw new Error('ETIMEOUT')
+        return { records: world.srv?.get(name) ?? [], ttlS: undefined }
+      },
+      addresses: async (host) => {
+        asked.push(host)
+        return { records: names.get(host) ?? [], ttlS: world.ttlS }
+      },
+      localAddressTowards: async ({ address }) => {
+        if (far.has(address)) throw new Error('ENETUNREACH')
+        return '192.0.2.1'
+      },
     },
-    localAddressTowards: async () => '192.0.2.1',
   })
+  return { table, clock, asked, names }
+}
+
+const at = (address: string, port = 5060) => ({ address, port })
+const namesOf = (trunks: readonly { readonly config: TrunkConfig }[]) =>
+  trunks.map((trunk) => trunk.config.name)
+const remotesOf = (table: TrunkTable, name = 'pbx') =>
+  table.get(name)?.servers.map(({ paths }) => paths.map(({ remote }) => `${remote.address}:${remote.port}`))
 
 describe('trunk table', () => {
   it('knows a trunk by all addresses of its host, and nobody else', async () => {
-    const table = tableOf(new Map([['pbx.example.com', ['198.51.100.1', '198.51.100.2']]]), config({}))
-    expect(await table.refresh()).toEqual([])
-    expect(table.bySource('198.51.100.2', 'udp')?.config.name).toBe('pbx')
-    expect(table.bySource('198.51.100.3', 'udp')).toBeUndefined()
+    const { table } = tableOf(
+      { names: new Map([['pbx.example.com', ['198.51.100.1', '198.51.100.2']]]) },
+      config(),
+    )
+    await table.refresh()
+    expect(namesOf(table.bySource(at('198.51.100.2', 9), 'udp'))).toEqual(['pbx'])
+    expect(table.bySource(at('198.51.100.3'), 'udp')).toEqual([])
+    expect(table.scopeAt(at('198.51.100.3'), 'udp')).toBeUndefined()
   })
 
-  it('believes listed sources only, where there is a list', async () => {
-    const names = new Map([
-      ['pbx.example.com', ['198.51.100.1']],
-      ['203.0.113.9', ['203.0.113.9']],
+  it('knows it by all addresses of all servers that SRV names, and ranks these', async () => {
+    const srv = new Map([
+      [
+        '_sip._udp.pbx.example.com',
+        [
+          { name: 'b.example.com', port: 5062, priority: 2, weight: 7 },
+          { name: 'a.example.com', port: 5061, priority: 1, weight: 3 },
+        ],
+      ],
     ])
-    const table = tableOf(names, config({ sources: ['203.0.113.9'] }))
+    const names = new Map([
+      ['a.example.com', ['198.51.100.1', '198.51.100.2']],
+      ['b.example.com', ['198.51.100.3']],
+    ])
+    const { table } = tableOf({ srv, names }, config({ port: undefined }))
     await table.refresh()
-    expect(table.bySource('203.0.113.9', 'udp')?.config.name).toBe('pbx')
-    expect(table.bySource('198.51.100.1', 'udp')).toBeUndefined()
+    expect(remotesOf(table)).toEqual([['198.51.100.1:5061', '198.51.100.2:5061'], ['198.51.100.3:5062']])
+    for (const address of ['198.51.100.1', '198.51.100.2', '198.51.100.3']) {
+      expect(namesOf(table.bySource(at(address, 40_000), 'udp'))).toEqual(['pbx'])
+    }
+  })
+
+  it('believes listed sources only, where there is a list, and hears answers of its servers all the same', async () => {
+    const { table } = tableOf(
+      { names: new Map([['pbx.example.com', ['198.51.100.1']]]) },
+      config({ sources: ['203.0.113.9', '2001:DB8:0::9'] }),
+    )
+    await table.refresh()
+    expect(namesOf(table.bySource(at('203.0.113.9'), 'udp'))).toEqual(['pbx'])
+    expect(namesOf(table.bySource(at('2001:db8::9'), 'udp'))).toEqual(['pbx'])
+    expect(table.bySource(at('198.51.100.1'), 'udp')).toEqual([])
+    expect(table.scopeAt(at('198.51.100.1', 5060), 'udp')).toBe('trunk:pbx')
+    expect(table.scopeAt(at('198.51.100.1', 5061), 'udp')).toBeUndefined()
+  })
+
+  it('takes networks as sources, and an address of a trunk before them', async () => {
+    const { table } = tableOf(
+      {},
+      config({ name: 'roaming', host: '198.51.100.1', sources: ['10.0.0.0/8', '2001:db8::/32'] }),
+      config({ name: 'fixed', host: '10.0.0.5' }),
+    )
+    await table.refresh()
+    expect(namesOf(table.bySource(at('10.9.9.9'), 'udp'))).toEqual(['roaming'])
+    expect(namesOf(table.bySource(at('2001:db8::1'), 'udp'))).toEqual(['roaming'])
+    expect(namesOf(table.bySource(at('10.0.0.5'), 'udp'))).toEqual(['fixed'])
+    expect(table.bySource(at('11.0.0.1'), 'udp')).toEqual([])
   })
 
   it('knows a trunk over TLS by TLS alone, and others by any transport', async () => {
@@ -55,44 +113,130 @@ describe('trunk table', () => {
       ['pbx.example.com', ['198.51.100.1']],
       ['safe.example.com', ['198.51.100.2']],
     ])
-    const table = tableOf(
-      names,
-      config({}),
+    const { table } = tableOf(
+      { names },
+      config(),
       config({ name: 'safe', host: 'safe.example.com', transport: 'tls' }),
     )
     await table.refresh()
     for (const transport of ['udp', 'tcp', 'tls'] as const) {
-      expect(table.bySource('198.51.100.1', transport)?.config.name).toBe('pbx')
-      expect(table.bySource('198.51.100.2', transport)?.config.name).toBe(
-        transport === 'tls' ? 'safe' : undefined,
+      expect(namesOf(table.bySource(at('198.51.100.1'), transport))).toEqual(['pbx'])
+      expect(namesOf(table.bySource(at('198.51.100.2'), transport))).toEqual(
+        transport === 'tls' ? ['safe'] : [],
       )
     }
   })
 
+  it('keeps dialogs of trunks that share an address in one place, and those of others apart', async () => {
+    const { table } = tableOf(
+      {},
+      config({ name: 'alone', host: '198.51.100.9' }),
+      config({ name: 'a', host: '198.51.100.1' }),
+      config({ name: 'b', host: '198.51.100.2', sources: ['198.51.100.1', '198.51.100.3'] }),
+      config({ name: 'c', host: '198.51.100.3' }),
+    )
+    await table.refresh()
+    expect(['alone', 'a', 'b', 'c'].map((name) => table.scopeOf(name))).toEqual([
+      'trunk:alone',
+      'trunk:a',
+      'trunk:a',
+      'trunk:a',
+    ])
+    expect(namesOf(table.bySource(at('198.51.100.1'), 'udp'))).toEqual(['a', 'b'])
+    expect(table.scopeAt(at('198.51.100.3'), 'udp')).toBe('trunk:a')
+  })
+
   it('keeps the last path and source of a name that fails later', async () => {
-    const names = new Map([['pbx.example.com', ['198.51.100.1']]])
-    const table = tableOf(names, config({}))
+    const { table, names, clock } = tableOf(
+      { names: new Map([['pbx.example.com', ['198.51.100.1']]]) },
+      config(),
+    )
     await table.refresh()
     names.clear()
-    expect(await table.refresh()).toEqual([])
-    const trunk = table.bySource('198.51.100.1', 'udp')
+    clock.nowMs += 60_000
+    await table.refresh()
+    const [trunk] = table.bySource(at('198.51.100.1'), 'udp')
     expect(trunk && table.pathOf(trunk)).toEqual({
-      trunk: config({}),
+      trunk: config(),
+      transport: 'udp',
       remote: { address: '198.51.100.1', port: 5060 },
       localAddress: '192.0.2.1',
     })
   })
 
-  it('says which trunk has no address, and fails calls to it with a code', async () => {
-    const table = tableOf(new Map(), config({}))
-    expect(await table.refresh()).toEqual(['pbx'])
+  it('keeps the servers of SRV while nobody answers that question, where somebody once did', async () => {
+    const world: World = {
+      srv: new Map([
+        ['_sip._udp.pbx.example.com', [{ name: 'a.example.com', port: 5061, priority: 1, weight: 1 }]],
+      ]),
+      names: new Map([
+        ['a.example.com', ['198.51.100.1']],
+        ['pbx.example.com', ['198.51.100.9']],
+      ]),
+    }
+    const { table, clock } = tableOf(world, config({ port: undefined }))
+    await table.refresh()
+    world.isMute = true
+    clock.nowMs += 60_000
+    await table.refresh()
+    expect(remotesOf(table)).toEqual([['198.51.100.1:5061']])
+    expect(table.nextRefreshMs - clock.nowMs).toBe(10_000)
+  })
+
+  it('takes the addresses of a name where that question never has an answer, and follows them', async () => {
+    const { table, clock, names } = tableOf(
+      { isMute: true, names: new Map([['pbx.example.com', ['198.51.100.1']]]) },
+      config({ port: undefined }),
+    )
+    await table.refresh()
+    expect(remotesOf(table)).toEqual([['198.51.100.1:5060']])
+    names.set('pbx.example.com', ['198.51.100.2'])
+    clock.nowMs += 60_000
+    await table.refresh()
+    expect(remotesOf(table)).toEqual([['198.51.100.2:5060']])
+  })
+
+  it('looks a name up again when its answers are no longer good, not every few milliseconds and not before', async () => {
+    for (const [ttlS, waitMs] of [
+      [30, 30_000],
+      [0, 5_000],
+      [86_400, 60_000],
+      [undefined, 60_000],
+    ] as const) {
+      const world: World = {
+        names: new Map([['pbx.example.com', ['198.51.100.1']]]),
+        ...(ttlS === undefined ? {} : { ttlS }),
+      }
+      const { table, clock, asked } = tableOf(world, config())
+      await table.refresh()
+      expect(table.nextRefreshMs).toBe(waitMs)
+      clock.nowMs = waitMs - 1
+      await table.refresh()
+      expect(asked).toHaveLength(1)
+      clock.nowMs = waitMs
+      await table.refresh()
+      expect(asked).toHaveLength(2)
+    }
+  })
+
+  it('leaves out addresses without a way to them', async () => {
+    const names = new Map([['pbx.example.com', ['2001:db8::1', '198.51.100.1']]])
+    const { table } = tableOf({ names, far: new Set(['2001:db8::1']) }, config())
+    await table.refresh()
+    expect(remotesOf(table)).toEqual([['198.51.100.1:5060']])
+  })
+
+  it('fails calls to a trunk without an address with a code', async () => {
+    const { table } = tableOf({}, config())
+    await table.refresh()
     const trunk = table.get('pbx')
-    expect(trunk).toBeDefined()
+    expect(trunk?.servers).toEqual([])
     expect(() => trunk && table.pathOf(trunk)).toThrow(expect.objectContaining({ code: 'trunk.unresolved' }))
   })
 
-  it('offers crypto suites only to a trunk of SDES media', async () => {
-    const table = tableOf(new Map(), config({}), config({ name: 'safe', media: 'sdes' }))
+  it('offers crypto suites only to a trunk of SDES media', () => {
+    const suites = ['AES_CM_128_HMAC_SHA1_80'] as const
+    const { table } = tableOf({}, config({ suites }), config({ name: 'safe', media: 'sdes', suites }))
     expect(table.get('pbx')?.media.suites).toEqual([])
     expect(table.get('safe')?.media.suites).toEqual(['AES_CM_128_HMAC_SHA1_80'])
   })

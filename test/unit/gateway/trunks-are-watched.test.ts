@@ -34,7 +34,7 @@ function logged(): { readonly lines: string[]; readonly log: Log } {
 describe('a registration at a trunk', () => {
   type Done = (outcome: SipResponse | NoAnswer) => void
 
-  function registering(answers: readonly (SipResponse | NoAnswer)[]) {
+  function registering(answers: readonly (SipResponse | NoAnswer)[], bulk = false) {
     const time = new VirtualTime()
     const { lines, log } = logged()
     const sent: {
@@ -43,15 +43,19 @@ describe('a registration at a trunk', () => {
       readonly contact: string | undefined
     }[] = []
     const rest = [...answers]
+    const failures: string[] = []
+    const extensions: (string | undefined)[] = []
     const started = time.nowMs()
     const registration = new TrunkRegistration({
       trunk: 'pbx',
-      account: { user: '4930', password: new Secret('x'), md5: true, register: true, expiresS: 1_000 },
+      account: { user: '4930', password: new Secret('x'), md5: true, register: true, expiresS: 1_000, bulk },
       environment: time,
       log,
       contact: () => CONTACT,
+      onFailed: (reason) => failures.push(reason),
       send: (headers: readonly Header[], done: Done) => {
         const value = (name: string) => headers.find((header) => header.name === name)?.value
+        extensions.push(value('Require'))
         sent.push({
           atS: (time.nowMs() - started) / 1_000,
           expires: value('Expires'),
@@ -62,7 +66,8 @@ describe('a registration at a trunk', () => {
       },
     })
     registration.start()
-    return { time, lines, sent, registration, times: () => sent.map(({ atS }) => Math.round(atS)) }
+    const times = () => sent.map(({ atS }) => Math.round(atS))
+    return { time, lines, sent, registration, failures, extensions, times }
   }
 
   it('is refreshed at 0.8 of what the trunk grants our contact', async () => {
@@ -123,6 +128,13 @@ describe('a registration at a trunk', () => {
     expect(wrong.sent).toHaveLength(2)
   })
 
+  it('of all numbers at once asks for that extension, and says so when the trunk lacks it', async () => {
+    const bulk = registering([response(420, 'Unsupported: gin')], true)
+    expect(bulk.extensions).toEqual(['gin'])
+    expect(bulk.failures).toEqual(['420 Reason'])
+    expect(registering([response(200)]).extensions).toEqual([undefined])
+  })
+
   it('is taken back at the end, where there is one', async () => {
     const { time, sent, registration } = registering([response(200), response(200)])
     await registration.stop()
@@ -146,7 +158,8 @@ describe('a registration at a trunk', () => {
 })
 
 describe('the health of a trunk', () => {
-  function watched(outcomes: readonly (number | NoAnswer | 'nowhere')[]) {
+  function watched(outcomes: readonly (number | NoAnswer | 'nowhere' | 'never')[]) {
+    const states: string[] = []
     const time = new VirtualTime()
     const { lines, log } = logged()
     const rest = [...outcomes]
@@ -155,14 +168,16 @@ describe('the health of a trunk', () => {
       intervalS: 10,
       environment: time,
       log,
+      onState: (state) => states.push(state),
       ask: (done) => {
         const next = rest.shift() ?? 200
+        if (next === 'never') return
         if (next === 'nowhere') throw new GatewayFailure('trunk.unresolved', { seen: 'h' })
         done(typeof next === 'number' ? response(next) : next)
       },
     })
     health.start()
-    return { time, lines, health }
+    return { time, lines, health, states }
   }
 
   it('is up with the first answer, whatever it says', () => {
@@ -170,7 +185,7 @@ describe('the health of a trunk', () => {
   })
 
   it('is down after three failures in a row and up again after two answers in a row', async () => {
-    const { time, lines, health } = watched([
+    const { time, lines, health, states } = watched([
       200,
       'timeout',
       503,
@@ -192,6 +207,13 @@ describe('the health of a trunk', () => {
     await time.advance(10_000)
     expect(health.state).toBe('up')
     expect(lines).toEqual(['trunk is up', 'trunk is down', 'trunk is up'])
+    expect(states).toEqual(['up', 'down', 'up'])
+  })
+
+  it('does not wait for a transaction that lasts longer than its answer is worth', async () => {
+    const { time, health } = watched([200, 'never', 'never', 'never', 'never'])
+    await time.advance(10_000 + 2 * 10_000 + 8_000)
+    expect(health.state).toBe('down')
   })
 
   it('is unknown until then, and is not asked for any more after a stop', async () => {

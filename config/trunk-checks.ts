@@ -1,0 +1,72 @@
+import { type CrossCheck, isGiven, repeated, when } from './cross-check.ts'
+import type { Mistake } from './failure.ts'
+import type { TrunkRow } from './settings.ts'
+
+const needsCertificate = (tls: TrunkRow['tls']): boolean => tls?.requireCertificate === true
+
+/** A network of more than one address. */
+const isWide = (source: string): boolean => {
+  const [address = '', prefix] = source.split('/')
+  return prefix !== undefined && Number(prefix) < (address.includes(':') ? 128 : 32)
+}
+
+/** What an incoming request of a trunk is known by. */
+export function distinction({ host, port, transport, tls, inbound }: TrunkRow): string {
+  const usual = transport === 'tls' ? 5061 : 5060
+  const own = [inbound?.user, inbound?.domain, needsCertificate(tls) ? (tls?.name ?? host) : '']
+  return [host, port ?? usual, ...own].join(' ').toLowerCase()
+}
+
+/** How requests of a trunk may be known. */
+export const inboundMistakes = (key: string, { inbound, sources, tls }: TrunkRow): readonly Mistake[] => {
+  const [user, domain] = [isGiven(inbound?.user), isGiven(inbound?.domain)]
+  const passwords = [inbound?.password, inbound?.passwordFile].filter(isGiven).length
+  return [
+    ...when(inbound !== null && !user && !domain, `${key}.inbound`, 'user or domain', 'neither'),
+    ...when(
+      user && passwords !== 1,
+      `${key}.inbound`,
+      'one of password, passwordFile',
+      passwords === 0 ? 'none' : 'both',
+    ),
+    ...when(
+      !user && domain && passwords > 0,
+      `${key}.inbound`,
+      'a user, because there is a password',
+      'none',
+    ),
+    // Whoever is in it would be the trunk.
+    ...when(
+      sources.some(isWide) && !user && !needsCertificate(tls),
+      `${key}.sources`,
+      'addresses, or networks and inbound.user or tls.requireCertificate',
+      'a network',
+    ),
+  ]
+}
+
+/** Names of trunks and groups, and who names whom. */
+export const GROUP_CHECKS: readonly CrossCheck[] = [
+  {
+    keys: ['trunks', 'groups'],
+    find: ({ trunks, groups }) => {
+      const names = new Set(trunks.map(({ name }) => name))
+      return [
+        ...repeated('groups', groups, 'name', ({ name }) => name),
+        ...groups.flatMap(({ name, trunks: members }, index) => [
+          ...when(names.has(name), `groups[${index}].name`, 'a name that no trunk has', JSON.stringify(name)),
+          ...when(members.length === 0, `groups[${index}].trunks`, 'at least one trunk', 'none'),
+          ...repeated(`groups[${index}].trunks`, members, 'trunk', ({ trunk }) => String(trunk)),
+          ...members.flatMap(({ trunk }, at) =>
+            when(
+              !names.has(String(trunk)),
+              `groups[${index}].trunks[${at}].trunk`,
+              'the name of a trunk',
+              JSON.stringify(trunk),
+            ),
+          ),
+        ]),
+      ]
+    },
+  },
+]

@@ -1,0 +1,174 @@
+import { isIP } from 'node:net'
+import type { Weighted } from './weighted-order.ts'
+
+export type SipTransport = 'udp' | 'tcp' | 'tls'
+
+export interface NaptrRecord {
+  readonly order: number
+  readonly preference: number
+  readonly flags: string
+  readonly service: string
+  readonly replacement: string
+}
+
+export interface SrvRecord extends Weighted {
+  readonly name: string
+  readonly port: number
+}
+
+/** No records: the name has none of this kind. */
+export interface DnsAnswer<Entry> {
+  readonly records: readonly Entry[]
+  /** Undefined where nobody says how long it holds. */
+  readonly ttlS: number | undefined
+}
+
+/** The questions that are asked, injected; each rejects when there is no telling (no server answers, or one that fails). */
+export interface DnsQueries {
+  naptr(name: string): Promise<DnsAnswer<NaptrRecord>>
+  srv(name: string): Promise<DnsAnswer<SrvRecord>>
+  /** IPv4 and IPv6. */
+  addresses(host: string): Promise<DnsAnswer<string>>
+}
+
+export interface Domain {
+  readonly host: string
+  /** Given, only addresses are asked for. */
+  readonly port: number | undefined
+  readonly transport: SipTransport | 'auto'
+  /** What we can do ourselves, for `auto`; best first. */
+  readonly supported: readonly SipTransport[]
+}
+
+/** One server, and all its addresses; see `weightedOrder` for which one a request tries first. */
+export interface SipServer extends Weighted {
+  readonly transport: SipTransport
+  readonly port: number
+  readonly addresses: readonly string[]
+}
+
+export interface Located {
+  readonly servers: readonly SipServer[]
+  /** The shortest time that one of the answers holds. */
+  readonly ttlS: number | undefined
+  /** A question had no answer, so there may be other servers than these. */
+  readonly isDoubtful: boolean
+}
+
+/** Whoever answers for a domain decides how much we ask and keep. The best by priority are taken, the others left. */
+export const LOCATE_LIMITS = { naptrRecords: 16, srvRecords: 16, addressesPerHost: 8 } as const
+
+export const defaultSipPort = (transport: SipTransport): number => (transport === 'tls' ? 5061 : 5060)
+
+/** RFC 3263 §4.1, §4.2: where requests for a domain go. Never rejects; no server: there is none, or nobody knows. */
+export async function locate(domain: Domain, queries: DnsQueries): Promise<Located> {
+  const search = new Search(queries)
+  const servers = await search.serversOf(domain)
+  return { servers, ttlS: search.ttlS, isDoubtful: search.isDoubtful }
+}
+
+const SERVICES: Readonly<Record<string, SipTransport>> = {
+  'SIP+D2U': 'udp',
+  'SIP+D2T': 'tcp',
+  'SIPS+D2T': 'tls',
+}
+
+const srvName = (transport: SipTransport, host: string): string =>
+  ({ udp: '_sip._udp', tcp: '_sip._tcp', tls: '_sips._tcp' })[transport].concat('.', host)
+
+/** One location, with what it has learnt of its answers. */
+class Search {
+  readonly #queries: DnsQueries
+  ttlS: number | undefined
+  isDoubtful = false
+
+  constructor(queries: DnsQueries) {
+    this.#queries = queries
+  }
+
+  async serversOf({ host, port, transport, supported }: Domain): Promise<readonly SipServer[]> {
+    // RFC 3263 §4.1: an address, or a port without a transport, means UDP.
+    if (isIP(host) !== 0 || port !== undefined) {
+      return this.#server(host, port, transport === 'auto' ? 'udp' : transport)
+    }
+    if (transport !== 'auto') {
+      return (
+        (await this.#bySrv(srvName(transport, host), transport)) ?? this.#server(host, undefined, transport)
+      )
+    }
+    const byNaptr = await this.#byNaptr(host, supported)
+    if (byNaptr !== undefined) return byNaptr
+    for (const one of supported) {
+      const found = await this.#bySrv(srvName(one, host), one)
+      if (found !== undefined) return found
+    }
+    return this.#server(host, undefined, 'udp')
+  }
+
+  /** The first service that we can do and that has servers; undefined when none is named. */
+  async #byNaptr(
+    host: string,
+    supported: readonly SipTransport[],
+  ): Promise<readonly SipServer[] | undefined> {
+    const records = await this.#ask(this.#queries.naptr(host))
+    const usable = records
+      .toSorted((a, b) => a.order - b.order || a.preference - b.preference)
+      .slice(0, LOCATE_LIMITS.naptrRecords)
+      .flatMap(({ flags, service, replacement }) => {
+        const transport = flags.toLowerCase() === 's' ? SERVICES[service.toUpperCase()] : undefined
+        return transport !== undefined && supported.includes(transport) ? [{ transport, replacement }] : []
+      })
+    for (const { transport, replacement } of usable) {
+      const found = await this.#bySrv(replacement, transport)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
+  /** Undefined: no such records. Empty: the service is not there, by decision (RFC 2782), or its hosts have no address. */
+  async #bySrv(name: string, transport: SipTransport): Promise<readonly SipServer[] | undefined> {
+    const records = await this.#ask(this.#queries.srv(name))
+    if (records.length === 0) return undefined
+    const best = records
+      .toSorted((a, b) => a.priority - b.priority)
+      .slice(0, LOCATE_LIMITS.srvRecords)
+      .filter((record) => record.name !== '' && record.name !== '.' && record.port > 0)
+    const servers = await Promise.all(
+      best.map(async ({ priority, weight, port, name: host }) => ({
+        transport,
+        port,
+        priority,
+        weight,
+        addresses: await this.#addressesOf(host),
+      })),
+    )
+    return servers.filter(({ addresses }) => addresses.length > 0)
+  }
+
+  async #server(
+    host: string,
+    port: number | undefined,
+    transport: SipTransport,
+  ): Promise<readonly SipServer[]> {
+    const addresses = isIP(host) === 0 ? await this.#addressesOf(host) : [host]
+    if (addresses.length === 0) return []
+    return [{ transport, port: port ?? defaultSipPort(transport), priority: 0, weight: 0, addresses }]
+  }
+
+  async #addressesOf(host: string): Promise<readonly string[]> {
+    if (isIP(host) !== 0) return [host]
+    const found = await this.#ask(this.#queries.addresses(host))
+    return found.slice(0, LOCATE_LIMITS.addressesPerHost)
+  }
+
+  async #ask<Entry>(asked: Promise<DnsAnswer<Entry>>): Promise<readonly Entry[]> {
+    try {
+      const { records, ttlS } = await asked
+      if (ttlS !== undefined) this.ttlS = Math.min(ttlS, this.ttlS ?? ttlS)
+      return records
+    } catch {
+      this.isDoubtful = true
+      return []
+    }
+  }
+}

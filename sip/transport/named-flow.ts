@@ -1,0 +1,44 @@
+import type { Flow, SocketAddress } from '../flow.ts'
+
+/** A flow as one of several peers at its other end sees it: the same way, under a name of its own. */
+export class NamedFlow implements Flow {
+  readonly #flow: Flow
+  readonly peer: string
+
+  constructor(flow: Flow, peer: string) {
+    this.#flow = flow
+    this.peer = peer
+  }
+
+  get id(): string {
+    return this.#flow.id
+  }
+
+  get transport(): Flow['transport'] {
+    return this.#flow.transport
+  }
+
+  get local(): SocketAddress {
+    return this.#flow.local
+  }
+
+  get remote(): SocketAddress {
+    return this.#flow.remote
+  }
+
+  get scope(): string {
+    return this.#flow.scope
+  }
+
+  get isOpen(): boolean {
+    return this.#flow.isOpen
+  }
+
+  send(bytes: Uint8Array): void {
+    this.#flow.send(bytes)
+  }
+
+  close(reason: string): void {
+    this.#flow.close(reason)
+  }
+}
