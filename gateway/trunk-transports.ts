@@ -8,6 +8,7 @@ import { NamedFlow } from '../sip/transport/named-flow.ts'
 import { type StreamHandler, StreamTransport } from '../sip/transport/stream.ts'
 import type { PeerTls, StreamPeer } from '../sip/transport/stream-peer.ts'
 import { UdpTransport } from '../sip/transport/udp.ts'
+import { formatHostPort } from '../sip/uri.ts'
 import { expandHost } from './addresses.ts'
 import { type KeyPair, readKeyPair } from './certificate.ts'
 import type { MarkableSocket } from './socket-marks.ts'
@@ -87,7 +88,7 @@ export class TrunkTransports {
 
   /** `host:port` of every socket, by transport. */
   listening(): Readonly<Record<string, readonly string[]>> {
-    const shown = this.#shown(({ local }) => `${local.address}:${local.port}`)
+    const shown = this.#shown(({ local }) => formatHostPort(local.address, local.port))
     return Object.fromEntries(Object.entries(shown).map(([name, all]) => [name, Object.values(all)]))
   }
 
@@ -158,7 +159,7 @@ export class TrunkTransports {
           log.warn('trunk connection failed', {
             trunk: scope.replace(/^trunk:/, ''),
             transport,
-            remote: `${remote.address}:${remote.port}`,
+            remote: formatHostPort(remote.address, remote.port),
             reason,
           }),
       } satisfies StreamHandler,

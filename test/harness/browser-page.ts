@@ -30,6 +30,16 @@ export const COLLECT_PEER_CONNECTIONS = `(() => {
   }
 })()`
 
+/** Runs before the page's own scripts, after `COLLECT_PEER_CONNECTIONS`. */
+export const RELAY_ONLY = `(() => {
+  const Collected = window.RTCPeerConnection
+  window.RTCPeerConnection = class extends Collected {
+    constructor(configuration, ...more) {
+      super({ ...configuration, iceTransportPolicy: 'relay' }, ...more)
+    }
+  }
+})()`
+
 /** Over the last 170 ms. */
 export const LIVE_PEAK = `(async () => {
   const connection = window.liveConnectionOfTest()

@@ -2,7 +2,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type BrowserContext, chromium } from 'playwright-core'
-import { type BrowserPage, COLLECT_PEER_CONNECTIONS, LIVE_PEAK, SoftphonePage } from './browser-page.ts'
+import {
+  type BrowserPage,
+  COLLECT_PEER_CONNECTIONS,
+  LIVE_PEAK,
+  RELAY_ONLY,
+  SoftphonePage,
+} from './browser-page.ts'
 import { sine } from './goertzel.ts'
 import { formatWav } from './wav.ts'
 
@@ -40,7 +46,8 @@ export class Chromium {
   readonly #context: BrowserContext
   readonly #folder: string
 
-  static async start(toneHz: number): Promise<Chromium> {
+  /** `isRelayed`: as behind a firewall, its calls may use no candidate but those of a TURN server. */
+  static async start(toneHz: number, options: { readonly isRelayed?: boolean } = {}): Promise<Chromium> {
     const folder = await mkdtemp(join(tmpdir(), 'webtrunk-chromium-'))
     const file = join(folder, 'microphone.wav')
     await writeFile(file, microphone(toneHz))
@@ -51,6 +58,7 @@ export class Chromium {
       permissions: ['microphone'],
     })
     await context.addInitScript(COLLECT_PEER_CONNECTIONS)
+    if (options.isRelayed === true) await context.addInitScript(RELAY_ONLY)
     return new Chromium(context, folder)
   }
 

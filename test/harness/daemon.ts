@@ -14,6 +14,8 @@ const RTP_PORTS = 64
 
 export interface TrunkOptions {
   readonly name?: string
+  /** Default: 127.0.0.1. */
+  readonly host?: string
   /** Where the peer listens. */
   readonly port: number
   readonly media?: 'rtp' | 'sdes'

@@ -1,12 +1,12 @@
 import { createSocket } from 'node:dgram'
-import { createServer } from 'node:net'
+import { createServer, isIPv6 } from 'node:net'
 
 /** Ports handed out in this process: two callers never get the same one, even before they bind it. */
 const handedOut = new Set<number>()
 
 const bindUdp = (port: number, host: string): Promise<number | undefined> =>
   new Promise((resolve) => {
-    const socket = createSocket('udp4')
+    const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
     socket.once('error', () => {
       socket.close()
       resolve(undefined)

@@ -7,6 +7,9 @@ export interface WebrtcAudioOptions {
   readonly toneHz: number
   /** Offered or accepted, best first. Default: both. */
   readonly codecs?: readonly G711[]
+  /** Families of its candidates. Default: IPv4 and IPv6. */
+  readonly useIpv4?: boolean
+  readonly useIpv6?: boolean
 }
 
 const PAYLOAD_TYPES = { PCMU: 0, PCMA: 8 } as const
@@ -29,6 +32,8 @@ export class WebrtcAudio {
     const codecs = options.codecs ?? ['PCMU', 'PCMA']
     this.#connection = new RTCPeerConnection({
       iceServers: [],
+      iceUseIpv4: options.useIpv4 ?? true,
+      iceUseIpv6: options.useIpv6 ?? true,
       bundlePolicy: 'max-bundle',
       codecs: {
         audio: codecs.map(

@@ -64,8 +64,14 @@ export class WebrtcClient {
   readonly #log: string[] = []
   #number = 0
 
-  static async connect(url: string, user: string, password: string): Promise<WebrtcClient> {
-    const socket = new WebSocket(url, 'sip', { rejectUnauthorized: false })
+  /** `localAddress`: where the connection begins; `origin`: of the page it would be. */
+  static async connect(
+    url: string,
+    user: string,
+    password: string,
+    options: { readonly localAddress?: string; readonly origin?: string } = {},
+  ): Promise<WebrtcClient> {
+    const socket = new WebSocket(url, 'sip', { rejectUnauthorized: false, ...options })
     await new Promise<void>((resolve, reject) => {
       socket.once('open', resolve)
       socket.once('error', reject)
