@@ -50,6 +50,11 @@ constexpr unsigned kFirstTimeoutUs = 400'000;
 constexpr unsigned kLongestTimeoutUs = 3'200'000;
 constexpr char kExporterLabel[] = "EXTRACTOR-dtls_srtp";
 constexpr size_t kRecordHeader = 13;
+/**
+ * Protected records a session takes before it is connected. OpenSSL keeps those that come too early, each in a buffer of 17 KB and
+ * up to 100 of them; a handshake has one, Finished, and repeats it at most 12 times.
+ */
+constexpr int kMaxEarlyRecords = 24;
 /** Explicit nonce and tag of the GCM suites (RFC 5288 §3). */
 constexpr size_t kMinProtectedRecord = 8 + 16;
 
@@ -59,9 +64,10 @@ enum ContentType : uint8_t { kChangeCipherSpec = 20, kAlert = 21, kHandshake = 2
  * How many bytes of a datagram are whole records that we can have a use for, counted from its start. RFC 6347 §4.1.2.7 says
  * to drop others silently, but OpenSSL 3.0 may end the association, even a connected one: on a protected record too short
  * for nonce and tag, for instance. It also goes on reading behind the header of a record that announces too much, and finds
- * such a record there; so it gets nothing from the first doubtful one on.
+ * such a record there; so it gets nothing from the first doubtful one on. `early_left`: how many protected records are taken yet;
+ * null when there is no such limit.
  */
-size_t usable_length(const uint8_t* datagram, size_t length) {
+size_t usable_length(const uint8_t* datagram, size_t length, int* early_left) {
   size_t at = 0;
   while (length - at >= kRecordHeader) {
     const uint8_t* record = datagram + at;
@@ -71,6 +77,10 @@ size_t usable_length(const uint8_t* datagram, size_t length) {
     if (type < kChangeCipherSpec || type > kApplicationData || record[1] != 0xfe || epoch > 1) break;
     if (epoch == 0 ? type == kApplicationData || size == 0 : size < kMinProtectedRecord) break;
     if (size > length - at - kRecordHeader) break;
+    if (epoch == 1 && early_left != nullptr) {
+      if (*early_left == 0) break;
+      --*early_left;
+    }
     at += kRecordHeader + size;
   }
   return at;
@@ -246,6 +256,8 @@ std::unique_ptr<DtlsSession> DtlsSession::create(const DtlsContext& context, Dtl
   return session;
 }
 
+DtlsSession::DtlsSession(DtlsRole role) : role_(role), early_left_(kMaxEarlyRecords) {}
+
 DtlsSession::~DtlsSession() { SSL_free(ssl_); }
 
 void DtlsSession::start() {
@@ -255,7 +267,7 @@ void DtlsSession::start() {
 void DtlsSession::feed(const uint8_t* datagram, size_t length) {
   if (state_ == DtlsState::failed || state_ == DtlsState::closed) return;
   if (length > kMaxDatagram) return;
-  incoming_length_ = usable_length(datagram, length);
+  incoming_length_ = usable_length(datagram, length, state_ == DtlsState::handshaking ? &early_left_ : nullptr);
   if (incoming_length_ == 0) return;
   incoming_ = datagram;
   advance();

@@ -100,7 +100,7 @@ class DtlsSession {
   void close();
 
  private:
-  explicit DtlsSession(DtlsRole role) : role_(role) {}
+  explicit DtlsSession(DtlsRole role);
 
   static int bio_read(BIO* bio, char* buffer, int size);
   static int bio_write(BIO* bio, const char* bytes, int length);
@@ -119,6 +119,8 @@ class DtlsSession {
   const SuiteParameters* suite_ = nullptr;
   const uint8_t* incoming_ = nullptr;
   size_t incoming_length_ = 0;
+  /** Protected records it may still be given before it is connected. */
+  int early_left_;
   std::vector<std::vector<uint8_t>> outgoing_;
   size_t mtu_ = DtlsContext::kMaxMtu;
   std::string failure_reason_;
