@@ -1,7 +1,8 @@
+import type { ClientEvents, ClientExchange } from './client-exchange.ts'
 import { credentialsIn, type DigestAttempt } from './digest-client.ts'
 import type { Flow } from './flow.ts'
 import type { Header, SipRequest, SipResponse, Via } from './message.ts'
-import type { ClientEvents, ClientExchange, TransactionLayer } from './transaction-layer.ts'
+import type { TransactionLayer } from './transaction-layer.ts'
 
 export interface AuthenticatedRequestOptions {
   readonly transactions: TransactionLayer

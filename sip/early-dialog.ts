@@ -3,8 +3,8 @@ import type { Flow } from './flow.ts'
 import { rseq } from './headers.ts'
 import type { Header, SipRequest, SipResponse } from './message.ts'
 import { hasBody, hasOption } from './request-checks.ts'
+import type { ServerExchange } from './server-exchange.ts'
 import type { Stack } from './stack.ts'
-import type { ServerExchange } from './transaction-layer.ts'
 
 export const RETRY_LATER: readonly Header[] = [{ name: 'Retry-After', value: '5' }]
 
@@ -12,14 +12,14 @@ export const RETRY_LATER: readonly Header[] = [{ name: 'Retry-After', value: '5'
 export class EarlyDialog {
   readonly dialog: Dialog
   readonly #stack: Stack
-  readonly #flow: Flow
+  readonly #flow: () => Flow
   /** CSeq number of the INVITE. */
   readonly #cseq: number
   #rseq: number | undefined
   /** A reliable response has answered our offer. */
   #isAgreed = false
 
-  constructor(stack: Stack, flow: Flow, dialog: Dialog, cseq: number) {
+  constructor(stack: Stack, flow: () => Flow, dialog: Dialog, cseq: number) {
     this.#stack = stack
     this.#flow = flow
     this.dialog = dialog
@@ -41,10 +41,10 @@ export class EarlyDialog {
     if (hasBody(response)) this.#isAgreed = true
     this.dialog.refreshTarget(response)
     const headers = [{ name: 'RAck', value: `${number} ${this.#cseq} INVITE` }]
-    const prack = this.#stack.compose(this.#flow, this.dialog.next('PRACK'), { headers })
+    const prack = this.#stack.compose(this.#flow(), this.dialog.next('PRACK'), { headers })
     // Without an answer the response simply comes again or the peer ends the INVITE; there is nothing for us to do.
     const nextCseq = (): number => this.dialog.next('PRACK').cseq
-    this.#stack.send(prack, this.#flow, { onResponse: () => {}, onFailed: () => {} }, nextCseq)
+    this.#stack.send(prack, this.#flow(), { onResponse: () => {}, onFailed: () => {} }, nextCseq)
     return true
   }
 
@@ -54,7 +54,7 @@ export class EarlyDialog {
       exchange.respond(500, { reason: 'CSeq Out of Order' })
     } else if (request.method === 'UPDATE' && !hasBody(request)) {
       this.dialog.refreshTarget(request)
-      exchange.respond(200, { headers: this.#stack.dialogHeaders(this.#flow) })
+      exchange.respond(200, { headers: this.#stack.dialogHeaders(this.#flow()) })
     } else if (request.method === 'UPDATE' && !this.#isAgreed) {
       exchange.respond(491)
     } else {

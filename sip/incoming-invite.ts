@@ -3,14 +3,16 @@ import type { Dialog } from './dialog.ts'
 import { Drive } from './drive.ts'
 import { RETRY_LATER } from './early-dialog.ts'
 import type { Flow } from './flow.ts'
+import type { FlowUse } from './flow-uses.ts'
 import { rack } from './headers.ts'
 import { ConfirmedDialog } from './invite-dialog.ts'
+import { askWhetherKnown } from './known-dialog.ts'
 import type { SipRequest, SipResponse } from './message.ts'
 import { offerStateAfterAnswer } from './offer-answer.ts'
 import { type ReliableInput, type ReliableOutput, ReliableProvisionals } from './reliable-provisionals.ts'
 import { hasBody, hasOption } from './request-checks.ts'
-import type { DialogUser, Stack } from './stack.ts'
-import type { ServerExchange } from './transaction-layer.ts'
+import type { ServerExchange } from './server-exchange.ts'
+import type { CallDialog, Stack } from './stack.ts'
 import type {
   DialogHandler,
   IncomingInvite,
@@ -26,9 +28,8 @@ interface Provisional {
 }
 
 /** An INVITE of a peer until its final response; it holds the place of its dialog in the table from the start. */
-export class IncomingCall implements IncomingInvite, DialogUser {
+export class IncomingCall implements IncomingInvite, CallDialog, FlowUse {
   readonly request: SipRequest
-  readonly flow: Flow
   readonly supports100rel: boolean
   readonly requires100rel: boolean
   handler: IncomingInviteHandler | undefined
@@ -37,6 +38,10 @@ export class IncomingCall implements IncomingInvite, DialogUser {
   readonly #dialog: Dialog
   readonly #reliable: ReliableProvisionals<Provisional>
   readonly #drive: Drive<ReliableInput<Provisional>, ReliableOutput<Provisional>>
+  #flow: Flow
+  #party: string | undefined
+  /** A provisional response has told the caller our tag. */
+  #isEarly = false
   /** The reliable response under way, to be repeated. */
   #unacknowledged: SipResponse | undefined
   #confirmed: ConfirmedDialog | undefined
@@ -45,7 +50,7 @@ export class IncomingCall implements IncomingInvite, DialogUser {
 
   constructor(stack: Stack, exchange: ServerExchange, dialog: Dialog) {
     this.request = exchange.request
-    this.flow = exchange.flow
+    this.#flow = exchange.flow
     this.requires100rel = hasOption(this.request, 'Require', '100rel')
     this.supports100rel = this.requires100rel || hasOption(this.request, 'Supported', '100rel')
     this.#stack = stack
@@ -59,7 +64,21 @@ export class IncomingCall implements IncomingInvite, DialogUser {
       perform: (output) => this.#perform(output),
     })
     exchange.onCancel = (cancel) => this.#withdraw(cancel)
-    stack.addDialog(this.flow, dialog, this)
+    stack.addDialog(this.#flow, dialog, this)
+  }
+
+  get flow(): Flow {
+    return this.#flow
+  }
+
+  get party(): string | undefined {
+    return this.#party
+  }
+
+  set party(party: string | undefined) {
+    assert(this.#party === undefined && party !== undefined, 'who calls is found out once')
+    this.#party = party
+    if (this.#exchange.isPending) this.#stack.uses.add(this.#flow, this)
   }
 
   progress(status: number, { reliable = false, ...options }: ProgressOptions = {}): void {
@@ -71,19 +90,21 @@ export class IncomingCall implements IncomingInvite, DialogUser {
       this.#drive.feed({ kind: 'progress', item: { status, options } })
       return
     }
+    this.#isEarly = true
     this.#exchange.respond(status, {
       ...options,
-      headers: this.#stack.dialogHeaders(this.flow, options.headers),
+      headers: this.#stack.dialogHeaders(this.#flow, options.headers),
     })
   }
 
   accept(options: ResponseOptions, handler: DialogHandler): InviteDialog {
     assert(this.#exchange.isPending && this.#confirmed === undefined, 'an INVITE is answered once')
-    const headers = this.#stack.dialogHeaders(this.flow, options.headers)
+    const headers = this.#stack.dialogHeaders(this.#flow, options.headers)
     const confirmed = new ConfirmedDialog({
       stack: this.#stack,
       dialog: this.#dialog,
-      flow: this.flow,
+      flow: this.#flow,
+      party: this.#party,
       handler,
       offerState: offerStateAfterAnswer('uas', hasBody(this.request)),
       inviteCseq: undefined,
@@ -92,6 +113,7 @@ export class IncomingCall implements IncomingInvite, DialogUser {
     const answer = (): void => {
       // What waits for a PRACK, sent or not, is of no use any more (RFC 3262 §3).
       this.#drive.stop()
+      this.#stack.uses.remove(this.#flow, this)
       const response = this.#exchange.respond(200, {
         ...options,
         headers: [...headers, ...confirmed.sessionHeaders(this.request)],
@@ -105,7 +127,7 @@ export class IncomingCall implements IncomingInvite, DialogUser {
     }
     confirmed.awaitAnswer()
     // Until the 2xx is sent, what the peer sends is this INVITE's.
-    this.#stack.addDialog(this.flow, this.#dialog, this)
+    this.#stack.addDialog(this.#flow, this.#dialog, this)
     this.#deferredAnswer = () => {
       this.#deferredAnswer = undefined
       this.#leave()
@@ -146,7 +168,7 @@ export class IncomingCall implements IncomingInvite, DialogUser {
       case 'UPDATE':
         if (!hasBody(request)) {
           this.#dialog.refreshTarget(request)
-          exchange.respond(200, { headers: this.#stack.dialogHeaders(this.flow) })
+          exchange.respond(200, { headers: this.#stack.dialogHeaders(this.#flow) })
           return
         }
         this.#postpone(exchange)
@@ -158,6 +180,37 @@ export class IncomingCall implements IncomingInvite, DialogUser {
 
   onAck(): void {
     this.#stack.count('stray-ack')
+  }
+
+  get isTalking(): boolean {
+    return false
+  }
+
+  /** The caller's browser has come back. What it may have missed is said again, and it is asked whether it still calls. */
+  useFlow(flow: Flow): void {
+    const { uses, transactions } = this.#stack
+    const isListed = this.#stack.findDialog(this.#flow, this.#dialog) === this
+    uses.remove(this.#flow, this)
+    this.#stack.removeDialog(this.#flow, this.#dialog, this)
+    transactions.moveServer(this.#exchange, flow)
+    this.#flow = flow
+    uses.add(flow, this)
+    if (isListed) this.#stack.addDialog(flow, this.#dialog, this)
+    if (this.#confirmed !== undefined) return
+    this.#exchange.repeat()
+    if (this.#isEarly) askWhetherKnown(this.#stack, flow, this.#dialog, () => this.#lose())
+  }
+
+  forsake(): void {
+    this.#lose()
+  }
+
+  /** The caller is gone, or has forgotten its INVITE. */
+  #lose(): void {
+    if (!this.#exchange.isPending || this.#confirmed !== undefined) return
+    this.#exchange.respond(487)
+    this.#leave()
+    this.#stack.guard(() => this.handler?.onLost?.(), undefined)
   }
 
   /** Nothing can be agreed before the INVITE is answered (RFC 3261 §14.2, RFC 3311 §5.2). */
@@ -191,7 +244,8 @@ export class IncomingCall implements IncomingInvite, DialogUser {
           { name: 'Require', value: '100rel' },
           { name: 'RSeq', value: String(output.rseq) },
         ]
-        const headers = [...this.#stack.dialogHeaders(this.flow, options.headers), ...reliability]
+        const headers = [...this.#stack.dialogHeaders(this.#flow, options.headers), ...reliability]
+        this.#isEarly = true
         this.#unacknowledged = this.#exchange.respond(status, { ...options, headers })
         return
       }
@@ -232,6 +286,7 @@ export class IncomingCall implements IncomingInvite, DialogUser {
 
   #leave(): void {
     this.#drive.stop()
-    this.#stack.removeDialog(this.flow, this.#dialog, this)
+    this.#stack.uses.remove(this.#flow, this)
+    this.#stack.removeDialog(this.#flow, this.#dialog, this)
   }
 }

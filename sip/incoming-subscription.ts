@@ -4,9 +4,9 @@ import type { Flow } from './flow.ts'
 import { header } from './headers.ts'
 import type { SipRequest } from './message.ts'
 import { grantResponse, NotifierDialog } from './notifier.ts'
+import type { ServerExchange } from './server-exchange.ts'
 import type { Stack } from './stack.ts'
 import type { SubscriptionTable } from './subscription-table.ts'
-import type { ServerExchange } from './transaction-layer.ts'
 import type {
   GrantOptions,
   IncomingSubscribe,

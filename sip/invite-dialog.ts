@@ -6,13 +6,16 @@ import { credentialsIn } from './digest-client.ts'
 import { Drive } from './drive.ts'
 import { encoded } from './encoded.ts'
 import type { Flow } from './flow.ts'
+import type { FlowUse } from './flow-uses.ts'
+import { saysUnknown } from './known-dialog.ts'
 import type { Header, SipRequest, SipResponse } from './message.ts'
 import { nextOfferState, type OfferEvent, type OfferState } from './offer-answer.ts'
+import { PendingReinvite } from './pending-reinvite.ts'
 import { hasBody } from './request-checks.ts'
+import type { ServerExchange } from './server-exchange.ts'
 import { type SessionOwner, SessionRefresh } from './session-refresh.ts'
-import type { Abandonable, DialogUser, Stack } from './stack.ts'
+import type { Abandonable, CallDialog, Stack } from './stack.ts'
 import { TRANSACTION_LIFETIME_MS } from './timers.ts'
-import type { ServerExchange } from './transaction-layer.ts'
 import {
   UnacknowledgedAnswer,
   type UnacknowledgedInput,
@@ -22,7 +25,6 @@ import type {
   Body,
   DialogHandler,
   EndReason,
-  IncomingReinvite,
   InviteDialog,
   NoAnswer,
   ResponseOptions,
@@ -43,6 +45,7 @@ export interface ConfirmedDialogOptions {
   readonly stack: Stack
   readonly dialog: Dialog
   readonly flow: Flow
+  readonly party: string | undefined
   readonly handler: DialogHandler
   readonly offerState: OfferState
   /** UAC: the number of the INVITE whose 2xx wants an ACK. */
@@ -52,10 +55,11 @@ export interface ConfirmedDialogOptions {
 }
 
 /** A confirmed INVITE dialog, from its 2xx to the end of BYE. */
-export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
+export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, SessionOwner {
   readonly callId: string
   readonly localTag: string
   readonly remoteTag: string
+  readonly party: string | undefined
   readonly #stack: Stack
   readonly #dialog: Dialog
   readonly #handler: DialogHandler
@@ -71,7 +75,10 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
   readonly #unacknowledged = new Map<number, Unacknowledged>()
   /** UAS: the first INVITE's 2xx has no ACK yet. */
   #isAckDue = false
-  /** Wait for that ACK: RFC 3261 §15 forbids the callee an earlier BYE, and an earlier re-INVITE would find the peer not ready. */
+  /**
+   * Wait for that ACK: RFC 3261 §15 forbids the callee an earlier BYE, and an earlier re-INVITE would find the peer not ready.
+   * Or for a flow, while the peer is away.
+   */
   #deferredBye: (() => void) | undefined
   #deferredReinvite: (() => void) | undefined
   /** A re-INVITE of ours has no final response. */
@@ -84,6 +91,7 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
     this.#stack = options.stack
     this.#dialog = options.dialog
     this.#flow = options.flow
+    this.party = options.party
     this.#handler = options.handler
     this.#offerState = options.offerState
     this.#inviteCseq = options.inviteCseq
@@ -92,6 +100,7 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
     this.localTag = options.dialog.localTag
     this.remoteTag = options.dialog.remoteTag
     this.#session = new SessionRefresh(this.#stack, this)
+    if (this.party !== undefined) this.#stack.uses.add(this.#flow, this)
     this.enter()
   }
 
@@ -106,6 +115,14 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
 
   get flow(): Flow {
     return this.#flow
+  }
+
+  get isAway(): boolean {
+    return this.party !== undefined && !this.#flow.isOpen
+  }
+
+  get isTalking(): boolean {
+    return this.#state === 'confirmed'
   }
 
   acknowledge(body?: Body): void {
@@ -134,12 +151,13 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
     assert(!this.#isReinviting, 'one re-INVITE at a time')
     assert(options.body !== undefined, 'a re-INVITE makes an offer: its ACK is sent without the caller')
     assert(this.#inviteCseq === undefined, 'ACK comes before re-INVITE')
-    if (this.#isAckDue && this.#state === 'confirmed') {
-      assert(this.#deferredReinvite === undefined, 'one re-INVITE at a time')
-      this.#deferredReinvite = () => this.#sendReinvite(options, done)
-      return
-    }
-    this.#sendReinvite(options, done)
+    if ((this.#isAckDue || this.isAway) && this.#state === 'confirmed') this.#deferReinvite(options, done)
+    else this.#sendReinvite(options, done)
+  }
+
+  #deferReinvite(options: RequestOptions, done: Done): void {
+    assert(this.#deferredReinvite === undefined, 'one re-INVITE at a time')
+    this.#deferredReinvite = () => this.reinvite(options, done)
   }
 
   request(method: string, options: RequestOptions, done: Done): void {
@@ -169,8 +187,32 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
   useFlow(flow: Flow): void {
     const isListed = this.#stack.findDialog(this.#flow, this) === this
     this.#stack.removeDialog(this.#flow, this, this)
+    this.#stack.uses.remove(this.#flow, this)
     this.#flow = flow
+    if (this.party !== undefined) this.#stack.uses.add(flow, this)
     if (isListed) this.#stack.addDialog(flow, this, this)
+    // Until ACK our 2xx goes on asking.
+    if (this.#isAckDue) return
+    if (this.#state === 'confirmed') this.#askWhetherKnown()
+    // Behind what the peer has come back with: its offer comes first.
+    this.#stack.clock.soon(() => this.#runDeferred())
+  }
+
+  forsake(): void {
+    const wasTalking = this.isTalking
+    if (wasTalking) this.#end()
+    this.#close()
+    if (wasTalking) this.#stack.guard(() => this.#handler.onEnd('flow-lost', undefined), undefined)
+  }
+
+  /** The peer has come back by another flow; a page that was loaded again has another memory. */
+  #askWhetherKnown(): void {
+    this.sendUpdate((answer) => {
+      if (this.#state === 'ended' || !saysUnknown(answer)) return
+      this.#end()
+      this.#close()
+      this.#stack.guard(() => this.#handler.onEnd('forgotten', undefined), undefined)
+    })
   }
 
   /** UAC: the 2xx that made the dialog. */
@@ -381,6 +423,13 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
       if (event === 'offer-failed') this.#session.onFailure(outcome)
       this.#stack.guard(() => done(outcome), undefined)
     }
+    // The peer is away: the same offer when it is back.
+    const finishLater = (): void => {
+      stopWaiting()
+      this.#isReinviting = false
+      this.#offer('offer-failed')
+      this.#deferReinvite(options, done)
+    }
     // RFC 4028 §7.4: with the interval that the peer asks for.
     const again = (): void => {
       stopWaiting()
@@ -409,7 +458,10 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
         ack = this.#sendAck(invite.cseq.number, undefined, credentialsIn(invite))
         finish('receive-answer', response)
       },
-      onFailed: (reason) => finish('offer-failed', reason),
+      onFailed: (reason) => {
+        if (reason === 'timeout' || !this.isAway || this.#state === 'ended') finish('offer-failed', reason)
+        else finishLater()
+      },
     }
     const exchange = this.#send(request, events)
     // The protocol has no end for an INVITE that got a 1xx; inside a call nobody waits longer than this.
@@ -447,8 +499,17 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
       onResponse: (response) => {
         if (response.status >= 200) this.#close()
       },
-      onFailed: () => this.#close(),
+      onFailed: (reason) => {
+        if (reason === 'timeout' || !this.isAway) this.#close()
+        else this.#deferredBye = () => this.#sendBye(this.#byeAgain(bye))
+      },
     })
+  }
+
+  /** For the peer that was away when it was sent. */
+  #byeAgain(bye: SipRequest): SipRequest {
+    const headers = bye.headers.filter(({ name }) => name === 'Reason')
+    return this.#stack.compose(this.#flow, this.#dialog.next('BYE'), { headers })
   }
 
   /** No ACK for 64*T1: RFC 3261 §13.3.1.4. */
@@ -489,6 +550,7 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
     this.#unacknowledged.clear()
     this.#isAckDue = false
     this.#deferredBye = undefined
+    this.#stack.uses.remove(this.#flow, this)
     this.#stack.removeDialog(this.#flow, this, this)
   }
 
@@ -497,51 +559,4 @@ export class ConfirmedDialog implements InviteDialog, DialogUser, SessionOwner {
     if (next === undefined) this.#stack.count('offer-out-of-turn')
     else this.#offerState = next
   }
-}
-
-/** A re-INVITE or UPDATE of the peer until it is answered. */
-class PendingReinvite implements IncomingReinvite {
-  readonly request: SipRequest
-  readonly #exchange: ServerExchange
-  readonly #events: PendingReinviteEvents
-  #isOpen = true
-
-  constructor(exchange: ServerExchange, events: PendingReinviteEvents) {
-    this.request = exchange.request
-    this.#exchange = exchange
-    this.#events = events
-  }
-
-  accept(options: ResponseOptions, onAck?: (ack: SipRequest) => void): boolean {
-    if (!this.#isOpen) return false
-    this.#events.accept(options, onAck)
-    this.#settle()
-    return true
-  }
-
-  reject(status: number, options?: ResponseOptions): void {
-    if (!this.#isOpen) return
-    this.#exchange.respond(status, options)
-    this.lapse()
-  }
-
-  /** Nobody waits for an answer any more. */
-  lapse(): void {
-    if (!this.#isOpen) return
-    this.#settle()
-    this.#events.failed()
-  }
-
-  #settle(): void {
-    this.#isOpen = false
-    this.#events.settled()
-  }
-}
-
-interface PendingReinviteEvents {
-  accept(options: ResponseOptions, onAck: ((ack: SipRequest) => void) | undefined): void
-  /** Answered or lapsed. */
-  settled(): void
-  /** The offer was not accepted. */
-  failed(): void
 }

@@ -4,10 +4,10 @@ import { type EventName, eventOf, isSameEvent, MAX_SUBSCRIPTION_S } from './even
 import type { Flow } from './flow.ts'
 import { retryAfter } from './headers.ts'
 import type { Header, SipRequest, SipResponse } from './message.ts'
+import type { ServerExchange } from './server-exchange.ts'
 import type { DialogUser, Stack } from './stack.ts'
 import type { SubscriptionTable } from './subscription-table.ts'
 import { TRANSACTION_LIFETIME_MS } from './timers.ts'
-import type { ServerExchange } from './transaction-layer.ts'
 import type {
   GrantOptions,
   NoAnswer,

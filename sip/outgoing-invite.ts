@@ -1,17 +1,20 @@
 import { cancellation } from './acknowledgement.ts'
+import type { ClientExchange } from './client-exchange.ts'
 import { Dialog } from './dialog.ts'
 import { credentialsIn, type DigestAttempt } from './digest-client.ts'
 import { EarlyDialog, RETRY_LATER } from './early-dialog.ts'
 import { encoded } from './encoded.ts'
 import type { Flow } from './flow.ts'
+import type { FlowUse } from './flow-uses.ts'
 import { ConfirmedDialog } from './invite-dialog.ts'
-import type { Header, SipRequest, SipResponse } from './message.ts'
+import type { Header, SipRequest, SipResponse, Uri } from './message.ts'
 import { offerStateAfterAnswer } from './offer-answer.ts'
 import { fromTag, hasBody, toTag } from './request-checks.ts'
+import type { ServerExchange } from './server-exchange.ts'
 import { demanded, proposal } from './session-terms.ts'
 import type { Stack } from './stack.ts'
 import { TRANSACTION_LIFETIME_MS } from './timers.ts'
-import type { ClientExchange, ServerExchange } from './transaction-layer.ts'
+import { areEqualUris } from './uri.ts'
 import type { DialogHandler, NoAnswer, OutgoingInvite, OutgoingInviteHandler } from './user-agent-contract.ts'
 
 /** Each hop on the way may ask for more; nobody asks often. */
@@ -21,8 +24,11 @@ export interface OutgoingCallOptions {
   readonly stack: Stack
   readonly flow: Flow
   readonly firstCseq: number
+  readonly party: string | undefined
   /** The INVITE with this CSeq number, session interval and credentials; the same in all else. */
   readonly compose: (cseq: number, more: readonly Header[]) => SipRequest
+  /** It goes on by another flow than the one it was found by. */
+  readonly onMoved: (from: Flow) => void
   readonly handler: OutgoingInviteHandler
   readonly dialogHandler: DialogHandler
   /** It was accepted or rejected, once; what still comes of its forks is ended inside. Called before the handler. */
@@ -35,10 +41,13 @@ interface Fork {
 }
 
 /** An INVITE of ours with all its answers: forks, CANCEL and the races between them (RFC 3261 §9.1, §13.2). */
-export class OutgoingCall implements OutgoingInvite {
+export class OutgoingCall implements OutgoingInvite, FlowUse {
   readonly callId: string
   readonly localTag: string
+  readonly party: string | undefined
+  readonly isTalking = false
   readonly #options: OutgoingCallOptions
+  #flow: Flow
   #request: SipRequest
   /** Session interval asked for, in seconds; 422 makes it longer. */
   #intervalS: number
@@ -58,6 +67,8 @@ export class OutgoingCall implements OutgoingInvite {
 
   constructor(options: OutgoingCallOptions) {
     this.#options = options
+    this.party = options.party
+    this.#flow = options.flow
     this.#intervalS = options.stack.sessionWish(options.flow).expiresS
     this.#request = options.compose(options.firstCseq, proposal(this.#intervalS, 0))
     this.#digest = options.stack.digestAttempt(options.flow, this.#request)
@@ -65,19 +76,53 @@ export class OutgoingCall implements OutgoingInvite {
     this.localTag = fromTag(this.#request)
   }
 
+  get flow(): Flow {
+    return this.#flow
+  }
+
   start(): void {
-    const { stack, flow } = this.#options
+    const { stack } = this.#options
     const request = this.#request
-    this.#exchange = stack.transactions.send(request, flow, {
+    if (this.party !== undefined) stack.uses.add(this.#flow, this)
+    this.#exchange = stack.transactions.send(request, this.#flow, {
       onResponse: (response) => this.#onResponse(response),
       onFailed: (reason) => {
         if (!this.#isDecided) this.#reject(reason)
       },
       onEnd: () => {
         // One that was refused 422 lingers beside its successor.
-        if (request === this.#request) this.#stopWaiting?.()
+        if (request !== this.#request) return
+        this.#stopWaiting?.()
+        stack.uses.remove(this.#flow, this)
       },
+      onFlowLost: () => this.party !== undefined,
     })
+  }
+
+  /**
+   * The callee's device is back. A phone that rings knows the INVITE by its branch, and answers it here; one that has another
+   * address now was started anew, and would answer 404.
+   */
+  useFlow(flow: Flow, contact: Uri | undefined): void {
+    const { stack, onMoved } = this.#options
+    if (!this.#isDecided && contact !== undefined && !areEqualUris(contact, this.#request.uri)) {
+      this.#exchange?.fail()
+      return
+    }
+    const from = this.#flow
+    stack.uses.remove(from, this)
+    stack.uses.add(flow, this)
+    this.#flow = flow
+    onMoved(from)
+    if (this.#exchange !== undefined) stack.transactions.moveClient(this.#exchange, flow)
+    if (this.#cancel !== undefined && this.#isCancelSent && this.#exchange?.isUnanswered === true) {
+      this.#isCancelSent = false
+      this.#sendCancel(this.#cancel)
+    }
+  }
+
+  forsake(): void {
+    this.#exchange?.fail()
   }
 
   cancel(headers: readonly Header[] = []): void {
@@ -138,7 +183,7 @@ export class OutgoingCall implements OutgoingInvite {
 
   /** Undefined when there are too many. */
   #earlyDialog(response: SipResponse): EarlyDialog | undefined {
-    const { stack, flow } = this.#options
+    const { stack } = this.#options
     const tag = toTag(response)
     const known = this.#early.get(tag)
     if (known !== undefined) return known
@@ -147,7 +192,7 @@ export class OutgoingCall implements OutgoingInvite {
       return undefined
     }
     const dialog = Dialog.ofResponse(this.#request, response)
-    const made = new EarlyDialog(stack, flow, dialog, this.#request.cseq.number)
+    const made = new EarlyDialog(stack, () => this.#flow, dialog, this.#request.cseq.number)
     this.#early.set(tag, made)
     return made
   }
@@ -173,11 +218,12 @@ export class OutgoingCall implements OutgoingInvite {
   }
 
   #accept(tag: string, response: SipResponse): void {
-    const { stack, flow, handler, dialogHandler } = this.#options
+    const { stack, handler, dialogHandler } = this.#options
     const dialog = new ConfirmedDialog({
       stack,
       dialog: this.#dialogOf(tag, response),
-      flow,
+      flow: this.#flow,
+      party: this.party,
       handler: dialogHandler,
       offerState: offerStateAfterAnswer('uac', hasBody(this.#request)),
       inviteCseq: this.#request.cseq.number,
@@ -191,14 +237,15 @@ export class OutgoingCall implements OutgoingInvite {
 
   /** RFC 3261 §13.2.2.4: a dialog nobody asked for is acknowledged and ended. It never enters the table. */
   #endFork(tag: string, response: SipResponse): Fork {
-    const { stack, flow } = this.#options
+    const { stack } = this.#options
+    const flow = this.#flow
     const dialog = this.#dialogOf(tag, response)
     const headers = credentialsIn(this.#request)
     const ack = encoded(stack.compose(flow, dialog.ack(this.#request.cseq.number), { headers }))
     flow.send(ack)
     const bye = stack.compose(flow, dialog.next('BYE'))
     stack.send(bye, flow, { onResponse: () => {}, onFailed: () => {} }, () => dialog.next('BYE').cseq)
-    return { repeatAck: () => flow.send(ack) }
+    return { repeatAck: () => this.#flow.send(ack) }
   }
 
   #dialogOf(tag: string, response: SipResponse): Dialog {
@@ -220,9 +267,9 @@ export class OutgoingCall implements OutgoingInvite {
   #sendCancel(cancel: SipRequest): void {
     if (this.#isCancelSent) return
     this.#isCancelSent = true
-    const { stack, flow } = this.#options
+    const { stack } = this.#options
     const { clock } = stack
-    stack.transactions.send(cancel, flow, {
+    stack.transactions.send(cancel, this.#flow, {
       onResponse: () => {},
       onFailed: () => {},
     })

@@ -7,10 +7,10 @@ import type { Flow } from './flow.ts'
 import { seconds } from './headers.ts'
 import type { Header, SipRequest, SipResponse } from './message.ts'
 import { fromTag, toTag } from './request-checks.ts'
+import type { ServerExchange } from './server-exchange.ts'
 import type { DialogUser, Stack } from './stack.ts'
 import type { SubscriptionTable } from './subscription-table.ts'
 import { TRANSACTION_LIFETIME_MS } from './timers.ts'
-import type { ServerExchange } from './transaction-layer.ts'
 import type {
   NoAnswer,
   OutgoingSubscription,

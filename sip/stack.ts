@@ -4,14 +4,15 @@ import { Clock } from './clock.ts'
 import type { DialogHead } from './dialog.ts'
 import { type ClientCredentials, type DigestAttempt, DigestClient } from './digest-client.ts'
 import { encoded } from './encoded.ts'
-import type { Flow } from './flow.ts'
-import { isReliable } from './flow.ts'
+import { type Flow, isReliable } from './flow.ts'
+import { FlowUses } from './flow-uses.ts'
 import { canonicalHeaderName } from './header-names.ts'
 import type { Header, SipRequest, Via } from './message.ts'
 import { ALLOW } from './request-checks.ts'
+import type { ServerExchange } from './server-exchange.ts'
 import { MIN_SESSION_S, type SessionWish } from './session-terms.ts'
 import { dialogKey } from './transaction-key.ts'
-import { type ServerExchange, TransactionLayer, type TransactionUser } from './transaction-layer.ts'
+import { TransactionLayer, type TransactionUser } from './transaction-layer.ts'
 import { sipUri } from './uri.ts'
 import type { Body, UserAgentHandler, UserAgentLimits, UserAgentOptions } from './user-agent-contract.ts'
 import { buildVia } from './via.ts'
@@ -21,6 +22,13 @@ export interface DialogUser {
   onRequest(request: SipRequest, exchange: ServerExchange): void
   /** ACK for a 2xx. */
   onAck(ack: SipRequest): void
+}
+
+/** The user of a call's dialog, from the INVITE to the end. */
+export interface CallDialog extends DialogUser {
+  readonly flow: Flow
+  /** Whose it is, where that party may come back by another flow. */
+  readonly party: string | undefined
 }
 
 export interface DialogId {
@@ -42,7 +50,10 @@ export class Stack {
   readonly handler: UserAgentHandler
   readonly limits: UserAgentLimits
   readonly #options: UserAgentOptions
-  readonly #dialogs = new Map<string, DialogUser>()
+  readonly uses = new FlowUses()
+  readonly #dialogs = new Map<string, CallDialog>()
+  /** The same ones by their identity alone. */
+  readonly #namesakes = new Map<string, Set<CallDialog>>()
   readonly #counters = new Map<string, number>()
   readonly #digestClients = new WeakMap<ClientCredentials, DigestClient>()
 
@@ -95,29 +106,42 @@ export class Stack {
     return this.#dialogs.size
   }
 
-  findDialog(flow: Flow, id: DialogId): DialogUser | undefined {
+  findDialog(flow: Flow, id: DialogId): CallDialog | undefined {
     return this.#dialogs.get(dialogKey(flow.scope, id.callId, id.localTag, id.remoteTag))
   }
 
   /** Dialogs with this identity, each in a scope of its own. */
-  dialogsNamed(id: DialogId, scope: string | undefined): readonly DialogUser[] {
+  dialogsNamed(id: DialogId, scope: string | undefined): readonly CallDialog[] {
     if (scope !== undefined) {
       const user = this.#dialogs.get(dialogKey(scope, id.callId, id.localTag, id.remoteTag))
       return user === undefined ? [] : [user]
     }
-    const end = dialogKey('', id.callId, id.localTag, id.remoteTag)
-    return [...this.#dialogs].filter(([key]) => key.endsWith(end)).map(([, user]) => user)
+    return [...(this.#namesakes.get(nameOf(id)) ?? [])]
   }
 
   /** Takes the place of a dialog with the same identity. */
-  addDialog(flow: Flow, id: DialogId, user: DialogUser): void {
-    this.#dialogs.set(dialogKey(flow.scope, id.callId, id.localTag, id.remoteTag), user)
+  addDialog(flow: Flow, id: DialogId, user: CallDialog): void {
+    const key = dialogKey(flow.scope, id.callId, id.localTag, id.remoteTag)
+    const replaced = this.#dialogs.get(key)
+    if (replaced !== undefined) this.#forgetName(id, replaced)
+    this.#dialogs.set(key, user)
+    const namesakes = this.#namesakes.get(nameOf(id))
+    if (namesakes === undefined) this.#namesakes.set(nameOf(id), new Set([user]))
+    else namesakes.add(user)
   }
 
   /** Removes `user` and nobody who has taken its place. */
-  removeDialog(flow: Flow, id: DialogId, user: DialogUser): void {
+  removeDialog(flow: Flow, id: DialogId, user: CallDialog): void {
     const key = dialogKey(flow.scope, id.callId, id.localTag, id.remoteTag)
-    if (this.#dialogs.get(key) === user) this.#dialogs.delete(key)
+    if (this.#dialogs.get(key) !== user) return
+    this.#dialogs.delete(key)
+    this.#forgetName(id, user)
+  }
+
+  #forgetName(id: DialogId, user: CallDialog): void {
+    const namesakes = this.#namesakes.get(nameOf(id))
+    namesakes?.delete(user)
+    if (namesakes?.size === 0) this.#namesakes.delete(nameOf(id))
   }
 
   count(name: string): void {
@@ -208,6 +232,9 @@ export class Stack {
 export interface Abandonable {
   abandon(): void
 }
+
+const nameOf = ({ callId, localTag, remoteTag }: DialogId): string =>
+  dialogKey('', callId, localTag, remoteTag)
 
 const hasHeader = (headers: readonly Header[], name: string): boolean =>
   headers.some((header) => canonicalHeaderName(header.name) === name)

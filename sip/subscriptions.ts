@@ -4,9 +4,9 @@ import { SIP_CODES, type SipCode, SipFailure } from './failure.ts'
 import { IncomingSubscription } from './incoming-subscription.ts'
 import type { Header, SipRequest } from './message.ts'
 import { SubscriberDialog } from './outgoing-subscription.ts'
+import type { ServerExchange } from './server-exchange.ts'
 import type { DialogId, DialogUser, Stack } from './stack.ts'
 import { SubscriptionTable } from './subscription-table.ts'
-import type { ServerExchange } from './transaction-layer.ts'
 import type {
   IncomingSubscribe,
   OutgoingSubscription,

@@ -45,3 +45,6 @@ export const mergeKey = (request: SipRequest, scope: string): string =>
 /** RFC 3261 §12: seen from us. */
 export const dialogKey = (scope: string, callId: string, localTag: string, remoteTag: string): string =>
   join(scope, callId, localTag, remoteTag)
+
+/** The same key in another scope. */
+export const rescoped = (key: string, from: string, to: string): string => to + key.slice(from.length)

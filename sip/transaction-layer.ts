@@ -1,13 +1,12 @@
 import { buildResponse } from './build.ts'
-import { ClientTransaction } from './client-transaction.ts'
+import { type ClientEvents, ClientExchange } from './client-exchange.ts'
 import type { Clock } from './clock.ts'
-import { Drive } from './drive.ts'
 import { encoded } from './encoded.ts'
 import { type Flow, isReliable } from './flow.ts'
 import type { SipRequest, SipResponse } from './message.ts'
-import { ServerTransaction } from './server-transaction.ts'
-import { clientKey, mergeKey, serverKey } from './transaction-key.ts'
-import type { NoAnswer, ResponseOptions, UserAgentLimits } from './user-agent-contract.ts'
+import { ServerExchange } from './server-exchange.ts'
+import { clientKey, mergeKey, rescoped, serverKey } from './transaction-key.ts'
+import type { UserAgentLimits } from './user-agent-contract.ts'
 
 /** Whom new requests are given to. */
 export interface TransactionUser {
@@ -17,15 +16,6 @@ export interface TransactionUser {
   onAck(ack: SipRequest, flow: Flow): void
   /** Whether the request names a dialog we have. */
   isInside(request: SipRequest, flow: Flow): boolean
-}
-
-export interface ClientEvents {
-  /** Each provisional response (100 too), the final one, and each 2xx to INVITE that follows. */
-  onResponse(response: SipResponse): void
-  /** No final response will come. */
-  onFailed(reason: NoAnswer): void
-  /** The transaction is out of the table; called before the event that ended it is handed on. */
-  onEnd?(): void
 }
 
 export interface TransactionLayerOptions {
@@ -45,6 +35,8 @@ export class TransactionLayer {
   readonly #options: TransactionLayerOptions
   readonly #clients = new Map<string, ClientExchange>()
   readonly #servers = new Map<string, ServerExchange>()
+  /** Their keys, which change with the flow. */
+  readonly #serverPlaces = new Map<ServerExchange, string>()
   /** How many of them each flow scope has. */
   readonly #serversPerScope = new Map<string, number>()
   /** Requests without To tag, to notice the same one on another path. */
@@ -138,7 +130,30 @@ export class TransactionLayer {
   }
 
   flowClosed(flow: Flow): void {
-    for (const exchange of [...(this.#byConnection.get(flow.id) ?? [])]) exchange.fail()
+    for (const exchange of [...(this.#byConnection.get(flow.id) ?? [])]) {
+      if (!exchange.outlivesFlow()) exchange.fail()
+    }
+  }
+
+  /** From now on a request of ours is sent, and its responses are found, by this flow; no-op when it is over. */
+  moveClient(exchange: ClientExchange, flow: Flow): void {
+    if (this.#clients.get(clientKey(exchange.request, exchange.flow.scope)) !== exchange) return
+    this.#forgetClient(exchange)
+    exchange.moved(flow)
+    this.#enterClient(exchange)
+  }
+
+  /** The answers to a request of a peer go, and its repetitions, CANCEL and ACK are found, by this flow. */
+  moveServer(exchange: ServerExchange, flow: Flow): void {
+    const place = this.#serverPlaces.get(exchange)
+    if (place === undefined) return
+    this.#servers.delete(place)
+    this.#countServer(exchange.flow.scope, -1)
+    const moved = rescoped(place, exchange.flow.scope, flow.scope)
+    exchange.moved(flow)
+    this.#servers.set(moved, exchange)
+    this.#serverPlaces.set(exchange, moved)
+    this.#countServer(flow.scope, 1)
   }
 
   /** True when the request came by another path before (RFC 3261 §8.2.2.2); otherwise it is remembered. */
@@ -187,16 +202,22 @@ export class TransactionLayer {
   }
 
   #admitClient(exchange: ClientExchange): void {
+    this.#enterClient(exchange)
+    exchange.onOver = () => this.#forgetClient(exchange)
+  }
+
+  #enterClient(exchange: ClientExchange): void {
     const { request, flow } = exchange
-    const key = clientKey(request, flow.scope)
-    this.#clients.set(key, exchange)
-    const siblings = isReliable(flow) ? this.#siblings(flow) : undefined
-    siblings?.add(exchange)
-    exchange.onOver = () => {
-      this.#clients.delete(key)
-      siblings?.delete(exchange)
-      if (siblings?.size === 0) this.#byConnection.delete(flow.id)
-    }
+    this.#clients.set(clientKey(request, flow.scope), exchange)
+    if (isReliable(flow)) this.#siblings(flow).add(exchange)
+  }
+
+  #forgetClient(exchange: ClientExchange): void {
+    const { request, flow } = exchange
+    this.#clients.delete(clientKey(request, flow.scope))
+    const siblings = this.#byConnection.get(flow.id)
+    siblings?.delete(exchange)
+    if (siblings?.size === 0) this.#byConnection.delete(flow.id)
   }
 
   #siblings(flow: Flow): Set<ClientExchange> {
@@ -209,12 +230,16 @@ export class TransactionLayer {
 
   #admitServer(key: string, request: SipRequest, flow: Flow): ServerExchange {
     const { clock, product, user } = this.#options
-    const exchange = new ServerExchange(request, flow, clock, product, (ack) => user.onAck(ack, flow))
+    const exchange: ServerExchange = new ServerExchange(request, flow, clock, product, (ack) =>
+      user.onAck(ack, exchange.flow),
+    )
     this.#servers.set(key, exchange)
+    this.#serverPlaces.set(exchange, key)
     this.#countServer(flow.scope, 1)
     exchange.onOver = () => {
-      this.#servers.delete(key)
-      this.#countServer(flow.scope, -1)
+      this.#servers.delete(this.#serverPlaces.get(exchange) ?? key)
+      this.#serverPlaces.delete(exchange)
+      this.#countServer(exchange.flow.scope, -1)
       exchange.onEnd?.()
     }
     return exchange
@@ -230,151 +255,5 @@ export class TransactionLayer {
     const { maxServerTransactions, maxServerTransactionsPerScope } = this.#options.limits
     const perScope = maxServerTransactionsPerScope ?? Math.ceil(maxServerTransactions * SCOPE_SHARE)
     return this.#servers.size >= maxServerTransactions || (this.#serversPerScope.get(scope) ?? 0) >= perScope
-  }
-}
-
-/** A request of ours that is under way. */
-export class ClientExchange {
-  readonly request: SipRequest
-  readonly flow: Flow
-  /** Set by the layer. */
-  onOver: (() => void) | undefined
-  readonly #machine: ClientTransaction
-  readonly #drive: Drive<
-    Parameters<ClientTransaction['handle']>[0],
-    ReturnType<ClientTransaction['handle']>[number]
-  >
-  readonly #events: ClientEvents
-  #isOver = false
-
-  constructor(request: SipRequest, flow: Flow, events: ClientEvents, clock: Clock) {
-    this.request = request
-    this.flow = flow
-    this.#events = events
-    encoded(request)
-    this.#machine = new ClientTransaction(request, isReliable(flow), clock.nowMs())
-    this.#drive = new Drive({
-      machine: this.#machine,
-      clock,
-      settled: () => this.#settle(),
-      perform: (output) => {
-        if (output.kind === 'send') flow.send(encoded(output.request))
-        else if (output.kind === 'pass') this.#events.onResponse(output.response)
-        else this.#events.onFailed(output.reason)
-      },
-    })
-  }
-
-  start(): void {
-    this.#drive.feed({ kind: 'start' })
-  }
-
-  /** It waits for a final response. */
-  get isUnanswered(): boolean {
-    const { state } = this.#machine
-    return state !== 'accepted' && state !== 'completed' && state !== 'terminated'
-  }
-
-  receive(response: SipResponse): void {
-    this.#drive.feed({ kind: 'response', response })
-  }
-
-  /** The flow is gone. */
-  fail(): void {
-    this.#drive.feed({ kind: 'transport' })
-  }
-
-  /** Stops waiting for the final response to an INVITE that has shown a provisional one. */
-  abandon(): void {
-    this.#drive.feed({ kind: 'abandon' })
-  }
-
-  #settle(): void {
-    if (this.#machine.state !== 'terminated' || this.#isOver) return
-    this.#isOver = true
-    this.onOver?.()
-    this.#events.onEnd?.()
-  }
-}
-
-/** A request of a peer that is being answered. */
-export class ServerExchange {
-  readonly request: SipRequest
-  readonly flow: Flow
-  /** The To tag of every response to a request that came without one. */
-  readonly localTag: string
-  /** Set by the layer. */
-  onOver: (() => void) | undefined
-  onEnd: (() => void) | undefined
-  /** CANCEL for this INVITE, answered 200 already; called only while a final response is due. */
-  onCancel: ((cancel: SipRequest) => void) | undefined
-  readonly #machine: ServerTransaction
-  readonly #drive: Drive<
-    Parameters<ServerTransaction['handle']>[0],
-    ReturnType<ServerTransaction['handle']>[number]
-  >
-  readonly #product: string
-  #isOver = false
-
-  constructor(
-    request: SipRequest,
-    flow: Flow,
-    clock: Clock,
-    product: string,
-    passAck: (ack: SipRequest) => void,
-  ) {
-    this.request = request
-    this.flow = flow
-    this.localTag = clock.token()
-    this.#product = product
-    this.#machine = new ServerTransaction(request, isReliable(flow), clock.nowMs())
-    this.#drive = new Drive({
-      machine: this.#machine,
-      clock,
-      settled: () => this.#settle(),
-      perform: (output) => {
-        if (output.kind === 'send') flow.send(encoded(output.response))
-        else passAck(output.ack)
-      },
-    })
-  }
-
-  /** True as long as no final response was given. */
-  get isPending(): boolean {
-    return this.#machine.isPending
-  }
-
-  /** Ignored after a final response. Returns what was sent. */
-  respond(status: number, options: ResponseOptions = {}): SipResponse | undefined {
-    return this.respondTagged(status, this.localTag, options)
-  }
-
-  respondTagged(status: number, toTag: string, options: ResponseOptions = {}): SipResponse | undefined {
-    if (!this.isPending) return undefined
-    const headers = [...(options.headers ?? []), { name: 'Server', value: this.#product }]
-    const response = buildResponse(this.request, status, { ...options, headers, toTag })
-    encoded(response)
-    this.#drive.feed({ kind: 'respond', response })
-    return response
-  }
-
-  /** A provisional response that was sent before, again. */
-  resend(response: SipResponse): void {
-    if (this.isPending) this.#drive.feed({ kind: 'respond', response })
-  }
-
-  /** The request came again. */
-  repeat(): void {
-    this.#drive.feed({ kind: 'request' })
-  }
-
-  acknowledge(ack: SipRequest): void {
-    this.#drive.feed({ kind: 'ack', ack })
-  }
-
-  #settle(): void {
-    if (this.#machine.state !== 'terminated' || this.#isOver) return
-    this.#isOver = true
-    this.onOver?.()
   }
 }

@@ -29,6 +29,8 @@ export interface UserAgentHandler {
   onSubscribe?(subscribe: IncomingSubscribe): void
   /** Any other request outside a dialog (REGISTER, OPTIONS, MESSAGE, NOTIFY...). */
   onRequest(request: IncomingRequest): void
+  /** A request for the dialog of a party by a flow that is not its own. Without this handler it is answered 481. */
+  onForeign?(foreign: ForeignRequest): void
   /** An exception of a handler, already contained (the transaction was answered 500). For the log. */
   onError(error: unknown, request: SipRequest | undefined): void
 }
@@ -40,11 +42,23 @@ export interface IncomingRequest {
   respond(status: number, options?: ResponseOptions): void
 }
 
+/** A request inside a dialog that came by another connection than the dialog's: its party has come back, or somebody else asks. */
+export interface ForeignRequest extends IncomingRequest {
+  /** Whose dialog it is. */
+  readonly party: string
+  /** The flow that the dialog is on. */
+  readonly home: Flow
+  /** After `rehome`: the request is handled as any in the dialog. */
+  resume(): void
+}
+
 export interface IncomingInviteHandler {
   /** CANCEL came in time; 200 and 487 have been sent. */
   onCancel(cancel: SipRequest): void
   /** A reliable provisional response got no PRACK for 64*T1; the INVITE has been answered 504. */
   onPrackTimeout?(): void
+  /** The caller's connection is lost and nobody came back who knows the INVITE; it has been answered 487. */
+  onLost?(): void
 }
 
 export interface ProgressOptions extends ResponseOptions {
@@ -57,6 +71,8 @@ export interface IncomingInvite {
   readonly flow: Flow
   /** Set by the owner before control returns to the stack. */
   handler: IncomingInviteHandler | undefined
+  /** Set once, when it is known who calls and that they may come back by another connection: see `UserAgent.rehome`. */
+  party: string | undefined
   /** The caller can acknowledge provisional responses (RFC 3262). */
   readonly supports100rel: boolean
   /** The caller insists: every 18x is reliable, asked for or not. */
@@ -97,6 +113,11 @@ export interface RequestNumbers {
 
 export interface OutgoingInviteOptions {
   readonly flow: Flow
+  /**
+   * Who is called, when they may come back by another connection: see `UserAgent.rehome`. Without it a lost connection
+   * is 'transport'.
+   */
+  readonly party?: string
   readonly uri: Uri
   readonly from: NameAddr
   readonly to: NameAddr
@@ -126,9 +147,16 @@ export interface OutgoingInvite {
 /**
  * Why a dialog ended: 'bye', or CANCEL in time; 'ack-timeout', the peer acknowledged neither the 2xx nor the reliable 1xx
  * that the 2xx had to wait for; 'session-expired', nobody refreshed the session in time or the peer no longer knows it;
- * 'refresh-challenged', the same because the peer wants credentials for a refresh and we have none.
+ * 'refresh-challenged', the same because the peer wants credentials for a refresh and we have none; 'forgotten', who came
+ * back by another connection does not know the dialog; 'flow-lost', nobody came back.
  */
-export type EndReason = 'bye' | 'ack-timeout' | 'session-expired' | 'refresh-challenged'
+export type EndReason =
+  | 'bye'
+  | 'ack-timeout'
+  | 'session-expired'
+  | 'refresh-challenged'
+  | 'forgotten'
+  | 'flow-lost'
 
 export interface DialogHandler {
   /** Called once, unless `bye()` was. What the peer still has to be told has been sent. */
@@ -181,8 +209,8 @@ export interface InviteDialog {
     options: { readonly headers?: readonly Header[]; readonly body?: Body },
     done: (response: SipResponse | NoAnswer) => void,
   ): void
-  /** From now on the dialog sends by this flow. */
-  useFlow(flow: Flow): void
+  /** The connection is lost, and its party may come back by another one; what is to be sent waits for that. */
+  readonly isAway: boolean
 }
 
 export interface UserAgentOptions {
@@ -228,8 +256,19 @@ export interface UserAgentLimits {
 export interface UserAgent {
   /** One datagram or frame as it came; never throws. Malformed requests are answered 400 where that is possible, all else is counted. */
   receive(bytes: Buffer, flow: Flow): void
-  /** The flow is gone: its pending client transactions fail with 'transport'. Dialogs stay. */
+  /** The flow is gone: its pending client transactions fail with 'transport', INVITEs to a party excepted. Dialogs stay. */
   flowClosed(flow: Flow): void
+  /**
+   * What `party` has on the flow `from` goes on by `to`: dialogs, INVITEs both ways without a final answer, a BYE that was
+   * not heard. The owner has proven that the same device of the same party is at both ends. `contact`: where the device
+   * says it is; an INVITE of ours to another address fails with 'transport'. A peer that turns out not to know a dialog
+   * has ended it ('forgotten').
+   */
+  rehome(from: Flow, to: Flow, party: string, contact: Uri | undefined): void
+  /** Nobody came back: what is on the flow ends; `talking` dialogs too, else all but them. */
+  forsake(flow: Flow, what: 'all' | 'not-talking'): void
+  /** How much on the flow would be lost with it, by `rehome`. */
+  usesOf(flow: Flow): number
   invite(options: OutgoingInviteOptions, handler: OutgoingInviteHandler): OutgoingInvite
   /** A request outside a dialog (OPTIONS, REGISTER, MESSAGE). */
   request(

@@ -1,4 +1,5 @@
 import { buildResponse, stampRequest } from './build.ts'
+import type { ClientEvents } from './client-exchange.ts'
 import { Dialog, type DialogHead } from './dialog.ts'
 import { RETRY_LATER } from './early-dialog.ts'
 import { encoded } from './encoded.ts'
@@ -7,16 +8,17 @@ import type { Flow } from './flow.ts'
 import { IncomingCall } from './incoming-invite.ts'
 import { ConfirmedDialog } from './invite-dialog.ts'
 import { MalformedRequest } from './malformed-request.ts'
-import type { Header, SipMessage, SipRequest } from './message.ts'
+import type { Header, SipMessage, SipRequest, Uri } from './message.ts'
 import { withTag } from './name-addr.ts'
 import { OutgoingCall } from './outgoing-invite.ts'
 import { parseMessage } from './parser.ts'
 import { fromTag, inviteExtensions, refusalOf, toTag } from './request-checks.ts'
+import type { ServerExchange } from './server-exchange.ts'
 import { isTooBrief, minSe } from './session-terms.ts'
 import { type DialogId, Stack } from './stack.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { dialogKey } from './transaction-key.ts'
-import type { ClientEvents, ServerExchange, TransactionUser } from './transaction-layer.ts'
+import type { TransactionUser } from './transaction-layer.ts'
 import type {
   InviteDialog,
   OutgoingInvite,
@@ -62,27 +64,47 @@ export class UserAgentCore implements UserAgent, TransactionUser {
     this.#stack.transactions.flowClosed(flow)
   }
 
+  rehome(from: Flow, to: Flow, party: string, contact: Uri | undefined): void {
+    for (const use of this.#stack.uses.of(from)) {
+      if (use.party === party) this.#stack.guard(() => use.useFlow(to, contact), undefined)
+    }
+  }
+
+  forsake(flow: Flow, what: 'all' | 'not-talking'): void {
+    for (const use of this.#stack.uses.of(flow)) {
+      if (what === 'all' || !use.isTalking) this.#stack.guard(() => use.forsake(), undefined)
+    }
+  }
+
+  usesOf(flow: Flow): number {
+    return this.#stack.uses.of(flow).length
+  }
+
   invite(options: OutgoingInviteOptions, handler: OutgoingInviteHandler): OutgoingInvite {
     const { flow } = options
     const head = this.#head('INVITE', options)
     const headers = [...(options.headers ?? []), inviteExtensions(options.body !== undefined)]
-    const call = new OutgoingCall({
+    const call: OutgoingCall = new OutgoingCall({
       stack: this.#stack,
       flow,
       firstCseq: head.cseq,
+      party: options.party,
       compose: (cseq, session) =>
         this.#stack.compose(flow, { ...head, cseq }, { ...options, headers: [...headers, ...session] }),
       handler,
       dialogHandler: options.dialogHandler,
-      onDecided: () => this.#outgoing.delete(key),
+      onDecided: () => this.#outgoing.delete(keyOn(call.flow)),
+      onMoved: (from) => {
+        if (this.#outgoing.delete(keyOn(from))) this.#outgoing.set(keyOn(call.flow), call)
+      },
     })
-    const key = dialogKey(flow.scope, call.callId, call.localTag, '')
+    const keyOn = ({ scope }: Flow): string => dialogKey(scope, call.callId, call.localTag, '')
     if (this.#isFull()) {
       this.#stack.count('sip.overload')
       this.#stack.clock.soon(() => this.#stack.guard(() => handler.onReject('transport'), undefined))
       return call
     }
-    this.#outgoing.set(key, call)
+    this.#outgoing.set(keyOn(flow), call)
     call.start()
     return call
   }
@@ -121,7 +143,7 @@ export class UserAgentCore implements UserAgent, TransactionUser {
   }
 
   tables(): Readonly<Record<string, number>> {
-    const { transactions, clock, dialogCount } = this.#stack
+    const { transactions, clock, dialogCount, uses } = this.#stack
     return {
       clientTransactions: transactions.clientCount,
       unansweredRequests: transactions.unansweredCount,
@@ -130,6 +152,7 @@ export class UserAgentCore implements UserAgent, TransactionUser {
       busyScopes: transactions.busyScopeCount,
       busyConnections: transactions.busyConnectionCount,
       dialogs: dialogCount,
+      flowsInUse: uses.size,
       outgoingInvites: this.#outgoing.size,
       subscriptions: this.#subscriptions.size,
       timers: clock.size,
@@ -219,9 +242,41 @@ export class UserAgentCore implements UserAgent, TransactionUser {
       return
     }
     const call = this.#outgoing.get(dialogKey(flow.scope, id.callId, id.localTag, ''))
+    if (call === undefined) this.#dispatchForeign(request, exchange, id)
     // RFC 3261 §15: a callee must not send BYE before its 2xx is acknowledged, and PRACK is for INVITEs it sent.
-    if (call === undefined || ONLY_CALLERS.has(request.method)) this.#refuse(exchange, 'sip.no-dialog')
+    else if (ONLY_CALLERS.has(request.method)) this.#refuse(exchange, 'sip.no-dialog')
     else call.onEarlyRequest(request, exchange)
+  }
+
+  /** Whoever knows the name of a dialog is not the one who has it: that is for the owner to find out. */
+  #dispatchForeign(request: SipRequest, exchange: ServerExchange, id: DialogId): void {
+    const { handler } = this.#stack
+    const named = this.#stack.dialogsNamed(id, undefined)
+    const [dialog] = named
+    const party = dialog?.party
+    if (
+      named.length !== 1 ||
+      dialog === undefined ||
+      party === undefined ||
+      handler.onForeign === undefined
+    ) {
+      this.#refuse(exchange, 'sip.no-dialog')
+      return
+    }
+    handler.onForeign({
+      request,
+      flow: exchange.flow,
+      party,
+      home: dialog.flow,
+      respond: (status, options) => {
+        exchange.respond(status, options)
+      },
+      resume: () => {
+        const found = this.#stack.findDialog(exchange.flow, id)
+        if (found === undefined) this.#refuse(exchange, 'sip.no-dialog')
+        else this.#stack.guard(() => found.onRequest(request, exchange), request)
+      },
+    })
   }
 
   #receiveInvite(exchange: ServerExchange): void {

@@ -210,9 +210,13 @@ test('every datagram twice and out of order: handlers are called once', () => {
 })
 
 test('a dialog is found by the flow it was moved to, and no longer by the old one', () => {
-  const { clock, alice, bob, ofBob, wire } = inCall()
+  const onInvite = (invite: IncomingInvite, phone: Phone): void => {
+    invite.party = 'user:alice'
+    phone.answer(invite)
+  }
+  const { clock, alice, bob, ofBob, wire } = inCall({}, { bob: { onInvite } })
   const moved = { ...wire.b.flow, id: 'other', scope: 'trunk:other', send: wire.b.flow.send, isOpen: true }
-  ofBob.useFlow(moved)
+  bob.agent.rehome(wire.b.flow, moved, 'user:alice', undefined)
   expect(bob.agent.tables()).toMatchObject({ dialogs: 1 })
   alice.dialogs[0]?.request('INFO', {}, alice.note)
   clock.advance(100)

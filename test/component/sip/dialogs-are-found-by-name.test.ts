@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { parseNameAddr } from '../../../sip/name-addr.ts'
+import type { IncomingInvite } from '../../../sip/user-agent.ts'
 import { inCall, pair } from './pair.ts'
-import { sdp } from './phone.ts'
+import { type Phone, sdp } from './phone.ts'
 import { ask, lineOf, scripted, statusOf, tagOf } from './scripted-peer.ts'
 
 test('a confirmed dialog is found by Call-ID and tags, in its scope or in any', () => {
@@ -27,11 +28,15 @@ test('a dialog that has ended, or is not confirmed yet, is not found', () => {
 })
 
 test('a dialog is found where it has moved to', () => {
-  const { phone, say, last, flow } = scripted({ onInvite: (invite, self) => self.answer(invite) })
+  const onInvite = (invite: IncomingInvite, self: Phone): void => {
+    invite.party = 'user:alice'
+    self.answer(invite)
+  }
+  const { phone, say, last, flow } = scripted({ onInvite })
   say(ask('INVITE'))
   const localTag = tagOf(last())
   const other = { ...flow, scope: 'trunk:other' }
-  phone.dialogs[0]?.useFlow(other)
+  phone.agent.rehome(flow, other, 'user:alice', undefined)
   expect(phone.agent.findDialog('call', localTag, 'peer', 'trunk:other')).toBe(phone.dialogs[0])
   expect(phone.agent.findDialog('call', localTag, 'peer', flow.scope)).toBeUndefined()
 })

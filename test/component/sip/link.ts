@@ -4,6 +4,8 @@ import type { VirtualClock } from './virtual-clock.ts'
 export interface LinkOptions {
   readonly transport?: TransportName
   readonly delayMs?: number
+  /** Flow scope at the second end; `trunk:b` unless given. */
+  readonly scope?: string
   /** Shares of datagrams, 0 to 1. */
   readonly loss?: number
   readonly duplicates?: number
@@ -58,7 +60,7 @@ export class Link {
       transport: this.#options.transport ?? 'udp',
       local,
       remote,
-      scope: `trunk:${name}`,
+      scope: name === 'b' ? (this.#options.scope ?? 'trunk:b') : `trunk:${name}`,
       get isOpen() {
         return isOpen()
       },

@@ -6,6 +6,7 @@ import {
   type ClientCredentials,
   createUserAgent,
   type DialogHandler,
+  type ForeignRequest,
   type IncomingInvite,
   type IncomingReinvite,
   type IncomingRequest,
@@ -39,6 +40,7 @@ export interface PhoneOptions {
   readonly onDialogRequest?: (request: IncomingRequest) => void
   /** False: the caller of the test acknowledges. */
   readonly acknowledges?: boolean
+  readonly onForeign?: (foreign: ForeignRequest) => void
 }
 
 /** A user agent with a diary of what its handlers were called for. */
@@ -69,6 +71,7 @@ export class Phone {
           invite.handler = {
             onCancel: (cancel) => this.diary.push(`cancel ${cancel.method}`),
             onPrackTimeout: () => this.diary.push('prack timeout'),
+            onLost: () => this.diary.push('lost'),
           }
           options.onInvite?.(invite, this)
         },
@@ -77,6 +80,7 @@ export class Phone {
           this.diary.push(`request ${request.request.method}`)
           options.onRequest?.(request)
         },
+        ...(options.onForeign === undefined ? {} : { onForeign: options.onForeign }),
         onError: (error) => this.errors.push(error),
       },
     })
@@ -91,7 +95,7 @@ export class Phone {
 
   call(
     flow: Flow,
-    options: { body?: Body | undefined; to?: NameAddr } = { body: sdp('offer') },
+    options: { body?: Body | undefined; to?: NameAddr; party?: string } = { body: sdp('offer') },
   ): OutgoingInvite {
     const to = options.to ?? parseNameAddr('<sip:bob@192.0.2.2>')
     return this.agent.invite(
@@ -101,6 +105,7 @@ export class Phone {
         from: parseNameAddr('<sip:alice@192.0.2.1>'),
         to,
         dialogHandler: this.dialogHandler(),
+        ...(options.party === undefined ? {} : { party: options.party }),
         ...(options.body === undefined ? {} : { body: options.body }),
       },
       {
@@ -156,6 +161,7 @@ export const EMPTY_TABLES = {
   busyConnections: 0,
   busyScopes: 0,
   dialogs: 0,
+  flowsInUse: 0,
   outgoingInvites: 0,
   subscriptions: 0,
   timers: 0,

@@ -242,11 +242,16 @@ test('of several that wait for PRACK when the call is answered only the first co
 })
 
 test('a dialog that moves to another flow while its 200 waits is found there, and only there', () => {
-  const { clock, phone, flow, say, sent } = scripted({ onInvite: answersEarly })
+  const onInvite = (invite: IncomingInvite, self: Phone): void => {
+    invite.party = 'user:alice'
+    answersEarly(invite, self)
+  }
+  const { clock, phone, flow, say, sent } = scripted({ onInvite })
   say(ask('INVITE', OFFER))
   const [dialog] = phone.dialogs
-  dialog?.useFlow({ ...flow, scope: 'trunk:other' })
-  say(prack(sent, 2))
+  const other = { ...flow, scope: 'trunk:other' }
+  phone.agent.rehome(flow, other, 'user:alice', undefined)
+  phone.agent.receive(Buffer.from(prack(sent, 2)), other)
   expect(phone.agent.tables()).toMatchObject({ dialogs: 1 })
   const { callId, localTag, remoteTag } = dialog ?? { callId: '', localTag: '', remoteTag: '' }
   expect(phone.agent.findDialog(callId, localTag, remoteTag, 'trunk:other')).toBe(dialog)

@@ -1,0 +1,363 @@
+import { expect, test } from 'vitest'
+import type { Flow } from '../../../sip/flow.ts'
+import { parseUri } from '../../../sip/uri.ts'
+import type { ForeignRequest, IncomingInvite } from '../../../sip/user-agent.ts'
+import { Link } from './link.ts'
+import { AGES_MS, expectNothingLeft, howMany } from './pair.ts'
+import { Phone, type PhoneOptions, sdp } from './phone.ts'
+import { VirtualClock } from './virtual-clock.ts'
+
+const PARTY = 'user:alice'
+
+/** A browser, and the gateway that it reaches by one connection after the other. */
+function site(gatewayOptions: PhoneOptions = {}, browserOptions: PhoneOptions = {}) {
+  const clock = new VirtualClock()
+  const gateway = new Phone(clock, {
+    ...gatewayOptions,
+    onInvite: (invite, self) => {
+      invite.party = PARTY
+      ;(gatewayOptions.onInvite ?? answers)(invite, self)
+    },
+  })
+  const browser = new Phone(clock, { onInvite: answers, ...browserOptions })
+  let wire = new Link(clock)
+  /** A browser has one transport, whatever connection is behind it. */
+  const flow: Flow = {
+    ...wire.a.flow,
+    transport: 'wss',
+    isOpen: true,
+    send: (bytes) => wire.a.flow.send(bytes),
+  }
+  const connect = (): Link => {
+    wire = new Link(clock, { transport: 'wss', scope: `ws:${clock.token()}` })
+    wire.connect({ receive: (bytes) => browser.agent.receive(bytes, flow) }, gateway.agent)
+    return wire
+  }
+  const lose = (wire: Link): void => {
+    wire.cut()
+    gateway.agent.flowClosed(wire.b.flow)
+  }
+  const find = (from: Link, to: Link, party = PARTY): void =>
+    gateway.agent.rehome(from.b.flow, to.b.flow, party, undefined)
+  return { clock, gateway, browser, flow, connect, lose, find }
+}
+
+const answers = (invite: IncomingInvite, phone: Phone): void => {
+  phone.answer(invite)
+}
+const rings = (invite: IncomingInvite): void => invite.progress(180)
+const agrees: PhoneOptions = { onReinvite: (reinvite) => reinvite.accept({ body: sdp('answer') }) }
+
+/** The same after the gateway has called and the browser has answered. */
+function inCall(gatewayOptions: PhoneOptions = {}, browserOptions: PhoneOptions = {}) {
+  const made = site(gatewayOptions, browserOptions)
+  const old = made.connect()
+  made.gateway.call(old.b.flow, { body: sdp('offer'), party: PARTY })
+  made.clock.advance(100)
+  const [ofGateway] = made.gateway.dialogs
+  const [ofBrowser] = made.browser.dialogs
+  if (ofGateway === undefined || ofBrowser === undefined) throw new Error('the call was not made')
+  made.gateway.diary.length = 0
+  made.browser.diary.length = 0
+  return { ...made, old, ofGateway, ofBrowser }
+}
+
+test('a dialog goes on by the new connection, both ways, and its peer is asked whether it still knows it', () => {
+  const { clock, gateway, browser, connect, lose, find, old, ofGateway } = inCall({
+    onDialogRequest: (request) => request.respond(200),
+  })
+  lose(old)
+  expect(ofGateway.isAway).toBe(true)
+  const next = connect()
+  find(old, next)
+  expect(ofGateway.isAway).toBe(false)
+  clock.advance(100)
+  expect(howMany(next.b.sent, 'UPDATE ')).toBe(1)
+  expect(gateway.diary, 'it does').toEqual([])
+  ofGateway.request('INFO', {}, gateway.note)
+  clock.advance(100)
+  for (const request of browser.requests) request.respond(202)
+  clock.advance(100)
+  expect(gateway.diary).toEqual(['done 202'])
+  ofGateway.bye()
+  clock.advance(AGES_MS)
+  expect(browser.diary).toEqual(['inside INFO', 'end bye'])
+  expectNothingLeft(gateway, browser)
+})
+
+test('a peer that came back and does not know the dialog has ended it', () => {
+  const { clock, gateway, browser, lose, find, old } = inCall()
+  lose(old)
+  const wire = new Link(clock, { transport: 'wss', scope: 'ws:reloaded' })
+  const reloaded = new Phone(clock)
+  wire.connect(reloaded.agent, gateway.agent)
+  find(old, wire)
+  clock.advance(100)
+  expect(gateway.diary).toEqual(['end forgotten'])
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway)
+  expect(browser.diary).toEqual([])
+})
+
+test('what belongs to another party stays where it is', () => {
+  const { clock, gateway, connect, lose, find, old, ofGateway } = inCall()
+  lose(old)
+  find(old, connect(), 'user:mallory')
+  clock.advance(100)
+  expect(ofGateway.isAway).toBe(true)
+  gateway.agent.forsake(old.b.flow, 'all')
+  expect(gateway.diary).toEqual(['end flow-lost'])
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway)
+})
+
+test('a re-INVITE that is wished for, or under way, when the connection is lost is sent when it is back', () => {
+  const { clock, gateway, browser, connect, lose, find, old, ofGateway } = inCall({}, agrees)
+  ofGateway.reinvite({ body: sdp('under way') }, gateway.note)
+  lose(old)
+  clock.advance(1_000)
+  expect(gateway.diary, 'no verdict yet').toEqual([])
+  const next = connect()
+  find(old, next)
+  clock.advance(100)
+  expect(gateway.diary).toEqual(['done 200'])
+  expect(browser.diary).toEqual(['reinvite INVITE'])
+  lose(next)
+  ofGateway.reinvite({ body: sdp('wished for') }, gateway.note)
+  clock.advance(1_000)
+  const last = connect()
+  find(next, last)
+  clock.advance(100)
+  expect(gateway.diary).toEqual(['done 200', 'done 200'])
+  ofGateway.bye()
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway, browser)
+})
+
+test('a re-INVITE that waits for the peer is answered 481 when nobody comes back', () => {
+  const { clock, gateway, lose, old, ofGateway } = inCall()
+  lose(old)
+  ofGateway.reinvite({ body: sdp('wished for') }, gateway.note)
+  gateway.agent.forsake(old.b.flow, 'all')
+  clock.advance(AGES_MS)
+  expect(gateway.diary).toEqual(['end flow-lost', 'done 481'])
+  expectNothingLeft(gateway)
+})
+
+test('a peer that comes back with an offer is heard first', () => {
+  const { clock, gateway, browser, connect, lose, old, ofGateway, ofBrowser } = inCall({
+    ...agrees,
+    onForeign: ({ home, flow, party, resume }) => {
+      gateway.agent.rehome(home, flow, party, undefined)
+      resume()
+    },
+  })
+  lose(old)
+  ofGateway.reinvite({ body: sdp('ours') }, gateway.note)
+  connect()
+  ofBrowser.reinvite({ body: sdp('theirs') }, browser.note)
+  clock.advance(200)
+  expect(gateway.diary).toContain('reinvite INVITE')
+  expect(browser.diary).toContain('done 200')
+  ofGateway.bye()
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway)
+})
+
+test('a BYE that was not heard is said again when the peer is back', () => {
+  const { clock, gateway, browser, connect, lose, find, old, ofGateway } = inCall()
+  lose(old)
+  ofGateway.bye([{ name: 'Reason', value: 'Q.850;cause=16' }])
+  clock.advance(1_000)
+  expect(gateway.agent.tables()).toMatchObject({ dialogs: 1 })
+  const next = connect()
+  find(old, next)
+  clock.advance(100)
+  expect(browser.diary).toEqual(['end bye'])
+  expect(next.b.sent.find((text) => text.startsWith('BYE '))).toContain('Reason: Q.850;cause=16')
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway, browser)
+})
+
+test('a BYE that nobody came back for is forgotten, and leaves those who talk alone', () => {
+  const { clock, gateway, lose, old, ofGateway } = inCall()
+  gateway.call(old.b.flow, { body: sdp('second'), party: PARTY })
+  clock.advance(100)
+  lose(old)
+  ofGateway.bye()
+  clock.advance(100)
+  gateway.agent.forsake(old.b.flow, 'not-talking')
+  expect(gateway.agent.tables()).toMatchObject({ dialogs: 1 })
+  expect(gateway.diary).toEqual(['accept 200'])
+  gateway.agent.forsake(old.b.flow, 'all')
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway)
+})
+
+test('a phone that rang answers by its new connection', () => {
+  const { clock, gateway, browser, connect, lose, find } = site({}, { onInvite: rings })
+  const old = connect()
+  gateway.call(old.b.flow, { body: sdp('offer'), party: PARTY })
+  clock.advance(100)
+  lose(old)
+  clock.advance(5_000)
+  expect(gateway.diary).toEqual(['progress 180'])
+  const next = connect()
+  find(old, next)
+  clock.advance(100)
+  expect(browser.invites, 'the same INVITE, by its branch').toHaveLength(1)
+  const [invite] = browser.invites
+  if (invite !== undefined) browser.answer(invite)
+  clock.advance(100)
+  expect(gateway.diary).toEqual(['progress 180', 'progress 180', 'accept 200'])
+  expect(browser.diary).toEqual(['invite', 'ack'])
+  gateway.dialogs[0]?.bye()
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway, browser)
+})
+
+test('a phone that rang and does not come back could not be reached', () => {
+  const { clock, gateway, connect, lose } = site({}, { onInvite: rings })
+  const old = connect()
+  gateway.call(old.b.flow, { body: sdp('offer'), party: PARTY })
+  clock.advance(100)
+  lose(old)
+  gateway.agent.forsake(old.b.flow, 'not-talking')
+  clock.advance(AGES_MS)
+  expect(gateway.diary).toEqual(['progress 180', 'reject transport'])
+  expectNothingLeft(gateway)
+})
+
+test('a phone that came back as another one could not be reached at the old address', () => {
+  const { clock, gateway, connect, lose } = site({}, { onInvite: rings })
+  const old = connect()
+  gateway.call(old.b.flow, { body: sdp('offer'), party: PARTY })
+  clock.advance(100)
+  lose(old)
+  const elsewhere = parseUri('sip:x@y.invalid')
+  gateway.agent.rehome(old.b.flow, connect().b.flow, PARTY, elsewhere)
+  clock.advance(100)
+  expect(gateway.diary).toEqual(['progress 180', 'reject transport'])
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway)
+})
+
+test('a call given up while its phone was away is cancelled when it is back', () => {
+  const { clock, gateway, browser, connect, lose, find } = site({}, { onInvite: rings })
+  const old = connect()
+  const call = gateway.call(old.b.flow, { body: sdp('offer'), party: PARTY })
+  clock.advance(100)
+  lose(old)
+  call.cancel()
+  clock.advance(1_000)
+  const next = connect()
+  find(old, next)
+  clock.advance(100)
+  expect(browser.diary).toEqual(['invite', 'cancel CANCEL'])
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway, browser)
+})
+
+test('a caller that comes back hears again how far its call is, and is asked whether it still calls', () => {
+  const { clock, gateway, browser, flow, connect, lose, find } = site({ onInvite: rings })
+  const old = connect()
+  browser.call(flow)
+  clock.advance(100)
+  lose(old)
+  clock.advance(1_000)
+  const next = connect()
+  find(old, next)
+  clock.advance(100)
+  expect(howMany(next.b.sent, 'SIP/2.0 180 ')).toBe(1)
+  expect(howMany(next.b.sent, 'UPDATE ')).toBe(1)
+  expect(gateway.diary).toEqual(['invite'])
+  const [invite] = gateway.invites
+  if (invite !== undefined) gateway.answer(invite)
+  clock.advance(100)
+  expect(browser.diary).toEqual(['progress 180', 'progress 180', 'accept 200'])
+  gateway.dialogs[0]?.bye()
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway, browser)
+})
+
+test('a caller that came back and does not call any more has given up', () => {
+  const { clock, gateway, browser, flow, connect, lose, find } = site({ onInvite: rings })
+  const old = connect()
+  browser.call(flow)
+  clock.advance(100)
+  lose(old)
+  const wire = new Link(clock, { transport: 'wss', scope: 'ws:reloaded' })
+  wire.connect(new Phone(clock).agent, gateway.agent)
+  find(old, wire)
+  clock.advance(100)
+  expect(gateway.diary).toEqual(['invite', 'lost'])
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway)
+})
+
+test('a caller that does not come back has given up', () => {
+  const { clock, gateway, browser, flow, connect, lose } = site({ onInvite: rings })
+  const old = connect()
+  browser.call(flow)
+  clock.advance(100)
+  lose(old)
+  gateway.agent.forsake(old.b.flow, 'not-talking')
+  expect(gateway.diary).toEqual(['invite', 'lost'])
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway)
+})
+
+test('a 200 that the caller did not hear is repeated by its new connection', () => {
+  const { clock, gateway, browser, flow, connect, lose, find } = site({ onInvite: rings })
+  const old = connect()
+  browser.call(flow)
+  clock.advance(100)
+  lose(old)
+  const [invite] = gateway.invites
+  if (invite !== undefined) gateway.answer(invite)
+  const next = connect()
+  find(old, next)
+  clock.advance(5_000)
+  expect(browser.diary).toEqual(['progress 180', 'accept 200'])
+  expect(howMany(next.b.sent, 'SIP/2.0 200 ')).toBeGreaterThan(0)
+  gateway.dialogs[0]?.bye()
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway, browser)
+})
+
+test('a request that names a dialog from another connection is for the owner to judge', () => {
+  const foreign: ForeignRequest[] = []
+  const { clock, gateway, connect, old, ofGateway } = inCall({
+    onForeign: (request) => foreign.push(request),
+  })
+  const names = { callId: ofGateway.callId, us: ofGateway.localTag, them: ofGateway.remoteTag }
+  const ask = (to: string): string =>
+    [
+      `INFO sip:us@192.0.2.2 SIP/2.0`,
+      `Via: SIP/2.0/WSS x.invalid;branch=z9hG4bK${clock.token()}`,
+      'Max-Forwards: 70',
+      `From: <sip:alice@example.com>;tag=${names.them}`,
+      `To: <sip:us@192.0.2.2>;tag=${to}`,
+      `Call-ID: ${names.callId}`,
+      'CSeq: 7 INFO',
+      'Content-Length: 0',
+      '',
+      '',
+    ].join('\r\n')
+  const wire = connect()
+  gateway.agent.receive(Buffer.from(ask(names.us)), wire.b.flow)
+  expect(foreign).toHaveLength(1)
+  const [asked] = foreign
+  expect(asked?.party).toBe(PARTY)
+  expect(asked?.home).toBe(old.b.flow)
+  expect(gateway.diary, 'nothing has happened to the dialog').toEqual([])
+  asked?.respond(403)
+  gateway.agent.receive(Buffer.from(ask(names.us)), wire.b.flow)
+  foreign[1]?.resume()
+  gateway.agent.receive(Buffer.from(ask('guessed')), wire.b.flow)
+  expect(wire.b.sent.map((text) => text.slice(8, 11))).toEqual(['403', '481', '481'])
+  expect(foreign).toHaveLength(2)
+  ofGateway.bye()
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway)
+})
