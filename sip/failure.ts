@@ -137,6 +137,22 @@ export const SIP_CODES = {
     remedy: 'raise registration.maxBindingsPerUser, or have clients send +sip.instance',
   },
 
+  'sip.too-many-flows': {
+    stage: 'S1',
+    status: 403,
+    text: 'too many connections of one address of record',
+    cause: 'one user signed in on many devices, or a client that opens WebSockets and never closes them',
+    remedy: 'raise registration.maxFlowsPerUser, or give each person a user of their own',
+  },
+
+  'sip.no-outbound': {
+    stage: 'S1',
+    status: 439,
+    text: 'proxy next to the client keeps no flow to it',
+    cause: 'a SIP proxy between client and gateway that does not support RFC 5626',
+    remedy: 'connect the client to the gateway itself, or take reg-id out of its REGISTER',
+  },
+
   'sip.bad-event': {
     stage: 'S1',
     status: 489,

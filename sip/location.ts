@@ -13,14 +13,25 @@ export interface Binding {
   readonly callId: string
   readonly cseq: number
   readonly expiresAtMs: number
+  /** What the client calls itself. */
+  readonly userAgent?: string | undefined
 }
+
+/** Which device of its AOR a binding leads to, whatever the flow: by `+sip.instance`, else by Contact URI. */
+export const deviceOf = ({ instance, contact }: Pick<Binding, 'instance' | 'contact'>): string =>
+  instance ?? contact.uri.text
 
 export interface LocationLimits {
   readonly maxBindingsPerAor: number
+  readonly maxFlowsPerAor: number
   readonly maxBindings: number
 }
 
-export const DEFAULT_LOCATION_LIMITS: LocationLimits = { maxBindingsPerAor: 10, maxBindings: 50_000 }
+export const DEFAULT_LOCATION_LIMITS: LocationLimits = {
+  maxBindingsPerAor: 10,
+  maxFlowsPerAor: 10,
+  maxBindings: 50_000,
+}
 
 /** How often expired bindings are swept out at most; readers never see an expired one. */
 const SWEEP_MS = 1_000
@@ -38,6 +49,10 @@ export function isSameDevice(
   }
   return areEqualUris(a.contact.uri, b.contact.uri)
 }
+
+/** How many flows the bindings are on. */
+export const flowsOf = (bindings: readonly Binding[]): number =>
+  new Set(bindings.map(({ flow }) => flow.id)).size
 
 /** What is not given is the default. */
 export const createLocation = (limits: Partial<LocationLimits> = {}): Location =>
@@ -86,12 +101,13 @@ export class Location {
   /**
    * Makes these the bindings of an AOR, instead of all it had.
    *
-   * @returns false, and changes nothing, when there are more than the AOR or the whole store may have
+   * @returns false, and changes nothing, when there are more, or on more flows, than the AOR or the whole store may have
    */
   replace(aor: string, bindings: readonly Binding[]): boolean {
     const old = this.#byAor.get(aor) ?? []
     const growth = bindings.length - old.length
     if (bindings.length > this.limits.maxBindingsPerAor) return false
+    if (flowsOf(bindings) > this.limits.maxFlowsPerAor) return false
     if (growth > 0 && this.#size + growth > this.limits.maxBindings) return false
     for (const binding of old) this.#unlinkFlow(binding)
     if (bindings.length === 0) this.#byAor.delete(aor)

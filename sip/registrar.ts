@@ -1,10 +1,11 @@
-import { detached, parseDecimal } from './characters.ts'
+import { detached } from './characters.ts'
 import { SIP_CODES, SipFailure } from './failure.ts'
 import type { Flow } from './flow.ts'
-import { contacts, optionTags, parseSeconds, seconds } from './headers.ts'
-import { type Binding, isSameDevice, type Location } from './location.ts'
+import { contacts, header, optionTags, parseSeconds, seconds } from './headers.ts'
+import { type Binding, flowsOf, isSameDevice, type Location } from './location.ts'
 import { type Header, isSipUri, type NameAddr, type SipRequest } from './message.ts'
 import { formatNameAddr, parseNameAddr } from './name-addr.ts'
+import { asksForOutbound, OUTBOUND_HEADERS, regIdOf } from './outbound.ts'
 
 export interface RegistrarPolicy {
   /** Shorter wishes are refused with 423; 0, which ends a registration, is none. */
@@ -29,6 +30,10 @@ export interface RegisterAnswer {
   readonly headers: readonly Header[]
   /** Why it was refused; undefined with 200. */
   readonly failure: SipFailure | undefined
+  /** What has been added or refreshed. */
+  readonly bound: readonly Binding[]
+  /** Bindings of the same devices on other flows, whose place those have taken. */
+  readonly superseded: readonly Binding[]
 }
 
 /** A Contact with its parameters, or a Call-ID, as it is stored; 513 beyond. */
@@ -44,18 +49,36 @@ export function handleRegister(input: RegisterInput): RegisterAnswer {
   try {
     checkRequire(input.request)
     checkUser(input)
-    const bindings = nextBindings(input)
+    const { location, user, nowMs, request } = input
+    const wanted = contacts(request)
+    const isOutbound = wanted !== '*' && asksForOutbound(request, wanted)
+    const before = location.bindingsOf(user, nowMs)
+    const bindings = nextBindings(wanted, before, input)
     if (bindings !== undefined) store(bindings, input)
-    return { status: 200, headers: listing(input), failure: undefined }
+    const headers = [...listing(input), ...(isOutbound ? OUTBOUND_HEADERS : [])]
+    return { status: 200, headers, failure: undefined, ...changes(before, bindings ?? before) }
   } catch (error) {
     if (!(error instanceof SipFailure)) throw error
-    return { status: SIP_CODES[error.code].status, headers: refusalHeaders(error, input), failure: error }
+    const { status } = SIP_CODES[error.code]
+    return { status, headers: refusalHeaders(error, input), failure: error, bound: [], superseded: [] }
   }
 }
 
-/** No extension is needed for what we do here; path and outbound are asked of proxies. */
+function changes(
+  before: readonly Binding[],
+  after: readonly Binding[],
+): Pick<RegisterAnswer, 'bound' | 'superseded'> {
+  const bound = after.filter((binding) => !before.includes(binding))
+  const gone = before.filter((binding) => !after.includes(binding))
+  const superseded = gone.filter((old) =>
+    bound.some((binding) => isSameDevice(old, binding) && old.flow.id !== binding.flow.id),
+  )
+  return { bound, superseded }
+}
+
+/** Path is asked of proxies, and no other extension is needed for what we do here. */
 function checkRequire(request: SipRequest): void {
-  const [tag] = optionTags(request, 'Require')
+  const tag = [...optionTags(request, 'Require')].find((name) => name !== 'outbound')
   if (tag !== undefined) throw new SipFailure('sip.unsupported-extension', { seen: tag })
 }
 
@@ -68,10 +91,12 @@ function checkUser({ request, user }: RegisterInput): void {
 }
 
 /** All bindings the user shall have from now on; undefined when the request only asks. */
-function nextBindings(input: RegisterInput): readonly Binding[] | undefined {
-  const { request, location, user, nowMs } = input
-  const wanted = contacts(request)
-  const current = location.bindingsOf(user, nowMs)
+function nextBindings(
+  wanted: readonly NameAddr[] | '*',
+  current: readonly Binding[],
+  input: RegisterInput,
+): readonly Binding[] | undefined {
+  const { request } = input
   if (wanted === '*') {
     if (seconds(request, 'Expires') !== 0) {
       throw new SipFailure('sip.malformed', { expected: 'Expires: 0 with Contact: *' })
@@ -100,15 +125,24 @@ function withContact(
     aor: user,
     contact: parseNameAddr(stored(formatNameAddr(contact))),
     instance: stored(contact.parameters.get('+sip.instance') ?? '') || undefined,
-    regId: parseDecimal(contact.parameters.get('reg-id') ?? '', 0x7fff_ffff),
+    regId: regIdOf(contact),
     flow,
     callId: stored(request.callId),
     cseq: request.cseq.number,
     expiresAtMs: nowMs + lifetimeS * 1_000,
+    userAgent: shortUserAgent(request),
   }
   const others = bindings.filter((known) => !isSameDevice(known, binding))
   for (const known of bindings) if (!others.includes(known)) checkOrder(request, known)
   return lifetimeS === 0 ? others : [binding, ...others]
+}
+
+/** For people who look; the rest of a long one tells them nothing. */
+const MAX_USER_AGENT_LENGTH = 128
+
+function shortUserAgent(request: SipRequest): string | undefined {
+  const text = header(request, 'User-Agent')
+  return text === undefined ? undefined : detached(text.slice(0, MAX_USER_AGENT_LENGTH))
 }
 
 function stored(text: string): string {
@@ -139,11 +173,17 @@ function lifetimeOf(contact: NameAddr, { request, policy }: RegisterInput): numb
 }
 
 function store(bindings: readonly Binding[], { location, user }: RegisterInput): void {
-  const { maxBindingsPerAor, maxBindings } = location.limits
+  const { maxBindingsPerAor, maxFlowsPerAor, maxBindings } = location.limits
   if (bindings.length > maxBindingsPerAor) {
     throw new SipFailure('sip.too-many-bindings', {
       expected: `${maxBindingsPerAor}`,
       seen: `${bindings.length}`,
+    })
+  }
+  if (flowsOf(bindings) > maxFlowsPerAor) {
+    throw new SipFailure('sip.too-many-flows', {
+      expected: `${maxFlowsPerAor}`,
+      seen: `${flowsOf(bindings)}`,
     })
   }
   if (!location.replace(user, bindings)) {
