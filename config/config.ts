@@ -225,6 +225,8 @@ export interface RegistrationConfig {
   readonly minExpiresS: number
   readonly maxExpiresS: number
   readonly maxBindingsPerUser: number
+  readonly maxFlowsPerUser: number
+  readonly maxBindings: number
   readonly nonceLifetimeS: number
   /** Offer MD5 beside SHA-512-256 and SHA-256 (last of the challenges). */
   readonly md5: boolean
@@ -255,6 +257,8 @@ export interface CallsConfig {
   readonly attemptS: number
   readonly progressS: number
   readonly maxDurationS: number
+  /** How long a call may go on without the WebSocket of its browser; without audio it ends before. */
+  readonly lostConnectionS: number
   /** Session-Expires that we ask for and the most that we grant (RFC 4028). */
   readonly sessionExpiresS: number
   /** How many calls are remembered after their end, and how long. */

@@ -280,6 +280,8 @@ const SETTINGS = {
     minExpiresS: number('Shortest registration accepted.', 60, 10, 3_600),
     maxExpiresS: number('Longest registration granted.', 3_600, 60, 86_400),
     maxBindingsPerUser: number('Devices of one user at a time.', 10, 1, 100),
+    maxFlowsPerUser: number('WebSockets that one user may be registered by at a time.', 10, 1, 100),
+    maxBindings: number('Devices of all users at a time.', 50_000, 1, 1_000_000),
     nonceLifetimeS: number('How long a digest nonce may be used.', 300, 30, 3_600),
     md5: yesNo('Offer MD5 beside SHA-512-256 and SHA-256, for SIP.js and JsSIP.', true),
     jwt: {
@@ -338,6 +340,12 @@ const SETTINGS = {
       120,
     ),
     maxDurationS: number('How long a call may last.', 14_400, 60, 604_800),
+    lostConnectionS: number(
+      'How long a call may go on without the WebSocket of its browser, as long as there is audio.',
+      600,
+      10,
+      86_400,
+    ),
     sessionExpiresS: number(
       'How long a dead peer may keep a call, where it knows session timers.',
       1_800,

@@ -53,6 +53,8 @@ export interface Settings {
     readonly minExpiresS: number
     readonly maxExpiresS: number
     readonly maxBindingsPerUser: number
+    readonly maxFlowsPerUser: number
+    readonly maxBindings: number
     readonly nonceLifetimeS: number
     readonly md5: boolean
     readonly jwt: {
@@ -97,6 +99,7 @@ export interface Settings {
     readonly attemptS: number
     readonly progressS: number
     readonly maxDurationS: number
+    readonly lostConnectionS: number
     readonly sessionExpiresS: number
     readonly keepCalls: number
     readonly keepCallsS: number

@@ -124,6 +124,7 @@ export class Call implements SideOwner, JoinableCall {
     invite.handler = {
       onCancel: (cancel) => this.#end('cancelled', { reasons: passedReasons(cancel) }),
       onPrackTimeout: () => this.#fail(new GatewayFailure('call.prack-missing'), 'caller'),
+      onLost: () => this.#fail(new GatewayFailure('call.connection-lost'), 'caller'),
     }
   }
 
@@ -211,6 +212,10 @@ export class Call implements SideOwner, JoinableCall {
     else if (reason === 'refresh-challenged')
       this.#fail(new GatewayFailure('call.refresh-challenged', { seen: side.leg.name }), side.leg.name)
     else if (this.#transfers.isTransferor(side)) this.#run(() => this.#transfers.withdraw(side))
+    else if (reason === 'forgotten')
+      this.#fail(new GatewayFailure('call.dialog-lost', { seen: side.leg.name }), side.leg.name)
+    else if (reason === 'flow-lost')
+      this.#fail(new GatewayFailure('call.connection-lost', { seen: side.leg.name }), side.leg.name)
     else
       this.#end('hung-up', {
         by: side.leg.name,

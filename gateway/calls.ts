@@ -19,7 +19,7 @@ import type { LegMedia } from './leg.ts'
 import { Parties } from './parties.ts'
 import type { CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
 import { type Replaces, readReplaces } from './refer.ts'
-import type { Registration } from './registration.ts'
+import type { Registrar } from './registrar.ts'
 import type { Caller, Destination } from './router.ts'
 import type { Side } from './side.ts'
 import type { Trunk, TrunkPath, TrunkTable } from './trunk.ts'
@@ -40,7 +40,7 @@ export interface CallsOptions {
   readonly engine: MediaEngine
   readonly environment: SipEnvironment
   readonly log: Log
-  readonly registration: Registration
+  readonly registration: Registrar
   readonly trunks: TrunkTable
   readonly choice: TrunkChoice
   readonly states: TrunkStates
@@ -124,6 +124,7 @@ export class Calls {
     const caller = this.#parties.identify(invite)
     if (caller === undefined) return undefined
     const plan = this.#callerPlan(caller, invite)
+    if (caller.kind === 'user') invite.party = plan.name
     identified(plan.name)
     const replaces = header(invite.request, 'Replaces')
     if (replaces !== undefined) {

@@ -20,6 +20,7 @@ import { warnOfClearKeys } from './clear-keys.ts'
 import { ClientAddresses } from './client-addresses.ts'
 import { Dns } from './dns.ts'
 import { systemEnvironment } from './environment.ts'
+import { Homes } from './homes.ts'
 import { createIceServers } from './ice-servers.ts'
 import { createTokenVerifier } from './jwt.ts'
 import { Registration } from './registration.ts'
@@ -99,7 +100,14 @@ async function compose(
     log.error('internal error', { error, method: request?.method, callId: request?.callId })
   const tokens = new TokenGate(verifier, onError)
   const turn = config.turn === undefined ? undefined : new TurnCredentials(config.turn)
-  const registration = new Registration({ config, environment, log, tokens, turn })
+  const registration = new Registration({
+    config,
+    environment,
+    log,
+    tokens,
+    turn,
+    onRegistered: (registered) => homes.registered(registered),
+  })
   opened.push(() => registration.close())
 
   const userAgent: UserAgent = createUserAgent({
@@ -122,6 +130,7 @@ async function compose(
       onInvite: (invite) => tokens.passInvite(invite, () => calls.onInvite(invite)),
       onSubscribe: (subscribe) => tokens.passSubscribe(subscribe, () => relay.onSubscribe(subscribe)),
       onRequest: (request) => tokens.passRequest(request, () => onRequest(request, registration, relay)),
+      onForeign: (foreign) => tokens.passRequest(foreign, () => homes.onForeign(foreign)),
       onError,
     },
   })
@@ -154,6 +163,16 @@ async function compose(
     door,
     flowTo: (path) => transports.flowTo(path),
   })
+
+  const homes = new Homes({
+    userAgent,
+    relay,
+    registration,
+    environment,
+    log,
+    lostConnectionS: config.calls.lostConnectionS,
+  })
+  opened.push(() => homes.close())
 
   const receive = (bytes: Buffer, flow: Flow): void => userAgent.receive(bytes, flow)
   const marks = new SocketMarks(config.dscp.sip, log)
@@ -201,6 +220,7 @@ async function compose(
         userAgent.flowClosed(flow)
         registration.flowClosed(flow)
         relay.flowClosed(flow)
+        homes.flowClosed(flow)
         log.debug('websocket closed', { source: flow.remote.address })
       },
     },
@@ -248,6 +268,7 @@ async function compose(
   const admin = new Admin(log)
   opened.push(() => admin.close())
   answerAboutCalls(admin, calls.history)
+  admin.handle('registrations', () => registration.list())
   if (config.admin.socket !== undefined) await admin.listen(config.admin.socket)
 
   logListening(log, web, transports, config.admin.socket)
@@ -266,6 +287,7 @@ async function compose(
     const deadlineMs = environment.nowMs() + config.calls.drainTimeoutS * 1_000
     relay.close()
     await within(deadlineMs, Promise.all([calls.drain(), trunkWatch.stop()]))
+    homes.close()
     await answered(userAgent, deadlineMs)
     logCounters(log, { userAgent, engine, sockets, strangers, door, transports, marks })
     for (const close of opened.reverse()) await close()
@@ -332,7 +354,6 @@ function onRequest(incoming: IncomingRequest, registration: Registration, relay:
     return
   }
   registration.onRegister(incoming)
-  relay.registered(flow)
 }
 
 /** For the demo. */

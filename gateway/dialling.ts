@@ -6,6 +6,7 @@ import type {
   Body,
   InviteDialog,
   NoAnswer,
+  OutgoingInvite,
   OutgoingInviteHandler,
   SipEnvironment,
   UserAgent,
@@ -13,6 +14,7 @@ import type {
 import { GatewayFailure } from './gateway-failure.ts'
 import type { PartyPlan, Target } from './plan.ts'
 import { Ringing } from './ringing.ts'
+import { serialInvite } from './serial-invite.ts'
 import type { Side } from './side.ts'
 
 export interface DiallingHandler {
@@ -82,28 +84,29 @@ export class Dialling {
   #ring(targets: readonly Target[]): void {
     const { userAgent, plan, side, body, headers, maxForwards, limits } = this.#options
     const { from, to } = plan
+    const place = ({ flow, uri, party, next }: Target, handler: OutgoingInviteHandler): OutgoingInvite =>
+      userAgent.invite(
+        {
+          flow,
+          uri,
+          ...(next === undefined ? {} : { party }),
+          from,
+          to,
+          headers: [...headers, ...plan.headers],
+          body,
+          dialogHandler: side.dialogHandler,
+          ...(maxForwards === undefined ? {} : { maxForwards }),
+        },
+        {
+          ...handler,
+          onAccept: (response, dialog) => {
+            if (!this.#isOver) side.party = party
+            handler.onAccept(response, dialog)
+          },
+        },
+      )
     const places = targets.map(
-      ({ flow, uri, party }) =>
-        (handler: OutgoingInviteHandler) =>
-          userAgent.invite(
-            {
-              flow,
-              uri,
-              from,
-              to,
-              headers: [...headers, ...plan.headers],
-              body,
-              dialogHandler: side.dialogHandler,
-              ...(maxForwards === undefined ? {} : { maxForwards }),
-            },
-            {
-              ...handler,
-              onAccept: (response, dialog) => {
-                if (!this.#isOver) side.party = party
-                handler.onAccept(response, dialog)
-              },
-            },
-          ),
+      (target) => (handler: OutgoingInviteHandler) => serialInvite(target, handler, place),
     )
     this.#giveTime(limits.attemptS, 'silent')
     this.#ringing = new Ringing(places, {

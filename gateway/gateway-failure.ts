@@ -119,6 +119,20 @@ export const GATEWAY_CODES = {
     cause: 'the peer has ended or forgotten the call without BYE, such as after a restart',
     remedy: "look at the peer's log for this Call-ID",
   },
+  'call.connection-lost': {
+    stage: 'S1',
+    status: 480,
+    text: 'browser lost its connection and did not come back',
+    cause: 'a page that was closed in a call, or a network that lets audio pass and no WebSocket',
+    remedy: 'look whether a proxy in between cuts WebSockets; calls.lostConnectionS says how long is waited',
+  },
+  'call.other-device': {
+    stage: 'S1',
+    status: 403,
+    text: 'call belongs to another device',
+    cause: 'a browser that came back without its +sip.instance and Contact, or a second device of the user',
+    remedy: 'have the client register with the same +sip.instance before it goes on with its call',
+  },
   'call.internal': {
     stage: 'S1',
     status: 500,

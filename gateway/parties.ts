@@ -4,6 +4,7 @@ import type { Flow } from '../sip/flow.ts'
 import type { Header, NameAddr, SipRequest } from '../sip/message.ts'
 import { sipUri } from '../sip/uri.ts'
 import type { IncomingInvite } from '../sip/user-agent.ts'
+import { deviceTarget } from './device-target.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import {
   fromForTrunk,
@@ -15,7 +16,7 @@ import {
   shownNumberOf,
 } from './identity.ts'
 import type { Target } from './plan.ts'
-import type { Registrar } from './registrar.ts'
+import { type Registrar, waysToDevices } from './registrar.ts'
 import { type Caller, Router } from './router.ts'
 import type { TrunkPath, TrunkTable } from './trunk.ts'
 import type { TrunkChoice } from './trunk-choice.ts'
@@ -93,9 +94,7 @@ export class Parties {
   ofUsers(users: readonly string[], number: string | undefined, identity: Identity): Party {
     const { config, registration } = this.#options
     const targets = users.flatMap((user) =>
-      registration
-        .bindingsOf(user)
-        .map(({ flow, contact }) => ({ flow, uri: contact.uri, party: `user:${user}` })),
+      waysToDevices(registration.bindingsOf(user)).map((way) => deviceTarget(registration, user, way)),
     )
     const [first = ''] = users
     if (targets.length === 0) throw new GatewayFailure('call.not-registered', { seen: users.join(', ') })

@@ -20,6 +20,11 @@ export interface Target {
   readonly uri: Uri
   /** Who answers there: one of several users that ring. */
   readonly party: string
+  /**
+   * Of the device of a user, which may come back by another connection: another way to it, when this one has failed.
+   * Called once.
+   */
+  readonly next?: () => Target | undefined
 }
 
 export interface PartyPlan {

@@ -4,7 +4,7 @@ import { bearerChallenge } from '../sip/bearer.ts'
 import { createDigestServer, type DigestKey, type DigestServer } from '../sip/digest.ts'
 import { SipFailure } from '../sip/failure.ts'
 import type { Flow } from '../sip/flow.ts'
-import { type Binding, DEFAULT_LOCATION_LIMITS, Location } from '../sip/location.ts'
+import { type Binding, Location } from '../sip/location.ts'
 import { type Header, isSipUri, type SipRequest, type Uri } from '../sip/message.ts'
 import { handleRegister, type RegistrarPolicy } from '../sip/registrar.ts'
 import type { IncomingInvite, IncomingRequest, SipEnvironment } from '../sip/user-agent.ts'
@@ -14,7 +14,8 @@ import { GatewayFailure } from './gateway-failure.ts'
 import { isAnonymous } from './identity.ts'
 import type { TokenVerdict } from './jwt.ts'
 import { NumberDirectory } from './number-directory.ts'
-import type { Registrar } from './registrar.ts'
+import type { Registered, Registrar } from './registrar.ts'
+import { type RegistrationSummary, registrationSummary } from './registration-summary.ts'
 import { SignInGuard } from './sign-in-guard.ts'
 import type { TokenGate } from './token-gate.ts'
 import type { TurnCredentials } from './turn.ts'
@@ -27,6 +28,8 @@ export interface RegistrationOptions {
   readonly tokens?: TokenGate | undefined
   /** Handed out with each 200 of a REGISTER, where there is a TURN server. */
   readonly turn?: TurnCredentials | undefined
+  /** A REGISTER has been answered 200. */
+  readonly onRegistered?: (registered: Registered) => void
 }
 
 export type HttpVerdict =
@@ -70,8 +73,9 @@ export class Registration implements Registrar {
       nonceLifetimeMs: registration.nonceLifetimeS * 1_000,
     })
     this.#location = new Location({
-      ...DEFAULT_LOCATION_LIMITS,
       maxBindingsPerAor: registration.maxBindingsPerUser,
+      maxFlowsPerAor: registration.maxFlowsPerUser,
+      maxBindings: registration.maxBindings,
     })
   }
 
@@ -88,7 +92,7 @@ export class Registration implements Registrar {
     const { user } = sender
     const { environment, log } = this.#options
     const nowMs = environment.nowMs()
-    const { status, headers, failure } = handleRegister({
+    const { status, headers, failure, bound, superseded } = handleRegister({
       request,
       flow,
       user,
@@ -108,6 +112,7 @@ export class Registration implements Registrar {
     // Who has just signed off needs no relay.
     const turn = bindings === 0 ? undefined : this.#options.turn?.headerFor(user)
     answer(status, turn === undefined ? headers : [...headers, turn])
+    this.#options.onRegistered?.({ user, flow, bound, superseded })
   }
 
   /**
@@ -166,11 +171,10 @@ export class Registration implements Registrar {
     return this.#location.bindingsOf(user, environment.nowMs()).filter((binding) => binding.flow.isOpen)
   }
 
-  /** The devices of a user that are registered by this flow, by `+sip.instance`. */
-  instancesOf(user: string, flow: Flow): ReadonlySet<string> {
+  /** Everybody's registrations, for operators. */
+  list(): readonly RegistrationSummary[] {
     const nowMs = this.#options.environment.nowMs()
-    const bindings = this.#location.bindingsByFlow(flow.id, nowMs).filter(({ aor }) => aor === user)
-    return new Set(bindings.flatMap(({ instance }) => (instance === undefined ? [] : [instance])))
+    return [...this.#location.all(nowMs)].map((binding) => registrationSummary(binding, nowMs))
   }
 
   /** What was reached by this WebSocket is reached no more. */

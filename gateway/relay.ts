@@ -41,9 +41,10 @@ export class Relay {
   /** How to give up each relayed request that waits. */
   readonly #waiting = new Set<() => void>()
   readonly #subscriptions = new Set<RelaySubscription>()
-  /** Devices of subscribers, by which a subscription is found again after its WebSocket. */
-  readonly #devices = new Map<RelaySubscription, Device>()
-
+  /** The users among the subscribers, who may come back by another WebSocket. */
+  readonly #subscribers = new Map<RelaySubscription, string>()
+  /** How many of theirs there are by each WebSocket. */
+  readonly #perFlow = new Map<string, number>()
   #isOpen = true
 
   constructor(options: RelayOptions) {
@@ -57,7 +58,8 @@ export class Relay {
       relayedRequests: this.#limits.size,
       waitingRequests: this.#waiting.size,
       relayedSubscriptions: this.#subscriptions.size,
-      relayedDevices: this.#devices.size,
+      relayedSubscribers: this.#subscribers.size,
+      subscriberFlows: this.#perFlow.size,
     }
   }
 
@@ -107,12 +109,26 @@ export class Relay {
     }
   }
 
-  /** A REGISTER came by this flow: what its device had subscribed to on a WebSocket that is closed now goes on here. */
-  registered(flow: Flow): void {
-    for (const [subscription, { user, instance }] of this.#devices) {
-      if (subscription.flow.isOpen || instance === undefined) continue
-      if (this.#options.registration.instancesOf(user, flow).has(instance)) subscription.resume(flow)
+  /** What a user has subscribed to by the flow `from` goes on by `to`. */
+  rehome(from: Flow, to: Flow, user: string): void {
+    if (this.usesOf(from) === 0) return
+    for (const [subscription, subscriber] of this.#subscribers) {
+      if (subscription.flow !== from || subscriber !== user) continue
+      this.#count(from, -1)
+      this.#count(to, 1)
+      subscription.resume(to)
     }
+  }
+
+  /** How many subscriptions users have by this flow. */
+  usesOf(flow: Flow): number {
+    return this.#perFlow.get(flow.id) ?? 0
+  }
+
+  #count(flow: Flow, change: 1 | -1): void {
+    const count = this.usesOf(flow) + change
+    if (count === 0) this.#perFlow.delete(flow.id)
+    else this.#perFlow.set(flow.id, count)
   }
 
   /** Ends all subscriptions, gives up what waits for an answer, and refuses what comes from now on; the peers are told. */
@@ -183,7 +199,7 @@ export class Relay {
   }
 
   #subscribe(subscribe: IncomingSubscribe, asked: IncomingRequest): void {
-    const { request, flow } = subscribe
+    const { request } = subscribe
     const event = relayedEvent(request)
     const caller = this.#parties.identify(asked)
     if (caller === undefined) return
@@ -192,7 +208,7 @@ export class Relay {
       caller,
       isOwnMailbox(caller, this.#parties.dialledOf(request), event),
     )
-    const { userAgent, environment, log, registration } = this.#options
+    const { userAgent, environment, log } = this.#options
     const subscription = new RelaySubscription(
       {
         userAgent,
@@ -201,15 +217,15 @@ export class Relay {
         plan,
         onEnded: (ended) => {
           this.#subscriptions.delete(ended)
-          this.#devices.delete(ended)
+          if (this.#subscribers.delete(ended)) this.#count(ended.flow, -1)
         },
       },
       subscribe,
     )
     this.#subscriptions.add(subscription)
     if (caller.kind === 'user') {
-      const [instance] = registration.instancesOf(caller.user, flow)
-      this.#devices.set(subscription, { user: caller.user, instance })
+      this.#subscribers.set(subscription, caller.user)
+      this.#count(subscription.flow, 1)
     }
     log.info('subscription started', { callId: request.callId, event, to: plan.name })
   }
@@ -228,8 +244,3 @@ export class Relay {
 }
 
 const isBrowser = (flow: Flow): boolean => flow.transport === 'ws' || flow.transport === 'wss'
-
-interface Device {
-  readonly user: string
-  readonly instance: string | undefined
-}

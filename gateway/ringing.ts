@@ -23,18 +23,18 @@ function rank(response: SipResponse | NoAnswer): number {
 /** Several INVITEs for one call: all ring, one answers, the others are cancelled. */
 export class Ringing {
   readonly #handler: RingingHandler
-  readonly #pending = new Set<OutgoingInvite>()
+  readonly #pending = new Set<Pick<OutgoingInvite, 'cancel'>>()
   #best: SipResponse | NoAnswer | undefined
   #isOver = false
 
   /** `place` sends one INVITE with the handler it is given; called once for each target. */
   constructor(
-    places: readonly ((handler: OutgoingInviteHandler) => OutgoingInvite)[],
+    places: readonly ((handler: OutgoingInviteHandler) => Pick<OutgoingInvite, 'cancel'>)[],
     handler: RingingHandler,
   ) {
     this.#handler = handler
     for (const place of places) {
-      let invite: OutgoingInvite | undefined
+      let invite: Pick<OutgoingInvite, 'cancel'> | undefined
       let isDone = false
       const done = (): void => {
         isDone = true

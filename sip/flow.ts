@@ -27,6 +27,8 @@ export interface Flow {
   send(bytes: Uint8Array): void
   /** Ends a connection; no-op for UDP. */
   close(reason: string): void
+  /** Has the peer show within this time that it lives, or cuts the connection. Where it cannot be asked, it is not. */
+  probe?(withinMs: number): void
 }
 
 export const isReliable = (flow: Flow): boolean => flow.transport !== 'udp'

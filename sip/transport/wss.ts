@@ -237,6 +237,7 @@ class Connection implements Flow {
   readonly #count: (counter: Counter) => void
   readonly #bucket: TokenBucket
   #isAlive = true
+  #probing: NodeJS.Timeout | undefined
 
   constructor(
     webSocket: WebSocket,
@@ -296,9 +297,21 @@ class Connection implements Flow {
     if (this.isOpen) this.#webSocket.ping(undefined, undefined, () => {})
   }
 
+  probe(withinMs: number): void {
+    if (!this.isOpen || this.#probing !== undefined) return
+    this.#webSocket.ping(undefined, undefined, () => {})
+    this.#probing = setTimeout(() => {
+      this.#count('cutSilent')
+      this.#webSocket.terminate()
+    }, withinMs)
+    this.#webSocket.once('close', () => clearTimeout(this.#probing))
+  }
+
   /** Counts a frame of the peer; false when it is one too many. */
   #admit(): boolean {
     this.#isAlive = true
+    clearTimeout(this.#probing)
+    this.#probing = undefined
     if (!this.isOpen) return false
     if (!this.#bucket.take(performance.now())) {
       this.#count('cutFlood')

@@ -80,6 +80,7 @@ const userAgent = createUserAgent({
             attemptS: 4,
             progressS: 20,
             maxDurationS: 3_600,
+            lostConnectionS: 600,
             sessionExpiresS: 1_800,
             keepCalls: 0,
             keepCallsS: 60,

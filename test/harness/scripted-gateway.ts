@@ -2,6 +2,7 @@ import type { Config, TrunkConfig } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Log } from '../../config/logging.ts'
 import { Calls } from '../../gateway/calls.ts'
+import { Homes } from '../../gateway/homes.ts'
 import type { TokenVerifier } from '../../gateway/jwt.ts'
 import { Registration } from '../../gateway/registration.ts'
 import { Relay } from '../../gateway/relay.ts'
@@ -64,6 +65,7 @@ export class ScriptedGateway {
   readonly calls: Calls
   readonly registration: Registration
   readonly relay: Relay
+  readonly homes: Homes
   readonly trunk: Peer
   /** The gateway's end of the link to the trunk. */
   readonly trunkFlow: MemoryFlow
@@ -135,6 +137,7 @@ export class ScriptedGateway {
       log: this.#logger({}),
       tokens,
       turn,
+      onRegistered: (registered) => this.homes.registered(registered),
     })
     this.userAgent = createUserAgent({
       environment: this.time,
@@ -150,6 +153,7 @@ export class ScriptedGateway {
         onInvite: (invite) => tokens.passInvite(invite, () => this.calls.onInvite(invite)),
         onSubscribe: (subscribe) => tokens.passSubscribe(subscribe, () => this.relay.onSubscribe(subscribe)),
         onRequest: (request) => tokens.passRequest(request, () => this.#onRequest(request)),
+        onForeign: (foreign) => tokens.passRequest(foreign, () => this.homes.onForeign(foreign)),
         onError: (error) => this.#logger({}).error('internal error', { error }),
       },
     })
@@ -171,6 +175,14 @@ export class ScriptedGateway {
       choice,
       door,
       flowTo,
+    })
+    this.homes = new Homes({
+      userAgent: this.userAgent,
+      relay: this.relay,
+      registration: this.registration,
+      environment: this.time,
+      log: this.#logger({}),
+      lostConnectionS: config.calls.lostConnectionS,
     })
     this.calls = new Calls({
       config,
@@ -272,6 +284,7 @@ export class ScriptedGateway {
     this.userAgent.flowClosed(end)
     this.registration.flowClosed(end)
     this.relay.flowClosed(end)
+    this.homes.flowClosed(end)
     await this.time.advance(10)
   }
 
@@ -293,6 +306,7 @@ export class ScriptedGateway {
       ...this.userAgent.tables(),
       ...this.engine.tables(),
       ...this.relay.tables(),
+      ...this.homes.tables(),
       calls: this.calls.size,
     }
     return Object.fromEntries(Object.entries(tables).filter(([, size]) => size !== 0))
@@ -301,6 +315,7 @@ export class ScriptedGateway {
   async close(): Promise<void> {
     this.userAgent.close()
     this.registration.close()
+    this.homes.close()
     for (const peer of this.#peers) peer.userAgent.close()
     await this.engine.close()
   }
@@ -311,7 +326,6 @@ export class ScriptedGateway {
       return
     }
     this.registration.onRegister(request)
-    this.relay.registered(request.flow)
   }
 
   #sendRegister(

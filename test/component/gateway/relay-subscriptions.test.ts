@@ -105,7 +105,8 @@ describe('messages waiting', () => {
       relayedRequests: 0,
       waitingRequests: 0,
       relayedSubscriptions: 0,
-      relayedDevices: 0,
+      relayedSubscribers: 0,
+      subscriberFlows: 0,
     })
   })
 
