@@ -149,8 +149,7 @@ export class Homes {
     const before = this.#uses(from)
     userAgent.rehome(from, to, `user:${user}`, contact)
     relay.rehome(from, to, user)
-    const moved = before - this.#uses(from)
-    if (moved > 0) log.info('connection replaced', { user, moved, from: ends(from), to: ends(to) })
+    if (this.#uses(from) < before) log.info('connection replaced', { user, from: ends(from), to: ends(to) })
     if (this.#uses(from) === 0) this.#forget(from)
   }
 

@@ -41,7 +41,10 @@ export class MemoryFlow implements Flow {
   readonly sent: string[] = []
   /** Drops what it returns true for. */
   drops: (text: string) => boolean = () => false
+  /** How often it was asked for a sign of life. */
+  probes = 0
   #isOpen = true
+  #next: MemoryFlow | undefined
   readonly #link: { deliver(bytes: Buffer): void; closed(): void }
 
   constructor(
@@ -61,10 +64,23 @@ export class MemoryFlow implements Flow {
   }
 
   get isOpen(): boolean {
-    return this.#isOpen
+    return this.#next?.isOpen ?? this.#isOpen
+  }
+
+  probe(): void {
+    this.probes += 1
+  }
+
+  /** A client has one transport, whatever connection is behind it. */
+  continueBy(next: MemoryFlow): void {
+    this.#next = next
   }
 
   send(bytes: Uint8Array): void {
+    if (this.#next !== undefined) {
+      this.#next.send(bytes)
+      return
+    }
     const copy = Buffer.from(bytes)
     const text = copy.toString('latin1')
     this.sent.push(text)

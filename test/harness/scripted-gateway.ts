@@ -227,9 +227,10 @@ export class ScriptedGateway {
       b: {
         address: peer.flow.local,
         scope: 'gateway',
-        receive: (bytes, flow) => peer.userAgent.receive(bytes, flow),
+        receive: (bytes) => peer.userAgent.receive(bytes, peer.flow),
       },
     })
+    peer.flow.continueBy(b)
     const made = { ...peer, flow: b }
     this.#gatewayEnds.set(made, a)
     return made
@@ -243,15 +244,40 @@ export class ScriptedGateway {
   /** A device registered as a user of the configuration. */
   async registered(user: string, device = user): Promise<Peer> {
     const peer = this.browser()
-    const password = this.config.users.find((row) => row.name === user)?.password?.reveal() ?? ''
-    const final = await this.register(peer, user, password, device)
+    const final = await this.register(peer, user, this.passwordOf(user), device)
     if (final !== 200) throw new Error(`REGISTER of ${user} was answered ${final}`)
     return peer
   }
 
-  /** REGISTER with one try at the challenge; the final status. */
-  async register(peer: Peer, user: string, password: string, device = user): Promise<number | NoAnswer> {
-    const first = await this.#sendRegister(peer, user, device, undefined)
+  /** The same user's browser on a new WebSocket, signed in again. */
+  async back(peer: Peer, user: string, device = user): Promise<Peer> {
+    const made = this.reconnect(peer)
+    const final = await this.register(made, user, this.passwordOf(user), device)
+    if (final !== 200) throw new Error(`REGISTER of ${user} was answered ${final}`)
+    return made
+  }
+
+  passwordOf(user: string): string {
+    return this.config.users.find((row) => row.name === user)?.password?.reveal() ?? ''
+  }
+
+  /** The gateway's end of a browser's WebSocket. */
+  gatewayEnd(peer: Peer): MemoryFlow {
+    const end = this.#gatewayEnds.get(peer)
+    if (end === undefined) throw new Error('no such peer')
+    return end
+  }
+
+  /** REGISTER with one try at the challenge; the final status. `device`: its instance, with `;reg-id=N` behind it or not. `name`: user part of its Contact. */
+  async register(
+    peer: Peer,
+    user: string,
+    password: string,
+    device = user,
+    name = user,
+  ): Promise<number | NoAnswer> {
+    const where = { device, name }
+    const first = await this.#sendRegister(peer, user, where, undefined)
     if (typeof first === 'string' || first.status !== 401)
       return typeof first === 'string' ? first : first.status
     const challenge = first.headers.filter((row) => row.name === 'WWW-Authenticate').at(-1)?.value ?? ''
@@ -269,7 +295,7 @@ export class ScriptedGateway {
     const second = await this.#sendRegister(
       peer,
       user,
-      device,
+      where,
       `Digest ${fields}, algorithm=MD5, qop=auth, nc=${qop.nc}, cnonce="${qop.cnonce}"`,
     )
     return typeof second === 'string' ? second : second.status
@@ -277,8 +303,7 @@ export class ScriptedGateway {
 
   /** The WebSocket of a browser is gone, as the daemon is told by its transport. */
   async disconnect(peer: Peer): Promise<void> {
-    const end = this.#gatewayEnds.get(peer)
-    if (end === undefined) throw new Error('no such peer')
+    const end = this.gatewayEnd(peer)
     peer.flow.close()
     end.close()
     this.userAgent.flowClosed(end)
@@ -331,11 +356,12 @@ export class ScriptedGateway {
   #sendRegister(
     peer: Peer,
     user: string,
-    device: string,
+    { device, name }: { readonly device: string; readonly name: string },
     authorization: string | undefined,
   ): Promise<SipResponse | NoAnswer> {
     const aor = sipUri({ user, host: 'example.com' })
-    const contact = `<sip:${user}@df7jal23ls0d.invalid;transport=ws>;+sip.instance="<urn:uuid:${device}>";expires=300`
+    const [instance, regId = ''] = device.split(/(?=;reg-id)/)
+    const contact = `<sip:${name}@df7jal23ls0d.invalid;transport=ws>;+sip.instance="<urn:uuid:${instance}>"${regId};expires=300`
     const response = new Promise<SipResponse | NoAnswer>((resolve) => {
       peer.userAgent.request(
         {

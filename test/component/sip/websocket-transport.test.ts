@@ -229,6 +229,22 @@ test('a peer that answers pings stays; one that does not is cut', async () => {
   expect(alive.readyState).toBe(WebSocket.OPEN)
 })
 
+test('a connection that is probed stays when its peer answers in time, and is cut when not', async () => {
+  const { connect, opened, closed, transport } = await listen()
+  const deaf = connect({ autoPong: false })
+  await outcome(deaf)
+  const alive = connect()
+  await outcome(alive)
+  const pinged = once(alive, 'ping')
+  for (const flow of opened) flow.probe?.(200)
+  await pinged
+  await until(() => closed.length === 1)
+  expect(closed[0]).toBe(opened[0])
+  expect(transport.counters()).toMatchObject({ cutSilent: 1 })
+  await new Promise((resolve) => setTimeout(resolve, 250))
+  expect(alive.readyState).toBe(WebSocket.OPEN)
+})
+
 test('a peer that does not read is cut when more than the limit is queued', async () => {
   const { connect, opened, closed, transport } = await listen({ limits: { maxBufferedBytes: 100_000 } })
   const client = connect()

@@ -1,0 +1,37 @@
+import { parseArgs } from 'node:util'
+import { askDaemon } from '../admin-client.ts'
+import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from '../command.ts'
+import type { RegistrationSummary } from '../registration-summary.ts'
+import { printable, textTable } from '../text-table.ts'
+
+export const registrations: Command = {
+  name: 'registrations',
+  summary: 'who is signed in, where from and with what',
+  usage: `webtrunk registrations [options]
+
+Lists the devices of users that can be called, by the daemon on this machine. A device with several connections has a line
+for each.
+
+${DAEMON_USAGE}`,
+  async run(args, io) {
+    const { values } = parseArgs({ args: [...args], options: DAEMON_OPTIONS })
+    // Our own daemon's word.
+    const found = (await askDaemon(socketOf(values, io), 'registrations')) as readonly RegistrationSummary[]
+    io.out(values.json ? `${JSON.stringify(found, undefined, 2)}\n` : registrationsText(found))
+    return 0
+  },
+}
+
+export function registrationsText(found: readonly RegistrationSummary[]): string {
+  if (found.length === 0) return 'no registrations\n'
+  const rows = found.map(({ user, instance, regId, contact, transport, remote, expiresInS, userAgent }) => [
+    printable(user),
+    printable(instance ?? contact),
+    regId === null ? '-' : String(regId),
+    transport,
+    remote,
+    `${expiresInS} s`,
+    printable(userAgent ?? '-'),
+  ])
+  return textTable([['USER', 'DEVICE', 'FLOW', 'BY', 'FROM', 'EXPIRES', 'CLIENT'], ...rows])
+}
