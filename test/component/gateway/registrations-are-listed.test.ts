@@ -35,7 +35,10 @@ it('for people as a table, for programs as JSON; an expired or closed one is not
     const socket = join(folder, 'admin.sock')
     await admin.listen(socket)
     let out = ''
-    const io = { out: (text: string) => void (out += text), err: () => {}, environment: {} }
+    const write = (text: string): void => {
+      out += text
+    }
+    const io = { out: write, err: () => {}, environment: {} }
     expect(await registrations.run(['--socket', socket], io)).toBe(0)
     const [head, row, ...rest] = out.trimEnd().split('\n')
     expect(head).toMatch(/^USER +DEVICE +FLOW +BY +FROM +EXPIRES +CLIENT$/)
