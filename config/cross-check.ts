@@ -41,15 +41,30 @@ export const mediaMistakes = (
   key: string,
   row: Pick<
     TrunkRow,
-    'codecs' | 'suites' | 'media' | 'transport' | 'clearKeys' | 'ptimeMs' | 'sessionExpiresS' | 'profile'
+    | 'codecs'
+    | 'suites'
+    | 'media'
+    | 'osrtp'
+    | 'transport'
+    | 'clearKeys'
+    | 'ptimeMs'
+    | 'sessionExpiresS'
+    | 'profile'
   >,
 ): readonly Mistake[] => {
-  const { codecs, suites, media, transport, clearKeys, ptimeMs, sessionExpiresS, profile } = row
+  const { codecs, suites, media, osrtp, transport, clearKeys, ptimeMs, sessionExpiresS, profile } = row
+  const hasKeys = media === 'sdes' || osrtp !== 'off'
   return [
     ...when(codecs.length === 0, `${key}.codecs`, 'at least one codec', 'none'),
-    ...when(media === 'sdes' && suites.length === 0, `${key}.suites`, 'at least one suite for sdes', 'none'),
+    ...when(osrtp !== 'off' && media !== 'rtp', `${key}.osrtp`, 'off, because media is not rtp', osrtp),
     ...when(
-      media === 'sdes' && transport !== 'tls' && !clearKeys,
+      hasKeys && suites.length === 0,
+      `${key}.suites`,
+      'at least one suite for keys in the SDP',
+      'none',
+    ),
+    ...when(
+      hasKeys && transport !== 'tls' && !clearKeys,
       `${key}.transport`,
       `tls, because ${profile} sends media keys over nothing else (or clearKeys: true)`,
       transport,

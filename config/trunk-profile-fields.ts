@@ -16,7 +16,18 @@ const SUITES: readonly SuiteName[] = [
 
 /** Keys that a profile gives where the trunk does not. */
 export const TRUNK_PROFILE = {
-  media: optional('Plain (rtp) or SRTP with keys in the SDP (sdes).', 'choice', { oneOf: ['rtp', 'sdes'] }),
+  media: optional('Plain (rtp), or SRTP with keys in the SDP (sdes) or of a handshake (dtls).', 'choice', {
+    oneOf: ['rtp', 'sdes', 'dtls'],
+  }),
+  osrtp: optional(
+    'For rtp: SRTP with keys in the SDP, where the trunk can, or always (RFC 8643).',
+    'choice',
+    {
+      oneOf: ['off', 'optional', 'required'],
+    },
+  ),
+  avpf: optional('Offer the profile with feedback (AVPF, SAVPF).', 'yesNo'),
+  rtcpMux: optional('Offer RTCP on the port of RTP.', 'yesNo'),
   clearKeys: optional(
     'Keys in the SDP may travel over UDP and TCP, where all on the way read them.',
     'yesNo',
@@ -25,7 +36,7 @@ export const TRUNK_PROFILE = {
     item: choice('A codec.', '', CODECS),
     maxRows: CODECS.length,
   }),
-  suites: optional('SRTP suites for sdes, offered and accepted, best first.', 'listOf', {
+  suites: optional('SRTP suites for keys in the SDP, offered and accepted, best first.', 'listOf', {
     item: choice('A suite.', '', SUITES),
     maxRows: SUITES.length,
   }),

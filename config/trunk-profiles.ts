@@ -17,11 +17,17 @@ export type DtmfWay = 'rfc4733' | 'info-relay' | 'info-dtmf'
 
 /** What a trunk is like where it does not say so itself: each value is a key of `trunks[]` that wins over this one. */
 export interface TrunkProfile {
-  /** Plain RTP, or SRTP with keys in the SDP. */
-  readonly media: 'rtp' | 'sdes'
+  /** Plain RTP, SRTP with keys in the SDP, or SRTP with keys of a DTLS handshake, without ICE. */
+  readonly media: 'rtp' | 'sdes' | 'dtls'
+  /** For `rtp`: SRTP with keys in the SDP of a plain profile, where the peer can, or always (RFC 8643). */
+  readonly osrtp: 'off' | 'optional' | 'required'
+  /** Offer the profile with feedback, AVPF and SAVPF; either is taken. */
+  readonly avpf: boolean
+  /** Offer RTCP on the port of RTP; it is taken when offered, and always so with DTLS. */
+  readonly rtcpMux: boolean
   /** Keys in the SDP may travel over UDP and TCP, where everyone on the way reads them (RFC 4568 §8.3). */
   readonly clearKeys: boolean
-  /** Offered and accepted for `sdes`, best first. */
+  /** Offered and accepted where keys are in the SDP, best first. */
   readonly suites: readonly SuiteName[]
   readonly codecs: readonly string[]
   readonly dtmf: DtmfWay
@@ -38,6 +44,9 @@ const USUAL_SUITES: readonly SuiteName[] = ['AES_CM_128_HMAC_SHA1_80', 'AES_CM_1
 
 const GENERIC: TrunkProfile = {
   media: 'rtp',
+  osrtp: 'off',
+  avpf: false,
+  rtcpMux: false,
   clearKeys: true,
   suites: USUAL_SUITES,
   codecs: ['opus', 'G722', 'PCMU', 'PCMA'],

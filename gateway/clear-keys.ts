@@ -6,8 +6,9 @@ import type { Log } from '../config/logging.ts'
  * network of one's own, SRTP against casual listeners may be all that is wanted.
  */
 export function warnOfClearKeys(trunks: readonly TrunkConfig[], log: Pick<Log, 'warn'>): void {
-  for (const { name, media, transport } of trunks) {
-    if (media !== 'sdes' || transport === 'tls') continue
+  for (const { name, media, osrtp, transport } of trunks) {
+    const hasKeys = media === 'sdes' || osrtp !== 'off'
+    if (!hasKeys || transport === 'tls') continue
     log.warn('media keys of this trunk travel in clear: its signalling is not TLS', {
       trunk: name,
       transport,

@@ -6,6 +6,7 @@ import { payloadMap } from '../sdp/codecs.ts'
 import { receives, sends, toDirection } from '../sdp/direction.ts'
 import { createOffer, readOffer } from '../sdp/offer.ts'
 import type { Answer, MediaSlots, Offer, SentOffer, TrunkMedia } from '../sdp/session.ts'
+import type { TrunkTerms } from '../sdp/trunk-terms.ts'
 
 /** How media looks on one leg. */
 export type LegMedia =
@@ -109,9 +110,7 @@ export class Leg {
 
   /** Checks an offer of the peer. Throws SdpFailure; nothing has changed then. */
   read(body: Uint8Array): Offer {
-    return this.#received(body, () =>
-      readOffer(body, this.media.kind, this.media.kind === 'rtp' ? { suites: this.media.suites } : {}),
-    )
+    return this.#received(body, () => readOffer(body, this.media.kind, termsOf(this.media)))
   }
 
   /** Takes the offer and makes its answer. The peer sees the same text again when nothing has changed. */
@@ -151,6 +150,7 @@ export class Leg {
         direction: wish.direction,
         ptimeMs: wish.ptimeMs,
         slots: this.#slots,
+        terms: termsOf(this.media),
       })
       sent = made.sent
       return made.text
@@ -204,9 +204,9 @@ export class Leg {
   }
 
   async #apply(remote: RemoteTransport, own: SdesKey | undefined): Promise<void> {
-    if (remote.kind === 'webrtc') {
-      this.#role = remote.setup === 'passive' ? 'active' : 'passive'
-    } else if (isUnspecified(remote.rtp.address)) {
+    const dtls = remote.kind === 'webrtc' ? remote : remote.dtls
+    if (dtls !== undefined) this.#role = dtls.setup === 'passive' ? 'active' : 'passive'
+    if (remote.kind === 'rtp' && isUnspecified(remote.rtp.address)) {
       // Hold by 0.0.0.0: the direction says what it means, and there is nowhere to send.
       return
     }
@@ -253,11 +253,21 @@ const isAudio = ({ name }: Codec): boolean => name.toLowerCase() !== 'telephone-
 const signature = ({ direction, codecs }: Pick<Wish, 'direction' | 'codecs'>): string =>
   [direction, ...codecs.filter(isAudio).map(({ name, clockRateHz }) => `${name}/${clockRateHz}`)].join(' ')
 
+const termsOf = (media: LegMedia): Partial<TrunkTerms> => (media.kind === 'rtp' ? media : {})
+
 function parametersOf(media: LegMedia): LegParameters {
-  return media.kind === 'webrtc'
-    ? { kind: 'webrtc' }
-    : { kind: 'rtp', localAddress: media.localAddress, suites: media.suites }
+  if (media.kind === 'webrtc') return { kind: 'webrtc' }
+  const { localAddress, suites, keying } = media
+  return { kind: 'rtp', localAddress, suites, keying: ENGINE_KEYING[keying] }
 }
+
+const ENGINE_KEYING = {
+  none: 'required',
+  sdes: 'required',
+  osrtp: 'optional',
+  'osrtp-required': 'required',
+  dtls: 'dtls',
+} as const
 
 function announce(local: LocalTransport, media: LegMedia): LocalTransport {
   if (local.kind !== 'rtp' || media.kind !== 'rtp' || media.announced === undefined) return local

@@ -186,7 +186,11 @@ function isHeardBy({ config, servers }: Trunk, transport: TransportName): boolea
   return !isSecure || transport === 'tls'
 }
 
+const PLAIN_KEYING = { off: 'none', optional: 'osrtp', required: 'osrtp-required' } as const
+
 function mediaOf(config: TrunkConfig): TrunkMedia {
-  const { codecs, suites, media, dtmf, ptimeMs } = config
-  return { codecs, suites: media === 'sdes' ? suites : [], dtmf, ptimeMs }
+  const { codecs, suites, media, osrtp, avpf, rtcpMux, dtmf, ptimeMs } = config
+  const keying = media === 'rtp' ? PLAIN_KEYING[osrtp] : media
+  const hasKeys = keying !== 'none' && keying !== 'dtls'
+  return { keying, codecs, suites: hasKeys ? suites : [], avpf, rtcpMux, dtmf, ptimeMs }
 }

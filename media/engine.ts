@@ -24,8 +24,19 @@ export const MAX_LEGS_PER_SESSION = 4
 
 export type LegParameters =
   | { readonly kind: 'webrtc' }
-  /** `suites` empty: plain RTP. `localAddress`: the address that goes into the description and is bound. */
-  | { readonly kind: 'rtp'; readonly localAddress: string; readonly suites: readonly SrtpSuite[] }
+  | {
+      readonly kind: 'rtp'
+      /** The address that goes into the description and is bound. */
+      readonly localAddress: string
+      /** Keys in descriptions, one a suite. */
+      readonly suites: readonly SrtpSuite[]
+      /**
+       * `required` (default): with `suites` encrypted, without plain. `optional`: encrypted where both descriptions have
+       * keys, else plain. `dtls`: keys come of a handshake on the RTP port, with who speaks from where the peer's description
+       * says; no suites then.
+       */
+      readonly keying?: 'required' | 'optional' | 'dtls'
+    }
 
 /** What one leg's source does with the packets it receives. */
 export type LegRoute =

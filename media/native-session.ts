@@ -1,6 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { formatAddress } from './address.ts'
 import type { Clock } from './clock.ts'
+import { DtlsRtpLeg } from './dtls-rtp-leg.ts'
 import {
   type LegName,
   type LegParameters,
@@ -20,6 +21,7 @@ import type { LegHost, LegTimeouts } from './leg-host.ts'
 import { LegReports } from './leg-reports.ts'
 import type { DtlsContext, LegId, NativeLeg, NativeLegStats, Relay, RelayRecord } from './native/boundary.ts'
 import {
+  type Fingerprint,
   type IceCandidate,
   type LocalTransport,
   type RemoteTransport,
@@ -60,7 +62,7 @@ interface Seat {
 
 interface LegEntry {
   readonly seat: Seat
-  readonly leg: WebrtcLeg | RtpLeg
+  readonly leg: WebrtcLeg | RtpLeg | DtlsRtpLeg
   readonly reports: LegReports
   route: LegRoute
   /** Rungs already reported. */
@@ -95,10 +97,7 @@ export class NativeSession implements MediaSession {
   }
 
   get dtlsSessions(): number {
-    return [...this.#legs.values()].reduce(
-      (sum, { leg }) => sum + (leg.kind === 'webrtc' ? leg.dtlsSessions : 0),
-      0,
-    )
+    return [...this.#legs.values()].reduce((sum, { leg }) => sum + leg.dtlsSessions, 0)
   }
 
   async addLeg(name: LegName, parameters: LegParameters): Promise<LocalTransport> {
@@ -191,10 +190,10 @@ export class NativeSession implements MediaSession {
       reports.onRtcp(record.bytes)
     } else if (record.kind !== 'stun' && record.kind !== 'dtls') {
       this.#onLegRecord(name, record)
-    } else if (leg.kind === 'webrtc') {
+    } else {
       const path = { socket: record.socket, remote: record.remote }
-      if (record.kind === 'stun') leg.onStun(record.bytes, path)
-      else leg.onDtls(record.bytes, path)
+      if (record.kind === 'dtls' && !(leg instanceof RtpLeg)) leg.onDtls(record.bytes, path)
+      if (record.kind === 'stun' && leg instanceof WebrtcLeg) leg.onStun(record.bytes, path)
     }
   }
 
@@ -215,17 +214,22 @@ export class NativeSession implements MediaSession {
       kind: 'webrtc',
       ice,
       candidates: this.#host.candidates,
-      fingerprint: { hash: 'sha-256', value: this.#host.dtls.fingerprint },
+      fingerprint: this.#fingerprint(),
       ssrc,
       cname: makeCname(),
     }
     return new WebrtcLeg(id, local, this.#legHost(seat))
   }
 
-  #openRtp(seat: Seat, parameters: LegParameters & { readonly kind: 'rtp' }): RtpLeg {
+  #fingerprint(): Fingerprint {
+    return { hash: 'sha-256', value: this.#host.dtls.fingerprint }
+  }
+
+  #openRtp(seat: Seat, parameters: LegParameters & { readonly kind: 'rtp' }): RtpLeg | DtlsRtpLeg {
     const address = parameters.localAddress
     const ssrc = makeSsrc()
-    const { id, port } = this.#bindRtp(address, ssrc)
+    const isDtls = parameters.keying === 'dtls'
+    const { id, port } = this.#bindRtp(address, ssrc, isDtls)
     const secrets = parameters.suites.map((suite) => makeSdesSecret(suite))
     const local: RtpLocal = {
       kind: 'rtp',
@@ -235,17 +239,19 @@ export class NativeSession implements MediaSession {
       ssrc,
       cname: makeCname(),
     }
+    const host = this.#legHost(seat)
+    if (isDtls) return new DtlsRtpLeg(id, local, this.#fingerprint(), host)
     const keys = secrets.map(({ keySalt }) => keySalt)
-    return new RtpLeg(id, local, keys, this.#legHost(seat))
+    return new RtpLeg(id, local, { secrets: keys, isPlainAllowed: parameters.keying === 'optional' }, host)
   }
 
   /** A port of the pool that can be bound; those that another process holds are passed over. */
-  #bindRtp(address: string, ssrc: number): { readonly id: LegId; readonly port: number } {
+  #bindRtp(address: string, ssrc: number, dtls: boolean): { readonly id: LegId; readonly port: number } {
     const { ports, clock } = this.#host
     for (let attempt = 1; ; attempt++) {
       const port = ports.lease(clock.now())
       try {
-        const leg = { kind: 'rtp', address, rtpPort: port, ssrc } as const
+        const leg = { kind: 'rtp', address, rtpPort: port, ssrc, dtls } as const
         return { id: this.#addToRelay(leg, formatAddress({ address, port })), port }
       } catch (failure) {
         ports.release(port, clock.now())

@@ -88,12 +88,24 @@ export interface IceCandidate extends TransportAddress {
 /** RFC 4145 §4. `holdconn` never gets this far. */
 export type DtlsSetup = 'active' | 'passive' | 'actpass'
 
+/** What a description says of the association that its media keys come of. */
+export interface DtlsRemote {
+  /** Those with a hash we can compute, strongest first; at least one. */
+  readonly fingerprints: readonly Fingerprint[]
+  /** The peer's role as it stands after offer/answer; an offered `actpass` means that we answered `passive`. */
+  readonly setup: DtlsSetup
+  /** RFC 8842 §4; undefined where the peer does not write it, as browsers. */
+  readonly tlsId?: string | undefined
+}
+
 /** Our side of a browser leg. Always ICE-lite, always muxed. */
 export interface WebrtcLocal {
   readonly kind: 'webrtc'
   readonly ice: IceCredentials
   readonly candidates: readonly IceCandidate[]
   readonly fingerprint: Fingerprint
+  /** Another one with each new DTLS association; told to a peer that tells its own. */
+  readonly tlsId?: string | undefined
   /** SSRC and CNAME of what we send. */
   readonly ssrc: number
   readonly cname: string
@@ -106,6 +118,8 @@ export interface RtpLocal {
   readonly rtcpPort: number
   /** What we send with; one line per suite offered, or the single chosen one. Empty: plain RTP. */
   readonly crypto: readonly SdesKey[]
+  /** Keys come of a handshake on the RTP port. */
+  readonly dtls?: { readonly fingerprint: Fingerprint; readonly tlsId: string } | undefined
   readonly ssrc: number
   readonly cname: string
 }
@@ -113,13 +127,9 @@ export interface RtpLocal {
 export type LocalTransport = WebrtcLocal | RtpLocal
 
 /** The peer's side of a browser leg, as its description says. Its candidates are ignored on purpose (learnt as prflx). */
-export interface WebrtcRemote {
+export interface WebrtcRemote extends DtlsRemote {
   readonly kind: 'webrtc'
   readonly ice: IceCredentials
-  /** Those with a hash we can compute, strongest first; at least one. */
-  readonly fingerprints: readonly Fingerprint[]
-  /** The peer's role as it stands after offer/answer; an offered `actpass` means that we answered `passive`. */
-  readonly setup: DtlsSetup
 }
 
 /** The peer's side of a trunk leg. */
@@ -130,6 +140,8 @@ export interface RtpRemote {
   readonly rtcp: TransportAddress | undefined
   /** What the peer sends with, and the tag both agreed on; undefined: plain RTP. */
   readonly crypto: SdesKey | undefined
+  /** Of a leg whose keys come of a handshake. */
+  readonly dtls?: DtlsRemote | undefined
 }
 
 export type RemoteTransport = WebrtcRemote | RtpRemote

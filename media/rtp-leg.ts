@@ -12,15 +12,26 @@ export class RtpLeg {
   readonly local: RtpLocal
   readonly #host: LegHost
   readonly #secrets: readonly KeyBytes[]
+  readonly #isPlainAllowed: boolean
   #target: string | undefined
   #suite: SrtpSuite | 'none' | undefined
 
-  /** `secrets` are the keys inside `local.crypto`; the leg owns and wipes them. */
-  constructor(id: LegId, local: RtpLocal, secrets: readonly KeyBytes[], host: LegHost) {
+  /** `secrets` are the keys inside `local.crypto`; the leg owns and wipes them. Without any it is plain. */
+  constructor(
+    id: LegId,
+    local: RtpLocal,
+    { secrets, isPlainAllowed }: { readonly secrets: readonly KeyBytes[]; readonly isPlainAllowed: boolean },
+    host: LegHost,
+  ) {
     this.id = id
     this.local = local
     this.#secrets = secrets
+    this.#isPlainAllowed = isPlainAllowed || secrets.length === 0
     this.#host = host
+  }
+
+  get dtlsSessions(): number {
+    return 0
   }
 
   get suite(): SrtpSuite | 'none' | undefined {
@@ -54,7 +65,7 @@ export class RtpLeg {
 
   #setKeys(receive: SdesKey | undefined, send: SdesKey | undefined): void {
     const isEncrypted = this.local.crypto.length > 0
-    if (receive === undefined && send === undefined && !isEncrypted) {
+    if (receive === undefined && send === undefined && this.#isPlainAllowed) {
       this.#setPlain()
       return
     }
@@ -88,7 +99,7 @@ export class RtpLeg {
   }
 }
 
-function isReachable({ address, port }: TransportAddress): boolean {
+export function isReachable({ address, port }: TransportAddress): boolean {
   return port > 0 && !isUnspecified(address)
 }
 

@@ -1,5 +1,6 @@
 import type { Codec, Direction, LocalTransport, RtpLocal, SdesKey } from '../media/parameters.ts'
 import { isUnspecified } from './address.ts'
+import { hasAttribute, hasRtcpMux } from './attributes.ts'
 import { acceptedCodecs } from './codecs.ts'
 import { composeDescription } from './compose.ts'
 import { describeCrypto, readCrypto } from './crypto.ts'
@@ -9,7 +10,7 @@ import { SdpFailure } from './failure.ts'
 import { formatDescription } from './format.ts'
 import { parseDescription } from './parse.ts'
 import { readCodecs, readPtime } from './payload-types.ts'
-import { readRtpAddresses, rtpProfile, toRtpRemote } from './rtp-transport.ts'
+import { readRtpAddresses, readTrunkDtls, rtpProfile, toRtpRemote } from './rtp-transport.ts'
 import type { Answer, LocalOrigin, Offer, SentOffer } from './session.ts'
 import { answerSetup, readAnsweredSetup } from './setup.ts'
 import { isWebrtcProfile, readWebrtcTransport } from './webrtc-transport.ts'
@@ -21,7 +22,7 @@ export function readAnswer(body: Uint8Array, sent: SentOffer): Answer {
   const read =
     sent.local.kind === 'webrtc'
       ? readBrowserAnswer(description, section)
-      : readTrunkAnswer(description, section, sent.local)
+      : readTrunkAnswer(description, section, sent.local, sent.trunk)
   return {
     codecs: acceptedCodecs(readCodecs(section, sent.local.kind === 'webrtc'), sent.codecs),
     ptimeMs: readPtime(section),
@@ -46,11 +47,20 @@ export function createAnswer(input: {
 }): string {
   const { offer, local, codecs, origin, ptimeMs } = input
   const direction = answerDirection(offer.direction, input.direction)
-  const common = { role: 'answer', local, codecs, origin, direction, ptimeMs, slots: offer } as const
+  const dtls = offer.transport.kind === 'webrtc' ? offer.transport : offer.transport.dtls
+  const common = {
+    role: 'answer',
+    local,
+    codecs,
+    origin,
+    direction,
+    ptimeMs,
+    slots: offer,
+    setup: answerSetup(dtls?.setup ?? 'actpass', input.currentRole),
+    hasTlsId: dtls?.tlsId !== undefined,
+  } as const
   if (local.kind === 'webrtc') {
-    const offered = offer.transport.kind === 'webrtc' ? offer.transport.setup : 'actpass'
-    const setup = answerSetup(offered, input.currentRole)
-    return formatDescription(composeDescription({ ...common, setup, isBundled: offer.bundle.length > 0 }))
+    return formatDescription(composeDescription({ ...common, isBundled: offer.bundle.length > 0 }))
   }
   const crypto = input.crypto ?? answerCrypto(offer, local)
   return formatDescription(
@@ -88,19 +98,39 @@ function readBrowserAnswer(description: SessionDescription, section: MediaSectio
   return { direction: readDirection(section, description), transport, localCrypto: undefined }
 }
 
-function readTrunkAnswer(description: SessionDescription, section: MediaSection, local: RtpLocal) {
-  const isSecure = local.crypto.length > 0
-  if (rtpProfile(section.protocol) !== (isSecure ? 'secure' : 'plain')) {
-    throw profileMismatch(isSecure ? 'RTP/SAVP' : 'RTP/AVP', section)
-  }
-  // We never offer rtcp-mux to a trunk, so one in the answer means nothing (RFC 5761 §5.1.1).
-  const addresses = readRtpAddresses(description, section, false)
-  const { remote, own } = isSecure ? chosenCrypto(section, local) : { remote: undefined, own: undefined }
+function readTrunkAnswer(
+  description: SessionDescription,
+  section: MediaSection,
+  local: RtpLocal,
+  { keys, protocol, isMuxed } = assumedOffer(local),
+) {
+  const profile = rtpProfile(section.protocol)
+  const isOurs = keys === 'dtls' ? isWebrtcProfile(section.protocol) : profile === rtpProfile(protocol)
+  if (!isOurs) throw profileMismatch(protocol, section)
+  // Only mux that we have offered means something in an answer (RFC 5761 §5.1.1).
+  const addresses = readRtpAddresses(description, section, isMuxed && hasRtcpMux(section))
+  const isKeyed =
+    keys === 'must' || profile === 'secure' || (keys === 'may' && hasAttribute(section, 'crypto'))
+  const isDtls = keys === 'dtls'
+  const { remote, own } = isKeyed && !isDtls ? chosenCrypto(section, local) : NO_KEYS
+  const dtls = isDtls ? readTrunkDtls(description, section, readAnsweredSetup) : undefined
   const direction = readDirection(section, description)
   return {
     direction: isUnspecified(addresses.rtp.address) ? withoutReceiving(direction) : direction,
-    transport: toRtpRemote(addresses, remote),
+    transport: toRtpRemote(addresses, remote, dtls),
     localCrypto: own,
+  }
+}
+
+const NO_KEYS = { remote: undefined, own: undefined }
+
+/** An offer that says nothing of its terms: what its keys tell. */
+function assumedOffer(local: RtpLocal): NonNullable<SentOffer['trunk']> {
+  const isSecure = local.crypto.length > 0
+  return {
+    keys: isSecure ? 'must' : 'never',
+    protocol: isSecure ? 'RTP/SAVP' : 'RTP/AVP',
+    isMuxed: false,
   }
 }
 

@@ -3,6 +3,7 @@ import { addressFamilyOf } from './address.ts'
 import { formatCrypto } from './crypto.ts'
 import { type Attribute, EMPTY_SECTION, type MediaSection, type SessionDescription } from './description.ts'
 import { sends } from './direction.ts'
+import { describeDtls } from './dtls.ts'
 import type { LocalOrigin, MediaSlots, Section } from './session.ts'
 
 /** What an offer and an answer of ours have in common. */
@@ -15,11 +16,15 @@ export interface Composition {
   readonly ptimeMs?: number | undefined
   /** The m-lines of the dialog; undefined: ours is the first and only one. */
   readonly slots?: MediaSlots | undefined
-  /** DTLS role of a browser leg; default `actpass`. */
+  /** DTLS role, where there is DTLS; default `actpass`. */
   readonly setup?: 'active' | 'passive'
+  /** Whether the peer names its DTLS association, and so is told ours. */
+  readonly hasTlsId?: boolean
+  /** Profile of a trunk leg; the peer's, where the slot is there already. */
+  readonly protocol?: string
   /** Keys of a trunk leg; default: all of `local.crypto`. */
   readonly crypto?: readonly SdesKey[]
-  /** Trunk leg: RTCP on the RTP port, because the peer offered it. */
+  /** Trunk leg: RTCP on the RTP port. */
   readonly isMuxed?: boolean
   /** Browser leg: whether the peer knows BUNDLE; default true. */
   readonly isBundled?: boolean
@@ -83,8 +88,11 @@ function browserAudio(input: Composition, local: WebrtcLocal, slot: Section | un
       ...(input.role === 'offer' ? [attribute('rtcp-mux-only')] : []),
       attribute('ice-ufrag', local.ice.ufrag),
       attribute('ice-pwd', local.ice.pwd),
-      attribute('fingerprint', `${local.fingerprint.hash} ${local.fingerprint.value}`),
-      attribute('setup', input.setup ?? 'actpass'),
+      ...describeDtls(
+        local.fingerprint,
+        input.setup ?? 'actpass',
+        input.hasTlsId === true ? local.tlsId : undefined,
+      ),
       ...local.candidates.map((candidate) => {
         const { foundation, priority } = candidate
         return attribute(
@@ -106,15 +114,22 @@ function trunkAudio(input: Composition, local: RtpLocal, slot: Section | undefin
   const hasOddRtcpPort = !isMuxed && local.rtcpPort !== local.rtp.port + 1
   return {
     ...audioSection(input, local.rtp.port),
-    protocol: slot?.protocol ?? (crypto.length > 0 ? 'RTP/SAVP' : 'RTP/AVP'),
+    protocol: slot?.protocol ?? input.protocol ?? (crypto.length > 0 ? 'RTP/SAVP' : 'RTP/AVP'),
     mid: slot?.mid,
     rtcp: hasOddRtcpPort ? { port: local.rtcpPort, connection: undefined } : undefined,
     attributes: [
       ...crypto.map(formatCrypto),
       attribute(input.direction),
       ...(isMuxed ? [attribute('rtcp-mux')] : []),
+      ...trunkDtls(input, local),
     ],
   }
+}
+
+function trunkDtls(input: Composition, { dtls }: RtpLocal): readonly Attribute[] {
+  if (dtls === undefined) return []
+  const tlsId = input.hasTlsId === true ? dtls.tlsId : undefined
+  return describeDtls(dtls.fingerprint, input.setup ?? 'actpass', tlsId)
 }
 
 function audioSection(input: Composition, port: number): Omit<MediaSection, 'protocol'> {

@@ -1,4 +1,4 @@
-import type { Codec, Direction, LocalTransport, SrtpSuite } from '../media/parameters.ts'
+import type { Codec, Direction, LocalTransport } from '../media/parameters.ts'
 import { isUnspecified } from './address.ts'
 import { hasAttribute, hasRtcpMux } from './attributes.ts'
 import { composeDescription } from './compose.ts'
@@ -9,28 +9,25 @@ import { SdpFailure } from './failure.ts'
 import { formatDescription } from './format.ts'
 import { parseDescription } from './parse.ts'
 import { readCodecs, readPtime } from './payload-types.ts'
-import { readRtpAddresses, rtpProfile, toRtpRemote } from './rtp-transport.ts'
+import { readRtpAddresses, readTrunkDtls, rtpProfile, toRtpRemote } from './rtp-transport.ts'
 import type { LegKind, LocalOrigin, MediaSlots, Offer, SentOffer } from './session.ts'
 import { readOfferedSetup } from './setup.ts'
+import { completeTerms, keysOf, offeredProfile, type TrunkTerms } from './trunk-terms.ts'
 import { isWebrtcProfile, readBundle, readWebrtcTransport } from './webrtc-transport.ts'
 
 /**
  * Reads an offer from a browser (`webrtc`) or a trunk (`rtp`) and checks that its audio can be used on that kind of leg.
- * `policy.suites`: what the trunk's encrypted media may use, empty or absent for plain RTP; of no meaning to a browser.
+ * `terms`: what the trunk may use, plain RTP when nothing is said; of no meaning to a browser.
  * On hold by `c=0.0.0.0` the direction says so, and `transport.rtp` still holds that address: do not send there.
  */
-export function readOffer(
-  body: Uint8Array,
-  kind: LegKind,
-  policy: { readonly suites?: readonly SrtpSuite[] } = {},
-): Offer {
+export function readOffer(body: Uint8Array, kind: LegKind, terms: Partial<TrunkTerms> = {}): Offer {
   const description = parseDescription(body)
-  const suites = policy.suites ?? []
-  const audioIndex = kind === 'webrtc' ? findBrowserAudio(description) : findTrunkAudio(description, suites)
+  const trunk = completeTerms(terms)
+  const audioIndex = kind === 'webrtc' ? findBrowserAudio(description) : findTrunkAudio(description, trunk)
   const section = description.sections[audioIndex]
   if (section === undefined) throw new SdpFailure('sdp.no-audio')
   const read =
-    kind === 'webrtc' ? readBrowserOffer(description, section) : readTrunkOffer(description, section, suites)
+    kind === 'webrtc' ? readBrowserOffer(description, section) : readTrunkOffer(description, section, trunk)
   return {
     kind,
     sections: description.sections.map(({ media, protocol, formats, port, mid }) => {
@@ -47,7 +44,7 @@ export function readOffer(
 /**
  * Our offer. The `text` goes out as it is; `sent` is needed to read the answer. `slots`: the peer's latest offer in the
  * same dialog, if there was one: its m-lines are kept, in number and order (RFC 3264 §8). `ptimeMs`: packet length that we
- * ask for, 20 when the other leg did not say.
+ * ask for, 20 when the other leg did not say. `terms`: of a trunk; when nothing is said, SAVP where `local` has keys, else AVP.
  */
 export function createOffer(input: {
   readonly local: LocalTransport
@@ -56,12 +53,28 @@ export function createOffer(input: {
   readonly direction: Direction
   readonly ptimeMs?: number | undefined
   readonly slots?: MediaSlots | undefined
+  readonly terms?: Partial<TrunkTerms>
 }): { readonly text: string; readonly sent: SentOffer } {
-  const { codecs, slots } = input
-  const local =
-    input.local.kind === 'rtp' ? { ...input.local, crypto: offeredKeys(input.local.crypto) } : input.local
-  const description = composeDescription({ ...input, local, role: 'offer' })
-  return { text: formatDescription(description), sent: { kind: local.kind, codecs, local, slots } }
+  const { codecs, slots, local } = input
+  if (local.kind === 'webrtc') {
+    const text = formatDescription(composeDescription({ ...input, role: 'offer' }))
+    return { text, sent: { kind: local.kind, codecs, local, slots } }
+  }
+  const crypto = offeredKeys(local.crypto)
+  const terms = completeTerms({ suites: crypto.map(({ suite }) => suite), ...input.terms })
+  const protocol = slots?.sections[slots.audioIndex]?.protocol ?? offeredProfile(terms)
+  const isMuxed = terms.rtcpMux || terms.keying === 'dtls' || slots?.isMuxed === true
+  const description = composeDescription({ ...input, crypto, protocol, isMuxed, role: 'offer' })
+  return {
+    text: formatDescription(description),
+    sent: {
+      kind: 'rtp',
+      codecs,
+      local: { ...local, crypto },
+      slots,
+      trunk: { keys: keysOf(terms), protocol, isMuxed },
+    },
+  }
 }
 
 function readBrowserOffer(description: SessionDescription, section: MediaSection) {
@@ -69,24 +82,23 @@ function readBrowserOffer(description: SessionDescription, section: MediaSection
   return { direction: readDirection(section, description), transport, crypto: [], isMuxed: true }
 }
 
-function readTrunkOffer(
-  description: SessionDescription,
-  section: MediaSection,
-  suites: readonly SrtpSuite[],
-) {
+function readTrunkOffer(description: SessionDescription, section: MediaSection, terms: TrunkTerms) {
   const isMuxed = hasRtcpMux(section)
   const addresses = readRtpAddresses(description, section, isMuxed)
-  const crypto = suites.length === 0 ? [] : readCrypto(section, suites)
-  if (suites.length > 0 && crypto.length === 0) {
+  const keys = keysOf(terms)
+  const crypto = keys === 'may' || keys === 'must' ? readCrypto(section, terms.suites) : []
+  const isKeyed = keys === 'must' || (keys === 'may' && rtpProfile(section.protocol) === 'secure')
+  if (isKeyed && crypto.length === 0) {
     throw new SdpFailure('sdp.no-usable-crypto', {
-      expected: suites.join(' '),
+      expected: terms.suites.join(' '),
       seen: describeCrypto(section),
     })
   }
+  const dtls = keys === 'dtls' ? readTrunkDtls(description, section, readOfferedSetup) : undefined
   const direction = readDirection(section, description)
   return {
     direction: isUnspecified(addresses.rtp.address) ? withoutReceiving(direction) : direction,
-    transport: toRtpRemote(addresses, crypto[0]),
+    transport: toRtpRemote(addresses, crypto[0], dtls),
     crypto,
     isMuxed,
   }
@@ -103,25 +115,30 @@ function findBrowserAudio(description: SessionDescription): number {
 }
 
 /**
- * First live audio section whose profile fits the trunk. Telephones that can do both send two, SAVP and AVP. Where
- * encryption is wanted, SAVP comes first, then AVP with keys (RFC 8643).
+ * First live audio section whose profile fits the trunk. Telephones that can do both send two, SAVP and AVP. Where keys may
+ * be, SAVP with some comes first, then AVP with some (RFC 8643), and last what has none.
  */
-function findTrunkAudio(description: SessionDescription, suites: readonly SrtpSuite[]): number {
+function findTrunkAudio(description: SessionDescription, terms: TrunkTerms): number {
   const isAlive = (section: MediaSection) => section.port > 0
-  if (suites.length === 0) {
+  const keys = keysOf(terms)
+  if (keys === 'never') {
     return findAudio(description, isAlive, ({ protocol }) => rtpProfile(protocol) === 'plain', 'RTP/AVP')
   }
-  const withKeys = (section: MediaSection) => {
-    return rtpProfile(section.protocol) !== undefined && readCrypto(section, suites).length > 0
+  if (keys === 'dtls') {
+    const isOurs = ({ protocol }: MediaSection) => isWebrtcProfile(protocol)
+    return findAudio(description, isAlive, isOurs, 'UDP/TLS/RTP/SAVP')
   }
-  const best = description.sections.findIndex((section) => {
-    return (
-      isAudio(section) && isAlive(section) && rtpProfile(section.protocol) === 'secure' && withKeys(section)
-    )
-  })
-  if (best >= 0) return best
-  const isOurs = (section: MediaSection) => rtpProfile(section.protocol) === 'secure' || withKeys(section)
-  return findAudio(description, isAlive, isOurs, 'RTP/SAVP')
+  const isSecure = (section: MediaSection) => rtpProfile(section.protocol) === 'secure'
+  const isPlain = (section: MediaSection) => rtpProfile(section.protocol) === 'plain'
+  const hasKeys = (section: MediaSection) => readCrypto(section, terms.suites).length > 0
+  const ranks: readonly ((section: MediaSection) => boolean)[] = [
+    (section) => isSecure(section) && hasKeys(section),
+    (section) => isPlain(section) && hasKeys(section),
+    (section) => (keys === 'must' ? isSecure(section) : isPlain(section)),
+  ]
+  const live = description.sections.filter((section) => isAudio(section) && isAlive(section))
+  const best = ranks.find((fits) => live.some(fits)) ?? isSecure
+  return findAudio(description, isAlive, best, offeredProfile(terms))
 }
 
 function findAudio(

@@ -1,6 +1,8 @@
-import type { SdesKey, TransportAddress } from '../media/parameters.ts'
+import type { DtlsRemote, DtlsSetup, SdesKey, TransportAddress } from '../media/parameters.ts'
 import { readAddress } from './address.ts'
+import { type AttributeBlock, hasRtcpMux } from './attributes.ts'
 import type { MediaSection, SessionDescription } from './description.ts'
+import { readDtls } from './dtls.ts'
 import { SdpFailure } from './failure.ts'
 
 export interface RtpAddresses {
@@ -10,7 +12,7 @@ export interface RtpAddresses {
 }
 
 /** What a profile says about a trunk's packets; undefined for a profile that no trunk leg speaks. */
-export function rtpProfile(protocol: string): 'plain' | 'secure' | undefined {
+export function rtpProfile(protocol: string): 'plain' | 'secure' | 'dtls' | undefined {
   switch (protocol.toUpperCase()) {
     case 'RTP/AVP':
     case 'RTP/AVPF':
@@ -18,6 +20,9 @@ export function rtpProfile(protocol: string): 'plain' | 'secure' | undefined {
     case 'RTP/SAVP':
     case 'RTP/SAVPF':
       return 'secure'
+    case 'UDP/TLS/RTP/SAVP':
+    case 'UDP/TLS/RTP/SAVPF':
+      return 'dtls'
     default:
       return undefined
   }
@@ -42,6 +47,19 @@ export function readRtpAddresses(
   return { rtp, rtcp: { address: other === undefined ? address : readAddress(other), port } }
 }
 
-export function toRtpRemote(addresses: RtpAddresses, crypto: SdesKey | undefined) {
-  return { kind: 'rtp' as const, ...addresses, crypto }
+export function toRtpRemote(addresses: RtpAddresses, crypto: SdesKey | undefined, dtls?: DtlsRemote) {
+  return { kind: 'rtp' as const, ...addresses, crypto, dtls }
+}
+
+/**
+ * A trunk's DTLS. Its RTCP must be muxed: on a port of its own it would want a second association (RFC 5764 §4.1), and
+ * every peer with DTLS knows mux.
+ */
+export function readTrunkDtls(
+  description: SessionDescription,
+  section: MediaSection,
+  readSetup: (blocks: readonly AttributeBlock[]) => DtlsSetup,
+): DtlsRemote {
+  if (!hasRtcpMux(section)) throw new SdpFailure('sdp.no-rtcp-mux')
+  return readDtls([section, description], readSetup)
 }

@@ -1,11 +1,5 @@
-import type {
-  Codec,
-  Direction,
-  LocalTransport,
-  RemoteTransport,
-  SdesKey,
-  SrtpSuite,
-} from '../media/parameters.ts'
+import type { Codec, Direction, LocalTransport, RemoteTransport, SdesKey } from '../media/parameters.ts'
+import type { TrunkTerms } from './trunk-terms.ts'
 
 /** Which kind of leg a description belongs to. */
 export type LegKind = 'webrtc' | 'rtp'
@@ -46,8 +40,8 @@ export interface Offer {
   readonly isMuxed: boolean
 }
 
-/** The m-lines of a dialog: once there, a slot stays, in number and order (RFC 3264 §8). */
-export type MediaSlots = Pick<Offer, 'sections' | 'audioIndex'>
+/** The m-lines of a dialog: once there, a slot stays, in number and order (RFC 3264 §8). What the peer muxed stays so too. */
+export type MediaSlots = Pick<Offer, 'sections' | 'audioIndex'> & Partial<Pick<Offer, 'isMuxed'>>
 
 /** What we offered, kept until the answer comes. */
 export interface SentOffer {
@@ -56,6 +50,12 @@ export interface SentOffer {
   readonly local: LocalTransport
   /** The m-lines that we sent; undefined: one, audio. */
   readonly slots?: MediaSlots | undefined
+  /** Of a trunk leg: what was offered. */
+  readonly trunk?: {
+    readonly keys: 'never' | 'may' | 'must' | 'dtls'
+    readonly protocol: string
+    readonly isMuxed: boolean
+  }
 }
 
 /** A peer's answer to our offer. */
@@ -73,11 +73,9 @@ export interface Answer {
 export type DtmfWay = 'rfc4733' | 'info-relay' | 'info-dtmf'
 
 /** How a trunk wants its media. Values, never names tested by an `if`. */
-export interface TrunkMedia {
+export interface TrunkMedia extends TrunkTerms {
   /** Allowed codecs by name, in order of preference. */
   readonly codecs: readonly string[]
-  /** Empty: plain RTP (`RTP/AVP`). Else SDES (`RTP/SAVP`), in order of preference. */
-  readonly suites: readonly SrtpSuite[]
   readonly dtmf: DtmfWay
   /** Packet time that the trunk insists on, in both directions; undefined: it takes what comes. */
   readonly ptimeMs: number | undefined

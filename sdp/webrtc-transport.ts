@@ -7,8 +7,8 @@ import {
   inheritedAttribute,
 } from './attributes.ts'
 import type { MediaSection, SessionDescription } from './description.ts'
+import { readDtls } from './dtls.ts'
 import { SdpFailure } from './failure.ts'
-import { readFingerprints } from './fingerprint.ts'
 
 /** Profiles that mean DTLS-SRTP over UDP; the last two are what old clients write (RFC 9429 §5.1.2). */
 const PROFILES = ['UDP/TLS/RTP/SAVPF', 'UDP/TLS/RTP/SAVP', 'RTP/SAVPF', 'RTP/SAVP']
@@ -42,8 +42,7 @@ export function readWebrtcTransport(
   return {
     kind: 'webrtc',
     ice: readIce(blocks),
-    fingerprints: readFingerprints(blocks),
-    setup: readSetup(blocks),
+    ...readDtls(blocks, readSetup),
   }
 }
 

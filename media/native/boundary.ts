@@ -92,8 +92,14 @@ export type SocketId = number
 
 export type NativeLeg =
   | { readonly kind: 'webrtc'; readonly ufrag: string; readonly ssrc: number }
-  /** Binds `rtpPort` and `rtpPort + 1` of `address`; throws with code EADDRINUSE. */
-  | { readonly kind: 'rtp'; readonly address: string; readonly rtpPort: number; readonly ssrc: number }
+  /** Binds `rtpPort` and `rtpPort + 1` of `address`; throws with code EADDRINUSE. `dtls`: its keys come of a handshake there. */
+  | {
+      readonly kind: 'rtp'
+      readonly address: string
+      readonly rtpPort: number
+      readonly ssrc: number
+      readonly dtls?: boolean
+    }
 
 export interface NativeKey {
   readonly suite: SrtpSuite
@@ -166,6 +172,8 @@ export interface Relay {
   takeBatch(): Buffer | undefined
   /** Sends bytes as they are (STUN response, DTLS flight) from a mux socket. */
   send(socket: SocketId, remote: TransportAddress, datagram: Uint8Array): void
+  /** Trunk leg with `dtls`: sends a datagram of the handshake from its RTP port to its target. */
+  sendDtls(leg: LegId, datagram: Uint8Array): void
   /** Sends RTCP to the leg's target, protected as the leg is; dropped and counted when there are no keys. */
   sendRtcp(leg: LegId, packet: Uint8Array): void
   stats(leg: LegId): NativeLegStats | undefined
@@ -245,7 +253,10 @@ export type RelayRecord =
       readonly remote: TransportAddress
       readonly bytes: Buffer
     }
-  /** From an admitted 5-tuple. */
+  /**
+   * From an admitted 5-tuple; on a trunk leg with `dtls` from its target only, from anywhere while it has none (`socket`
+   * is of no meaning there).
+   */
   | {
       readonly kind: 'dtls'
       readonly leg: LegId

@@ -9,7 +9,7 @@ import { type WaitOptions, waitFor } from './wait-for.ts'
 import { parseWav, type Wav } from './wav.ts'
 
 export interface BaresipOptions {
-  readonly media: 'rtp' | 'sdes'
+  readonly media: 'rtp' | 'sdes' | 'dtls'
   /** The sine it sends. */
   readonly toneHz: number
   /** User part of its address. */
@@ -44,6 +44,7 @@ const configText = (options: {
   readonly toneHz: number
   readonly hasCertificate: boolean
   readonly hasAuthority: boolean
+  readonly isMuxed: boolean
 }): string =>
   [
     'poll_method epoll',
@@ -53,7 +54,7 @@ const configText = (options: {
     ...(options.hasAuthority ? [`sip_cafile ${options.folder}/ca.pem`] : []),
     'call_max_calls 8',
     `rtp_ports ${options.rtpPort}-${options.rtpPort + RTP_PORTS - 1}`,
-    'rtcp_mux no',
+    `rtcp_mux ${options.isMuxed ? 'yes' : 'no'}`,
     'jitter_buffer_delay 2-10',
     // ausine speaks nothing but 48 kHz stereo (and a call without a source is never answered); baresip resamples. Nothing here touches a real sound device.
     `audio_source ausine,${options.toneHz}`,
@@ -62,7 +63,9 @@ const configText = (options: {
     'audio_player aubridge,sink',
     'audio_alert aubridge,alert',
     'module_path /usr/lib/baresip/modules',
-    ...['g711', 'g722', 'opus', 'ausine', 'aubridge', 'sndfile', 'srtp'].map((name) => `module ${name}.so`),
+    ...['g711', 'g722', 'opus', 'ausine', 'aubridge', 'sndfile', 'srtp', 'dtls_srtp'].map(
+      (name) => `module ${name}.so`,
+    ),
     `snd_path ${options.folder}`,
     'module_tmp account.so',
     'module_app ctrl_tcp.so',
@@ -74,6 +77,8 @@ const configText = (options: {
   ].join('\n')
 
 const RTP_PORTS = 32
+
+const ENCRYPTION = { rtp: '', sdes: ';mediaenc=srtp-mand', dtls: ';mediaenc=dtls_srtp' } as const
 
 /** Netstrings (`5:hello,`) off the front of `buffer`. */
 const takeNetstrings = (buffer: Buffer): { readonly texts: readonly string[]; readonly rest: Buffer } => {
@@ -125,6 +130,7 @@ export class Baresip {
         toneHz: options.toneHz,
         hasCertificate: options.identity !== undefined,
         hasAuthority: options.ca !== undefined,
+        isMuxed: options.media === 'dtls',
       }),
     )
     const { identity, ca } = options
@@ -132,10 +138,9 @@ export class Baresip {
       await writeFile(join(folder, 'identity.pem'), identity.certificate + identity.key)
     }
     if (ca !== undefined) await writeFile(join(folder, 'ca.pem'), ca)
-    const encryption = options.media === 'sdes' ? ';mediaenc=srtp-mand' : ''
     await writeFile(
       join(folder, 'accounts'),
-      `<${uri}>;regint=0;answermode=${options.answer ?? 'auto'};audio_codecs=${options.codecs ?? 'PCMU/8000/1,PCMA/8000/1'}${encryption}\n`,
+      `<${uri}>;regint=0;answermode=${options.answer ?? 'auto'};audio_codecs=${options.codecs ?? 'PCMU/8000/1,PCMA/8000/1'}${ENCRYPTION[options.media]}\n`,
     )
     const child = new PeerProcess('baresip', ['-f', folder])
     try {

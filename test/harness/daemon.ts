@@ -18,7 +18,11 @@ export interface TrunkOptions {
   readonly host?: string
   /** Where the peer listens. */
   readonly port: number
-  readonly media?: 'rtp' | 'sdes'
+  readonly profile?: string
+  readonly media?: 'rtp' | 'sdes' | 'dtls'
+  readonly osrtp?: 'off' | 'optional' | 'required'
+  readonly avpf?: boolean
+  readonly rtcpMux?: boolean
   readonly codecs?: readonly string[]
   /** Default: the gateway's. */
   readonly suites?: readonly string[]

@@ -3,7 +3,13 @@ import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { type DtlsSocket, RtpHeader, RtpPacket, SrtcpSession, SrtpSession } from 'werift'
 import { formatAddress } from '../../media/address.ts'
-import type { IceCredentials, WebrtcLocal, WebrtcRemote } from '../../media/parameters.ts'
+import type {
+  IceCredentials,
+  RtpRemote,
+  TransportAddress,
+  WebrtcLocal,
+  WebrtcRemote,
+} from '../../media/parameters.ts'
 import { formatStun, parseStun, STUN_ATTRIBUTE, stunErrorCode, verifyIntegrity } from '../../media/stun.ts'
 import { repeatUntil, until } from './until.ts'
 import {
@@ -37,7 +43,7 @@ export interface ScriptedBrowserOptions {
   readonly lostDtls?: number
 }
 
-/** The network side of a browser on one UDP socket: our own STUN, werift's DTLS and SRTP. */
+/** The network side of a browser on one UDP socket: our own STUN, werift's DTLS and SRTP. Without checks, a trunk with DTLS. */
 export class ScriptedBrowser {
   readonly ssrc = 0x1234_5678
   readonly received: ReceivedRtp[] = []
@@ -54,6 +60,7 @@ export class ScriptedBrowser {
   #transport: WeriftTransport
   #srtp: { readonly rtp: SrtpSession; readonly rtcp: SrtcpSession } | undefined
   #local: WebrtcLocal | undefined
+  #target: TransportAddress | undefined
   #good = 0
   #toLose: number
   #sequence = 100
@@ -84,6 +91,29 @@ export class ScriptedBrowser {
       fingerprints: [{ hash: 'sha-256', value: this.#certificate.fingerprint }],
       setup: this.#setup,
     }
+  }
+
+  /** What it would say as a trunk without ICE. */
+  get trunk(): RtpRemote {
+    const { address, port } = this.#socket.address()
+    const { fingerprints, setup } = this.remote
+    return {
+      kind: 'rtp',
+      rtp: { address, port },
+      rtcp: undefined,
+      crypto: undefined,
+      dtls: { fingerprints, setup },
+    }
+  }
+
+  /** As a trunk: where our description says that we are. */
+  aim(target: TransportAddress): void {
+    this.#target = target
+  }
+
+  /** A datagram as it is. */
+  sendRaw(datagram: Buffer): void {
+    this.#send(datagram)
   }
 
   get address(): string {
@@ -181,7 +211,7 @@ export class ScriptedBrowser {
   }
 
   #send(datagram: Buffer): void {
-    const [candidate] = this.#local?.candidates ?? []
+    const candidate = this.#target ?? this.#local?.candidates[0]
     if (candidate !== undefined) this.#socket.send(datagram, candidate.port, candidate.address)
   }
 

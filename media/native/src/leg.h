@@ -100,6 +100,8 @@ struct Leg {
 
   /** Trunk leg. */
   Transmitter rtp;
+  /** Its keys come of a handshake on the RTP port: DTLS goes up, and nothing ever leaves unencrypted. */
+  bool is_dtls = false;
   Transmitter rtcp;
   Latch latch;
   /** Where RTCP goes when it is not muxed. */

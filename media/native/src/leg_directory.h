@@ -19,6 +19,7 @@ class LegDirectory {
     LegId id = 0;
     LegKind kind = LegKind::rtp;
     uint32_t ssrc = 0;
+    bool is_dtls = false;
     std::vector<std::string> ufrags;
     std::shared_ptr<LegCounters> counters;
   };
@@ -37,7 +38,7 @@ class LegDirectory {
     uint16_t& generation = generations_[slot];
     generation = generation == UINT16_MAX ? 1 : static_cast<uint16_t>(generation + 1);
     Entry& entry = entries_[slot];
-    entry = {static_cast<LegId>(generation) << 16 | slot, kind, ssrc, {}, std::make_shared<LegCounters>()};
+    entry = {static_cast<LegId>(generation) << 16 | slot, kind, ssrc, false, {}, std::make_shared<LegCounters>()};
     if (kind == LegKind::webrtc) set_ufrags(entry, {ufrag});
     return entry;
   }

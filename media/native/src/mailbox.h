@@ -93,13 +93,19 @@ struct SendRtcpCommand {
   std::vector<uint8_t> packet;
 };
 
+/** A handshake datagram of a trunk leg, to where it sends its media. */
+struct SendDtlsCommand {
+  LegId leg;
+  std::vector<uint8_t> datagram;
+};
+
 struct RemoveCommand {
   LegId leg;
 };
 
 using Command = std::variant<AddSocketCommand, AddLegCommand, AdmitCommand, SetUfragsCommand, SetRemoteCommand,
                              SetReceiveKeyCommand, SetSendKeyCommand, SetRouteCommand, PlayCommand, SendCommand,
-                             SendRtcpCommand, RemoveCommand>;
+                             SendRtcpCommand, SendDtlsCommand, RemoveCommand>;
 
 /**
  * Commands from the JavaScript thread to the relay thread, in order. The relay thread takes its lock only when there is

@@ -60,7 +60,8 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
                         InstanceMethod<&RelayObject::set_keys>("setKeys"),
                         InstanceMethod<&RelayObject::set_route>("setRoute"), InstanceMethod<&RelayObject::play>("play"),
                         InstanceMethod<&RelayObject::take_batch>("takeBatch"), InstanceMethod<&RelayObject::send>("send"),
-                        InstanceMethod<&RelayObject::send_rtcp>("sendRtcp"), InstanceMethod<&RelayObject::stats>("stats"),
+                        InstanceMethod<&RelayObject::send_rtcp>("sendRtcp"),
+                        InstanceMethod<&RelayObject::send_dtls>("sendDtls"), InstanceMethod<&RelayObject::stats>("stats"),
                         InstanceMethod<&RelayObject::report>("report"),
                         InstanceMethod<&RelayObject::counters>("counters"), InstanceMethod<&RelayObject::tables>("tables"),
                         InstanceMethod<&RelayObject::remove>("remove"), InstanceMethod<&RelayObject::close>("close")});
@@ -81,6 +82,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   Napi::Value take_batch(const Napi::CallbackInfo& info);
   void send(const Napi::CallbackInfo& info);
   void send_rtcp(const Napi::CallbackInfo& info);
+  void send_dtls(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);
   Napi::Value report(const Napi::CallbackInfo& info);
   Napi::Value counters(const Napi::CallbackInfo& info);
@@ -245,9 +247,11 @@ Napi::Value RelayObject::add_leg(const Napi::CallbackInfo& info) {
     return env.Undefined();
   }
 
-  const LegDirectory::Entry& entry = directory_->add(kind, ssrc, ufrag);
+  LegDirectory::Entry& entry = directory_->add(kind, ssrc, ufrag);
+  entry.is_dtls = kind == LegKind::rtp && options.Get("dtls").ToBoolean();
   const LegId id = entry.id;
   auto leg = std::make_unique<Leg>(id, kind, ssrc, entry.counters);
+  leg->is_dtls = entry.is_dtls;
   leg->ufrags = entry.ufrags;
   leg->tuples.reserve(Leg::kMaxTuples);
   if (kind == LegKind::rtp && !add_trunk_sockets(env, rtp, *leg)) {
@@ -379,8 +383,8 @@ void RelayObject::set_keys(const Napi::CallbackInfo& info) {
   if (entry == nullptr) return;
   if (!read_text(info[1], "direction", 4, 7, direction) || !read_key(info[2], material)) return;
   if (direction != "receive" && direction != "send") return throw_type_error(env, "direction is neither receive nor send");
-  if (material == nullptr && entry->kind == LegKind::webrtc)
-    return throw_type_error(env, "a webrtc leg is never without encryption");
+  if (material == nullptr && (entry->kind == LegKind::webrtc || entry->is_dtls))
+    return throw_type_error(env, "a leg with dtls is never without encryption");
 
   if (material != nullptr && material->mki.length > 0 && direction == "send")
     return throw_type_error(env, "what we send has no mki");
@@ -495,6 +499,17 @@ void RelayObject::send_rtcp(const Napi::CallbackInfo& info) {
   if (entry == nullptr) return;
   if (!read_bytes(info[1], "packet", 1, kMaxDatagram, bytes, length)) return;
   if (!loop().mailbox.post_datagram(SendRtcpCommand{entry->id, std::vector<uint8_t>(bytes, bytes + length)}))
+    mailbox_full_++;
+}
+
+void RelayObject::send_dtls(const Napi::CallbackInfo& info) {
+  const LegDirectory::Entry* entry = read_leg(info[0]);
+  const uint8_t* bytes;
+  size_t length;
+  if (entry == nullptr) return;
+  if (!entry->is_dtls) return throw_type_error(info.Env(), "only a trunk leg with dtls sends such a datagram itself");
+  if (!read_bytes(info[1], "datagram", 1, kMaxDatagram, bytes, length)) return;
+  if (!loop().mailbox.post_datagram(SendDtlsCommand{entry->id, std::vector<uint8_t>(bytes, bytes + length)}))
     mailbox_full_++;
 }
 

@@ -137,7 +137,7 @@ void RelayLoop::carry_out(SetSendKeyCommand& command) {
   });
   if (known != retired.end()) {
     std::swap(*known, leg->sender);
-  } else if (leg->kind == LegKind::webrtc || leg->sender == nullptr) {
+  } else if (leg->kind == LegKind::webrtc || leg->is_dtls || leg->sender == nullptr) {
     leg->sender = std::move(command.sender);  // A handshake never yields a key that there was before.
   } else if (retired.size() < Leg::kMaxRetiredSenders) {
     retired.push_back(std::exchange(leg->sender, std::move(command.sender)));
@@ -205,6 +205,19 @@ void RelayLoop::carry_out(SendRtcpCommand& command) {
     count(leg->counters->drops, drop);
     pool_.give_back(packet);
   }
+}
+
+void RelayLoop::carry_out(SendDtlsCommand& command) {
+  Leg* leg = find_leg(command.leg);
+  if (leg == nullptr) return;
+  if (!leg->latch.has_target()) {
+    count(leg->counters->drops, Drop::media_no_target);
+    return;
+  }
+  Packet* packet = pool_.take();
+  packet->length = command.datagram.size();
+  std::memcpy(packet->data, command.datagram.data(), packet->length);
+  enqueue(leg->rtp, packet, leg->latch.target());
 }
 
 void RelayLoop::carry_out(RemoveCommand& command) {

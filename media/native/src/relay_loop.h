@@ -103,6 +103,7 @@ class RelayLoop {
   void carry_out(PlayCommand& command);
   void carry_out(SendCommand& command);
   void carry_out(SendRtcpCommand& command);
+  void carry_out(SendDtlsCommand& command);
   void carry_out(RemoveCommand& command);
   void forget_tuple(Leg& leg, const Tuple& tuple);
   void stop_player(Leg& leg);
@@ -113,6 +114,7 @@ class RelayLoop {
   void on_dtls(SocketId socket, const Packet& packet, const Endpoint& from);
   bool on_browser_media(const Tuple& tuple, Packet* packet, bool is_rtcp);
   bool on_trunk_datagram(Leg& leg, bool is_on_rtcp_socket, Packet* packet, const Endpoint& from);
+  void on_trunk_dtls(Leg& leg, const Packet& packet, const Endpoint& from);
   bool on_trunk_rtp(Leg& leg, Packet* packet, const Endpoint& from);
   void on_trunk_rtcp(Leg& leg, bool is_on_rtcp_socket, Packet* packet, const Endpoint& from);
   void note_sender_report(Leg& leg, const Packet& packet);

@@ -138,8 +138,24 @@ bool RelayLoop::on_trunk_datagram(Leg& leg, bool is_on_rtcp_socket, Packet* pack
     return false;
   }
   if (kind == DatagramKind::rtp && !is_on_rtcp_socket) return on_trunk_rtp(leg, packet, from);
+  if (kind == DatagramKind::dtls && !is_on_rtcp_socket && leg.is_dtls) {
+    on_trunk_dtls(leg, *packet, from);
+    return false;
+  }
   count(leg.counters->drops, Drop::media_unknown_kind);
   return false;
+}
+
+/**
+ * Without ICE nothing shows whose a ClientHello is, so it must come from where the description says that media does. Before
+ * there is a description TypeScript keeps a few, with their sources.
+ */
+void RelayLoop::on_trunk_dtls(Leg& leg, const Packet& packet, const Endpoint& from) {
+  if (leg.latch.has_target() && from != leg.latch.target()) {
+    count(leg.counters->drops, Drop::dtls_not_admitted);
+    return;
+  }
+  divert(leg, {RecordKind::dtls, leg.id, 0, &from}, packet.data, packet.length);
 }
 
 bool RelayLoop::on_trunk_rtp(Leg& leg, Packet* packet, const Endpoint& from) {

@@ -41,6 +41,9 @@ describe('the profile of a trunk', () => {
   it('gives way to each key of the trunk itself', () => {
     const own = {
       media: 'rtp',
+      osrtp: 'optional',
+      avpf: true,
+      rtcpMux: true,
       clearKeys: true,
       suites: ['AEAD_AES_256_GCM'],
       codecs: ['PCMA'],
@@ -79,6 +82,8 @@ describe('the profile of a trunk', () => {
     ['ptimeMs: 70', 'trunks[0].ptimeMs: a whole number from 0 to 60, 70'],
     ['sessionExpiresS: 89', 'trunks[0].sessionExpiresS: at least 90 (RFC 4028), or 0, 89'],
     ['dtmf: inband', 'trunks[0].dtmf: rfc4733 or info-relay or info-dtmf, "inband"'],
+    ['media: sdes, osrtp: optional', 'trunks[0].osrtp: off, because media is not rtp, optional'],
+    ['osrtp: optional, suites: []', 'trunks[0].suites: at least one suite for keys in the SDP, none'],
     ['codecs: []', 'trunks[0].codecs: at least one codec, none'],
   ])('%s is a mistake', (row, mistake) => {
     expect(mistakesOf(`, ${row}`)).toEqual([mistake])

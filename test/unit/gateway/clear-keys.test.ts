@@ -12,10 +12,12 @@ it('row 4: each trunk with keys in the SDP and without TLS is named once', () =>
     { ...TRUNK, name: 'over-tcp', transport: 'tcp' },
     { ...TRUNK, name: 'over-tls', transport: 'tls' },
     { ...TRUNK, name: 'plain', media: 'rtp' },
+    { ...TRUNK, name: 'osrtp', media: 'rtp', osrtp: 'optional' },
   ]
   warnOfClearKeys(trunks, { warn: (_, fields) => void warnings.push(fields) })
   expect(warnings).toEqual([
     { trunk: 'pbx', transport: 'udp' },
     { trunk: 'over-tcp', transport: 'tcp' },
+    { trunk: 'osrtp', transport: 'udp' },
   ])
 })

@@ -351,9 +351,11 @@ describe('a later description', () => {
 
   test('that restarts ICE gives new credentials, and DTLS and keys stay', () => {
     connected()
+    const before = bench.leg.local.tlsId
     bench.leg.setRemote({ ...REMOTE, ice: OTHER_ICE })
-    const { ice, ...rest } = bench.leg.local
+    const { ice, tlsId, ...rest } = bench.leg.local
     expect({ ...rest, ice: LOCAL.ice }).toEqual(LOCAL)
+    expect(tlsId).toBe(before)
     expect(bench.ufrags).toEqual([[ice.ufrag, LOCAL.ice.ufrag]])
     expect([bench.sessions.length, bench.sessions[0]?.isClosed, bench.keys.length]).toEqual([1, false, 2])
     bench.check()
@@ -419,6 +421,24 @@ describe('a later description', () => {
     bench.connect(bench.sessions[1])
     expect(bench.codes).toEqual(['dtls.fingerprint-mismatch'])
     expect(bench.keys).toHaveLength(2)
+  })
+
+  test('with another tls-id: a new association, although the certificate is the same (RFC 8842 §4)', () => {
+    const [first, second] = ['a'.repeat(20), 'b'.repeat(20)]
+    bench.leg.setRemote({ ...REMOTE, tlsId: first })
+    const own = bench.leg.local.tlsId
+    bench.check()
+    bench.leg.onDtls(HANDSHAKE, PATH)
+    bench.connect(bench.sessions[0])
+    bench.leg.setRemote({ ...REMOTE, tlsId: first })
+    bench.leg.setRemote(REMOTE)
+    expect([bench.sessions[0]?.isClosed, bench.leg.local.tlsId]).toEqual([false, own])
+    bench.leg.setRemote({ ...REMOTE, tlsId: second })
+    expect(bench.sessions[0]?.isClosed).toBe(true)
+    expect(bench.leg.local.tlsId).not.toBe(own)
+    bench.leg.onDtls(HANDSHAKE, PATH)
+    bench.connect(bench.sessions[1])
+    expect([bench.keys.length, bench.codes]).toEqual([4, []])
   })
 
   test('that goes back to the first certificate before the handshake: all as before', () => {

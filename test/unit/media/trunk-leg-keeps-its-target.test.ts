@@ -49,7 +49,7 @@ function leg(crypto: readonly (SdesKey & { readonly keySalt: KeyBytes })[] = [])
   const rtp = { address: '192.0.2.1', port: 20_000 }
   const local: RtpLocal = { kind: 'rtp', rtp, rtcpPort: 20_001, crypto, ssrc: 1, cname: 'c' }
   const secrets = crypto.map(({ keySalt }) => keySalt)
-  return new RtpLeg(1, local, secrets, host())
+  return new RtpLeg(1, local, { secrets, isPlainAllowed: false }, host())
 }
 
 test('keys, or their absence, go before the target: nothing flows in between', () => {

@@ -1,0 +1,140 @@
+import { formatAddress } from './address.ts'
+import { DeadlineTimer } from './deadline-timer.ts'
+import { DtlsKeying } from './dtls-keying.ts'
+import { MediaFailure } from './failure.ts'
+import type { MediaPath } from './ice-lite.ts'
+import type { LegHost } from './leg-host.ts'
+import type { LegId } from './native/boundary.ts'
+import type { Fingerprint, RtpLocal, RtpRemote, SrtpSuite, TransportAddress } from './parameters.ts'
+import { isReachable } from './rtp-leg.ts'
+
+/** Handshake datagrams kept until the description says whose they are: a ClientHello in pieces, and one repetition. */
+const MAX_EARLY = 8
+
+/**
+ * A trunk leg whose keys come of a DTLS handshake on its RTP port (RFC 5763), without ICE. What makes a datagram the peer's is
+ * that it comes from the address of its description, so there is no learning of another one; RTCP is muxed.
+ */
+export class DtlsRtpLeg {
+  readonly kind = 'rtp'
+  readonly id: LegId
+  readonly #host: LegHost
+  readonly #keying: DtlsKeying
+  readonly #timer: DeadlineTimer
+  #local: RtpLocal
+  /** The last place that a description named, and whether it still does. */
+  #peer: TransportAddress | undefined
+  #isHeld = true
+  /** From before the description. */
+  #early: { readonly bytes: Uint8Array; readonly remote: TransportAddress }[] = []
+  #hasEnded = false
+
+  constructor(id: LegId, local: RtpLocal, fingerprint: Fingerprint, host: LegHost) {
+    this.id = id
+    this.#host = host
+    this.#keying = new DtlsKeying({
+      id,
+      host,
+      send: (_, datagram) => host.relay.sendDtls(id, datagram),
+      fail: (failure) => this.#fail(failure),
+    })
+    this.#local = { ...local, dtls: { fingerprint, tlsId: this.#keying.tlsId } }
+    this.#timer = new DeadlineTimer(host.clock, () =>
+      this.#guard(() => this.#keying.timeout(host.clock.now())),
+    )
+  }
+
+  /** The same object until another association begins. */
+  get local(): RtpLocal {
+    return this.#local
+  }
+
+  get suite(): SrtpSuite | undefined {
+    return this.#keying.suite
+  }
+
+  get canSend(): boolean {
+    return this.suite !== undefined && !this.#isHeld && !this.#hasEnded
+  }
+
+  /** DTLS sessions held: 0 or 1. */
+  get dtlsSessions(): number {
+    return this.#keying.sessions
+  }
+
+  setRemote({ rtp, rtcp, dtls }: RtpRemote): void {
+    if (dtls === undefined || rtcp !== undefined) {
+      throw new MediaFailure('media.wrong-leg', {
+        expected: 'a fingerprint, and RTCP on the port of RTP',
+        seen: dtls === undefined ? 'no fingerprint' : 'RTCP on another port',
+      })
+    }
+    this.#guard(() => {
+      const target = isReachable(rtp) ? rtp : undefined
+      this.#aim(target)
+      this.#keying.describe({ ...dtls, transport: target === undefined ? undefined : formatAddress(target) })
+      this.#noteTlsId()
+      if (target === undefined) return
+      this.#keying.begin({ socket: 0, remote: target })
+      this.#takeEarly(target)
+    })
+  }
+
+  /** A DTLS datagram: from the target, or from anywhere while there has been none. */
+  onDtls(bytes: Uint8Array, path: MediaPath): void {
+    this.#guard(() => {
+      if (this.#peer !== undefined) this.#keying.feed(bytes, path)
+      else if (this.#early.length < MAX_EARLY) this.#early.push({ bytes: bytes.slice(), remote: path.remote })
+      else this.#host.count('dtls.unexpected')
+    })
+  }
+
+  close(): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    this.#timer.set(undefined)
+    this.#early = []
+    this.#keying.close()
+  }
+
+  /** Nothing runs after the end, an unexpected error ends this leg only, the timer follows. */
+  #guard(step: () => void): void {
+    if (this.#hasEnded) return
+    try {
+      step()
+    } catch (cause) {
+      this.#fail(new MediaFailure('media.internal', { cause }))
+    }
+    this.#timer.set(this.#hasEnded ? undefined : this.#keying.deadlineMs)
+  }
+
+  #aim(target: TransportAddress | undefined): void {
+    const isHeld = target === undefined
+    const isSame = isHeld || (this.#peer !== undefined && formatAddress(this.#peer) === formatAddress(target))
+    if (isSame && isHeld === this.#isHeld) return
+    this.#isHeld = isHeld
+    this.#peer = target ?? this.#peer
+    const remote = isHeld ? undefined : { rtp: target, rtcp: undefined, latchMs: 0 }
+    this.#host.relay.setRemote(this.id, remote)
+  }
+
+  #noteTlsId(): void {
+    const { dtls } = this.#local
+    const { tlsId } = this.#keying
+    if (dtls !== undefined && dtls.tlsId !== tlsId) this.#local = { ...this.#local, dtls: { ...dtls, tlsId } }
+  }
+
+  /** What came before the description, as far as it came from where that says. */
+  #takeEarly(target: TransportAddress): void {
+    for (const { bytes, remote } of this.#early.splice(0)) {
+      if (formatAddress(remote) === formatAddress(target)) this.#keying.feed(bytes, { socket: 0, remote })
+      else this.#host.count('dtls.not-admitted')
+    }
+  }
+
+  #fail(failure: MediaFailure): void {
+    if (this.#hasEnded) return
+    this.close()
+    this.#host.fail(failure)
+  }
+}
