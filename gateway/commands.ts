@@ -3,6 +3,7 @@ import { calls } from './commands/calls.ts'
 import { codes } from './commands/codes.ts'
 import { explain } from './commands/explain.ts'
 import { registrations } from './commands/registrations.ts'
+import { route } from './commands/route.ts'
 
 /** In the order of `webtrunk --help`. What a command needs beyond its text it loads when it runs. */
-export const COMMANDS: readonly Command[] = [calls, explain, registrations, codes]
+export const COMMANDS: readonly Command[] = [calls, explain, registrations, codes, route]
