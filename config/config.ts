@@ -1,8 +1,21 @@
-import type { NumbersConfig, RouteConfig } from './routing-config.ts'
+import type {
+  EmergencyConfig,
+  LimitsConfig,
+  NumbersConfig,
+  RouteConfig,
+  TrunkLimits,
+  UserLimits,
+} from './routing-config.ts'
 import type { Secret } from './secret.ts'
 import type { ProfileName, TrunkProfile } from './trunk-profiles.ts'
 
-export type { NumbersConfig, RouteConfig } from './routing-config.ts'
+export type {
+  EmergencyConfig,
+  LimitsConfig,
+  NumbersConfig,
+  PartyLimits,
+  RouteConfig,
+} from './routing-config.ts'
 
 /** The whole configuration, validated, deep-frozen. One meaning per key; docs and defaults are in `schema.ts`. */
 export interface Config {
@@ -20,6 +33,9 @@ export interface Config {
   readonly trunks: readonly TrunkConfig[]
   readonly numbers: NumbersConfig
   readonly groups: readonly GroupConfig[]
+  /** undefined: no number is one. */
+  readonly emergency: EmergencyConfig | undefined
+  readonly limits: LimitsConfig
   /** First match wins; tried after local users. */
   readonly routes: readonly RouteConfig[]
   readonly registration: RegistrationConfig
@@ -115,6 +131,7 @@ export interface UserConfig {
   readonly numbers?: readonly string[]
   /** Shown instead of the first number; `anonymous`: nothing is. */
   readonly callerId?: string | undefined
+  readonly limits?: Partial<UserLimits> | undefined
   /** Defined for each user where the gateway signs in to the PBX. */
   readonly account?: UserAccountConfig | undefined
 }
@@ -156,6 +173,7 @@ export interface TrunkConfig extends TrunkProfile {
   readonly userNumbers?: boolean
   /** User part of From else; undefined: the caller's user name. */
   readonly callerId: string | undefined
+  readonly limits?: Partial<TrunkLimits> | undefined
   /** Believe its P-Asserted-Identity, and send it ours (RFC 3325). */
   readonly trusted: boolean
 }

@@ -7,7 +7,7 @@ import {
   when,
 } from './cross-check.ts'
 import { LISTENER_CHECKS } from './listener-checks.ts'
-import { mistakesInRoutes } from './routing-checks.ts'
+import { mistakesInEmergency, mistakesInRoutes } from './routing-checks.ts'
 import type { Settings } from './settings.ts'
 import { distinction, GROUP_CHECKS, inboundMistakes } from './trunk-checks.ts'
 import { UPSTREAM_CHECKS } from './upstream-checks.ts'
@@ -134,6 +134,7 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
         String(ringTimeoutS),
       ),
   },
+  { keys: ['trunks', 'groups', 'emergency'], find: mistakesInEmergency },
   {
     keys: ['registration'],
     find: ({ registration: { minExpiresS, maxExpiresS } }) =>
@@ -145,8 +146,16 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
       ),
   },
   {
-    keys: ['media.rtpPortMin', 'media.rtpPortMax', 'calls.maxCalls', 'trunks', 'registration.registrar'],
-    find: ({ media: { rtpPortMin: min, rtpPortMax: max }, calls, trunks, registration }) => {
+    keys: [
+      'media.rtpPortMin',
+      'media.rtpPortMax',
+      'calls.maxCalls',
+      'trunks',
+      'registration.registrar',
+      'emergency',
+    ],
+    find: ({ media: { rtpPortMin: min, rtpPortMax: max }, calls, trunks, registration, emergency }) => {
+      const most = calls.maxCalls + (emergency.numbers.length === 0 ? 0 : emergency.maxCalls)
       const hasRtp = trunks.length > 0 || registration.registrar === 'upstream'
       const pairs = Math.floor((max - min + 1) / 2)
       const isRange = min % 2 === 0 && max % 2 === 1 && min < max
@@ -160,9 +169,11 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
         ...when(max % 2 !== 1, 'media.rtpPortMax', 'an odd port', String(max)),
         ...when(min >= max, 'media.rtpPortMax', `more than media.rtpPortMin (${min})`, String(max)),
         ...when(
-          isRange && hasRtp && pairs < calls.maxCalls,
+          isRange && hasRtp && pairs < most,
           'media.rtpPortMax',
-          `two ports for each of calls.maxCalls (${calls.maxCalls}) calls`,
+          most === calls.maxCalls
+            ? `two ports for each of calls.maxCalls (${most}) calls`
+            : `two ports for each of ${most} calls (calls.maxCalls and emergency.maxCalls)`,
           `${pairs} pairs`,
         ),
       ]

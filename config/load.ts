@@ -7,7 +7,6 @@ import type {
   Config,
   GroupConfig,
   JwtConfig,
-  RouteConfig,
   TrunkAccountConfig,
   TrunkConfig,
   TrunkInboundConfig,
@@ -38,6 +37,7 @@ import {
   readPem,
   secretIn,
 } from './named-files.ts'
+import { ownLimits, routing } from './routing.ts'
 import {
   fieldsOf,
   GROUP_MEMBER,
@@ -53,7 +53,7 @@ import {
   TURN_SECRET_FIELD,
 } from './schema.ts'
 import { Secret } from './secret.ts'
-import type { GroupRow, RouteRow, Settings, TrunkRow } from './settings.ts'
+import type { GroupRow, Settings, TrunkRow } from './settings.ts'
 import { PROFILE_NAMES, PROFILES } from './trunk-profiles.ts'
 import { upstream } from './upstream.ts'
 import { user } from './users.ts'
@@ -239,8 +239,7 @@ function build(settings: Settings, context: BuildContext): Config {
     tls: tlsListener(settings.tls, context),
     trunks: settings.trunks.map((row, index) => trunk(row, `trunks[${index}]`, context)),
     groups: settings.groups.map(group),
-    numbers: { ...settings.numbers, countryCode: settings.numbers.countryCode ?? undefined },
-    routes: settings.routes.map(route),
+    ...routing(settings),
     registration: registration(settings.registration, context),
     upstream: upstream(settings, trunk, context),
     calls: settings.calls,
@@ -267,6 +266,7 @@ function trunk(row: TrunkRow, key: string, context: BuildContext): TrunkConfig {
     account: row.account === null ? undefined : trunkAccount(row.account, `${key}.account`, context),
     inbound: row.inbound === null ? undefined : trunkInbound(row.inbound, `${key}.inbound`, context),
     callerId: row.callerId ?? undefined,
+    limits: ownLimits(row.limits),
     ptimeMs: row.ptimeMs || undefined,
     sessionExpiresS: row.sessionExpiresS || undefined,
   }
@@ -341,14 +341,6 @@ function trunkAccount(
     bulk: value('bulk') === true,
   }
 }
-
-const route = (row: RouteRow): RouteConfig => ({
-  ...row,
-  from: row.from ?? undefined,
-  pattern: row.pattern ?? undefined,
-  replace: row.replace ?? undefined,
-  trunk: row.trunk ?? undefined,
-})
 
 function registration(settings: Settings['registration'], context: BuildContext): Config['registration'] {
   const { registrar: _, credentials: __, ...rest } = settings

@@ -55,3 +55,26 @@ function checkRule({ prefix, pattern, strip, add, replace }: RouteRow, wrong: Wr
     wrong('.pattern', 'a regular expression of the kind in the documentation', error.message)
   }
 }
+
+/** Emergency numbers have somewhere to go, or there are none. */
+export function mistakesInEmergency({ emergency, trunks, groups }: Settings): readonly Mistake[] {
+  const names = new Set([...trunks, ...groups].map(({ name }) => name))
+  const { numbers, trunks: ways } = emergency
+  const unknown = ways.flatMap((name, index) =>
+    names.has(name)
+      ? []
+      : [
+          {
+            key: `emergency.trunks[${index}]`,
+            expected: 'the name of a trunk or group',
+            seen: JSON.stringify(name),
+          },
+        ],
+  )
+  if ((numbers.length === 0) === (ways.length === 0)) return unknown
+  const key = numbers.length === 0 ? 'numbers' : 'trunks'
+  return [
+    ...unknown,
+    { key: `emergency.${key}`, expected: 'numbers and trunks, both or none', seen: 'one of them' },
+  ]
+}

@@ -24,3 +24,47 @@ export interface RouteConfig {
   readonly trunk?: string | undefined
   readonly users?: readonly string[]
 }
+
+/** What one party may do to the phone bill. */
+export interface PartyLimits {
+  /** Calls begun in a minute, all at once or one by one; 0: any number. */
+  readonly callsPerMinute: number
+  /** undefined: what every call may last. */
+  readonly maxDurationS: number | undefined
+  /** Beginnings of numbers, in international form where they have one: only these; empty: all. */
+  readonly allow: readonly string[]
+  /** Not these, whatever `allow` says. */
+  readonly deny: readonly string[]
+}
+
+export interface UserLimits extends PartyLimits {
+  /** Calls a user has placed, and those he has transferred, at a time. */
+  readonly maxCalls: number
+}
+
+export interface TrunkLimits extends PartyLimits {
+  /** Percent of all calls that those from one trunk may be. */
+  readonly maxShare: number
+}
+
+/** For users and trunks that have none of their own. */
+export interface LimitsConfig {
+  readonly user: UserLimits
+  readonly trunk: TrunkLimits
+}
+
+/** Calls that always go out: of any user who has signed in, past every limit. */
+export interface EmergencyConfig {
+  /** As dialled; `urn:service:sos` calls the first. */
+  readonly numbers: readonly string[]
+  /** What may stand before them, such as 0 for an outside line; it is not sent. '': nothing. */
+  readonly prefix: string
+  /** Trunks and groups, in the order to try. */
+  readonly trunks: readonly string[]
+  /** The number shown for users who have none: where one can call back. */
+  readonly callerId: string | undefined
+  /** At a time, beside all other calls. */
+  readonly maxCalls: number
+  /** How long a stop waits for them. */
+  readonly drainTimeoutS: number
+}

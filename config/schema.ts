@@ -1,7 +1,7 @@
 import { choice, DIALLED, field, NAME, number, optional, PATH, required, yesNo } from './fields.ts'
 import type { Field } from './format.ts'
 import { WEB_LISTENER } from './listeners.ts'
-import { NUMBERS, ROUTE, USER_NUMBERS } from './routing-fields.ts'
+import { EMERGENCY, LIMITS, NUMBERS, ROUTE, TRUNK_LIMITS, USER_NUMBERS } from './routing-fields.ts'
 import { TRUNK_PROFILE } from './trunk-profile-fields.ts'
 import { PROFILE_NAMES } from './trunk-profiles.ts'
 
@@ -161,6 +161,9 @@ const TRUNK = {
     ...DIALLED,
     pattern: /^[A-Za-z0-9._+*#-]{1,64}$/,
   }),
+  limits: optional('Limits of this trunk, where they differ from limits.trunk.', 'mapping', {
+    row: TRUNK_LIMITS,
+  }),
   trusted: yesNo("Believe the trunk's P-Asserted-Identity, and tell it ours (RFC 3325).", false),
 }
 
@@ -263,6 +266,8 @@ const SETTINGS = {
   trunks: field('PBXes and carriers.', 'listOf', [], { row: TRUNK, maxRows: 256 }),
   numbers: NUMBERS,
   groups: field('Trunks that stand in for each other.', 'listOf', [], { row: GROUP, maxRows: 256 }),
+  emergency: EMERGENCY,
+  limits: LIMITS,
   routes: field('Where dialled numbers go; the first match wins, after local users.', 'listOf', [], {
     row: ROUTE,
     maxRows: 1_024,

@@ -46,6 +46,18 @@ export interface Settings {
     readonly internationalPrefix: string
   }
   readonly groups: readonly GroupRow[]
+  readonly emergency: {
+    readonly numbers: readonly string[]
+    readonly prefix: string
+    readonly trunks: readonly string[]
+    readonly callerId: string | null
+    readonly maxCalls: number
+    readonly drainTimeoutS: number
+  }
+  readonly limits: {
+    readonly user: { readonly maxCalls: number } & PartyLimitsRow
+    readonly trunk: { readonly maxShare: number } & PartyLimitsRow
+  }
   readonly routes: readonly RouteRow[]
   readonly registration: {
     readonly registrar: 'local' | 'upstream'
@@ -136,6 +148,13 @@ export interface Settings {
   }
 }
 
+interface PartyLimitsRow {
+  readonly callsPerMinute: number
+  readonly maxDurationS: number | null
+  readonly allow: readonly string[]
+  readonly deny: readonly string[]
+}
+
 export type ListenPort = number | 'off'
 
 export type AddressesValue = string | readonly string[]
@@ -149,6 +168,7 @@ export interface UserRow {
   readonly account: Readonly<Record<string, unknown>> | null
   readonly numbers: readonly string[]
   readonly callerId: string | null
+  readonly limits: Readonly<Record<string, unknown>> | null
 }
 
 /** What the profile leaves open is 0. */
@@ -169,6 +189,7 @@ export interface TrunkRow extends Omit<TrunkProfile, 'ptimeMs' | 'sessionExpires
   readonly sources: readonly string[]
   readonly userNumbers: boolean
   readonly callerId: string | null
+  readonly limits: Readonly<Record<string, unknown>> | null
   readonly trusted: boolean
 }
 

@@ -1,6 +1,7 @@
 import type { UserAccountConfig, UserConfig } from './config.ts'
 import { rowValue } from './format.ts'
 import { type BuildContext, passwordOf, secretIn } from './named-files.ts'
+import { ownLimits } from './routing.ts'
 import { ROWS, USER_ACCOUNT } from './schema.ts'
 import { Secret } from './secret.ts'
 import type { UserRow } from './settings.ts'
@@ -24,7 +25,14 @@ export function user(row: UserRow, key: string, context: BuildContext): UserConf
   const { name, password, passwordFile, numbers } = row
   const ha1 = row.ha1 === null ? undefined : hashesOf(row.ha1)
   const account = row.account === null ? undefined : accountOf(row.account, `${key}.account`, context)
-  const rest = { name, ha1, account, numbers, callerId: row.callerId ?? undefined }
+  const rest = {
+    name,
+    ha1,
+    account,
+    numbers,
+    callerId: row.callerId ?? undefined,
+    limits: ownLimits(row.limits),
+  }
   if (passwordFile === null) {
     return { ...rest, password: password === null ? undefined : new Secret(password) }
   }

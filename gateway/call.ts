@@ -16,7 +16,8 @@ import type {
   UserAgent,
 } from '../sip/user-agent.ts'
 import { applicationCodecs, startApplication } from './applications.ts'
-import { requireSdp, sdpBody } from './body.ts'
+import { bodyWith, locationsIn, requireSdp, sdpBody, sdpIn } from './body.ts'
+import { CallCharges } from './call-charges.ts'
 import { type CallEvent, type CallState, nextCallState } from './call-machine.ts'
 import { CallObserver } from './call-observer.ts'
 import { CallTrace } from './call-trace.ts'
@@ -26,9 +27,9 @@ import { Dialling, type Progress } from './dialling.ts'
 import { fittingPlan } from './fail-over.ts'
 import { logLevelOf, reasonHeader, refusalHeaders } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
-import { passedHeaders, passedReasons, visibleHeaders } from './header-policy.ts'
+import { inviteHeaders, passedHeaders, passedReasons, visibleHeaders } from './header-policy.ts'
 import { Leg, type LegMedia } from './leg.ts'
-import type { ApplicationPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
+import type { AdmittedPlan, ApplicationPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
 import type { Replaces } from './refer.ts'
 import { relayInDialog } from './relay-in-dialog.ts'
 import { sessionIdHeader, sessionUuidOf } from './session-id.ts'
@@ -41,11 +42,13 @@ export interface CallContext {
   readonly engine: MediaEngine
   readonly environment: SipEnvironment
   readonly log: Log
-  readonly limits: CallsConfig
+  readonly limits: Pick<CallsConfig, 'ringTimeoutS' | 'attemptS' | 'progressS'>
   /** The side of a live call that a transfer names; undefined when there is none that `party` may take part in. */
   readonly findSide: (replaces: Replaces, party: string) => FoundSide | undefined
   /** Where a transfer by `party` leads; throws what a call of theirs to there would be refused with. */
-  readonly planTransfer: (party: string, target: Uri) => CalleePlan
+  readonly planTransfer: (party: string, target: Uri) => AdmittedPlan
+  /** How long a call of these parties may last. */
+  readonly maxDurationS: (parties: readonly string[]) => number
   /** The call has given everything back: dialogs ended, media closed. */
   readonly onEnded: (call: Call) => void
 }
@@ -71,9 +74,10 @@ export class Call implements SideOwner, JoinableCall {
   readonly #observer: CallObserver
   readonly #conversation: Conversation
   readonly #transfers: Transfers
+  /** What it holds of the limits, and until when it may last. */
+  readonly charges: CallCharges
   #state: CallState = 'routing'
   #steps: Promise<void> = Promise.resolve()
-  #cancelTimer: () => void = () => {}
   #session: MediaSession | undefined
   #offer: Offer | undefined
   #caller: Side | undefined
@@ -83,7 +87,12 @@ export class Call implements SideOwner, JoinableCall {
   /** Who is being called, by the callee's name or that of who stands in for it. */
   #dialled: string
 
-  constructor(context: CallContext, invite: IncomingInvite, caller: CallerPlan, callee: CalleePlan) {
+  constructor(
+    context: CallContext,
+    invite: IncomingInvite,
+    caller: CallerPlan,
+    { callee, ticket }: AdmittedPlan,
+  ) {
     this.id = invite.request.callId
     this.#context = context
     this.#invite = invite
@@ -101,6 +110,7 @@ export class Call implements SideOwner, JoinableCall {
         startedAt: new Date(),
       }),
     )
+    this.charges = new CallCharges({ ...context, onTooLong: (failure) => this.#fail(failure) }, ticket)
     this.#conversation = new Conversation({
       environment: context.environment,
       log: this.#log,
@@ -119,6 +129,7 @@ export class Call implements SideOwner, JoinableCall {
       place: (side, plan, text, handler) => this.#place(side, plan, text, handler),
       headers: (side, other) => this.#headers(side, other),
       planTransfer: context.planTransfer,
+      charges: this.charges,
       findSide: context.findSide,
     })
     invite.handler = {
@@ -256,7 +267,7 @@ export class Call implements SideOwner, JoinableCall {
 
   async #setUp(): Promise<void> {
     const { request } = this.#invite
-    requireSdp(request)
+    const sdp = requireSdp(request)
     this.#session = await this.#context.engine.openSession(this.id, {
       onStage: (leg, event) => {
         this.#observer.stage(leg, event)
@@ -270,7 +281,7 @@ export class Call implements SideOwner, JoinableCall {
     caller.sessionUuid = sessionUuidOf(request) ?? this.#context.environment.token()
     this.#caller = caller
     this.#conversation.add(caller)
-    this.#offer = request.body.length === 0 ? undefined : caller.leg.read(request.body)
+    this.#offer = sdp.length === 0 ? undefined : caller.leg.read(sdp)
     if (this.#hasEnded()) return
     await (this.#callee.kind === 'application'
       ? this.#answerByApplication(caller, this.#callee)
@@ -305,10 +316,13 @@ export class Call implements SideOwner, JoinableCall {
       codecs,
       ptimeMs: offer?.ptimeMs,
     })
-    const hops = maxForwards(this.#invite.request)
+    const { request } = this.#invite
+    const hops = maxForwards(request)
     this.#move('dialled')
     this.#dialling = this.#place(callee, plan, text, {
-      headers: visibleHeaders(passedHeaders(this.#invite.request), plan.passHeaders),
+      headers: inviteHeaders(request, plan),
+      // Browsers read no body of several parts.
+      locations: plan.media.kind === 'rtp' ? locationsIn(request) : [],
       maxForwards: hops === undefined ? undefined : hops - 1,
       onProgress: (response) => this.#onProgress(caller, callee, response),
       onAnswered: (response) => this.#onAnswered(caller, callee, response),
@@ -347,7 +361,7 @@ export class Call implements SideOwner, JoinableCall {
       environment,
       plan,
       side,
-      body: sdpBody(text),
+      body: bodyWith(sdpBody(text), progress.locations ?? [], () => environment.token()),
       headers: [...this.#headers(side), ...progress.headers],
       limits,
       maxForwards: progress.maxForwards,
@@ -371,8 +385,9 @@ export class Call implements SideOwner, JoinableCall {
   }
 
   async #onProgress(caller: Side, callee: Side, response: SipResponse): Promise<void> {
-    const hasAnswer = response.body.length > 0
-    if (hasAnswer) await this.#establish(caller, callee, response.body)
+    const answer = sdpIn(response)
+    const hasAnswer = answer.length > 0
+    if (hasAnswer) await this.#establish(caller, callee, answer)
     if (!this.#move('progressed')) return
     const body = hasAnswer ? this.#answer : undefined
     callee.sessionUuid = sessionUuidOf(response)
@@ -385,7 +400,8 @@ export class Call implements SideOwner, JoinableCall {
   }
 
   async #onAnswered(caller: Side, callee: Side, response: SipResponse): Promise<void> {
-    if (response.body.length > 0) await this.#establish(caller, callee, response.body)
+    const answer = sdpIn(response)
+    if (answer.length > 0) await this.#establish(caller, callee, answer)
     if (!callee.leg.isAgreed) throw new GatewayFailure('call.no-answer-body')
     callee.sessionUuid = sessionUuidOf(response) ?? callee.sessionUuid ?? this.#context.environment.token()
     // Without an offer in the INVITE the 200 carries ours, and ACK the answer (RFC 3261 §13.2.1).
@@ -411,10 +427,7 @@ export class Call implements SideOwner, JoinableCall {
   #accept(caller: Side, headers: readonly Header[] = []): void {
     const body = this.#answer
     if (body === undefined || !this.#move('answered')) return
-    const { environment, limits } = this.#context
-    this.#cancelTimer = environment.schedule(environment.nowMs() + limits.maxDurationS * 1_000, () =>
-      this.#fail(new GatewayFailure('call.too-long')),
-    )
+    this.charges.answered(this.parties)
     caller.dialog = this.#invite.accept(
       { headers: [...this.#headers(caller), ...headers], body },
       caller.dialogHandler,
@@ -463,7 +476,7 @@ export class Call implements SideOwner, JoinableCall {
   ): void {
     const wasConnected = this.#state === 'connected'
     if (!this.#move(event)) return
-    this.#cancelTimer()
+    this.charges.stop()
     this.trace.end({ verdict: why.verdict, by: why.by ?? why.leg, isCancelled: event === 'cancelled' })
     this.#logEnd(event, why.verdict, why.by ?? why.leg)
     const reasons = why.verdict === undefined ? (why.reasons ?? []) : [reasonHeader(why.verdict)]
@@ -492,6 +505,7 @@ export class Call implements SideOwner, JoinableCall {
     } catch (error) {
       this.#log.error('media did not close', { error })
     }
+    this.charges.close()
     this.#context.onEnded(this)
   }
 
@@ -518,6 +532,9 @@ export class Call implements SideOwner, JoinableCall {
     const durationMs = Math.round(this.#context.environment.nowMs() - this.#startedAtMs)
     const fields = { event, durationMs, ...(leg === undefined ? {} : { leg }), ...verdict }
     if (verdict === undefined) this.#log.info('call ended', fields)
-    else this.#log[logLevelOf(verdict)]('call failed', { ...fields, reason: verdict.message })
+    else {
+      const level = this.charges.isEmergency ? 'error' : logLevelOf(verdict)
+      this.#log[level]('call failed', { ...fields, reason: verdict.message })
+    }
   }
 }

@@ -6,6 +6,7 @@ import type { Flow } from '../sip/flow.ts'
 import { header } from '../sip/headers.ts'
 import { isSipUri, type Uri } from '../sip/message.ts'
 import type { IncomingInvite, SipEnvironment, UserAgent } from '../sip/user-agent.ts'
+import { Admission } from './admission.ts'
 import { Call } from './call.ts'
 import { CallHistory } from './call-history.ts'
 import { CallTrace } from './call-trace.ts'
@@ -17,10 +18,10 @@ import { GatewayFailure } from './gateway-failure.ts'
 import type { Identity } from './identity.ts'
 import type { LegMedia } from './leg.ts'
 import { Parties } from './parties.ts'
-import type { CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
+import type { AdmittedPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
 import { type Replaces, readReplaces } from './refer.ts'
 import type { Registrar } from './registrar.ts'
-import type { Caller, Destination } from './router.ts'
+import type { Caller, Destination, EmergencyDestination } from './router.ts'
 import type { Side } from './side.ts'
 import type { Trunk, TrunkPath, TrunkTable } from './trunk.ts'
 import type { TrunkChoice } from './trunk-choice.ts'
@@ -30,9 +31,6 @@ import type { TrunkStates } from './trunk-states.ts'
 
 /** Codecs a browser leg may carry; nothing is transcoded. */
 const BROWSER_CODECS: readonly string[] = ['opus', 'G722', 'PCMU', 'PCMA']
-
-/** Live calls that one user may have placed: a stolen password shall not take the calls of all the others. */
-const MAX_CALLS_PER_USER = 32
 
 export interface CallsOptions {
   readonly config: Config
@@ -54,21 +52,25 @@ export interface CallsOptions {
 export class Calls {
   readonly #options: CallsOptions
   readonly #live = new Set<Call>()
-  /** How many of them each caller has placed. */
-  readonly #perCaller = new Map<string, number>()
+  readonly #admission: Admission
   readonly #parties: Parties
   readonly history: CallHistory
   readonly #trunkPlans: TrunkPlans
   #isDraining = false
-  #whenEmpty: (() => void) | undefined
+  readonly #waiting = new Set<{ readonly isOver: () => boolean; readonly resolve: () => void }>()
 
   constructor(options: CallsOptions) {
     this.#options = options
     this.#parties = new Parties(options)
+    this.#admission = new Admission({
+      config: options.config,
+      nowMs: options.environment.nowMs.bind(options.environment),
+    })
     this.#trunkPlans = new TrunkPlans({
       ...options,
       parties: this.#parties,
       callsOver: (trunk) => this.callsOver(trunk),
+      admit: (trunk, forms) => this.#admission.useTrunk(trunk, forms),
       mediaOf: ({ name }, localAddress) => this.#trunkMedia(this.#trunk(name), localAddress),
     })
     const { keepCalls, keepCallsS } = options.config.calls
@@ -104,13 +106,40 @@ export class Calls {
     }
   }
 
-  /** Ends all calls with a Reason and refuses new ones; resolves when the last has given everything back. */
+  /**
+   * From now on only emergency calls are taken. All others are ended with a Reason; resolves when the last of them has given
+   * everything back.
+   */
   async drain(): Promise<void> {
     this.#isDraining = true
-    for (const call of this.#live) call.end(new GatewayFailure('call.draining'))
-    if (this.#live.size === 0) return
+    for (const call of this.#live)
+      if (!call.charges.isEmergency) call.end(new GatewayFailure('call.draining'))
+    await this.#until(() => [...this.#live].every((call) => call.charges.isEmergency))
+  }
+
+  /** Resolves when the last call has given everything back. */
+  async over(): Promise<void> {
+    await this.#until(() => this.#live.size === 0)
+  }
+
+  /** Ends every call, emergency calls too: their time is over. */
+  end(): void {
+    for (const call of this.#live) {
+      if (call.charges.isEmergency)
+        this.#options.log.error('emergency call cut by the stop', { callId: call.id })
+      call.end(new GatewayFailure('call.draining'))
+    }
+  }
+
+  /** Of limits: who has placed how many calls, and what was refused. */
+  counters(): ReturnType<Admission['counters']> {
+    return this.#admission.counters()
+  }
+
+  async #until(isOver: () => boolean): Promise<void> {
+    if (isOver()) return
     await new Promise<void>((resolve) => {
-      this.#whenEmpty = resolve
+      this.#waiting.add({ isOver, resolve })
     })
   }
 
@@ -118,28 +147,46 @@ export class Calls {
   #admit(
     invite: IncomingInvite,
     identified: (caller: string) => void,
-  ): { caller: CallerPlan; callee: CalleePlan } | undefined {
-    const { config } = this.#options
-    if (this.#isDraining) throw new GatewayFailure('call.draining')
+  ): { caller: CallerPlan; callee: AdmittedPlan } | undefined {
+    const { router } = this.#parties
+    const dialled = dialledOf(invite.request.uri, this.#options.config.numbers)
+    if (this.#isDraining && !router.isEmergency(dialled)) throw new GatewayFailure('call.draining')
     const caller = this.#parties.identify(invite)
     if (caller === undefined) return undefined
     const plan = this.#callerPlan(caller, invite)
     if (caller.kind === 'user') invite.party = plan.name
     identified(plan.name)
     const replaces = header(invite.request, 'Replaces')
-    if (replaces !== undefined) {
+    if (replaces !== undefined && !router.isEmergency(dialled)) {
       this.#replace(invite, plan, readReplaces(replaces))
       return undefined
     }
-    if (this.#live.size >= config.calls.maxCalls) {
-      throw new GatewayFailure('call.overload', { expected: `at most ${config.calls.maxCalls}` })
+    const destination = router.route(dialled, caller)
+    // A trunk that dials one has been told so: 404.
+    if (this.#isDraining && destination.kind !== 'emergency') throw new GatewayFailure('call.draining')
+    const identity = this.#parties.identityOf(invite.request, caller)
+    return { caller: plan, callee: this.#planFor(plan.name, destination, identity) }
+  }
+
+  /** Takes a place, and plans the way. Throws what refuses either; no place is taken then. */
+  #planFor(payer: string, destination: Destination, identity: Identity, isTransfer = false): AdmittedPlan {
+    const ticket = this.#admission.enter({
+      payer,
+      forms: destination.kind === 'trunk' ? destination.forms : undefined,
+      isEmergency: destination.kind === 'emergency',
+      isTransfer,
+    })
+    try {
+      return { ticket, callee: this.#plan(destination, identity) }
+    } catch (error) {
+      ticket.release()
+      throw error
     }
-    const placed = this.#perCaller.get(plan.name) ?? 0
-    if (caller.kind === 'user' && placed >= MAX_CALLS_PER_USER) {
-      throw new GatewayFailure('call.overload', { expected: `at most ${MAX_CALLS_PER_USER} of one user` })
-    }
-    const destination = this.#parties.router.route(dialledOf(invite.request.uri, config.numbers), caller)
-    return { caller: plan, callee: this.#plan(destination, this.#parties.identityOf(invite.request, caller)) }
+  }
+
+  /** Whoever watches the log shall not have to look for it. */
+  #logEmergency(fields: Readonly<Record<string, unknown>>): void {
+    this.#options.log.warn('emergency call', fields)
   }
 
   /** RFC 3891 §3: the dialog must be there, confirmed, and of the same party as the one who wants to replace it. */
@@ -159,7 +206,7 @@ export class Calls {
   }
 
   /** A transfer leads where a call of the transferor would; a trunk may send the call back to itself too. */
-  #planTransfer(party: string, target: Uri): CalleePlan {
+  #planTransfer(party: string, target: Uri): AdmittedPlan {
     const { router } = this.#parties
     const caller = callerOf(party)
     const dialled = dialledOf(target, this.#options.config.numbers)
@@ -167,7 +214,9 @@ export class Calls {
       caller.kind === 'trunk'
         ? (router.find(dialled, caller) ?? router.toTrunk(caller.trunk, dialled))
         : router.route(dialled, caller)
-    return this.#plan(destination, this.#parties.knownIdentityOf(caller))
+    const planned = this.#planFor(party, destination, this.#parties.knownIdentityOf(caller), true)
+    if (planned.ticket.isEmergency) this.#logEmergency({ caller: party, callee: planned.callee.name })
+    return planned
   }
 
   #plan(destination: Destination, identity: Identity): CalleePlan {
@@ -177,7 +226,15 @@ export class Calls {
       case 'users':
         return this.#toUsers(destination.users, destination.number, identity)
       case 'trunk':
-        return this.#trunkPlans.plan({ names: [destination.trunk], number: destination.number, identity })
+        return this.#trunkPlans.plan({
+          names: [destination.trunk],
+          number: destination.number,
+          forms: destination.forms,
+          identity,
+          isEmergency: false,
+        })
+      case 'emergency':
+        return this.#toEmergency(destination, identity)
       default:
         return destination satisfies never
     }
@@ -225,7 +282,22 @@ export class Calls {
     }
   }
 
-  #start(invite: IncomingInvite, caller: CallerPlan, callee: CalleePlan): void {
+  /** Who asks for help is not hidden: it is called back, and found, by its number. */
+  #toEmergency({ trunks, number }: EmergencyDestination, identity: Identity): PartyPlan {
+    return this.#trunkPlans.plan({
+      names: trunks,
+      number,
+      forms: [number],
+      identity: {
+        ...identity,
+        number: identity.number ?? this.#options.config.emergency?.callerId,
+        isPrivate: false,
+      },
+      isEmergency: true,
+    })
+  }
+
+  #start(invite: IncomingInvite, caller: CallerPlan, callee: AdmittedPlan): void {
     const { userAgent, engine, environment, log, config } = this.#options
     const call = new Call(
       {
@@ -236,7 +308,8 @@ export class Calls {
         limits: config.calls,
         findSide: (replaces, party) => this.#find(replaces, party),
         planTransfer: (party, target) => this.#planTransfer(party, target),
-        onEnded: (ended) => this.#forget(ended, caller),
+        maxDurationS: (parties) => this.#admission.limits.maxDurationS(parties),
+        onEnded: (ended) => this.#forget(ended),
       },
       invite,
       caller,
@@ -244,18 +317,22 @@ export class Calls {
     )
     this.#live.add(call)
     this.history.begin(call.trace)
-    this.#perCaller.set(caller.name, (this.#perCaller.get(caller.name) ?? 0) + 1)
+    if (callee.ticket.isEmergency) {
+      const source = invite.flow.remote.address
+      this.#logEmergency({ callId: call.id, caller: caller.name, callee: callee.callee.name, source })
+    }
     call.start()
   }
 
-  #forget(call: Call, { name }: CallerPlan): void {
+  #forget(call: Call): void {
     this.#live.delete(call)
     this.history.end(call.trace)
     this.#options.onRecord?.(cdrOf(call.trace.report()))
-    const left = (this.#perCaller.get(name) ?? 1) - 1
-    if (left === 0) this.#perCaller.delete(name)
-    else this.#perCaller.set(name, left)
-    if (this.#live.size === 0) this.#whenEmpty?.()
+    for (const waiting of this.#waiting) {
+      if (!waiting.isOver()) continue
+      this.#waiting.delete(waiting)
+      waiting.resolve()
+    }
   }
 
   #remember({ request }: IncomingInvite, caller: string, verdict: Verdict): void {

@@ -4,7 +4,7 @@ import { answerableCodecs, STANDARD_CODECS } from '../sdp/codecs.ts'
 import type { Offer } from '../sdp/session.ts'
 import type { Header, SipResponse } from '../sip/message.ts'
 import type { IncomingReinvite, NoAnswer, SipEnvironment } from '../sip/user-agent.ts'
-import { requireSdp, sdpBody } from './body.ts'
+import { requireSdp, sdpBody, sdpIn } from './body.ts'
 import { verdictOf } from './diagnosis.ts'
 import { logLevelOf, reasonHeader } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
@@ -63,8 +63,7 @@ export class Conversation {
   /** An offer in mid-call; a failure refuses it and leaves the session as it was (RFC 3261 §14.2). */
   async onReinvite(side: Side, reinvite: IncomingReinvite): Promise<void> {
     try {
-      requireSdp(reinvite.request)
-      const { body } = reinvite.request
+      const body = requireSdp(reinvite.request)
       const headers = this.#options.headers(side)
       if (body.length > 0) {
         const text = await this.#answer(side, side.leg.read(body))
@@ -171,7 +170,7 @@ export class Conversation {
       this.#renegotiate(side, { kind: 'refused' })
       return
     }
-    await side.leg.take(response.body)
+    await side.leg.take(sdpIn(response))
     await this.changed(side)
     this.#renegotiate(side, { kind: 'answered' })
   }

@@ -121,9 +121,9 @@ async function compose(
       minSeOf: () => MIN_SESSION_S,
     },
     limits: {
-      maxServerTransactions: config.calls.maxCalls * TRANSACTIONS_PER_CALL,
-      maxClientTransactions: config.calls.maxCalls * TRANSACTIONS_PER_CALL,
-      maxDialogs: config.calls.maxCalls * DIALOGS_PER_CALL,
+      maxServerTransactions: mostCalls(config) * TRANSACTIONS_PER_CALL,
+      maxClientTransactions: mostCalls(config) * TRANSACTIONS_PER_CALL,
+      maxDialogs: mostCalls(config) * DIALOGS_PER_CALL,
       maxForks: 16,
     },
     handler: {
@@ -260,7 +260,7 @@ async function compose(
 
   lookup.keep(() => transports.refresh())
   const counting = setInterval(
-    () => logCounters(log, { userAgent, engine, sockets, strangers, door, transports, marks }),
+    () => logCounters(log, { calls, userAgent, engine, sockets, strangers, door, transports, marks }),
     COUNTERS_LOG_MS,
   )
   opened.push(() => clearInterval(counting))
@@ -284,16 +284,25 @@ async function compose(
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     isDraining = true
-    const deadlineMs = environment.nowMs() + config.calls.drainTimeoutS * 1_000
+    const inS = (seconds: number): number => environment.nowMs() + seconds * 1_000
+    const emergencyDeadlineMs = inS(config.emergency?.drainTimeoutS ?? 0)
     relay.close()
-    await within(deadlineMs, Promise.all([calls.drain(), trunkWatch.stop()]))
+    await within(inS(config.calls.drainTimeoutS), calls.drain())
+    // Whoever is on the phone with the fire brigade stays, and who has to call it now can.
+    await within(emergencyDeadlineMs, calls.over())
+    calls.end()
+    const deadlineMs = inS(config.calls.drainTimeoutS)
+    await within(deadlineMs, Promise.all([calls.over(), trunkWatch.stop()]))
     homes.close()
     await answered(userAgent, deadlineMs)
-    logCounters(log, { userAgent, engine, sockets, strangers, door, transports, marks })
+    logCounters(log, { calls, userAgent, engine, sockets, strangers, door, transports, marks })
     for (const close of opened.reverse()) await close()
   }
   return { web, reload, stop: () => (stopped ??= stop()) }
 }
+
+/** Emergency calls have places of their own. */
+const mostCalls = ({ calls, emergency }: Config): number => calls.maxCalls + (emergency?.maxCalls ?? 0)
 
 function createEngine(config: Config, log: Log): MediaEngine {
   const { media } = config
@@ -308,7 +317,7 @@ function createEngine(config: Config, log: Log): MediaEngine {
     iceTimeoutMs: media.iceTimeoutS * 1_000,
     dtlsTimeoutMs: media.dtlsTimeoutS * 1_000,
     consentTimeoutMs: media.consentTimeoutS * 1_000,
-    maxSessions: config.calls.maxCalls,
+    maxSessions: mostCalls(config),
     dscp: config.dscp.media,
   }
   return createNativeEngine(options, { report: (error) => log.error('internal error in media', { error }) })
@@ -367,6 +376,7 @@ function selfSigned(config: Config): KeyPair {
 }
 
 interface Counted {
+  readonly calls: Calls
   readonly userAgent: UserAgent
   readonly engine: MediaEngine
   readonly sockets: WebSocketTransport
@@ -378,8 +388,9 @@ interface Counted {
 
 /** Drops are counters; this is where they become visible. */
 function logCounters(log: Log, counted: Counted): void {
-  const { userAgent, engine, sockets, strangers, door, transports, marks } = counted
+  const { calls, userAgent, engine, sockets, strangers, door, transports, marks } = counted
   log.info('counters', {
+    limits: calls.counters(),
     sip: userAgent.counters(),
     media: engine.counters(),
     websocket: sockets.counters(),

@@ -9,7 +9,7 @@ const MAX_DIALLED_LENGTH = 128
 /**
  * What a Request-URI or a Refer-To asks for: a name, or a number without separators and in the context it is to be read
  * in; '' when it is for the gateway itself. Read are `sip:` and `sips:` (a telephone number with its parameters in the user
- * part too, RFC 3261 §19.1.6), and `tel:` (RFC 3966). `;user=phone` needs nothing: a number is known by its form.
+ * part too, RFC 3261 §19.1.6), `tel:` (RFC 3966), and `urn:service:sos` (RFC 5031), which stays as it is. `;user=phone` needs nothing: a number is known by its form.
  *
  * Throws `call.unknown-number`.
  */
@@ -28,8 +28,15 @@ export function dialledOf(uri: Uri, plan: NumbersConfig): string {
   return context === undefined ? number : inContext(number, context.slice('phone-context='.length), plan)
 }
 
+/** RFC 5031 §4: help, of whatever kind. */
+const SOS = /^urn:service:sos(?:\.[a-z0-9.-]+)?$/i
+
+/** Whether what was dialled is the service URN of emergency calls, whose number the configuration knows. */
+export const isSos = (dialled: string): boolean => SOS.test(dialled)
+
 function subscriberOf(uri: Uri): string | undefined {
   if (isSipUri(uri)) return uri.user ?? ''
+  if (uri.scheme === 'urn') return isSos(uri.text) ? uri.text.toLowerCase() : undefined
   return uri.scheme === 'tel' ? uri.text.slice('tel:'.length) : undefined
 }
 

@@ -12,6 +12,7 @@ import type {
   UserAgent,
 } from '../sip/user-agent.ts'
 import { GatewayFailure } from './gateway-failure.ts'
+import type { BodyPart } from './multipart.ts'
 import type { PartyPlan, Target } from './plan.ts'
 import { Ringing } from './ringing.ts'
 import { serialInvite } from './serial-invite.ts'
@@ -30,6 +31,8 @@ export interface DiallingHandler {
 export interface Progress {
   /** Of the INVITE, beside those that every one has. */
   readonly headers: readonly Header[]
+  /** Where the caller is, for who may know. */
+  readonly locations?: readonly BodyPart[]
   readonly maxForwards: number | undefined
   readonly onProgress: (response: SipResponse) => Promise<void> | void
   readonly onAnswered: (response: SipResponse) => Promise<void> | void

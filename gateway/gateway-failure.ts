@@ -56,6 +56,28 @@ export const GATEWAY_CODES = {
     cause: 'calls.maxCalls, or 32 calls of one user',
     remedy: 'raise calls.maxCalls with ports and memory to match',
   },
+  'limit.concurrent': {
+    stage: 'S1',
+    status: 503,
+    text: 'as many calls of one user or trunk as it may have',
+    cause: 'a user or trunk has placed or transferred more calls at a time than its limit',
+    remedy:
+      'raise limits.user.maxCalls, limits.trunk.maxShare or the limits of that row; if it is not yours, change the password',
+  },
+  'limit.rate': {
+    stage: 'S1',
+    status: 503,
+    text: 'too many new calls in a short time',
+    cause: 'more calls begun than callsPerMinute of the user or trunk allows',
+    remedy: 'raise callsPerMinute there, or look for a script or a stolen password',
+  },
+  'limit.destination': {
+    stage: 'S1',
+    status: 403,
+    text: 'number may not be called',
+    cause: 'deny of the user or trunk has the beginning of the number, or allow has not',
+    remedy: 'change allow and deny; webtrunk route NUMBER --from USER shows which form they see',
+  },
   'call.draining': {
     stage: 'S1',
     status: 503,

@@ -1,5 +1,6 @@
 import type { Flow } from '../sip/flow.ts'
 import type { Header, NameAddr, Uri } from '../sip/message.ts'
+import type { Ticket } from './admission.ts'
 import type { Application } from './applications.ts'
 import type { HeaderPolicy } from './header-policy.ts'
 import type { LegMedia } from './leg.ts'
@@ -36,6 +37,8 @@ export interface PartyPlan {
   readonly targets: readonly Target[]
   readonly from: NameAddr
   readonly to: NameAddr
+  /** It always goes out; a call of this plan is never ended for its length. */
+  readonly isEmergency?: boolean
   /** What it sees of the caller's headers. */
   readonly passHeaders: HeaderPolicy
   /** Headers of the INVITE beside those that every one has. */
@@ -58,3 +61,9 @@ export interface ApplicationPlan {
 }
 
 export type CalleePlan = ApplicationPlan | PartyPlan
+
+/** Where a call or a transfer leads, and the place it takes among the calls of who asked for it. */
+export interface AdmittedPlan {
+  readonly callee: CalleePlan
+  readonly ticket: Ticket
+}

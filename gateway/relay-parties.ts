@@ -46,6 +46,8 @@ export class RelayParties {
         return { ...this.#parties.ofUsers(destination.users, destination.number, identity), isTrunk: false }
       case 'trunk':
         return { ...this.#parties.ofTrunk(destination.trunk, destination.number, identity), isTrunk: true }
+      case 'emergency':
+        throw new GatewayFailure('call.unknown-number', { seen: destination.number })
       case 'application':
         // An application speaks and hears, and reads nothing.
         throw new GatewayFailure('call.unknown-number', { seen: destination.name })

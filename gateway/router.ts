@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts'
+import { isSos } from './dialled.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { NumberDirectory } from './number-directory.ts'
 import { internationalForm } from './number-plan.ts'
@@ -11,10 +12,18 @@ export type Caller =
 
 export type ApplicationName = 'echo' | 'tone'
 
+export interface EmergencyDestination {
+  readonly kind: 'emergency'
+  /** Trunks and groups in the order to try. */
+  readonly trunks: readonly string[]
+  readonly number: string
+}
+
 export type Destination =
   /** All of them ring. `number`: what was called, when it is not their name. */
   | { readonly kind: 'users'; readonly users: readonly string[]; readonly number: string | undefined }
   | { readonly kind: 'application'; readonly name: ApplicationName }
+  | EmergencyDestination
   | {
       readonly kind: 'trunk'
       readonly trunk: string
@@ -37,20 +46,22 @@ const APPLICATIONS: readonly string[] = ['echo', 'tone'] satisfies ApplicationNa
 
 const isApplication = (name: string): name is ApplicationName => APPLICATIONS.includes(name)
 
+export type RouterConfig = Pick<Config, 'users' | 'numbers' | 'routes' | 'emergency'>
+
 /** Where dialled numbers go, by the configuration alone. */
 export class Router {
   readonly directory: NumberDirectory
-  readonly #config: Pick<Config, 'users' | 'numbers' | 'routes'>
+  readonly #config: RouterConfig
   readonly #rules: readonly RouteRule[]
 
-  constructor(config: Pick<Config, 'users' | 'numbers' | 'routes'>) {
+  constructor(config: RouterConfig) {
     this.#config = config
     this.directory = new NumberDirectory(config)
     this.#rules = config.routes.map((row, index) => new RouteRule(row, index))
   }
 
   /**
-   * Of a user: names of users, their numbers, `echo` and `tone`, the first route that fits. Of a trunk: the first route
+   * Of a user: emergency numbers, names of users, their numbers, `echo` and `tone`, the first route that fits. Of a trunk: the first route
    * that is for its calls makes another number of it, or names users; then names and numbers of users.
    *
    * Throws `call.unknown-number`.
@@ -68,12 +79,19 @@ export class Router {
       : this.#ofTrunk(dialled, caller.trunk, note)
   }
 
+  /** Whether a user who dials this makes an emergency call. */
+  isEmergency(dialled: string): boolean {
+    return this.#emergency(dialled, () => {}) !== undefined
+  }
+
   /** A number as it is, by a trunk. */
   toTrunk(trunk: string, number: string): Destination {
     return { kind: 'trunk', trunk, number, forms: [this.#international(number) ?? number] }
   }
 
   #ofUser(dialled: string, isMailbox: boolean, note: RouteNote): Destination | undefined {
+    const emergency = isMailbox ? undefined : this.#emergency(dialled, note)
+    if (emergency !== undefined) return emergency
     const local = isMailbox ? undefined : this.#local(dialled, note)
     if (local !== undefined) return local
     if (isApplication(dialled)) {
@@ -91,6 +109,19 @@ export class Router {
     const local = this.#local(called, note)
     // Many trunks leave the + away.
     return local ?? (/^[1-9]\d+$/.test(called) ? this.#local(`+${called}`, note) : undefined)
+  }
+
+  /** Before all else: no rule, user or mistake in a route may take one away. */
+  #emergency(dialled: string, note: RouteNote): Destination | undefined {
+    const { emergency } = this.#config
+    if (emergency === undefined) return undefined
+    const { numbers, prefix, trunks } = emergency
+    const [usual = ''] = numbers
+    const number = isSos(dialled)
+      ? usual
+      : numbers.find((known) => dialled === known || dialled === `${prefix}${known}`)
+    note('emergency numbers', number === undefined ? `${dialled} is none` : undefined)
+    return number === undefined ? undefined : { kind: 'emergency', trunks, number }
   }
 
   #local(called: string, note: RouteNote): Destination | undefined {

@@ -4,7 +4,9 @@ import type { MediaFailure } from '../media/failure.ts'
 import { answerableCodecs } from '../sdp/codecs.ts'
 import type { Header, Uri } from '../sip/message.ts'
 import type { IncomingInvite, IncomingRequest } from '../sip/user-agent.ts'
-import { requireSdp, sdpBody } from './body.ts'
+import type { Ticket } from './admission.ts'
+import { requireSdp, sdpBody, sdpIn } from './body.ts'
+import type { CallCharges } from './call-charges.ts'
 import type { Conversation } from './conversation.ts'
 import { verdictOf } from './diagnosis.ts'
 import type { Dialling, Progress } from './dialling.ts'
@@ -12,7 +14,7 @@ import { fittingPlan } from './fail-over.ts'
 import { logLevelOf, refusalHeaders } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { isSameCodec, type LegMedia } from './leg.ts'
-import type { CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
+import type { AdmittedPlan, CallerPlan, PartyPlan } from './plan.ts'
 import { type Replaces, readRefer } from './refer.ts'
 import { sessionUuidOf } from './session-id.ts'
 import type { Side, SideOwner } from './side.ts'
@@ -21,6 +23,7 @@ import { TransferReport } from './transfer-report.ts'
 /** The other call of an attended transfer. */
 export interface JoinableCall {
   readonly id: string
+  readonly charges: CallCharges
   /** Who talks to `side` there. */
   farSideOf(side: Side): Side | undefined
   /** `side` has been taken into another call, with its dialog and its leg. */
@@ -50,15 +53,22 @@ export interface TransferOptions {
   readonly openSide: (name: LegName, party: string, media: LegMedia, isCallIdOwner: boolean) => Promise<Side>
   readonly place: (side: Side, plan: PartyPlan, text: string, progress: Progress) => Dialling
   readonly headers: (side: Side, other?: Side) => readonly Header[]
-  readonly planTransfer: (party: string, target: Uri) => CalleePlan
+  readonly planTransfer: (party: string, target: Uri) => AdmittedPlan
+  readonly charges: CallCharges
   readonly findSide: (replaces: Replaces, party: string) => FoundSide | undefined
 }
 
 /** A blind transfer under way: the new party rings, the transferor may still be there. */
-interface Transfer {
-  readonly transferor: Side
+interface Transfer extends AskedTransfer {
   readonly target: Side
   readonly dialling: Dialling
+}
+
+interface AskedTransfer {
+  readonly transferor: Side
+  /** Who stays. */
+  readonly far: Side
+  readonly ticket: Ticket
   readonly report: TransferReport
 }
 
@@ -168,15 +178,28 @@ export class Transfers {
   }
 
   /** Blind transfer: the target is called with what the remaining side speaks; the transferor may go meanwhile. */
-  async #transferTo(transferor: Side, far: Side, plan: CalleePlan, report: TransferReport): Promise<void> {
-    if (plan.kind !== 'party') throw new GatewayFailure('call.unknown-number', { seen: plan.name })
-    await this.#callTarget(transferor, far, plan, report)
+  async #transferTo(
+    transferor: Side,
+    far: Side,
+    { callee, ticket }: AdmittedPlan,
+    report: TransferReport,
+  ): Promise<void> {
+    const { charges, log } = this.#options
+    charges.add(ticket)
+    try {
+      if (callee.kind !== 'party') throw new GatewayFailure('call.unknown-number', { seen: callee.name })
+      await this.#callTarget({ transferor, far, ticket, report }, callee)
+    } catch (error) {
+      charges.drop(ticket)
+      throw error
+    }
     report.accept()
-    this.#options.log.info('transfer started', { leg: transferor.leg.name, target: plan.name })
+    log.info('transfer started', { leg: transferor.leg.name, target: callee.name })
   }
 
-  async #callTarget(transferor: Side, far: Side, first: PartyPlan, report: TransferReport): Promise<void> {
-    const { log, openSide, place } = this.#options
+  async #callTarget(asked: AskedTransfer, first: PartyPlan): Promise<void> {
+    const { transferor, far, report } = asked
+    const { log, openSide, place, charges, conversation } = this.#options
     const { plan, codecs } = fittingPlan(first, far.leg.codecs)
     const target = await openSide(this.#newLegName(), plan.name, plan.media, true)
     const text = target.leg.offer({ direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
@@ -187,7 +210,7 @@ export class Transfers {
       onAnswered: async (response) => {
         target.sessionUuid = sessionUuidOf(response) ?? this.#options.token()
         try {
-          await target.leg.take(response.body)
+          await target.leg.take(sdpIn(response))
         } catch (error) {
           target.dialog?.bye()
           target.dialog = undefined
@@ -197,6 +220,7 @@ export class Transfers {
         this.#transfer = undefined
         await this.#replace(transferor, target)
         report.finish(200, 'OK', () => this.#hangUp(transferor))
+        charges.answered(conversation.sides.map(({ party }) => party))
         log.info('transfer done', { target: plan.name })
       },
       onFailed: async (failure, next) => {
@@ -207,22 +231,23 @@ export class Transfers {
         log.warn('transfer goes on elsewhere', { reason: failure.message, from: plan.name, to: next.name })
         await target.leg.close()
         try {
-          await this.#callTarget(transferor, far, next, report)
+          await this.#callTarget(asked, next)
         } catch (error) {
           await this.#onFailed(target, error)
         }
       },
     })
-    this.#transfer = { transferor, target, dialling, report }
+    this.#transfer = { ...asked, target, dialling }
   }
 
   async #onFailed(target: Side, failure: unknown): Promise<void> {
     const transfer = this.#transfer
     this.#transfer = undefined
     const verdict = verdictOf(failure)
-    const { log, conversation } = this.#options
+    const { log, conversation, charges } = this.#options
     log.warn('transfer failed', { target: target.party, ...verdict, reason: verdict.message })
     transfer?.report.finish(verdict.status, 'Transfer Failed', () => {})
+    if (transfer !== undefined) charges.drop(transfer.ticket)
     await target.leg.close()
     // With the transferor gone there is nobody left to go back to.
     if (conversation.sides.length < 2) throw failure
@@ -235,7 +260,7 @@ export class Transfers {
     { call: other, side: otherSide }: FoundSide,
     report: TransferReport,
   ): Promise<void> {
-    const { log, owner, session } = this.#options
+    const { log, owner, session, charges } = this.#options
     const moved = other.farSideOf(otherSide)
     if (moved?.dialog === undefined) throw new GatewayFailure('transfer.no-such-call')
     if (moved.renegotiation.state !== 'idle') throw new GatewayFailure('transfer.not-now')
@@ -249,12 +274,13 @@ export class Transfers {
     owner.adopted(moved)
     await this.#replace(transferor, moved)
     report.finish(200, 'OK', () => this.#hangUp(transferor))
+    charges.takeOver(other.charges)
     other.endJoined()
     log.info('transfer done', { target: moved.party, joined: other.id })
   }
 
   async #takeOver(side: Side, invite: IncomingInvite, plan: CallerPlan): Promise<void> {
-    requireSdp(invite.request)
+    const sdp = requireSdp(invite.request)
     const { log, conversation, openSide, headers, token } = this.#options
     const far = conversation.other(side)
     if (far === undefined || !conversation.sides.includes(side)) {
@@ -262,10 +288,10 @@ export class Transfers {
     }
     // Its successor is being called, and both cannot have the place.
     if (this.isTransferor(side)) throw new GatewayFailure('transfer.not-now')
-    if (invite.request.body.length === 0) throw new GatewayFailure('call.no-offer')
+    if (sdp.length === 0) throw new GatewayFailure('call.no-offer')
     const taker = await openSide(this.#newLegName(), plan.name, plan.media, false)
     try {
-      const offer = taker.leg.read(invite.request.body)
+      const offer = taker.leg.read(sdp)
       const codecs = answerableCodecs(offer, far.leg.codecs)
       const text = await taker.leg.answer(offer, { direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
       taker.sessionUuid = sessionUuidOf(invite.request) ?? token()

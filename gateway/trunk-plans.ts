@@ -16,6 +16,8 @@ export interface TrunkPlansOptions {
   readonly states: TrunkStates
   /** Calls that a trunk carries now, those that are being set up included. */
   readonly callsOver: (trunk: string) => number
+  /** Throws when the trunk is not for this number, or takes no more calls now. */
+  readonly admit: (trunk: string, forms: readonly string[]) => void
   /** How media looks on the leg of a trunk, from this address of ours. */
   readonly mediaOf: (trunk: TrunkConfig, localAddress: string) => LegMedia
 }
@@ -25,8 +27,15 @@ export interface TrunkCall {
   /** Trunks and groups in the order to try. */
   readonly names: readonly string[]
   readonly number: string
+  /** As `Destination` has them. */
+  readonly forms: readonly string[]
   readonly identity: Identity
+  /** Goes out by whatever trunk takes it: full or not, allowed or not, and by the next after any refusal. */
+  readonly isEmergency: boolean
 }
+
+/** What each trunk asked so far has said to a call; undefined: it takes it. */
+type Verdicts = Map<string, GatewayFailure | undefined>
 
 /** How a call gets to a trunk, and to the next one when that does not take it. */
 export class TrunkPlans {
@@ -36,27 +45,45 @@ export class TrunkPlans {
     this.#options = options
   }
 
-  /** Throws `trunk.unresolved` when none has an address, `trunk.full` when none has room. */
+  /**
+   * Throws `trunk.unresolved` when none has an address, `trunk.full` when none has room, `limit.destination` and `limit.rate`
+   * when none is for this call.
+   */
   plan(call: TrunkCall): PartyPlan {
     const rest = [...this.#options.choice.waysTo(call.names)]
-    const first = this.#next(rest, call)
-    if (first === undefined) throw new GatewayFailure('trunk.full', { seen: call.names.join(', ') })
-    return first
+    const verdicts: Verdicts = new Map()
+    const first = this.#next(rest, call, verdicts)
+    if (first !== undefined) return first
+    const refusals = [...verdicts.values()].filter((verdict) => verdict !== undefined)
+    throw refusals[0] ?? new GatewayFailure('trunk.full', { seen: call.names.join(', ') })
   }
 
   /** Takes from `rest` what is tried now, and what has no room. */
-  #next(rest: TrunkPath[], call: TrunkCall): PartyPlan | undefined {
+  #next(rest: TrunkPath[], call: TrunkCall, verdicts: Verdicts): PartyPlan | undefined {
     for (let path = rest.shift(); path !== undefined; path = rest.shift()) {
-      if (this.#hasRoom(path.trunk)) return this.#planBy(path, rest, call)
+      if (call.isEmergency || this.#isOpen(path.trunk, call, verdicts)) {
+        return this.#planBy(path, rest, call, verdicts)
+      }
     }
     return undefined
   }
 
-  #hasRoom({ name, maxCalls }: TrunkConfig): boolean {
-    return maxCalls === 0 || this.#options.callsOver(name) < maxCalls
+  /** A trunk is asked once for a call, however many addresses it has. */
+  #isOpen({ name, maxCalls }: TrunkConfig, { forms }: TrunkCall, verdicts: Verdicts): boolean {
+    if (maxCalls !== 0 && this.#options.callsOver(name) >= maxCalls) return false
+    if (verdicts.has(name)) return verdicts.get(name) === undefined
+    try {
+      this.#options.admit(name, forms)
+      verdicts.set(name, undefined)
+      return true
+    } catch (error) {
+      if (!(error instanceof GatewayFailure)) throw error
+      verdicts.set(name, error)
+      return false
+    }
   }
 
-  #planBy(way: TrunkPath, rest: TrunkPath[], call: TrunkCall): PartyPlan {
+  #planBy(way: TrunkPath, rest: TrunkPath[], call: TrunkCall, verdicts: Verdicts): PartyPlan {
     const { parties, states, mediaOf } = this.#options
     const { path, ...party } = parties.byPath(way, call.number, call.identity)
     const { trunk, localAddress, remote } = path
@@ -65,12 +92,13 @@ export class TrunkPlans {
       ...party,
       media: mediaOf(trunk, localAddress),
       passHeaders: trunk.passHeaders,
+      isEmergency: call.isEmergency,
       redirectHosts: new Set([trunk.host.toLowerCase(), remote.address]),
       onReached: () => states.answered(path),
       next: (how) => {
-        if (!isWorthAnother(how)) return undefined
-        if (how !== 'unfit') states.failed(path, how)
-        return this.#next(rest, call)
+        if (!call.isEmergency && !isWorthAnother(how)) return undefined
+        if (how !== 'unfit' && isWorthAnother(how)) states.failed(path, how)
+        return this.#next(rest, call, verdicts)
       },
     }
   }

@@ -338,24 +338,6 @@ describe('a call that cannot be', () => {
     expect(reasonText(second)).toContain('call.overload')
     first.dialog?.bye()
   })
-
-  it('one past the 32 of one user is refused with 503, while others still call; one that ends makes room', async () => {
-    gateway = await ScriptedGateway.open()
-    const [alice, bob] = [await gateway.registered('alice'), await gateway.registered('bob')]
-    const placed = Array.from({ length: 33 }, () => place(alice, 'alice', 'echo'))
-    await gateway.time.advance(500)
-    const [ofBob, last] = [place(bob, 'bob', 'echo'), placed.at(-1)]
-    await gateway.time.advance(500)
-    expect(placed.slice(0, 32).map(statusOf)).toEqual(Array(32).fill(200))
-    expect(last === undefined ? undefined : statusOf(last)).toBe(503)
-    expect(statusOf(ofBob)).toBe(200)
-    placed[0]?.dialog?.bye()
-    await gateway.time.advance(500)
-    const next = place(alice, 'alice', 'echo')
-    await gateway.time.advance(500)
-    expect(statusOf(next)).toBe(200)
-    for (const { dialog } of [...placed, ofBob, next]) dialog?.bye()
-  })
 })
 
 describe('built-in applications', () => {

@@ -5,6 +5,7 @@ import { parse } from 'yaml'
 import { isMapping } from '../../../config/format.ts'
 import { WEB_LISTENER } from '../../../config/listeners.ts'
 import { loadConfig } from '../../../config/load.ts'
+import { TRUNK_LIMITS, USER_LIMITS } from '../../../config/routing-fields.ts'
 import {
   environmentName,
   fieldsOf,
@@ -99,6 +100,7 @@ describe('config/webtrunk.example.yaml', () => {
     ['tls', TRUNK_TLS, []],
     ['account', TRUNK_ACCOUNT, ['password']],
     ['inbound', TRUNK_INBOUND, ['password']],
+    ['limits', TRUNK_LIMITS, []],
   ] as const)('shows every key of %s of a trunk', (name, fields, others) => {
     const trunks: unknown = valueAt(tree, 'trunks')
     const keys = Array.isArray(trunks)
@@ -106,6 +108,14 @@ describe('config/webtrunk.example.yaml', () => {
       : []
     expect([...keys, ...others].sort()).toEqual(Object.keys(fields).sort())
   })
+})
+
+test('it shows every key of limits of a user', () => {
+  const users: unknown = valueAt(parse(complete), 'users')
+  const keys = Array.isArray(users)
+    ? users.flatMap((row: unknown) => Object.keys(Object(valueAt(row, 'limits'))))
+    : []
+  expect(keys.sort()).toEqual(Object.keys(USER_LIMITS).sort())
 })
 
 test('it shows every key of a member of a group', () => {

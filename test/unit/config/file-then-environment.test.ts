@@ -62,6 +62,7 @@ describe('a file', () => {
         suites: ['AES_CM_128_HMAC_SHA1_80', 'AES_CM_128_HMAC_SHA1_32'],
         userNumbers: true,
         callerId: undefined,
+        limits: undefined,
         trusted: false,
       },
     ])

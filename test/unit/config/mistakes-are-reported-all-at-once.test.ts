@@ -47,7 +47,7 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
     'scalar for a row',
     'users: [alice]',
     [
-      'users[0]: expected a mapping with name, password, passwordFile, ha1, account, numbers, callerId, seen text',
+      'users[0]: expected a mapping with name, password, passwordFile, ha1, account, numbers, callerId, limits, seen text',
     ],
   ],
   [
@@ -331,6 +331,34 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
     'pattern that is none',
     `trunks: [${TRUNK}]\nroutes: [{ pattern: '0(\\d+', trunk: pbx }]`,
     ['routes[0].pattern: expected a regular expression'],
+  ],
+  [
+    'emergency numbers without trunks',
+    'emergency: { numbers: ["112"] }',
+    ['emergency.trunks: expected numbers and trunks, both or none, seen one of them'],
+  ],
+  [
+    'emergency trunks without numbers, one of them unknown',
+    `trunks: [${TRUNK}]\nemergency: { trunks: [pbx, carrier] }`,
+    [
+      'emergency.trunks[1]: expected the name of a trunk or group, seen "carrier"',
+      'emergency.numbers: expected numbers and trunks, both or none, seen one of them',
+    ],
+  ],
+  [
+    'no RTP ports for emergency calls',
+    `trunks: [${TRUNK}]\nemergency: { numbers: ["112"], trunks: [pbx] }\nmedia: { rtpPortMin: 20000, rtpPortMax: 20031 }\ncalls: { maxCalls: 16 }`,
+    [
+      'media.rtpPortMax: expected two ports for each of 48 calls (calls.maxCalls and emergency.maxCalls), seen 16 pairs',
+    ],
+  ],
+  [
+    'limits of a user that are none',
+    'users: [{ name: a, password: x, limits: { maxCalls: 0, deny: [49] } }]',
+    [
+      'users[0].limits.maxCalls: expected a whole number from 1 to 20000, seen 0',
+      'users[0].limits.deny[0]: expected text in quotes',
+    ],
   ],
   [
     'country code with a +',

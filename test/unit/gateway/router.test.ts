@@ -25,10 +25,18 @@ const ROUTES = [
   row({ pattern: '9(?:0(\\d{2,}))', replace: '$1#', trunk: 'pbx' }),
   row({ prefix: '9', trunk: 'pbx', strip: 1 }),
 ]
+const EMERGENCY = {
+  numbers: ['112', '110'],
+  prefix: '0',
+  trunks: ['carrier', 'pbx'],
+  callerId: undefined,
+  maxCalls: 4,
+  drainTimeoutS: 60,
+}
 const router = (
   numbers = GERMAN as typeof GERMAN | typeof UNKNOWN,
   routes: readonly RouteConfig[] = ROUTES,
-) => new Router({ users: USERS, numbers, routes })
+) => new Router({ users: USERS, numbers, routes, emergency: EMERGENCY })
 const alice: Caller = { kind: 'user', user: 'alice' }
 const carrier: Caller = { kind: 'trunk', trunk: 'carrier' }
 const pbx: Caller = { kind: 'trunk', trunk: 'pbx' }
@@ -42,6 +50,11 @@ const trunk = (name: string, number: string, ...forms: string[]) => ({
 
 describe('a number dialled by a user', () => {
   it.each([
+    // Emergency numbers before all else.
+    ['112', { kind: 'emergency', trunks: ['carrier', 'pbx'], number: '112' }],
+    ['0110', { kind: 'emergency', trunks: ['carrier', 'pbx'], number: '110' }],
+    ['urn:service:sos', { kind: 'emergency', trunks: ['carrier', 'pbx'], number: '112' }],
+    ['urn:service:sos.fire', { kind: 'emergency', trunks: ['carrier', 'pbx'], number: '112' }],
     // Names and numbers of users first.
     ['bob', users(['bob'])],
     ['4711', users(['4711'])],
@@ -67,12 +80,15 @@ describe('a number dialled by a user', () => {
     expect(router().route(dialled, alice)).toEqual(destination)
   })
 
-  it.each(['200', '', 'Echo', '__proto__', '+49', '800'])('%j without a match is unknown', (dialled) => {
-    const routes = ROUTES.filter(({ prefix }) => prefix !== '+')
-    expect(() => router(GERMAN, routes).route(dialled, alice)).toThrow(
-      expect.objectContaining({ code: 'call.unknown-number', seen: dialled }),
-    )
-  })
+  it.each(['200', '1120', '00112', '', 'Echo', '__proto__', '+49', '800'])(
+    '%j without a match is unknown',
+    (dialled) => {
+      const routes = ROUTES.filter(({ prefix }) => prefix !== '+')
+      expect(() => router(GERMAN, routes).route(dialled, alice)).toThrow(
+        expect.objectContaining({ code: 'call.unknown-number', seen: dialled }),
+      )
+    },
+  )
 
   it('an empty prefix takes all that is left', () => {
     expect(router(UNKNOWN, [row({ trunk: 'pbx' })]).route('200', alice)).toEqual(trunk('pbx', '200', '200'))
@@ -113,6 +129,8 @@ describe('a number dialled by a trunk', () => {
 
   it.each([
     [carrier, 'echo'],
+    [carrier, '112'],
+    [carrier, 'urn:service:sos'],
     [carrier, '+498912345'],
     [carrier, '9200'],
     [carrier, '771'],
@@ -130,6 +148,7 @@ it('tells which rule it was, and why the others were not', () => {
   const notes: [string, string | undefined][] = []
   router().route('04012345', alice, { note: (rule, whyNot) => notes.push([rule, whyNot]) })
   expect(notes).toEqual([
+    ['emergency numbers', '04012345 is none'],
     ['users', 'none has the name or the number 04012345'],
     ['routes[0] (pattern (\\d{2}))', 'for calls from carrier'],
     ['routes[1] (prefix "800")', 'for calls from carrier'],

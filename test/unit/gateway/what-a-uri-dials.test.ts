@@ -27,6 +27,8 @@ describe('a URI dials', () => {
     ['tel:030123;phone-context=+49', '030123'],
     ['tel:+4930123;phone-context=+1', '+4930123'],
     ['tel:110;phone-context=+', '110'],
+    ['urn:service:sos', 'urn:service:sos'],
+    ['URN:service:SOS.police', 'urn:service:sos.police'],
   ])('%s: %s', (text, expected) => {
     expect(dialled(text)).toBe(expected)
   })
@@ -34,6 +36,8 @@ describe('a URI dials', () => {
   it.each([
     'mailto:alice@example.com',
     'urn:uuid:1',
+    'urn:service:counseling',
+    'urn:service:sosta',
     `sip:${'1'.repeat(129)}@example.com`,
     `tel:${'1'.repeat(129)}`,
   ])('%s: nothing', (text) => {

@@ -1,0 +1,192 @@
+import { describe, expect, it } from 'vitest'
+import type { Config, TrunkConfig } from '../../../config/config.ts'
+import { loadConfig } from '../../../config/load.ts'
+import { Admission, type Asked } from '../../../gateway/admission.ts'
+import { TokenBucket } from '../../../gateway/token-bucket.ts'
+
+const demo = loadConfig(undefined, {})
+const open = (over: Partial<Config> = {}) => {
+  let nowMs = 1_000_000
+  const admission = new Admission({ config: { ...demo, ...over }, nowMs: () => nowMs })
+  return {
+    admission,
+    wait: (ms: number) => {
+      nowMs += ms
+    },
+  }
+}
+const asked = (more: Partial<Asked> = {}): Asked => ({
+  payer: 'user:alice',
+  forms: undefined,
+  isEmergency: false,
+  ...more,
+})
+const codeOf = (work: () => unknown): unknown => {
+  try {
+    work()
+    return undefined
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? error.code : error
+  }
+}
+const times = <Result>(count: number, work: () => Result): readonly Result[] =>
+  Array.from({ length: count }, work)
+const trunk = (name: string, limits?: TrunkConfig['limits']): TrunkConfig =>
+  ({ name, limits }) as Partial<TrunkConfig> as TrunkConfig
+
+describe('by default', () => {
+  it('a user has 10 calls, and 60 a minute; one that ends makes room', () => {
+    const { admission, wait } = open()
+    const tickets = times(10, () => admission.enter(asked()))
+    expect(codeOf(() => admission.enter(asked()))).toBe('limit.concurrent')
+    expect(codeOf(() => admission.enter(asked({ payer: 'user:bob' })))).toBeUndefined()
+    tickets[0]?.release()
+    tickets[0]?.release()
+    for (let count = 0; count < 50; count += 1) admission.enter(asked()).release()
+    expect(codeOf(() => admission.enter(asked()))).toBe('limit.rate')
+    wait(1_000)
+    expect(codeOf(() => admission.enter(asked()))).toBeUndefined()
+    expect(admission.counters()).toEqual({
+      calls: 11,
+      emergencyCalls: 0,
+      placed: { 'user:alice': 10, 'user:bob': 1 },
+      refused: { 'limit.concurrent': 1, 'limit.rate': 1 },
+    })
+  })
+
+  it('calls from one trunk are three quarters of all, and 600 a minute', () => {
+    const { admission } = open({ calls: { ...demo.calls, maxCalls: 1_000 } })
+    const payer = 'trunk:pbx'
+    for (let count = 0; count < 600; count += 1) admission.enter(asked({ payer }))
+    expect(codeOf(() => admission.enter(asked({ payer })))).toBe('limit.rate')
+    const small = open({ calls: { ...demo.calls, maxCalls: 7 } })
+    for (let count = 0; count < 6; count += 1) small.admission.enter(asked({ payer }))
+    expect(codeOf(() => small.admission.enter(asked({ payer })))).toBe('limit.concurrent')
+    expect(codeOf(() => small.admission.enter(asked()))).toBeUndefined()
+    expect(codeOf(() => small.admission.enter(asked()))).toBe('call.overload')
+  })
+
+  it.each(['+870', '+8816', '+8835100', '+979'])('no user calls %s', (number) => {
+    const { admission } = open()
+    expect(codeOf(() => admission.enter(asked({ forms: [number] })))).toBe('limit.destination')
+  })
+})
+
+describe('a destination', () => {
+  it.each([
+    // Numbers as sent, other forms, what is wrong with it.
+    [['+4930123'], undefined],
+    [['+49900123'], 'limit.destination'],
+    [['+33123'], 'limit.destination'],
+    // Sent without the country: any form that is denied counts.
+    [['0900123', '+49900123'], 'limit.destination'],
+    // What is sent has to be allowed, whatever else the number could be.
+    [['882123', '+49882123'], 'limit.destination'],
+    [['+49882123', '882123'], undefined],
+  ])('%o', (forms, code) => {
+    const limits = { ...demo.limits, user: { ...demo.limits.user, allow: ['+49'], deny: ['+49900'] } }
+    expect(codeOf(() => open({ limits }).admission.enter(asked({ forms })))).toBe(code)
+  })
+
+  it('that one user may call stays denied to the others; in the house nothing is', () => {
+    const [alice, ...others] = demo.users
+    if (alice === undefined) throw new Error('no user')
+    const { admission } = open({
+      users: [{ ...alice, limits: { deny: [] } }, ...others],
+      limits: { ...demo.limits, user: { ...demo.limits.user, allow: ['+1'] } },
+    })
+    const forms = ['+1882']
+    expect(codeOf(() => admission.enter(asked({ forms })))).toBeUndefined()
+    expect(codeOf(() => admission.enter(asked({ forms: ['+882'], payer: 'user:bob' })))).toBe(
+      'limit.destination',
+    )
+    expect(codeOf(() => admission.enter(asked({ payer: 'user:bob' })))).toBeUndefined()
+  })
+
+  it('of a trunk has lists and a rate of its own', () => {
+    const { admission } = open({
+      trunks: [trunk('carrier', { allow: ['+49'], callsPerMinute: 2 }), trunk('pbx')],
+    })
+    expect(codeOf(() => admission.useTrunk('carrier', ['+33']))).toBe('limit.destination')
+    admission.useTrunk('carrier', ['+4930'])
+    admission.useTrunk('carrier', ['+4930'])
+    expect(codeOf(() => admission.useTrunk('carrier', ['+4930']))).toBe('limit.rate')
+    expect(codeOf(() => admission.useTrunk('pbx', ['+33']))).toBeUndefined()
+  })
+})
+
+describe('a transfer', () => {
+  it('out of the house takes a place of the transferor, but not one of all calls', () => {
+    const { admission } = open({ calls: { ...demo.calls, maxCalls: 1 } })
+    const first = admission.enter(asked())
+    const tickets = times(9, () => admission.enter(asked({ forms: ['+49'], isTransfer: true })))
+    expect(codeOf(() => admission.enter(asked({ forms: ['+49'], isTransfer: true })))).toBe(
+      'limit.concurrent',
+    )
+    for (const ticket of [first, ...tickets]) ticket.release()
+    expect(admission.counters()).toMatchObject({ calls: 0, placed: {} })
+  })
+
+  it('to a colleague takes none', () => {
+    const { admission } = open()
+    expect(times(20, () => admission.enter(asked({ isTransfer: true })).isOutside)).not.toContain(true)
+    expect(admission.counters()).toMatchObject({ calls: 0, placed: {} })
+  })
+})
+
+describe('an emergency call', () => {
+  const emergency = {
+    numbers: ['112'],
+    prefix: '',
+    trunks: ['pbx'],
+    callerId: undefined,
+    maxCalls: 2,
+    drainTimeoutS: 60,
+  }
+
+  it('is let in past every limit, up to its own maximum', () => {
+    const none = { ...demo.limits.user, maxCalls: 1, callsPerMinute: 1, allow: ['+49'] }
+    const { admission } = open({
+      emergency,
+      calls: { ...demo.calls, maxCalls: 1 },
+      limits: { ...demo.limits, user: none },
+    })
+    admission.enter(asked())
+    const help = asked({ forms: ['112'], isEmergency: true })
+    const [first] = times(2, () => admission.enter(help))
+    expect(codeOf(() => admission.enter(help))).toBe('call.overload')
+    first?.release()
+    expect(codeOf(() => admission.enter(help))).toBeUndefined()
+    expect(admission.counters()).toMatchObject({ calls: 1, emergencyCalls: 2 })
+  })
+
+  it('takes no place of other calls', () => {
+    const { admission } = open({ emergency, calls: { ...demo.calls, maxCalls: 1 } })
+    admission.enter(asked({ isEmergency: true }))
+    expect(codeOf(() => admission.enter(asked()))).toBeUndefined()
+  })
+})
+
+describe('how long a call may last', () => {
+  it('is the least that its parties may', () => {
+    const { admission } = open({
+      trunks: [trunk('carrier', { maxDurationS: 600 }), trunk('pbx')],
+      limits: { ...demo.limits, user: { ...demo.limits.user, maxDurationS: 3_600 } },
+    })
+    expect(admission.limits.maxDurationS(['user:alice', 'trunk:carrier'])).toBe(600)
+    expect(admission.limits.maxDurationS(['user:alice', 'trunk:pbx'])).toBe(3_600)
+    expect(admission.limits.maxDurationS(['trunk:pbx'])).toBe(demo.calls.maxDurationS)
+  })
+})
+
+it('a bucket gives its tokens back one by one, and never more than it holds', () => {
+  const bucket = new TokenBucket(60, 0)
+  expect(times(61, () => bucket.take(0)).filter(Boolean)).toHaveLength(60)
+  expect(bucket.take(999)).toBe(false)
+  // Gained in a thousand steps all the same.
+  for (let nowMs = 1_000; nowMs < 2_000; nowMs += 1) bucket.hasOne(nowMs)
+  expect([bucket.take(2_000), bucket.take(2_000), bucket.take(2_000)]).toEqual([true, true, false])
+  expect(times(61, () => bucket.take(1_000_000)).filter(Boolean)).toHaveLength(60)
+  // A clock that goes back gives nothing.
+  expect(bucket.take(0)).toBe(false)
+})
