@@ -17,6 +17,7 @@ import type { PartyPlan, Target } from './plan.ts'
 import { Ringing } from './ringing.ts'
 import { serialInvite } from './serial-invite.ts'
 import type { Side } from './side.ts'
+import { unanswered } from './unanswered.ts'
 
 export interface DiallingHandler {
   /** A provisional response, 100 excepted. */
@@ -197,9 +198,8 @@ function contactsOf(response: SipResponse) {
 }
 
 function refusalOf(response: SipResponse | NoAnswer, plan: PartyPlan): GatewayFailure {
-  if (response === 'timeout' || response === 'transport') {
-    const code = plan.media.kind === 'rtp' ? 'trunk.unreachable' : 'call.unreachable'
-    return new GatewayFailure(code, { seen: `${plan.name}: ${response}` })
+  if (typeof response === 'string') {
+    return unanswered(response, plan.media.kind === 'rtp', `${plan.name}: ${response}`)
   }
   const seen = `${plan.name}: ${response.status} ${response.reason}`
   if (response.status === 401 || response.status === 407) {

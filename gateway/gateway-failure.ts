@@ -240,6 +240,14 @@ export const GATEWAY_CODES = {
     cause: 'more calls at a time than the trunks of this route may carry',
     remedy: 'raise trunks[].maxCalls where the provider allows it, or put another trunk into the group',
   },
+  'trunk.too-large-for-udp': {
+    stage: 'S1',
+    status: 503,
+    text: 'trunk does not answer a request of more than 1300 bytes over UDP',
+    cause: 'the request went in fragments, and a firewall, NAT or tunnel on the way drops those',
+    remedy:
+      'set tcp.port, so that such requests go by TCP where the trunk takes it, or trunks[].transport: tcp; or list fewer codecs and passHeaders',
+  },
   'trunk.unresolved': {
     stage: 'S1',
     status: 503,

@@ -6,6 +6,7 @@ import type { Body, NoAnswer } from '../sip/user-agent.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { passedHeaders } from './header-policy.ts'
 import type { Caller } from './router.ts'
+import { unanswered } from './unanswered.ts'
 
 /** What is relayed outside a call. */
 export type RelayedMethod = 'MESSAGE' | 'NOTIFY' | 'SUBSCRIBE'
@@ -66,9 +67,7 @@ export const answeredHeaders = (response: SipResponse): readonly Header[] =>
 
 /** Why a relayed request failed; a trunk's challenge and a redirection are no business of the one who asked. */
 export function failureOf(response: SipResponse | NoAnswer, isTrunk: boolean): GatewayFailure {
-  if (typeof response === 'string') {
-    return new GatewayFailure(isTrunk ? 'trunk.unreachable' : 'call.unreachable', { seen: response })
-  }
+  if (typeof response === 'string') return unanswered(response, isTrunk)
   const seen = `${response.status} ${response.reason}`
   if (response.status === 401 || response.status === 407) {
     return new GatewayFailure('trunk.credentials-wanted', { seen })

@@ -144,6 +144,7 @@ export class TrunkTransports {
       handler,
       scopeOf: (remote) => trunks.scopeAt(remote, 'udp') ?? STRANGER,
       token,
+      widerOf: (flow) => this.#widerOf(flow),
       onSocket,
     })
     this.#udp.set(address.address, transport)
@@ -174,6 +175,14 @@ export class TrunkTransports {
       token,
       onSocket,
     }
+  }
+
+  /** TCP to a trunk over UDP, from the same address of ours, where we have that. */
+  #widerOf(flow: Flow): Flow | undefined {
+    const { scope, local, remote } = flow
+    const name = this.#options.trunks.ofFlow(flow)?.config.name
+    if (name === undefined) return undefined
+    return this.#tcp.get(local.address)?.flowTo({ name, scope, remote, tls: undefined })
   }
 
   /** A trunk may come by another transport than the one we take: a UDP peer sends long requests by TCP. */

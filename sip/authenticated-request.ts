@@ -48,6 +48,9 @@ export class AuthenticatedRequest {
         events.onAgain?.(next)
         this.#exchange = this.#send(next)
       },
+      onReplaced: (exchange) => {
+        this.#exchange = exchange
+      },
     })
   }
 

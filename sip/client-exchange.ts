@@ -3,6 +3,7 @@ import type { Clock } from './clock.ts'
 import { Drive } from './drive.ts'
 import { encoded } from './encoded.ts'
 import { type Flow, isReliable } from './flow.ts'
+import { isTooLarge } from './large-request.ts'
 import type { SipRequest, SipResponse } from './message.ts'
 import type { NoAnswer } from './user-agent-contract.ts'
 
@@ -13,6 +14,10 @@ export interface ClientEvents {
   onFailed(reason: NoAnswer): void
   /** The transaction is out of the table; called before the event that ended it is handed on. */
   onEnd?(): void
+  /**
+   * It was too large for its flow, was sent by the wider one, which led nowhere, and is sent anew: this is it from now on.
+   */
+  onReplaced?(exchange: ClientExchange): void
   /**
    * The connection is gone. True: the owner waits for another one (`TransactionLayer.moveClient`) or fails the exchange
    * itself; else it fails now.
@@ -33,6 +38,7 @@ export class ClientExchange {
   >
   readonly #events: ClientEvents
   #isOver = false
+  #hasResponse = false
 
   constructor(request: SipRequest, flow: Flow, events: ClientEvents, clock: Clock) {
     this.request = request
@@ -47,7 +53,7 @@ export class ClientExchange {
       perform: (output) => {
         if (output.kind === 'send') this.#flow.send(encoded(output.request))
         else if (output.kind === 'pass') this.#events.onResponse(output.response)
-        else this.#events.onFailed(output.reason)
+        else this.#events.onFailed(this.#noAnswer(output.reason))
       },
     })
   }
@@ -78,6 +84,7 @@ export class ClientExchange {
   }
 
   receive(response: SipResponse): void {
+    this.#hasResponse = true
     this.#drive.feed({ kind: 'response', response })
   }
 
@@ -89,6 +96,12 @@ export class ClientExchange {
   /** Stops waiting for the final response to an INVITE that has shown a provisional one. */
   abandon(): void {
     this.#drive.feed({ kind: 'abandon' })
+  }
+
+  /** Silence about a request that large is most likely its size. */
+  #noAnswer(reason: 'timeout' | 'transport'): NoAnswer {
+    const isLikelyLost = reason === 'timeout' && !this.#hasResponse && isTooLarge(this.request, this.#flow)
+    return isLikelyLost ? 'too-large' : reason
   }
 
   #settle(): void {

@@ -80,6 +80,11 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
     return this.#flow
   }
 
+  /** The one that the INVITE took, another when it was too large for that: the rest of the call takes it too. */
+  get #way(): Flow {
+    return this.#flow.transport === 'udp' ? (this.#exchange?.flow ?? this.#flow) : this.#flow
+  }
+
   start(): void {
     const { stack } = this.#options
     const request = this.#request
@@ -94,6 +99,9 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
         if (request !== this.#request) return
         this.#stopWaiting?.()
         stack.uses.remove(this.#flow, this)
+      },
+      onReplaced: (exchange) => {
+        this.#exchange = exchange
       },
       onFlowLost: () => this.party !== undefined,
     })
@@ -192,7 +200,7 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
       return undefined
     }
     const dialog = Dialog.ofResponse(this.#request, response)
-    const made = new EarlyDialog(stack, () => this.#flow, dialog, this.#request.cseq.number)
+    const made = new EarlyDialog(stack, () => this.#way, dialog, this.#request.cseq.number)
     this.#early.set(tag, made)
     return made
   }
@@ -222,7 +230,7 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
     const dialog = new ConfirmedDialog({
       stack,
       dialog: this.#dialogOf(tag, response),
-      flow: this.#flow,
+      flow: this.#way,
       party: this.party,
       handler: dialogHandler,
       offerState: offerStateAfterAnswer('uac', hasBody(this.#request)),
@@ -238,14 +246,14 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
   /** RFC 3261 §13.2.2.4: a dialog nobody asked for is acknowledged and ended. It never enters the table. */
   #endFork(tag: string, response: SipResponse): Fork {
     const { stack } = this.#options
-    const flow = this.#flow
+    const flow = this.#way
     const dialog = this.#dialogOf(tag, response)
     const headers = credentialsIn(this.#request)
     const ack = encoded(stack.compose(flow, dialog.ack(this.#request.cseq.number), { headers }))
     flow.send(ack)
     const bye = stack.compose(flow, dialog.next('BYE'))
     stack.send(bye, flow, { onResponse: () => {}, onFailed: () => {} }, () => dialog.next('BYE').cseq)
-    return { repeatAck: () => this.#flow.send(ack) }
+    return { repeatAck: () => this.#way.send(ack) }
   }
 
   #dialogOf(tag: string, response: SipResponse): Dialog {

@@ -125,7 +125,7 @@ export class SessionRefresh {
   #onUpdated(outcome: SipResponse | NoAnswer): void {
     // A lost flow may be replaced, and then the next try gets through.
     if (outcome === 'transport') return
-    const status = outcome === 'timeout' ? 408 : outcome.status
+    const status = typeof outcome === 'string' ? 408 : outcome.status
     if (status >= 300) this.onFailure(outcome)
     if (status === 481) this.#owner.expire(false)
     if (typeof outcome !== 'string') this.onTooBrief(outcome)

@@ -32,6 +32,10 @@ export const serverKey = (request: SipRequest, scope: string, method: string): s
 export const clientKey = (message: SipRequest | SipResponse, scope: string): string =>
   join(scope, message.via[0]?.parameters.get('branch') ?? '', message.cseq.method)
 
+/** `clientKey` of the INVITE that a CANCEL of ours is about. */
+export const inviteKey = (cancel: SipRequest, scope: string): string =>
+  join(scope, cancel.via[0]?.parameters.get('branch') ?? '', 'INVITE')
+
 /** The same request that came by two paths has all of these in common and another branch (RFC 3261 §8.2.2.2). */
 export const mergeKey = (request: SipRequest, scope: string): string =>
   join(

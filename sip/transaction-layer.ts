@@ -3,9 +3,10 @@ import { type ClientEvents, ClientExchange } from './client-exchange.ts'
 import type { Clock } from './clock.ts'
 import { encoded } from './encoded.ts'
 import { type Flow, isReliable } from './flow.ts'
+import { overFlow, WiderWays } from './large-request.ts'
 import type { SipRequest, SipResponse } from './message.ts'
 import { ServerExchange } from './server-exchange.ts'
-import { clientKey, mergeKey, rescoped, serverKey } from './transaction-key.ts'
+import { clientKey, inviteKey, mergeKey, rescoped, serverKey } from './transaction-key.ts'
 import type { UserAgentLimits } from './user-agent-contract.ts'
 
 /** Whom new requests are given to. */
@@ -41,6 +42,7 @@ export class TransactionLayer {
   readonly #serversPerScope = new Map<string, number>()
   /** Requests without To tag, to notice the same one on another path. */
   readonly #merges = new Map<string, ServerExchange>()
+  readonly #wider = new WiderWays()
   /** Client transactions of each connection that can be lost. */
   readonly #byConnection = new Map<string, Set<ClientExchange>>()
 
@@ -77,9 +79,40 @@ export class TransactionLayer {
 
   /**
    * Sends a request. A refusal by the limit and a closed flow are reported as 'transport' after control has returned.
-   * Requests that end something (BYE, CANCEL) pass the limit, or a full table could never empty.
+   * Requests that end something (BYE, CANCEL) pass the limit, or a full table could never empty. One too large for UDP goes by
+   * the flow's wider way, and by UDP after all when no connection comes about (RFC 3261 §18.1.1). CANCEL goes after its INVITE.
    */
   send(request: SipRequest, flow: Flow, events: ClientEvents): ClientExchange {
+    const { clock, count } = this.#options
+    const cancelled =
+      request.method === 'CANCEL' ? this.#clients.get(inviteKey(request, flow.scope)) : undefined
+    if (cancelled !== undefined && cancelled.flow.transport !== flow.transport) {
+      return this.#begin(overFlow(request, cancelled.flow), cancelled.flow, events)
+    }
+    const wider = this.#wider.wayFor(request, flow, clock.nowMs())
+    if (wider === undefined) return this.#begin(request, flow, events)
+    count('sip.large-request')
+    let hasResponse = false
+    return this.#begin(overFlow(request, wider), wider, {
+      ...events,
+      onResponse: (response) => {
+        hasResponse = true
+        events.onResponse(response)
+      },
+      onFailed: (reason) => {
+        if (!hasResponse) this.#wider.failed(wider, clock.nowMs())
+        if (hasResponse || reason !== 'transport') {
+          events.onFailed(reason)
+          return
+        }
+        count('sip.large-request-by-udp')
+        const again = this.#begin(request, flow, events)
+        events.onReplaced?.(again)
+      },
+    })
+  }
+
+  #begin(request: SipRequest, flow: Flow, events: ClientEvents): ClientExchange {
     const { clock, limits, count } = this.#options
     const exchange = new ClientExchange(request, flow, events, clock)
     const isEnding = request.method === 'BYE' || request.method === 'CANCEL'

@@ -93,7 +93,8 @@ export interface IncomingInvite {
 }
 
 /** Why a request we sent has no answer from the peer. A full client table is reported as 'transport' too, and counted. */
-export type NoAnswer = 'timeout' | 'transport'
+/** `too-large`: a timeout without any response, of a request so large that UDP may never have brought it there. */
+export type NoAnswer = 'timeout' | 'transport' | 'too-large'
 
 export interface OutgoingInviteHandler {
   /** 100: the next hop has the request. Perhaps more than once. */

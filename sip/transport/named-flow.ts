@@ -30,6 +30,10 @@ export class NamedFlow implements Flow {
     return this.#flow.scope
   }
 
+  get wider(): Flow | undefined {
+    return this.#flow.wider
+  }
+
   get isOpen(): boolean {
     return this.#flow.isOpen
   }

@@ -15,6 +15,8 @@ export interface UdpTransportOptions {
   readonly scopeOf: (remote: SocketAddress) => string
   /** An unguessable string for `Flow.id`. */
   readonly token: () => string
+  /** A connection to the same peer, for requests that are too large for UDP. Asked for when there is one. */
+  readonly widerOf?: ((flow: Flow) => Flow | undefined) | undefined
   /** Told of the socket when it is bound. */
   readonly onSocket?: ((socket: Socket) => void) | undefined
   readonly limits?: Partial<UdpLimits>
@@ -96,7 +98,7 @@ export class UdpTransport {
       return known
     }
     const remote = { address, port }
-    const flow = new UdpFlow(this, remote, this.#options.scopeOf(remote), this.#options.token)
+    const flow = new UdpFlow(this, remote, this.#options.scopeOf(remote), this.#options)
     this.#flows.set(key, flow)
     if (this.#flows.size > this.#limits.maxFlows) this.#forgetOldest()
     return flow
@@ -164,24 +166,33 @@ class UdpFlow implements Flow {
   readonly remote: SocketAddress
   readonly scope: string
   readonly #owner: UdpTransport
-  readonly #token: () => string
+  readonly #options: Pick<UdpTransportOptions, 'token' | 'widerOf'>
   #id: string | undefined
 
-  constructor(owner: UdpTransport, remote: SocketAddress, scope: string, token: () => string) {
+  constructor(
+    owner: UdpTransport,
+    remote: SocketAddress,
+    scope: string,
+    options: Pick<UdpTransportOptions, 'token' | 'widerOf'>,
+  ) {
     this.#owner = owner
     this.remote = remote
     this.scope = scope
-    this.#token = token
+    this.#options = options
   }
 
   /** Made when asked for: a flood of spoofed sources is not worth random bits. */
   get id(): string {
-    this.#id ??= this.#token()
+    this.#id ??= this.#options.token()
     return this.#id
   }
 
   get local(): SocketAddress {
     return this.#owner.local
+  }
+
+  get wider(): Flow | undefined {
+    return this.#options.widerOf?.(this)
   }
 
   get isOpen(): boolean {
