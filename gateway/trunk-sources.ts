@@ -37,11 +37,7 @@ export class TrunkSources<Trunk extends Sourced> {
       const networks = sources.filter(isNetwork)
       return networks.length === 0 ? [] : [{ trunk, list: listOf(networks) }]
     })
-    const circles = [
-      ...this.#byAddress.values(),
-      ...this.#byServer.values(),
-      this.#networks.map(({ trunk }) => trunk),
-    ]
+    const circles = [...neighboursOf(rows), this.#networks.map(({ trunk }) => trunk)]
     for (const { trunk } of rows) this.#leaders.set(trunk.config.name, trunk.config.name)
     for (const circle of circles) this.#join(circle.map(({ config }) => config.name))
   }
@@ -76,6 +72,17 @@ export class TrunkSources<Trunk extends Sourced> {
     if (first === undefined) return
     for (const [name, leader] of this.#leaders) if (led.has(leader)) this.#leaders.set(name, first)
   }
+}
+
+/** Trunks that have an address in common, be it of a server or a source: dialogs with one may begin at one and go on at the other. */
+function neighboursOf<Trunk extends Sourced>(rows: readonly Row<Trunk>[]): readonly (readonly Trunk[])[] {
+  const byAddress = new Map<string, Trunk[]>()
+  for (const { trunk, sources } of rows) {
+    const servers = trunk.servers.flatMap(({ paths }) => paths.map(({ remote }) => remote.address))
+    const own = [...sources.filter((source) => !isNetwork(source)), ...servers].map(canonical)
+    for (const address of new Set(own)) append(byAddress, address, trunk)
+  }
+  return [...byAddress.values()]
 }
 
 const isNetwork = (source: string): boolean => source.includes('/')

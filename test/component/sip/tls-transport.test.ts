@@ -233,3 +233,81 @@ test('a closed transport ends handshakes under way', async () => {
   transport.close()
   await until(() => heard.isClosed && silent.heard.isClosed)
 })
+
+describe('the lowest version of TLS', () => {
+  test.each([
+    ['TLSv1.2', 'TLSv1.2', true],
+    ['TLSv1.3', 'TLSv1.2', false],
+    ['TLSv1.3', 'TLSv1.3', true],
+  ] as const)(
+    'of %s, a trunk that knows up to %s is spoken to: %s',
+    async (minVersion, maxVersion, isTaken) => {
+      const pbx = await tlsTrunk(theirs, { maxVersion })
+      const { transport, closed } = await open({ identity: ours })
+      const flow = transport.flowTo(peerAt(pbx.port, { ...TRUSTING, minVersion }))
+      flow.send(Buffer.from(message('one')))
+      await until(() => closed.includes(flow) || pbx.sockets[0]?.heard.text === message('one'))
+      expect(pbx.sockets.length === 1).toBe(isTaken)
+    },
+  )
+
+  test.each([
+    ['TLSv1.2', 'TLSv1.2', true],
+    ['TLSv1.3', 'TLSv1.2', false],
+    ['TLSv1.3', 'TLSv1.3', true],
+  ] as const)(
+    'of %s, a trunk that connects with at most %s is heard: %s',
+    async (minVersion, maxVersion, isTaken) => {
+      const peer = peerAt(9, { ...TRUSTING, minVersion })
+      const { transport, received } = await open({ identity: ours, peer })
+      const { socket, heard } = await dialTls(transport.local.port, { maxVersion })
+      if (!heard.isClosed) socket.write(message('one'))
+      await until(() => heard.isClosed || received.length === 1)
+      expect(received.length === 1).toBe(isTaken)
+    },
+  )
+})
+
+describe('two trunks at one address', () => {
+  const other = new Authority()
+  afterAll(() => other.close())
+  const asking = (name: string, ca: string): PeerTls => ({
+    ...PLAIN_TLS,
+    name,
+    ca,
+    isCertificateRequired: true,
+  })
+  const one = asking('one.example', authority.certificate)
+  const two = asking('two.example', other.certificate)
+
+  const heardAs = async (identity: Identity | undefined, ...peers: ReturnType<typeof peerAt>[]) => {
+    const { transport, received } = await open({ identity: ours, peers })
+    const shown = identity === undefined ? {} : { cert: identity.certificate, key: identity.key }
+    const { socket, heard } = await dialTls(transport.local.port, shown)
+    if (!heard.isClosed) socket.write(message('one'))
+    await until(() => heard.isClosed || received.length === 1)
+    const [first] = received
+    return first === undefined ? 'refused' : (first.flow.peer ?? 'unnamed')
+  }
+
+  test('are told apart by their certificates', async () => {
+    const peers = [peerAt(9, one, 'one'), peerAt(10, two, 'two')]
+    expect(await heardAs(authority.issue({ names: 'DNS:one.example' }), ...peers)).toBe('one')
+    expect(await heardAs(other.issue({ names: 'DNS:two.example' }), ...peers)).toBe('two')
+  })
+
+  test('each believe their own authority only', async () => {
+    const peers = [peerAt(9, one, 'one'), peerAt(10, two, 'two')]
+    expect(await heardAs(authority.issue({ names: 'DNS:two.example' }), ...peers)).toBe('refused')
+    expect(await heardAs(other.issue({ names: 'DNS:one.example' }), ...peers)).toBe('refused')
+    expect(await heardAs(authority.issue({ names: 'DNS:three.example' }), ...peers)).toBe('refused')
+    expect(await heardAs(undefined, ...peers)).toBe('refused')
+  })
+
+  test('of which one needs none: who shows no certificate of the other is that one, unproven', async () => {
+    const peers = [peerAt(9, one, 'one'), peerAt(10, PLAIN_TLS, 'open')]
+    expect(await heardAs(authority.issue({ names: 'DNS:one.example' }), ...peers)).toBe('one')
+    expect(await heardAs(undefined, ...peers)).toBe('unnamed')
+    expect(await heardAs(other.issue({ names: 'DNS:one.example' }), ...peers)).toBe('unnamed')
+  })
+})

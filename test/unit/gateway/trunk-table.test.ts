@@ -143,6 +143,15 @@ describe('trunk table', () => {
       'trunk:a',
     ])
     expect(namesOf(table.bySource(at('198.51.100.1'), 'udp'))).toEqual(['a', 'b'])
+    const { table: byServer } = tableOf(
+      {},
+      config({ name: 'a', host: '198.51.100.1' }),
+      config({ name: 'b', host: '198.51.100.1', port: 5_070, sources: ['198.51.100.2'] }),
+    )
+    await byServer.refresh()
+    expect(byServer.scopeAt(at('198.51.100.1', 5_070), 'udp')).toBe(
+      byServer.scopeAt(at('198.51.100.2'), 'udp'),
+    )
     expect(table.scopeAt(at('198.51.100.3'), 'udp')).toBe('trunk:a')
   })
 
