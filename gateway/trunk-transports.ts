@@ -156,9 +156,9 @@ export class TrunkTransports {
       address,
       handler: {
         ...handler,
-        onTrouble: ({ scope, remote, reason }) =>
+        onTrouble: ({ peer, remote, reason }) =>
           log.warn('trunk connection failed', {
-            trunk: scope.replace(/^trunk:/, ''),
+            trunk: peer,
             transport,
             remote: formatHostPort(remote.address, remote.port),
             reason,

@@ -19,6 +19,7 @@ export const TEST_PACKAGES = [
   { name: 'coturn', commands: ['turnserver'] },
   { name: 'nginx', commands: ['nginx'] },
   { name: 'haproxy', commands: ['haproxy'] },
+  { name: 'dnsmasq-base', isThere: () => existsSync('/usr/sbin/dnsmasq') },
   { name: 'chromium', commands: ['chromium'] },
   { name: 'firefox-esr', commands: ['firefox-esr'] },
   { name: 'tcpdump', commands: ['tcpdump'] },

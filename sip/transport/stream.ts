@@ -26,6 +26,8 @@ export interface StreamHandler {
   onClose(flow: Flow): void
   /** A connection of a trunk, or towards it, did not come about: a code of the system, of TLS or of ours. */
   onTrouble(trouble: {
+    /** Name of the trunk, or of one of those at that address. */
+    readonly peer: string
     readonly scope: string
     readonly remote: SocketAddress
     readonly reason: string
@@ -275,7 +277,7 @@ export class StreamTransport {
     const { scope, remote, tls } = peer
     const trouble = (reason: string): void => {
       this.#count('connectFailed')
-      this.#options.handler.onTrouble({ scope, remote, reason })
+      this.#options.handler.onTrouble({ peer: peer.name, scope, remote, reason })
     }
     const socket =
       tls === undefined ? connectTcp(this.#way(remote)) : connectTls(this.#secureWay(remote, tls))
@@ -362,7 +364,8 @@ export class StreamTransport {
     const [peer] = this.#options.peersAt(remote)
     socket.destroy()
     if (peer === undefined || error === undefined) return
-    this.#options.handler.onTrouble({ scope: peer.scope, remote, reason: reasonOf(error) })
+    const { name, scope } = peer
+    this.#options.handler.onTrouble({ peer: name, scope, remote, reason: reasonOf(error) })
   }
 
   /** The oldest one without a connection. Whoever holds it can go on using it. */

@@ -219,6 +219,11 @@ export class Baresip {
     )
   }
 
+  /** The end without a goodbye: SIGKILL. */
+  async kill(): Promise<void> {
+    await this.#process.stop('SIGKILL')
+  }
+
   async close(): Promise<void> {
     this.#control.destroy()
     await this.#process.stop('SIGINT', 3_000)

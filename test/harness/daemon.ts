@@ -16,8 +16,8 @@ export interface TrunkOptions {
   readonly name?: string
   /** Default: 127.0.0.1. */
   readonly host?: string
-  /** Where the peer listens. */
-  readonly port: number
+  /** Where the peer listens; left out: as the DNS says. */
+  readonly port?: number
   readonly profile?: string
   readonly media?: 'rtp' | 'sdes' | 'dtls'
   readonly osrtp?: 'off' | 'optional' | 'required'
@@ -26,10 +26,11 @@ export interface TrunkOptions {
   readonly codecs?: readonly string[]
   /** Default: the gateway's. */
   readonly suites?: readonly string[]
-  readonly transport?: 'udp' | 'tcp' | 'tls'
+  readonly transport?: 'udp' | 'tcp' | 'tls' | 'auto'
   /** As the configuration has them. */
   readonly tls?: Readonly<Record<string, unknown>>
   readonly account?: Readonly<Record<string, unknown>>
+  readonly inbound?: Readonly<Record<string, unknown>>
   readonly optionsS?: number
   /** Default: where `host` is. */
   readonly sources?: readonly string[]
@@ -37,6 +38,8 @@ export interface TrunkOptions {
 
 export interface DaemonOptions {
   readonly trunks?: readonly TrunkOptions[]
+  /** Names of trunks by name of a group, in the order to try. */
+  readonly groups?: Readonly<Record<string, readonly string[]>>
   /** Default: `9...` to the first trunk, all digits kept. */
   readonly routes?: readonly { readonly prefix: string; readonly trunk: string; readonly strip?: number }[]
   /** Put over the configuration, section by section. */
@@ -96,6 +99,10 @@ const configFor = (options: DaemonOptions, webrtcPort: number, firstRtpPort: num
     domain: 'webtrunk.test',
     users: Object.entries(PASSWORDS).map(([name, password]) => ({ name, password })),
     trunks,
+    groups: Object.entries(options.groups ?? {}).map(([name, members]) => ({
+      name,
+      trunks: members.map((member, priority) => ({ trunk: member, priority })),
+    })),
     routes: options.routes ?? (trunk === undefined ? [] : [{ prefix: '9', trunk: trunk.name }]),
     ...sections,
   }

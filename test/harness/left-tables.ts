@@ -29,9 +29,11 @@ export function leftTables(
   if (typeof tables !== 'object' || tables === null) return undefined
   const sizes = new Map(Object.entries(tables).map(([name, size]) => [name, Number(size)]))
   if (!withTransactions) {
-    // A dialog stays until its BYE has an answer; a peer that is gone gives none for 32 s.
+    // A dialog stays until its BYE has an answer, an INVITE until it has one; a peer that is gone gives none for 32 s.
     const ending = sizes.get('unansweredRequests') ?? 0
-    sizes.set('dialogs', Math.max(0, (sizes.get('dialogs') ?? 0) - ending))
+    for (const name of ['dialogs', 'outgoingInvites']) {
+      sizes.set(name, Math.max(0, (sizes.get(name) ?? 0) - ending))
+    }
     for (const name of TRANSACTION_TABLES) sizes.delete(name)
   }
   return [...sizes].filter(([, size]) => size !== 0)

@@ -299,6 +299,27 @@ describe('trunks of which is known more', () => {
   })
 })
 
+describe('a trunk that dies in mid-call', () => {
+  it('keeps the call until its session is over, and the next call goes elsewhere', async () => {
+    await open()
+    const alice = await gateway.registered('alice')
+    const call = place(alice, 'alice', '0100')
+    await gateway.time.advance(100)
+    const invite = at(A).invites[0]
+    invite?.accept({ body: invite && answerTo(invite, PHONE) }, quiet)
+    await gateway.time.advance(100)
+    expect(statusOf(call)).toBe(200)
+    // Neither side hears the other any more.
+    silence(A)
+    at(A).flow.drops = () => true
+    await answered(B, await called(4_100))
+    expect(call.ended).toBeUndefined()
+    await gateway.time.advance(gateway.config.calls.sessionExpiresS * 1_000)
+    expect(call.ended).toBe('bye')
+    expect(call.endedBy).toContain('call.session-expired')
+  })
+})
+
 describe('one trunk with several servers', () => {
   const resolver: Partial<TrunkResolver> = {
     srv: async (name) => ({
