@@ -10,7 +10,7 @@ import type { SipRequest } from '../sip/message.ts'
 import { MIN_SESSION_S } from '../sip/session-terms.ts'
 import { WebSocketTransport } from '../sip/transport/wss.ts'
 import { createUserAgent, type IncomingRequest, type UserAgent } from '../sip/user-agent.ts'
-import { localAddressTowards, ownAddresses } from './addresses.ts'
+import { ownAddresses } from './addresses.ts'
 import { Admin } from './admin.ts'
 import { answerAboutCalls } from './call-answers.ts'
 import { Calls } from './calls.ts'
@@ -28,10 +28,11 @@ import { Relay } from './relay.ts'
 import { SocketMarks } from './socket-marks.ts'
 import { Strangers } from './strangers.ts'
 import { TokenGate } from './token-gate.ts'
-import { sessionExpiresOf, TrunkTable } from './trunk.ts'
+import { sessionExpiresOf } from './trunk.ts'
 import { TrunkChoice } from './trunk-choice.ts'
 import { TrunkDoor } from './trunk-door.ts'
-import { TrunkLookup } from './trunk-lookup.ts'
+import { createTrunkTable, TrunkLookup } from './trunk-lookup.ts'
+import { trunkReport } from './trunk-report.ts'
 import { TrunkStates } from './trunk-states.ts'
 import { STRANGER, TrunkTransports } from './trunk-transports.ts'
 import { TrunkWatch } from './trunk-watch.ts'
@@ -86,7 +87,7 @@ async function compose(
   warnOfClearKeys(config.trunks, log)
   const dns = new Dns(config.dns.servers)
   opened.push(() => dns.close())
-  const trunks = createTrunkTable(config, dns)
+  const trunks = createTrunkTable(config, dns, environment.nowMs)
   const lookup = new TrunkLookup({ trunks, environment, log })
   opened.push(() => lookup.close())
   await lookup.refresh()
@@ -268,6 +269,16 @@ async function compose(
   const admin = new Admin(log)
   opened.push(() => admin.close())
   answerAboutCalls(admin, calls.history)
+  admin.handle('trunks', () =>
+    trunkReport({
+      trunks,
+      groups: config.groups,
+      states,
+      callsOver: (trunk) => calls.callsOver(trunk),
+      isRegistered: (trunk) => trunkWatch.isRegistered(trunk),
+      wallTime: (atMs) => new Date(Date.now() - (environment.nowMs() - atMs)),
+    }),
+  )
   admin.handle('registrations', () => registration.list())
   if (config.admin.socket !== undefined) await admin.listen(config.admin.socket)
 
@@ -321,31 +332,6 @@ function createEngine(config: Config, log: Log): MediaEngine {
     dscp: config.dscp.media,
   }
   return createNativeEngine(options, { report: (error) => log.error('internal error in media', { error }) })
-}
-
-/** Where SIP may leave from. */
-const sipHosts = ({ udp, tcp, tls }: Config): readonly string[] => [
-  ...udp.host,
-  ...(tcp?.host ?? []),
-  ...(tls?.host ?? []),
-]
-
-function createTrunkTable(config: Config, dns: Dns): TrunkTable {
-  return new TrunkTable(config.trunks, {
-    resolver: {
-      naptr: (name) => dns.naptr(name),
-      srv: (name) => dns.srv(name),
-      addresses: (host) => dns.addresses(host),
-      localAddressTowards: (remote) => localAddressTowards(remote, sipHosts(config)),
-    },
-    nowMs: systemEnvironment.nowMs,
-    // Encrypted before anything else; TCP takes long messages.
-    supported: [
-      ...(config.tls === undefined ? [] : (['tls'] as const)),
-      ...(config.tcp === undefined ? [] : (['tcp'] as const)),
-      'udp',
-    ],
-  })
 }
 
 /** Via and Contact: towards a trunk the address it can reach, towards a browser our name (it answers on its WebSocket). */

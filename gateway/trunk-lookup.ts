@@ -1,6 +1,9 @@
+import type { Config } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
 import type { SipEnvironment } from '../sip/user-agent.ts'
-import type { TrunkTable } from './trunk.ts'
+import { localAddressTowards } from './addresses.ts'
+import type { Dns } from './dns.ts'
+import { TrunkTable } from './trunk.ts'
 
 /** Between two look-ups, however short the answers hold. */
 const PAUSE_MS = 1_000
@@ -51,4 +54,30 @@ export class TrunkLookup {
     this.#isOver = true
     this.#cancelTimer()
   }
+}
+
+/** Where SIP may leave from. */
+const sipHosts = ({ udp, tcp, tls }: Config): readonly string[] => [
+  ...udp.host,
+  ...(tcp?.host ?? []),
+  ...(tls?.host ?? []),
+]
+
+/** The trunks of the configuration, not looked up yet. */
+export function createTrunkTable(config: Config, dns: Dns, nowMs: () => number): TrunkTable {
+  return new TrunkTable(config.trunks, {
+    resolver: {
+      naptr: (name) => dns.naptr(name),
+      srv: (name) => dns.srv(name),
+      addresses: (host) => dns.addresses(host),
+      localAddressTowards: (remote) => localAddressTowards(remote, sipHosts(config)),
+    },
+    nowMs,
+    // Encrypted before anything else; TCP takes long messages.
+    supported: [
+      ...(config.tls === undefined ? [] : (['tls'] as const)),
+      ...(config.tcp === undefined ? [] : (['tcp'] as const)),
+      'udp',
+    ],
+  })
 }

@@ -1,0 +1,119 @@
+import { createSocket } from 'node:dgram'
+import { readFileSync } from 'node:fs'
+import { createServer, isIPv6 } from 'node:net'
+import { parseArgs } from 'node:util'
+import type { Config } from '../../config/config.ts'
+import { ConfigFailure } from '../../config/failure.ts'
+import { loadConfig } from '../../config/load.ts'
+import type { Command, CommandIo } from '../command.ts'
+import type { CheckLine, CheckWorld } from '../configuration-check.ts'
+import { textTable } from '../text-table.ts'
+
+/** sysexits(3). */
+const EX_CONFIG = 78
+const EX_USAGE = 64
+
+export const check: Command = {
+  name: 'check',
+  summary: 'test a configuration: certificates, names of trunks, ports; no daemon is needed',
+  usage: `webtrunk check --config FILE [--json]
+
+Reads the configuration, then looks at what it names: certificates (how long they are good, whose they are), hosts of trunks (by
+the DNS), ports (whether they can be bound), and whether the RTP ports are given to others by the system. Warnings are for you
+to judge. Exit status: 0 without errors, 1 with at least one, 78 when the configuration cannot be used.
+
+  --config FILE    the configuration file; left out: that of WEBTRUNK_CONFIG
+  --json           for programs
+`,
+  async run(args, io) {
+    const { values } = parseArgs({
+      args: [...args],
+      options: { config: { type: 'string', short: 'c' }, json: { type: 'boolean', default: false } },
+    })
+    const file = values.config ?? io.environment.WEBTRUNK_CONFIG
+    if (file === undefined || file === '') {
+      io.err(`which configuration? Give --config FILE\n\n${check.usage}`)
+      return EX_USAGE
+    }
+    const config = read(file, io)
+    if (config === undefined) return EX_CONFIG
+    const lines = await linesOf(config)
+    io.out(values.json ? `${JSON.stringify(lines, undefined, 2)}\n` : checkText(lines))
+    return lines.some(({ level }) => level === 'error') ? 1 : 0
+  },
+}
+
+export const checkText = (lines: readonly CheckLine[]): string =>
+  textTable(lines.map(({ level, what, text }) => [level === 'ok' ? 'ok' : level.toUpperCase(), what, text]))
+
+function read(file: string, { environment, err }: CommandIo): Config | undefined {
+  try {
+    return loadConfig(file, environment)
+  } catch (error) {
+    if (!(error instanceof ConfigFailure)) throw error
+    err(`${error.message}\n`)
+    return undefined
+  }
+}
+
+async function linesOf(config: Config): Promise<readonly CheckLine[]> {
+  const [
+    { certificateLines, portLines, rangeLines, trunkLines },
+    { expandHost },
+    { Dns },
+    { createTrunkTable },
+  ] = await Promise.all([
+    import('../configuration-check.ts'),
+    import('../addresses.ts'),
+    import('../dns.ts'),
+    import('../trunk-lookup.ts'),
+  ])
+  const dns = new Dns(config.dns.servers)
+  const table = createTrunkTable(config, dns, () => performance.now())
+  await table.refresh()
+  dns.close()
+  return [
+    ...certificateLines(config, WORLD),
+    ...trunkLines(config, table),
+    ...(await portLines(config, WORLD, expandHost)),
+    ...rangeLines(config, WORLD),
+  ]
+}
+
+const WORLD: CheckWorld = {
+  readText: (path) => readFileSync(path, 'utf8'),
+  now: () => new Date(),
+  bindError: (kind, address, port) => (kind === 'udp' ? udpError(address, port) : tcpError(address, port)),
+  ephemeralPorts: () => {
+    try {
+      const text = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
+      const [first, last] = text.trim().split(/\s+/).map(Number)
+      return first === undefined || last === undefined ? undefined : [first, last]
+    } catch {
+      return undefined
+    }
+  },
+}
+
+const codeOf = (error: NodeJS.ErrnoException): string => error.code ?? error.message
+
+function udpError(address: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4', ipv6Only: isIPv6(address) })
+    socket.once('error', (error) => {
+      socket.close()
+      resolve(codeOf(error))
+    })
+    socket.bind({ address, port, exclusive: true }, () => socket.close(() => resolve(undefined)))
+  })
+}
+
+function tcpError(address: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', (error) => resolve(codeOf(error)))
+    server.listen({ host: address, port, ipv6Only: isIPv6(address), exclusive: true }, () =>
+      server.close(() => resolve(undefined)),
+    )
+  })
+}

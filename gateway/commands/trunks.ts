@@ -1,0 +1,39 @@
+import { parseArgs } from 'node:util'
+import { askDaemon } from '../admin-client.ts'
+import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from '../command.ts'
+import { printable, textTable } from '../text-table.ts'
+import type { TrunkLine } from '../trunk-report.ts'
+
+export const trunks: Command = {
+  name: 'trunks',
+  summary: 'trunks: state, health, registration, calls, last failure',
+  usage: `webtrunk trunks [options]
+
+Lists the trunks of the daemon on this machine. A trunk is ready when calls are placed by it, or down, full, or unresolved (its
+host has no address). Health is what its answers to OPTIONS say, where optionsS asks for them.
+
+${DAEMON_USAGE}`,
+  async run(args, io) {
+    const { values } = parseArgs({ args: [...args], options: DAEMON_OPTIONS })
+    // Our own daemon's word.
+    const found = (await askDaemon(socketOf(values, io), 'trunks')) as readonly TrunkLine[]
+    io.out(values.json ? `${JSON.stringify(found, undefined, 2)}\n` : trunksText(found))
+    return 0
+  },
+}
+
+export function trunksText(found: readonly TrunkLine[]): string {
+  if (found.length === 0) return 'no trunks\n'
+  const rows = found.map((line) => [
+    line.name,
+    line.groups.join(','),
+    line.state,
+    line.health,
+    line.registered === undefined ? '-' : line.registered ? 'yes' : 'no',
+    line.maxCalls === 0 ? String(line.calls) : `${line.calls}/${line.maxCalls}`,
+    line.addresses.map(({ address, isResting }) => (isResting ? `${address} (rests)` : address)).join(', '),
+    line.lastFailure === undefined ? '' : printable(`${line.lastFailure.at} ${line.lastFailure.reason}`),
+  ])
+  const head = ['TRUNK', 'GROUPS', 'STATE', 'HEALTH', 'REGISTERED', 'CALLS', 'ADDRESSES', 'LAST FAILURE']
+  return textTable([head, ...rows])
+}

@@ -1,0 +1,170 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { loadConfig } from '../../../config/load.ts'
+import { check } from '../../../gateway/commands/check.ts'
+import { rangeLines } from '../../../gateway/configuration-check.ts'
+import { Authority } from '../../harness/certificates.ts'
+import { closeAll, closing } from '../../harness/closing.ts'
+import { DnsServer } from '../../harness/dns-server.ts'
+import { freePort } from '../../harness/ports.ts'
+import { trunkConfig } from '../../harness/trunk-config.ts'
+
+const authority = new Authority()
+const folder = mkdtempSync(join(tmpdir(), 'webtrunk-check-'))
+afterEach(closeAll)
+afterAll(() => {
+  authority.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const file = (name: string, text: string): string => {
+  const path = join(folder, name)
+  writeFileSync(path, text)
+  return path
+}
+
+/** Runs `webtrunk check` on a configuration: exit status, and a line for each thing. */
+async function checked(config: object) {
+  const written: { out: string[]; err: string[] } = { out: [], err: [] }
+  const path = file('webtrunk.yaml', JSON.stringify(config))
+  const status = await check.run(['--config', path, '--json'], {
+    out: (text) => void written.out.push(text),
+    err: (text) => void written.err.push(text),
+    environment: {},
+  })
+  const lines: readonly { level: string; what: string; text: string }[] =
+    written.out.length === 0 ? [] : JSON.parse(written.out.join(''))
+  const of = (what: string) =>
+    lines.filter((line) => line.what === what).map(({ level, text }) => `${level}: ${text}`)
+  return { status, of, err: written.err.join(''), lines }
+}
+
+const BASE = {
+  domain: 'phone.test',
+  web: { http: { host: '127.0.0.1', port: 0 } },
+  udp: { host: '127.0.0.1', port: 0 },
+  media: { addresses: ['127.0.0.1'], webrtcPort: 0, rtpPortMin: 20_000, rtpPortMax: 22_001 },
+}
+
+function withCertificate(days: number, names = 'DNS:phone.test') {
+  const { certificate, key } = authority.issue({ names, days })
+  const https = {
+    host: '127.0.0.1',
+    port: 0,
+    certificate: file('c.pem', certificate),
+    key: file('c.key', key),
+  }
+  return { ...BASE, web: { https } }
+}
+
+describe('webtrunk check', () => {
+  test('of a configuration without faults ends with 0', async () => {
+    const { status, lines } = await checked(BASE)
+    expect([status, lines.filter(({ level }) => level === 'error')]).toEqual([0, []])
+  })
+
+  test.each([
+    [30, 'DNS:phone.test', 0, /^ok: valid until/],
+    [5, 'DNS:phone.test', 0, /^warning: expires in [45] days/],
+    [-1, 'DNS:phone.test', 1, /^error: expired/],
+    [30, 'DNS:other.test', 0, /warning: is not for phone.test: DNS:other.test/],
+    [30, 'DNS:*.test', 0, /^ok/],
+  ])('of a certificate for %i days and %s', async (days, names, status, text) => {
+    const found = await checked(withCertificate(days, names))
+    expect(found.status).toBe(status)
+    expect(found.of('web.https.certificate').join('\n')).toMatch(text)
+  })
+
+  test('of what cannot be used at all ends with 78, and says what', async () => {
+    const { status, err, lines } = await checked({ ...BASE, trunks: [{ name: 'a' }] })
+    expect([status, lines]).toEqual([78, []])
+    expect(err).toContain('trunks[0].host: expected a host name or IP address')
+    const { certificate } = authority.issue({ names: 'DNS:phone.test' })
+    const { key } = authority.issue({ names: 'DNS:phone.test' })
+    const https = { port: 0, certificate: file('one.pem', certificate), key: file('other.key', key) }
+    const misfit = await checked({ ...BASE, web: { https } })
+    expect([misfit.status, misfit.err]).toEqual([
+      78,
+      expect.stringContaining('web.https.key: expected the private key of web.https.certificate'),
+    ])
+  })
+
+  test('asks the name servers of the configuration for hosts of trunks', async () => {
+    const dns = closing(
+      await DnsServer.start({
+        hosts: ['a.pbx.test,127.0.0.2', 'b.pbx.test,127.0.0.3'],
+        srv: ['_sip._udp.pbx.test,a.pbx.test,5080,1,10', '_sip._udp.pbx.test,b.pbx.test,5081,2,10'],
+      }),
+    )
+    const trunks = [
+      { name: 'there', host: 'pbx.test' },
+      { name: 'nowhere', host: 'nobody.test' },
+    ]
+    const { status, of } = await checked({ ...BASE, trunks, dns: { servers: [dns.address] } })
+    expect(status).toBe(1)
+    expect(of('trunks there: host pbx.test')).toEqual(['ok: udp 127.0.0.2:5080, udp 127.0.0.3:5081'])
+    expect(of('trunks nowhere: host nobody.test')).toEqual(['error: has no address that we can reach'])
+  })
+
+  test('tries every port, and tells one in use from one that cannot be had', async () => {
+    const taken = createSocket('udp4').bind(0, '127.0.0.1')
+    await once(taken, 'listening')
+    closing({ close: async () => void taken.close() })
+    const free = await freePort()
+    const trunks = [{ name: 'a', host: '127.0.0.1' }]
+    const { status, of } = await checked({
+      ...BASE,
+      trunks,
+      udp: { host: '127.0.0.1', port: taken.address().port },
+      tcp: { host: '127.0.0.1', port: free },
+      tls: { port: 'off' },
+    })
+    expect(status).toBe(0)
+    expect(of('udp')).toEqual([
+      `warning: udp 127.0.0.1:${taken.address().port} is in use, perhaps by the daemon itself`,
+    ])
+    expect(of('tcp')).toEqual([`ok: tcp 127.0.0.1:${free} is free`])
+    const foreign = await checked({ ...BASE, trunks, udp: { host: '203.0.113.1', port: 5060 } })
+    expect(foreign.status).toBe(1)
+    expect(foreign.of('udp')).toEqual(['error: udp 203.0.113.1:5060 cannot be bound: EADDRNOTAVAIL'])
+  })
+
+  test('asks which file, when it is told none', async () => {
+    const err: string[] = []
+    const status = await check.run([], { out: () => {}, err: (text) => void err.push(text), environment: {} })
+    expect([status, err.join('')]).toEqual([64, expect.stringContaining('Give --config FILE')])
+  })
+})
+
+describe('RTP ports that the system gives to others', () => {
+  const linesOf = (range: readonly [number, number] | undefined, trunks = [trunkConfig()]) => {
+    const base = loadConfig(undefined, {})
+    const config = { ...base, trunks, media: { ...base.media, rtpPortMin: 16_384, rtpPortMax: 32_767 } }
+    return rangeLines(config, {
+      readText: () => '',
+      now: () => new Date(),
+      bindError: async () => undefined,
+      ephemeralPorts: () => range,
+    }).map(({ level }) => level)
+  }
+
+  test.each([
+    [32_768, 60_999, 'ok'],
+    [32_767, 60_999, 'warning'],
+    [1_024, 16_383, 'ok'],
+    [1_024, 16_384, 'warning'],
+    [20_000, 20_001, 'warning'],
+    [1_024, 65_535, 'warning'],
+  ])('%i-%i: %s', (first, last, level) => {
+    expect(linesOf([first, last])).toEqual([level])
+  })
+
+  test('are no matter where no trunk is, or nothing is known of them', () => {
+    expect(linesOf([1_024, 65_535], [])).toEqual([])
+    expect(linesOf(undefined)).toEqual([])
+  })
+})
