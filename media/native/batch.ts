@@ -35,6 +35,10 @@ function decodeRecord(record: Buffer): RelayRecord {
       return { kind: 'first-sent', leg, remote }
     case 6:
       return { kind: 'target-moved', leg, remote }
+    case 7:
+      return { kind: 'key-pressed', leg, event: bytes.readUInt8(0), durationMs: bytes.readUInt32LE(4) }
+    case 8:
+      return { kind: 'silent', leg }
     default:
       throw new TypeError(`the addon and batch.ts disagree: record kind ${record.readUInt8(4)}`)
   }

@@ -1,4 +1,4 @@
-import type { SrtpSuite, TransportAddress } from '../parameters.ts'
+import type { KeyFormat, KeyPress, SrtpSuite, TransportAddress } from '../parameters.ts'
 
 /**
  * The shape of the C++ addon: everything TypeScript can ask of it. `index.ts` loads it, `src/binding.cc` is the other
@@ -120,7 +120,21 @@ export interface RtpTarget {
 export interface NativeRoute {
   /** Leg to forward to; the leg itself for echo. */
   readonly target: LegId
-  readonly map: readonly { readonly from: number; readonly to: number; readonly clockRateHz: number }[]
+  readonly map: readonly {
+    readonly from: number
+    readonly to: number
+    readonly clockRateHz: number
+    /** PCMU, PCMA, G.722: packets may be cut anywhere. */
+    readonly isOneOctetATick?: boolean
+  }[]
+  /**
+   * Key presses as telephone-event (RFC 4733), whose payload types are not in `map`. They are read, and pressed again
+   * towards the target's peer in its format; without `to` they go up as records `key-pressed`. 20 a second after a burst
+   * of 64, the rest dropped as `dtmf.rate`.
+   */
+  readonly events?: { readonly from: readonly KeyFormat[]; readonly to?: KeyFormat | undefined } | undefined
+  /** Packets of `isOneOctetATick` get this many octets of payload, 80 to 480, and are spaced by that. */
+  readonly frameOctets?: number | undefined
 }
 
 export interface NativePlayback {
@@ -168,6 +182,17 @@ export interface Relay {
    * target and keys, the time passes unheard. Afterwards routed media continues the same stream.
    */
   play(leg: LegId, playback: NativePlayback | undefined): void
+  /**
+   * Presses a key towards the leg's peer, in the leg's stream and in place of what is routed or played there meanwhile
+   * (dropped as `media.key-down`). 1 to 60 000 ms, cut to 100 when another press waits; 32 may wait, the next is dropped
+   * as `dtmf.queue-full`.
+   */
+  press(leg: LegId, press: KeyPress & KeyFormat): void
+  /**
+   * From now on the peer is to be heard, by RTP or RTCP, at least this often: else there is a record `silent`, once.
+   * Looked at every second. Undefined: it may be silent.
+   */
+  watch(leg: LegId, silenceLimitMs: number | undefined): void
   /** Next records for TypeScript, in the format of `batch.ts`; undefined when there are none. */
   takeBatch(): Buffer | undefined
   /** Sends bytes as they are (STUN response, DTLS flight) from a mux socket. */
@@ -268,5 +293,9 @@ export type RelayRecord =
   | { readonly kind: 'rtcp'; readonly leg: LegId; readonly bytes: Buffer }
   /** First authenticated (or plain accepted) packet of a leg, and first sent one. */
   | { readonly kind: 'first-received' | 'first-sent'; readonly leg: LegId; readonly remote: TransportAddress }
+  /** Its peer pressed a key: see `NativeRoute.events`. Told when it was let go. */
+  | { readonly kind: 'key-pressed'; readonly leg: LegId; readonly event: number; readonly durationMs: number }
+  /** The leg was not heard for as long as `watch` said. */
+  | { readonly kind: 'silent'; readonly leg: LegId }
   /** The target of a leg moved (latch, or browser on a new path). */
   | { readonly kind: 'target-moved'; readonly leg: LegId; readonly remote: TransportAddress }

@@ -15,8 +15,9 @@ const PURE_SOURCES = [
   'latch',
   'player',
   'queue',
-  'relay_table',
   'receive_statistics',
+  'relay_table',
+  'repacketiser',
   'replay',
   'rewrite',
   'rtp',
@@ -26,12 +27,19 @@ const PURE_SOURCES = [
   'srtp_key_derivation',
   'srtp_suite',
   'stray_limiter',
+  'telephone_event',
 ].map((name) => join(SOURCES, `${name}.cc`))
 
 /** The relay thread: sockets, but no Node. */
-const RELAY_SOURCES = ['mailbox', 'relay_commands', 'relay_loop', 'relay_path', 'relay_socket'].map((name) =>
-  join(SOURCES, `${name}.cc`),
-)
+const RELAY_SOURCES = [
+  'mailbox',
+  'relay_commands',
+  'relay_due',
+  'relay_events',
+  'relay_loop',
+  'relay_path',
+  'relay_socket',
+].map((name) => join(SOURCES, `${name}.cc`))
 
 const FLAGS = ['-std=c++17', '-O1', '-g', '-Wall', '-Wextra', '-Werror', `-I${SOURCES}`, `-I${HERE}`]
 const SANITIZERS = ['-fno-sanitize-recover=all', '-fno-omit-frame-pointer']
@@ -150,10 +158,12 @@ export const UNIT_TEST: Program = {
       'latch',
       'receive_statistics',
       'relay_parts',
+      'repacketiser',
       'replay',
       'rewrite',
       'rtp',
       'srtp',
+      'telephone_event',
     ].map((name) => `${name}_test.cc`),
   ],
   isFuzzer: false,

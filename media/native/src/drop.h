@@ -33,6 +33,11 @@ namespace webtrunk {
   X(media_too_long, "media.too-long")                          \
   X(media_not_admitted, "media.not-admitted")                  \
   X(media_playing, "media.playing")                            \
+  X(media_key_down, "media.key-down")                          \
+  X(media_late, "media.late")                                  \
+  X(dtmf_bad_event, "dtmf.bad-event")                          \
+  X(dtmf_rate, "dtmf.rate")                                    \
+  X(dtmf_queue_full, "dtmf.queue-full")                        \
   X(media_up_rate, "media.up-rate")                            \
   X(media_mailbox_full, "media.mailbox-full")                  \
   X(stun_unknown_ufrag, "stun.unknown-ufrag")                  \

@@ -13,8 +13,10 @@
 #include "relay_counters.h"
 #include "relay_packets.h"
 #include "relay_token_bucket.h"
+#include "repacketiser.h"
 #include "rewrite.h"
 #include "srtp.h"
+#include "telephone_event.h"
 
 namespace webtrunk {
 
@@ -27,6 +29,9 @@ enum class LegKind : uint8_t { webrtc, rtp };
 /** How one direction of a leg is protected. Until it is set, nothing passes. */
 enum class Protection : uint8_t { unset, plain, srtp };
 
+/** What becomes of the key presses that a source sends as RFC 4733 events. */
+enum class EventRoute : uint8_t { none, played, told };
+
 /** What becomes of the payload types of a source leg. */
 struct Route {
   static constexpr uint8_t kUnmapped = 0xff;
@@ -34,11 +39,30 @@ struct Route {
   struct Entry {
     uint8_t payload_type = kUnmapped;
     uint32_t clock_rate_hz = 0;
+    /** Its packets can be cut anywhere. */
+    bool is_one_octet_a_tick = false;
   };
+
+  /** 0: nothing becomes of this payload type. */
+  uint32_t clock_rate_hz(uint8_t payload_type) const {
+    const uint32_t event_rate = event_rates[payload_type];
+    return event_rate != 0 ? event_rate : map[payload_type].clock_rate_hz;
+  }
 
   LegId target = 0;
   std::array<Entry, 128> map{};
+  /** Clock rate of each payload type that is telephone-event; 0: it is not. These are not in `map`. */
+  std::array<uint32_t, 128> event_rates{};
+  EventRoute events = EventRoute::none;
+  /** `played`: how the target's peer takes them. */
+  EventSender::Format event_format;
+  /** Null: packets keep their length. */
+  std::unique_ptr<Repacketiser> frames;
 };
+
+/** What the relay does for a leg at a time of its own. */
+enum class Task : uint8_t { play, press, cut, end_press };
+constexpr size_t kTasks = 4;
 
 /** 5-tuple of a browser leg: our mux socket and the remote. Compared by its bytes. */
 struct Tuple {
@@ -84,6 +108,20 @@ struct Leg {
   LegId fed_by = 0;
   std::unique_ptr<Route> route;
   std::unique_ptr<Player> player;
+  /** Of the leg's peer: keys that it presses, and those that we press towards it. */
+  EventDetector keys_heard;
+  EventSender keys_sent;
+  /** RTP timestamp of the press under way. */
+  uint32_t press_timestamp = 0;
+  TokenBucket press_bucket;
+  /** The press heard now is one too many. */
+  bool is_press_refused = false;
+  /** When each task is next due; 0: not. */
+  std::array<int64_t, kTasks> due_ns{};
+  /** When anything of the peer was last accepted, and how long it may be silent from `watched_from_ns` on; 0: forever. */
+  int64_t heard_at_ns = 0;
+  int64_t watched_from_ns = 0;
+  int64_t silence_limit_ns = 0;
   /** Records that its peer may cause upwards, kind by kind: who forges one kind must not crowd out the checks. */
   std::array<TokenBucket, 4> up_buckets;
   bool first_received_told = false;

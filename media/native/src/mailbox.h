@@ -83,6 +83,20 @@ struct PlayCommand {
   std::unique_ptr<Player> player;
 };
 
+/** A key press of ours towards the leg's peer. */
+struct PressCommand {
+  LegId leg;
+  EventSender::Format format;
+  uint8_t event;
+  int64_t duration_ns;
+};
+
+/** 0: it may be silent forever. */
+struct WatchCommand {
+  LegId leg;
+  int64_t silence_limit_ns;
+};
+
 struct SendCommand {
   Tuple tuple;
   std::vector<uint8_t> datagram;
@@ -104,8 +118,8 @@ struct RemoveCommand {
 };
 
 using Command = std::variant<AddSocketCommand, AddLegCommand, AdmitCommand, SetUfragsCommand, SetRemoteCommand,
-                             SetReceiveKeyCommand, SetSendKeyCommand, SetRouteCommand, PlayCommand, SendCommand,
-                             SendRtcpCommand, SendDtlsCommand, RemoveCommand>;
+                             SetReceiveKeyCommand, SetSendKeyCommand, SetRouteCommand, PlayCommand, PressCommand,
+                             WatchCommand, SendCommand, SendRtcpCommand, SendDtlsCommand, RemoveCommand>;
 
 /**
  * Commands from the JavaScript thread to the relay thread, in order. The relay thread takes its lock only when there is

@@ -10,7 +10,7 @@
 namespace webtrunk {
 
 /** Numbers shared with `batch.ts`. */
-enum class RecordKind : uint8_t { stun = 1, dtls = 2, rtcp = 3, first_received = 4, first_sent = 5, target_moved = 6 };
+enum class RecordKind : uint8_t { stun = 1, dtls = 2, rtcp = 3, first_received = 4, first_sent = 5, target_moved = 6, key_pressed = 7, silent = 8 };
 
 /** What a record says beside its bytes. */
 struct RecordHead {

@@ -16,6 +16,7 @@
 #include "relay_address.h"
 #include "relay_arguments.h"
 #include "relay_loop.h"
+#include "relay_route_argument.h"
 
 namespace webtrunk {
 
@@ -59,6 +60,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
                         InstanceMethod<&RelayObject::set_remote>("setRemote"),
                         InstanceMethod<&RelayObject::set_keys>("setKeys"),
                         InstanceMethod<&RelayObject::set_route>("setRoute"), InstanceMethod<&RelayObject::play>("play"),
+                        InstanceMethod<&RelayObject::press>("press"), InstanceMethod<&RelayObject::watch>("watch"),
                         InstanceMethod<&RelayObject::take_batch>("takeBatch"), InstanceMethod<&RelayObject::send>("send"),
                         InstanceMethod<&RelayObject::send_rtcp>("sendRtcp"),
                         InstanceMethod<&RelayObject::send_dtls>("sendDtls"), InstanceMethod<&RelayObject::stats>("stats"),
@@ -79,6 +81,8 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   void set_keys(const Napi::CallbackInfo& info);
   void set_route(const Napi::CallbackInfo& info);
   void play(const Napi::CallbackInfo& info);
+  void press(const Napi::CallbackInfo& info);
+  void watch(const Napi::CallbackInfo& info);
   Napi::Value take_batch(const Napi::CallbackInfo& info);
   void send(const Napi::CallbackInfo& info);
   void send_rtcp(const Napi::CallbackInfo& info);
@@ -410,22 +414,32 @@ void RelayObject::set_route(const Napi::CallbackInfo& info) {
   SetRouteCommand command{entry->id, nullptr};
   if (info[1].IsUndefined()) return loop().mailbox.post(std::move(command));
 
+  command.route = read_route(info[1]);
+  if (command.route != nullptr) loop().mailbox.post(std::move(command));
+}
+
+void RelayObject::press(const Napi::CallbackInfo& info) {
+  const LegDirectory::Entry* entry = read_leg(info[0]);
+  if (entry == nullptr) return;
   Napi::Object options;
-  command.route = std::make_unique<Route>();
-  if (!read_object(info[1], "route", options)) return;
-  if (!read_integer(options.Get("target"), "target", 0, UINT32_MAX, command.route->target)) return;
-  const Napi::Value map = options.Get("map");
-  if (map.IsEmpty() || !map.IsArray()) return throw_type_error(info.Env(), "map is not an array");
-  const auto mappings = map.As<Napi::Array>();
-  for (uint32_t i = 0; i < mappings.Length(); i++) {
-    Napi::Object mapping;
-    size_t from;
-    Route::Entry to;
-    if (!read_object(mappings.Get(i), "mapping", mapping) || !read_integer(mapping.Get("from"), "from", 0, 127, from) ||
-        !read_integer(mapping.Get("to"), "to", 0, 127, to.payload_type) ||
-        !read_integer(mapping.Get("clockRateHz"), "clockRateHz", 1, 1e6, to.clock_rate_hz))
-      return;
-    command.route->map[from] = to;
+  PressCommand command{entry->id, {}, 0, 0};
+  double duration_ms;
+  if (!read_object(info[1], "press", options) || !read_event_format(options, command.format) ||
+      !read_integer(options.Get("event"), "event", 0, UINT8_MAX, command.event) ||
+      !read_number(options.Get("durationMs"), "durationMs", 1, 60'000, duration_ms))
+    return;
+  command.duration_ns = static_cast<int64_t>(duration_ms * 1e6);
+  loop().mailbox.post(std::move(command));
+}
+
+void RelayObject::watch(const Napi::CallbackInfo& info) {
+  const LegDirectory::Entry* entry = read_leg(info[0]);
+  if (entry == nullptr) return;
+  WatchCommand command{entry->id, 0};
+  double limit_ms;
+  if (!info[1].IsUndefined()) {
+    if (!read_number(info[1], "silenceLimitMs", 1, 1e9, limit_ms)) return;
+    command.silence_limit_ns = static_cast<int64_t>(limit_ms * 1e6);
   }
   loop().mailbox.post(std::move(command));
 }

@@ -14,6 +14,16 @@ Ufrag padded(const std::string& text) {
   return ufrag;
 }
 
+bool takes_same_events(const Route& one, const Route& other) {
+  return one.events == other.events && one.event_format.payload_type == other.event_format.payload_type &&
+         one.event_format.clock_rate_hz == other.event_format.clock_rate_hz;
+}
+
+/** Then the one under way goes on, with what waits in it. */
+bool cuts_same_frames(const Route& one, const Route& other) {
+  return one.frames != nullptr && other.frames != nullptr && one.frames->frame() == other.frames->frame();
+}
+
 }  // namespace
 
 void RelayLoop::carry_out_commands() {
@@ -155,8 +165,11 @@ void RelayLoop::carry_out(SetRouteCommand& command) {
   Leg* leg = find_leg(command.leg);
   if (leg == nullptr) return;
   const LegId before = leg->route == nullptr ? 0 : leg->route->target;
+  const LegId now = command.route == nullptr ? 0 : command.route->target;
+  const bool is_same = before == now && now != 0;
+  if (!is_same || !takes_same_events(*leg->route, *command.route)) abandon_press(*leg);
+  if (is_same && cuts_same_frames(*leg->route, *command.route)) command.route->frames = std::move(leg->route->frames);
   leg->route = std::move(command.route);
-  const LegId now = leg->route == nullptr ? 0 : leg->route->target;
   // What the source sends until it is routed there again is no loss to that peer.
   Leg* fed = before == now ? nullptr : find_leg(before);
   if (fed != nullptr && fed->fed_by == leg->id) fed->fed_by = 0;
@@ -170,13 +183,25 @@ void RelayLoop::carry_out(PlayCommand& command) {
   leg->player = std::move(command.player);
   leg->player->start(now_ns_);
   player_count_++;
-  due_.push_back({leg->player->due_ns(), leg->id, leg->player.get()});
-  std::push_heap(due_.begin(), due_.end(), is_later);
+  schedule(*leg, Task::play, leg->player->due_ns());
+}
+
+void RelayLoop::carry_out(PressCommand& command) {
+  Leg* leg = find_leg(command.leg);
+  if (leg != nullptr && !press(*leg, command)) count(leg->counters->drops, Drop::dtmf_queue_full);
+}
+
+void RelayLoop::carry_out(WatchCommand& command) {
+  Leg* leg = find_leg(command.leg);
+  if (leg == nullptr) return;
+  leg->silence_limit_ns = command.silence_limit_ns;
+  leg->watched_from_ns = now_ns_;
 }
 
 void RelayLoop::stop_player(Leg& leg) {
   if (leg.player == nullptr) return;
   leg.player.reset();
+  leg.due_ns[static_cast<size_t>(Task::play)] = 0;
   player_count_--;
 }
 
@@ -225,6 +250,7 @@ void RelayLoop::carry_out(RemoveCommand& command) {
   if (leg == nullptr) return;
   flush();  // Of this batch of commands: packets may wait on its sockets.
   stop_player(*leg);
+  abandon_press(*leg);
   for (const Tuple& tuple : leg->tuples) tuples_.erase(tuple);
   if (leg->kind == LegKind::webrtc) {
     for (const std::string& ufrag : leg->ufrags) ufrags_.erase(padded(ufrag));

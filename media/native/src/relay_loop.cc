@@ -4,7 +4,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 
 namespace webtrunk {
@@ -38,6 +37,8 @@ RelayLoop::RelayLoop(const RelayLimits& limits, std::function<void()> notify)
       pool_(kPackets) {
   mux_.reserve(kMaxMuxSockets);  // Never reallocated: packets and events refer to its elements.
   to_flush_.reserve(kPackets);
+  // Of each task there is one entry, and seldom a void one beside it.
+  due_.reserve(limits.max_legs * kTasks);
   watch(mailbox.event(), EventSource::mailbox, 0);
   watch(timer_, EventSource::timer, 0);
 }
@@ -52,7 +53,7 @@ bool RelayLoop::watch(const Fd& socket, EventSource source, uint32_t id) {
 }
 
 void RelayLoop::run() {
-  while (!mailbox.is_stopped()) round(strays_.size() > 0 ? kHousekeepingMs : -1);
+  while (!mailbox.is_stopped()) round(strays_.size() > 0 || leg_count_ > 0 ? kHousekeepingMs : -1);
   // What was posted before the end still goes out (a close_notify, a BYE), or is at least freed.
   carry_out_commands();
   for (std::unique_ptr<Leg>& leg : legs_) leg.reset();
@@ -71,8 +72,9 @@ void RelayLoop::round(int timeout_ms) {
 
   if (mailbox.has_mail()) carry_out_commands();
   for (int i = 0; i < ready; i++) dispatch(events[i]);
-  play_due();
+  do_due();
   flush();
+  notice_silence();
   strays_.expire(now_ns_);
   arm_timer();
   publish();
@@ -213,30 +215,6 @@ void RelayLoop::count_sent(const Packet& packet) {
 void RelayLoop::count_unsent(const Packet& packet) {
   Leg* leg = find_leg(packet.leg);
   count(leg == nullptr ? counters.drops : leg->counters->drops, Drop::media_send_failed);
-}
-
-void RelayLoop::play_due() {
-  while (!due_.empty() && due_.front().at_ns <= now_ns_) {
-    std::pop_heap(due_.begin(), due_.end(), is_later);
-    const Due due = due_.back();
-    due_.pop_back();
-    Leg* leg = find_leg(due.leg);
-    if (leg == nullptr || leg->player.get() != due.player || due.at_ns != leg->player->due_ns()) continue;
-
-    Player& player = *leg->player;
-    player.skip_missed(now_ns_);
-    if (pool_.available() == 0) flush();
-    Packet* packet = pool_.take();
-    packet->length = player.next(packet->data);
-    const Playback& playback = player.playback();
-    // A leg without target or keys is not a drop but the usual beginning: its time passes unheard.
-    const bool is_handed_on = readiness(*leg) == Drop::none &&
-                              send_rtp(*leg, packet, playback.payload_type, playback.clock_rate_hz());
-    if (!is_handed_on) pool_.give_back(packet);
-
-    due_.push_back({player.due_ns(), due.leg, due.player});
-    std::push_heap(due_.begin(), due_.end(), is_later);
-  }
 }
 
 void RelayLoop::arm_timer() {

@@ -64,11 +64,13 @@ class RelayLoop {
   RelayCounters counters;
 
  private:
+  friend class RelayEventSink;
+
+  /** Void when the leg has its task at another time by then. */
   struct Due {
     int64_t at_ns;
     LegId leg;
-    /** Which of the leg's players it was for; another one makes this entry void. */
-    const Player* player;
+    Task task;
   };
 
   static bool is_later(const Due& one, const Due& other) { return one.at_ns > other.at_ns; }
@@ -86,9 +88,22 @@ class RelayLoop {
   void flush(Transmitter& on);
   void count_sent(const Packet& packet);
   void count_unsent(const Packet& packet);
-  void play_due();
   void arm_timer();
   void publish();
+
+  // relay_due.cc
+  void schedule(Leg& leg, Task task, int64_t at_ns);
+  void do_due();
+  void play(Leg& leg);
+  void send_cut(Leg& source);
+  void notice_silence();
+
+  // relay_events.cc
+  void on_event(Leg& source, Leg& target, const RtpHeader& header, const uint8_t* payload, size_t length);
+  void end_lost_press(Leg& source);
+  void abandon_press(Leg& source);
+  bool press(Leg& leg, const PressCommand& command);
+  void send_event(Leg& leg);
 
   // relay_commands.cc
   void carry_out_commands();
@@ -101,6 +116,8 @@ class RelayLoop {
   void carry_out(SetSendKeyCommand& command);
   void carry_out(SetRouteCommand& command);
   void carry_out(PlayCommand& command);
+  void carry_out(PressCommand& command);
+  void carry_out(WatchCommand& command);
   void carry_out(SendCommand& command);
   void carry_out(SendRtcpCommand& command);
   void carry_out(SendDtlsCommand& command);
@@ -117,11 +134,13 @@ class RelayLoop {
   void on_trunk_dtls(Leg& leg, const Packet& packet, const Endpoint& from);
   bool on_trunk_rtp(Leg& leg, Packet* packet, const Endpoint& from);
   void on_trunk_rtcp(Leg& leg, bool is_on_rtcp_socket, Packet* packet, const Endpoint& from);
-  void note_sender_report(Leg& leg, const Packet& packet);
+  void note_rtcp(Leg& leg, const Packet& packet);
   Drop unprotect(Leg& leg, Packet& packet, bool is_rtcp);
   bool forward(Leg& source, Packet* packet, const Endpoint& from);
+  bool carry(Leg& source, Leg& target, Packet* packet, const RtpHeader& header, size_t payload_length);
   static Drop readiness(const Leg& leg);
   bool send_rtp(Leg& leg, Packet* packet, uint8_t payload_type, uint32_t clock_rate_hz);
+  bool send_written(Leg& leg, Packet* packet, size_t length, uint32_t clock_rate_hz);
   Drop send_rtcp(Leg& leg, Packet* packet);
   void move_browser_target(Leg& leg, const Tuple& tuple, bool is_proof);
   void divert(Leg& leg, const RecordHead& head, const uint8_t* bytes, size_t length);
@@ -154,6 +173,7 @@ class RelayLoop {
   /** A heap by time, soonest first. */
   std::vector<Due> due_;
   size_t player_count_ = 0;
+  int64_t silence_noticed_at_ns_ = 0;
   int64_t timer_armed_for_ns_ = 0;
 };
 

@@ -22,6 +22,8 @@ bool may_go_up(Leg& leg, RecordKind kind, int64_t now_ns) {
     case RecordKind::first_received:
     case RecordKind::first_sent:
     case RecordKind::target_moved:
+    case RecordKind::key_pressed:
+    case RecordKind::silent:
       break;
   }
   return leg.up_buckets[3].take(kUpRate, now_ns);
@@ -29,7 +31,7 @@ bool may_go_up(Leg& leg, RecordKind kind, int64_t now_ns) {
 
 /** Whether a packet may move the latch: where nothing is authenticated, it carries at least a payload type we expect. */
 bool is_plausible(const Leg& leg, const Packet& packet) {
-  return leg.route == nullptr || leg.route->map[packet.data[1] & 0x7f].payload_type != Route::kUnmapped;
+  return leg.route == nullptr || leg.route->clock_rate_hz(packet.data[1] & 0x7f) != 0;
 }
 
 }  // namespace
@@ -109,7 +111,7 @@ bool RelayLoop::on_browser_media(const Tuple& tuple, Packet* packet, bool is_rtc
   }
   move_browser_target(*leg, tuple, true);
   if (!is_rtcp) return forward(*leg, packet, tuple.remote);
-  note_sender_report(*leg, *packet);
+  note_rtcp(*leg, *packet);
   divert(*leg, {RecordKind::rtcp, leg->id, 0, nullptr}, packet->data, packet->length);
   return false;
 }
@@ -199,7 +201,7 @@ void RelayLoop::on_trunk_rtcp(Leg& leg, bool is_on_rtcp_socket, Packet* packet, 
     return;
   }
   if (is_on_rtcp_socket && !leg.is_rtcp_muxed) leg.rtcp_target = from;
-  note_sender_report(leg, *packet);
+  note_rtcp(leg, *packet);
   divert(leg, {RecordKind::rtcp, leg.id, 0, nullptr}, packet->data, packet->length);
 }
 
@@ -220,7 +222,8 @@ Drop RelayLoop::unprotect(Leg& leg, Packet& packet, bool is_rtcp) {
 }
 
 /** When it came is for the peer's measure of the round trip: taken here, where it waits for nobody. */
-void RelayLoop::note_sender_report(Leg& leg, const Packet& packet) {
+void RelayLoop::note_rtcp(Leg& leg, const Packet& packet) {
+  leg.heard_at_ns = now_ns_;
   SenderReport report;
   if (!find_sender_report(packet.data, packet.length, report)) return;
   leg.inbound.on_sender_report(report.ssrc, report.ntp_middle, now_ns_);
@@ -236,10 +239,11 @@ bool RelayLoop::forward(Leg& source, Packet* packet, const Endpoint& from) {
     count(source.counters->drops, Drop::rtp_bad_header);
     return false;
   }
+  source.heard_at_ns = now_ns_;
   source.counters->packets_received.add(1);
   source.counters->octets_received.add(payload_length);
-  source.inbound.on_packet(
-      header, source.route == nullptr ? 0 : source.route->map[header.payload_type].clock_rate_hz, now_ns_);
+  source.inbound.on_packet(header, source.route == nullptr ? 0 : source.route->clock_rate_hz(header.payload_type),
+                           now_ns_);
   source.counters->receive.set(source.inbound.figures());
   if (!source.first_received_told) tell(source, RecordKind::first_received, from, source.first_received_told);
 
@@ -248,20 +252,49 @@ bool RelayLoop::forward(Leg& source, Packet* packet, const Endpoint& from) {
     count(source.counters->drops, Drop::media_no_route);
     return false;
   }
-  const Route::Entry entry = source.route->map[header.payload_type];
-  if (entry.payload_type == Route::kUnmapped) {
-    count(source.counters->drops, Drop::rtp_unmapped);
-    return false;
-  }
-  if (target->player != nullptr) {
+  return carry(source, *target, packet, header, payload_length);
+}
+
+bool RelayLoop::carry(Leg& source, Leg& target, Packet* packet, const RtpHeader& header, size_t payload_length) {
+  Route& route = *source.route;
+  const uint8_t* payload = packet->data + header.header_length;
+  const Route::Entry entry = route.map[header.payload_type];
+  const bool is_event = route.event_rates[header.payload_type] != 0;
+  Drop reason = Drop::none;
+  if (is_event) {
+    on_event(source, target, header, payload, payload_length);
+  } else if (entry.payload_type == Route::kUnmapped) {
+    reason = Drop::rtp_unmapped;
+  } else if (target.player != nullptr) {
     count(source.counters->drops, Drop::media_playing);
     return false;
+  } else if (target.keys_sent.is_down()) {
+    reason = Drop::media_key_down;
   }
-  if (target->fed_by != source.id) {
-    target->outbound.end_source();
-    target->fed_by = source.id;
+  if (is_event || reason != Drop::none) {
+    // The receiver must not take what was never meant for it for a loss.
+    if (target.fed_by == source.id) target.outbound.withhold(header);
+    if (route.frames != nullptr) route.frames->withhold(header);
+    if (reason != Drop::none) count(source.counters->drops, reason);
+    return false;
   }
-  return send_rtp(*target, packet, entry.payload_type, entry.clock_rate_hz);
+  if (target.fed_by != source.id) {
+    target.outbound.end_source();
+    target.fed_by = source.id;
+  }
+  if (route.frames == nullptr || !entry.is_one_octet_a_tick || payload_length == 0)
+    return send_rtp(target, packet, entry.payload_type, entry.clock_rate_hz);
+  switch (route.frames->put(header, payload, payload_length, now_ns_)) {
+    case Repacketiser::Taken::passes:
+      return send_rtp(target, packet, entry.payload_type, entry.clock_rate_hz);
+    case Repacketiser::Taken::late:
+      count(source.counters->drops, Drop::media_late);
+      return false;
+    case Repacketiser::Taken::kept:
+      break;
+  }
+  send_cut(source);
+  return false;
 }
 
 /** `none`: the leg may send. Nothing, encrypted or not, leaves before its protection was set. */
@@ -282,9 +315,14 @@ bool RelayLoop::send_rtp(Leg& leg, Packet* packet, uint8_t payload_type, uint32_
     count(leg.counters->drops, rewritten.drop);
     return false;
   }
-  packet->length = rewritten.length;
+  return send_written(leg, packet, rewritten.length, clock_rate_hz);
+}
+
+/** Sends what stands in the leg's stream already. */
+bool RelayLoop::send_written(Leg& leg, Packet* packet, size_t length, uint32_t clock_rate_hz) {
+  packet->length = length;
   packet->leg = leg.id;
-  packet->octets = static_cast<uint32_t>(rewritten.length - kRtpFixedHeader);
+  packet->octets = static_cast<uint32_t>(length - kRtpFixedHeader);
   leg.counters->send.set({leg.outbound.first_sequence(), leg.outbound.newest_timestamp(), clock_rate_hz,
                           leg.outbound.newest_timestamp_at_us()});
   if (leg.send_protection == Protection::srtp) {

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "bytes.h"
-#include "rtp.h"
 
 namespace webtrunk {
 
@@ -62,13 +61,17 @@ RtpRewriter::Step RtpRewriter::judge(uint32_t ssrc, uint16_t sequence, uint32_t 
   return gap_ms > kMaxClockGapMs || gap_ms < -kMaxClockGapMs ? Step::rebase : Step::next;
 }
 
+uint32_t RtpRewriter::ticks_since_newest(uint64_t now_us, uint32_t clock_rate_hz) const {
+  const uint64_t elapsed_us = now_us - newest_timestamp_at_us_;
+  // Seconds and the rest apart: the product of a long pause and the rate must not overflow.
+  return static_cast<uint32_t>(elapsed_us / 1'000'000 * clock_rate_hz +
+                               elapsed_us % 1'000'000 * clock_rate_hz / 1'000'000);
+}
+
 void RtpRewriter::rebase(uint32_t ssrc, uint16_t sequence, uint32_t timestamp, uint32_t clock_rate_hz, uint64_t now_us) {
   if (started_) {
-    const uint64_t elapsed_us = now_us - newest_timestamp_at_us_;
-    // Seconds and the rest apart: the product of a long pause and the rate must not overflow.
-    const uint64_t ticks =
-        elapsed_us / 1'000'000 * clock_rate_hz + elapsed_us % 1'000'000 * clock_rate_hz / 1'000'000;
-    const uint32_t outbound = newest_timestamp() + static_cast<uint32_t>(ticks == 0 ? 1 : ticks);
+    const uint32_t ticks = ticks_since_newest(now_us, clock_rate_hz);
+    const uint32_t outbound = newest_timestamp() + (ticks == 0 ? 1 : ticks);
     timestamp_offset_ = outbound - timestamp;
   } else {
     timestamp_offset_ -= timestamp;
@@ -89,6 +92,34 @@ void RtpRewriter::skip_to(uint16_t sequence) {
   end_source();
 }
 
+void RtpRewriter::withhold(const RtpHeader& header) {
+  if (!has_source_ || header.ssrc != source_ssrc_) return;
+  const int32_t step = static_cast<int16_t>(header.sequence - highest_source_sequence_);
+  if (step <= 0 || step > kMaxDropout) return;
+  highest_source_sequence_ = header.sequence;
+  highest_index_ += static_cast<uint64_t>(step - 1);
+  base_index_ = highest_index_ + 1;
+}
+
+uint32_t RtpRewriter::timestamp_at(uint64_t now_us, uint32_t clock_rate_hz) {
+  if (!started_) {
+    started_ = true;
+    newest_timestamp_at_us_ = now_us;
+    return newest_timestamp();
+  }
+  return newest_timestamp() + ticks_since_newest(now_us, clock_rate_hz_ == 0 ? clock_rate_hz : clock_rate_hz_);
+}
+
+void RtpRewriter::insert(uint8_t* packet, uint8_t payload_type, bool marker, uint32_t timestamp) {
+  ++highest_index_;
+  base_index_ = highest_index_ + 1;
+  packet[0] = 0x80;
+  packet[1] = static_cast<uint8_t>((marker ? 0x80 : 0) | (payload_type & 0x7f));
+  write_u16(packet + 2, static_cast<uint16_t>(highest_index_));
+  write_u32(packet + 4, timestamp);
+  write_u32(packet + 8, ssrc_);
+}
+
 Outcome RtpRewriter::rewrite(uint8_t* packet, size_t length, uint8_t payload_type, uint32_t clock_rate_hz,
                              uint64_t now_us) {
   RtpHeader header;
@@ -100,6 +131,7 @@ Outcome RtpRewriter::rewrite(uint8_t* packet, size_t length, uint8_t payload_typ
 
   const Step step = judge(header.ssrc, header.sequence, header.timestamp, clock_rate_hz, now_us);
   if (step == Step::drop) return Outcome::dropped(Drop::rtp_stale);
+  clock_rate_hz_ = clock_rate_hz;
 
   bool marker = header.marker;
   uint64_t index = 0;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "drop.h"
+#include "rtp.h"
 
 namespace webtrunk {
 
@@ -33,6 +34,19 @@ class RtpRewriter {
    */
   Outcome rewrite(uint8_t* packet, size_t length, uint8_t payload_type, uint32_t clock_rate_hz, uint64_t now_us);
 
+  /**
+   * A packet of the source that goes no further, and is no loss: the numbers close up over it. What is older than it and
+   * still comes is too late.
+   */
+  void withhold(const RtpHeader& header);
+
+  /** Writes the header of a packet of our own, with the next sequence number, between those of the source. */
+  void insert(uint8_t* packet, uint8_t payload_type, bool marker, uint32_t timestamp);
+  /** Where the stream's clock is now; begins a stream that has not begun, with this rate. */
+  uint32_t timestamp_at(uint64_t now_us, uint32_t clock_rate_hz);
+  /** Of the audio sent last; 0: nothing was. */
+  uint32_t clock_rate_hz() const { return clock_rate_hz_; }
+
   /** Whatever comes next is a new source, whatever its SSRC: another leg may have the same one, or the stream was held. */
   void end_source() { has_source_ = false; }
 
@@ -51,6 +65,7 @@ class RtpRewriter {
   enum class Step : uint8_t { next, rebase, drop };
 
   Step judge(uint32_t ssrc, uint16_t sequence, uint32_t timestamp, uint32_t clock_rate_hz, uint64_t now_us);
+  uint32_t ticks_since_newest(uint64_t now_us, uint32_t clock_rate_hz) const;
   void rebase(uint32_t ssrc, uint16_t sequence, uint32_t timestamp, uint32_t clock_rate_hz, uint64_t now_us);
 
   uint32_t ssrc_;
@@ -64,6 +79,7 @@ class RtpRewriter {
   /** Outbound sequence numbers, extended so that they never wrap. */
   uint64_t highest_index_;
   uint64_t base_index_;
+  uint32_t clock_rate_hz_ = 0;
   uint32_t timestamp_offset_;
   uint32_t newest_source_timestamp_ = 0;
   uint64_t newest_timestamp_at_us_ = 0;
