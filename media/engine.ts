@@ -1,5 +1,13 @@
 import type { MediaFailure } from './failure.ts'
-import type { LocalTransport, PayloadMapping, RemoteTransport, SdesKey, SrtpSuite } from './parameters.ts'
+import type {
+  KeyFormat,
+  KeyPress,
+  LocalTransport,
+  PayloadMapping,
+  RemoteTransport,
+  SdesKey,
+  SrtpSuite,
+} from './parameters.ts'
 
 /**
  * The media plane as the gateway sees it: calls are async, parameters plain, no sockets and no SDP.
@@ -44,7 +52,18 @@ export type LegRoute =
    * Forward to another leg of the session through the map; payload types not in it are dropped and counted. While
    * there is no such leg, what comes in is discarded; the route applies as soon as there is one.
    */
-  | { readonly kind: 'bridge'; readonly to: LegName; readonly map: readonly PayloadMapping[] }
+  | {
+      readonly kind: 'bridge'
+      readonly to: LegName
+      readonly map: readonly PayloadMapping[]
+      /**
+       * Key presses in the source's media, which are not in `map`. They are read, and pressed again in the other leg's
+       * format, whatever came of their packets on the way; without `to` they go to `onKeyPress`.
+       */
+      readonly keys?: { readonly from: readonly KeyFormat[]; readonly to: KeyFormat | undefined } | undefined
+      /** Packets of `isOneOctetATick` get this length, 10 to 60 ms, exactly paced. Opus keeps its own. */
+      readonly packetMs?: number | undefined
+    }
   /** Send back to where it came from (same payload types), through our own SSRC. */
   | { readonly kind: 'echo'; readonly map: readonly PayloadMapping[] }
   /** Ignore what comes in. */
@@ -90,6 +109,13 @@ export interface MediaSession {
   setRoute(leg: LegName, route: LegRoute): Promise<void>
   /** Starts or (undefined) stops a playback towards `leg`'s peer. */
   play(leg: LegName, playback: Playback | undefined): Promise<void>
+  /** Presses a key towards `leg`'s peer, between its audio; several follow each other. 32 may wait, more are dropped. */
+  press(leg: LegName, key: KeyPress, format: KeyFormat): Promise<void>
+  /**
+   * From now on `leg`'s peer must be heard, by RTP or RTCP, at least this often, else the leg fails with `media.silent` or
+   * `media.none-from-trunk`, `media.none-from-browser` when it never was. Undefined: it may be silent.
+   */
+  watch(leg: LegName, silenceLimitS: number | undefined): Promise<void>
   stats(): Promise<SessionStats>
   /** Frees sockets (ports rest), keys, DTLS. May be called twice. */
   close(): Promise<void>
@@ -136,4 +162,6 @@ export interface MediaObserver {
   onStage(leg: LegName, event: MediaStageEvent): void
   /** The leg cannot carry media (any more); the call should end. Reported once per leg. */
   onFailure(leg: LegName, failure: MediaFailure): void
+  /** The leg's peer pressed a key, and its route says that you are told. */
+  onKeyPress(leg: LegName, key: KeyPress): void
 }

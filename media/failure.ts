@@ -40,6 +40,33 @@ export const MEDIA_CODES = {
     remedy: "look at the trunk's newest description; report it if that is sound",
   },
 
+  'media.none-from-trunk': {
+    stage: 'S6',
+    status: 480,
+    text: 'nothing came from the trunk',
+    cause:
+      'a firewall or NAT between the trunk and media.rtpPortMin to rtpPortMax, or an address in our SDP that it cannot reach',
+    remedy:
+      'open the range for UDP from the trunk; behind 1:1 NAT set udp.announced; see with tcpdump where its RTP goes',
+  },
+
+  'media.none-from-browser': {
+    stage: 'S6',
+    status: 480,
+    text: 'no media came from the browser',
+    cause: 'a client that connected and sends nothing',
+    remedy: "look at the client's microphone and its outbound-rtp in chrome://webrtc-internals",
+  },
+
+  'media.silent': {
+    stage: 'S6',
+    status: 480,
+    text: 'no RTP and no RTCP for too long',
+    cause: 'the peer or the way to it died without a BYE',
+    remedy:
+      'look at the network of the peer; raise media.rtpTimeoutS or rtpHoldTimeoutS if it suppresses silence and sends no RTCP',
+  },
+
   'ice.no-check-seen': {
     stage: 'S3',
     status: 480,

@@ -19,10 +19,20 @@ import { makeIceCredentials } from './ice-lite.ts'
 import { KeyBytes } from './key-bytes.ts'
 import type { LegHost, LegTimeouts } from './leg-host.ts'
 import { LegReports } from './leg-reports.ts'
-import type { DtlsContext, LegId, NativeLeg, NativeLegStats, Relay, RelayRecord } from './native/boundary.ts'
+import type {
+  DtlsContext,
+  LegId,
+  NativeLeg,
+  NativeLegStats,
+  NativeRoute,
+  Relay,
+  RelayRecord,
+} from './native/boundary.ts'
 import {
   type Fingerprint,
   type IceCandidate,
+  type KeyFormat,
+  type KeyPress,
   type LocalTransport,
   type RemoteTransport,
   type RtpLocal,
@@ -69,6 +79,8 @@ interface LegEntry {
   readonly rungs: Set<string>
   /** The last figures of a leg that failed and is no longer in the relay. */
   final: NativeLegStats | undefined
+  /** How long its peer may be silent; undefined: forever. */
+  silenceLimitS: number | undefined
   hasFailed: boolean
 }
 
@@ -77,6 +89,10 @@ type RelayLegRecord = Exclude<RelayRecord, { readonly kind: 'stun' | 'dtls' | 'r
 /** Ports that another process holds are skipped this many times before a leg is refused. */
 const BIND_ATTEMPTS = 16
 const ADDRESS_ERRORS: ReadonlySet<string> = new Set(['EADDRINUSE', 'EADDRNOTAVAIL', 'EACCES', 'EINVAL'])
+
+const NEVER_HEARD = { rtp: 'media.none-from-trunk', webrtc: 'media.none-from-browser' } as const
+/** Where an octet is a tick of 8000 Hz. */
+const OCTETS_PER_MS = 8
 
 /** A call's media: a few legs in the relay, and the routes between them. Made by the engine. */
 export class NativeSession implements MediaSession {
@@ -112,6 +128,7 @@ export class NativeSession implements MediaSession {
       route: { kind: 'discard' },
       rungs: new Set(),
       final: undefined,
+      silenceLimitS: undefined,
       hasFailed: false,
     }
     this.#legs.set(name, entry)
@@ -168,6 +185,18 @@ export class NativeSession implements MediaSession {
     if (!hasFailed) this.#host.relay.play(leg.id, playback)
   }
 
+  async press(name: LegName, key: KeyPress, format: KeyFormat): Promise<void> {
+    const { leg, hasFailed } = this.#entry(name)
+    if (!hasFailed) this.#host.relay.press(leg.id, { ...key, ...format })
+  }
+
+  async watch(name: LegName, silenceLimitS: number | undefined): Promise<void> {
+    const entry = this.#entry(name)
+    entry.silenceLimitS = silenceLimitS
+    if (entry.hasFailed) return
+    this.#host.relay.watch(entry.leg.id, silenceLimitS === undefined ? undefined : silenceLimitS * 1000)
+  }
+
   async stats(): Promise<SessionStats> {
     const legs = [...this.#legs].map(([name, entry]) => [name, this.#legStats(entry)] as const)
     return { legs: Object.fromEntries(legs) }
@@ -198,12 +227,40 @@ export class NativeSession implements MediaSession {
   }
 
   #onLegRecord(name: LegName, record: RelayLegRecord): void {
-    if (record.kind === 'first-received' || record.kind === 'first-sent') {
-      const direction = record.kind === 'first-received' ? 'received' : 'sent'
-      this.#stage(name, { kind: 'first-packet', direction, remote: formatAddress(record.remote) })
-      return
+    switch (record.kind) {
+      case 'first-received':
+      case 'first-sent': {
+        const direction = record.kind === 'first-received' ? 'received' : 'sent'
+        this.#stage(name, { kind: 'first-packet', direction, remote: formatAddress(record.remote) })
+        return
+      }
+      case 'target-moved':
+        this.#host.count('relay.target-moved')
+        return
+      case 'key-pressed':
+        this.#keyPressed(name, { event: record.event, durationMs: record.durationMs })
+        return
+      case 'silent':
+        this.#silent(name)
+        return
+      default:
+        record satisfies never
     }
-    this.#host.count(`relay.${record.kind}`)
+  }
+
+  #keyPressed(name: LegName, key: KeyPress): void {
+    const entry = this.#legs.get(name)
+    if (entry !== undefined) this.#notify(entry, (observer, at) => observer.onKeyPress(at, key))
+  }
+
+  #silent(name: LegName): void {
+    const entry = this.#legs.get(name)
+    // Told to be patient meanwhile.
+    if (entry?.silenceLimitS === undefined) return
+    const { leg, silenceLimitS } = entry
+    const wasHeard = (this.#host.relay.stats(leg.id)?.packetsReceived ?? 0) > 0
+    const code = wasHeard ? 'media.silent' : NEVER_HEARD[leg.kind]
+    this.#failed(name, new MediaFailure(code, { expected: `RTP or RTCP within ${silenceLimitS} s` }))
   }
 
   #openWebrtc(seat: Seat): WebrtcLeg {
@@ -339,7 +396,7 @@ export class NativeSession implements MediaSession {
     const target =
       route.kind === 'echo' ? entry : route.kind === 'bridge' ? this.#legs.get(route.to) : undefined
     const isRouted = target !== undefined && !target.hasFailed && route.kind !== 'discard'
-    this.#host.relay.setRoute(leg.id, isRouted ? { target: target.leg.id, map: route.map } : undefined)
+    this.#host.relay.setRoute(leg.id, isRouted ? { target: target.leg.id, ...relayRoute(route) } : undefined)
   }
 
   #legStats(entry: LegEntry): LegStats {
@@ -386,6 +443,14 @@ export class NativeSession implements MediaSession {
   #assertOpen(): void {
     if (this.#isClosed) throw new MediaFailure('media.closed')
   }
+}
+
+type ActiveRoute = Exclude<LegRoute, { readonly kind: 'discard' }>
+
+function relayRoute(route: ActiveRoute): Omit<NativeRoute, 'target'> {
+  if (route.kind === 'echo') return { map: route.map }
+  const { map, keys, packetMs } = route
+  return { map, events: keys, frameOctets: packetMs === undefined ? undefined : packetMs * OCTETS_PER_MS }
 }
 
 function makeSsrc(): number {

@@ -151,4 +151,19 @@ export interface PayloadMapping {
   readonly from: number
   readonly to: number
   readonly clockRateHz: number
+  /** PCMU, PCMA, G.722: an octet is a tick of the clock, so packets may be cut anywhere. */
+  readonly isOneOctetATick?: boolean
+}
+
+/** telephone-event (RFC 4733) as one leg has it. */
+export interface KeyFormat {
+  readonly payloadType: number
+  readonly clockRateHz: number
+}
+
+/** A key that was pressed. */
+export interface KeyPress {
+  /** RFC 4733 §3.2: 0-9, 10 `*`, 11 `#`, 12-15 A-D, 16 flash; there are others. */
+  readonly event: number
+  readonly durationMs: number
 }

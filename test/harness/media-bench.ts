@@ -12,7 +12,7 @@ import {
   type NativeEngineOptions,
   type NativeEngineParts,
 } from '../../media/native-engine.ts'
-import type { RtpLocal, WebrtcLocal } from '../../media/parameters.ts'
+import type { KeyPress, RtpLocal, WebrtcLocal } from '../../media/parameters.ts'
 import { ScriptedBrowser, type ScriptedBrowserOptions } from './scripted-browser.ts'
 import { ScriptedTrunk } from './scripted-trunk.ts'
 import { until } from './until.ts'
@@ -24,6 +24,7 @@ export const SDES = { kind: 'rtp', localAddress: '127.0.0.1', suites: ['AES_CM_1
 /** What an observer was told. */
 export class MediaLog implements MediaObserver {
   readonly stages: { readonly leg: LegName; readonly event: MediaStageEvent }[] = []
+  readonly keys: { readonly leg: LegName; readonly key: KeyPress }[] = []
   readonly failures: { readonly leg: LegName; readonly failure: MediaFailure }[] = []
 
   onStage(leg: LegName, event: MediaStageEvent): void {
@@ -32,6 +33,10 @@ export class MediaLog implements MediaObserver {
 
   onFailure(leg: LegName, failure: MediaFailure): void {
     this.failures.push({ leg, failure })
+  }
+
+  onKeyPress(leg: LegName, key: KeyPress): void {
+    this.keys.push({ leg, key })
   }
 
   rungs(leg: LegName): readonly string[] {

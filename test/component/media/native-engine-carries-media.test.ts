@@ -405,6 +405,7 @@ describe('limits and the end', () => {
         throw new TypeError('in the observer')
       },
       onFailure: () => undefined,
+      onKeyPress: () => undefined,
     })
     const browser = await openBrowser()
     const local = await addWebrtc(session)

@@ -75,6 +75,7 @@ test('a whole peer connection with its own ICE connects and hears its echo', asy
   const session = await engine.openSession('call', {
     onStage: () => undefined,
     onFailure: (_, failure) => failures.push(failure.code),
+    onKeyPress: () => undefined,
   })
   const local = await session.addLeg('caller', { kind: 'webrtc' })
   if (local.kind !== 'webrtc') throw new Error('not a browser leg')
