@@ -2,6 +2,10 @@ import type { Codec, PayloadMapping } from '../media/parameters.ts'
 import { SdpFailure } from './failure.ts'
 import { staticPayloadType } from './payload-types.ts'
 import type { Offer } from './session.ts'
+import { answeredEvents, isTelephoneEvent, offeredEvents } from './telephone-event.ts'
+
+/** Whether a leg's key presses are telephone-event in its media, or come and go by signalling. */
+export type KeysOnLeg = 'in-media' | 'in-signalling'
 
 /** What we offer when no other leg's offer tells (delayed offer, a call that we originate). Browsers' payload types. */
 export const STANDARD_CODECS: readonly Codec[] = [
@@ -17,39 +21,57 @@ export const STANDARD_CODECS: readonly Codec[] = [
  * Codecs for our offer on leg two: what leg one offered, filtered by the allowed names, in their order, with
  * payload types that any peer takes: static ones where RFC 3551 has one, else leg one's own when it is dynamic
  * (96..127) and free. The same input always gives the same payload types, so a re-offer keeps them (RFC 3264 §8.3.2).
- * telephone-event is offered when leg one offers it, at the clock rates of the kept audio codecs.
+ * telephone-event does not depend on leg one, since key presses are converted; comfort noise does.
  */
-export function offerableCodecs(offered: readonly Codec[], allowed: readonly string[]): readonly Codec[] {
+export function offerableCodecs(
+  offered: readonly Codec[],
+  allowed: readonly string[],
+  keys: KeysOnLeg = 'in-media',
+): readonly Codec[] {
   const audio = allowed.flatMap((name) => offered.filter((codec) => isAudio(codec) && hasName(codec, name)))
   if (audio.length === 0) throw noCommonCodec(allowed.join(' '), offered)
-  return assignPayloadTypes([...new Set([...audio, ...eventsFor(audio, offered)])]).map(withOwnFormat)
+  const events = keys === 'in-media' ? offeredEvents(audio, offered) : []
+  const noise = noiseFor(audio, offered)
+  return assignPayloadTypes([...new Set([...audio, ...events, ...noise])]).map(withOwnFormat)
 }
 
 /**
  * Codecs for our answer on leg one, once leg two has answered: leg one's own payload types, leg two's order, and
- * what leg two says it wants to receive (its `a=fmtp`).
+ * what leg two says it wants to receive (its `a=fmtp`). Comfort noise only when both have it (RFC 3389 §5).
  */
-export function answerableCodecs(offer: Offer, accepted: readonly Codec[]): readonly Codec[] {
+export function answerableCodecs(
+  offer: Offer,
+  accepted: readonly Codec[],
+  keys: KeysOnLeg = 'in-media',
+): readonly Codec[] {
   const found = accepted.flatMap((codec) => {
     const own = findSame(codec, offer.codecs)
     return own === undefined ? [] : [{ ...own, format: codec.format }]
   })
   const audio = uniqueByPayloadType(found.filter(isAudio))
   if (audio.length === 0) throw noCommonCodec(describe(accepted), offer.codecs)
-  return [...audio, ...uniqueByPayloadType(eventsFor(audio, found))].map(withOwnFormat)
+  const events = keys === 'in-media' ? answeredEvents(audio, offer.codecs) : []
+  const noise = noiseFor(audio, found)
+  return [...audio, ...events, ...uniqueByPayloadType(noise)].map(withOwnFormat)
 }
 
 /**
  * Which payload type of one leg becomes which on the other, for packets received with `from`'s numbers and sent
- * with `to`'s. Formats without a counterpart are absent: the relay drops and counts them.
+ * with `to`'s. Formats without a counterpart are absent: the relay drops and counts them. Key presses are not in it.
  */
 export function payloadMap(from: readonly Codec[], to: readonly Codec[]): readonly PayloadMapping[] {
   return from.flatMap((codec) => {
-    const target = findSame(codec, to)
+    const target = isTelephoneEvent(codec) ? undefined : findSame(codec, to)
     if (target === undefined) return []
-    return [{ from: codec.payloadType, to: target.payloadType, clockRateHz: codec.clockRateHz }]
+    const mapping = { from: codec.payloadType, to: target.payloadType, clockRateHz: codec.clockRateHz }
+    return [
+      ONE_OCTET_A_TICK.some((name) => hasName(codec, name)) ? { ...mapping, isOneOctetATick: true } : mapping,
+    ]
   })
 }
+
+/** RFC 3551 §4.5: 64 kbit/s at a clock of 8000 Hz. */
+const ONE_OCTET_A_TICK: readonly string[] = ['PCMU', 'PCMA', 'G722']
 
 /** For applications that answer a call themselves: the first codec of the offer that they speak, and nothing else. */
 export function chooseCodecs(offer: Offer, supported: readonly string[]): readonly Codec[] {
@@ -84,14 +106,10 @@ function hasName(codec: Codec, name: string): boolean {
   return codec.name.toLowerCase() === name.toLowerCase()
 }
 
-/**
- * telephone-event at the clocks of the kept audio codecs (RFC 4733 §2.2 wants the clock of the audio stream). When the
- * peer has it at none of these, what it has at 8000 is kept: older browsers pair it with opus.
- */
-function eventsFor(audio: readonly Codec[], offered: readonly Codec[]): readonly Codec[] {
-  const events = offered.filter((codec) => hasName(codec, 'telephone-event'))
-  const fitting = events.filter((event) => audio.some((codec) => codec.clockRateHz === event.clockRateHz))
-  return fitting.length > 0 ? fitting : events.filter((event) => event.clockRateHz === 8000)
+/** Comfort noise goes with audio of its clock; that of 8000 Hz is the one that telephones know. */
+function noiseFor(audio: readonly Codec[], offered: readonly Codec[]): readonly Codec[] {
+  if (!audio.some(({ clockRateHz }) => clockRateHz === 8000)) return []
+  return offered.filter((codec) => hasName(codec, 'CN') && codec.clockRateHz === 8000).slice(0, 1)
 }
 
 function assignPayloadTypes(codecs: readonly Codec[]): readonly Codec[] {
@@ -123,7 +141,7 @@ const DYNAMIC: readonly number[] = Array.from({ length: 32 }, (_, index) => 96 +
  */
 function withOwnFormat(codec: Codec): Codec {
   if (hasName(codec, 'opus')) return { ...codec, format: 'minptime=10;useinbandfec=1' }
-  if (hasName(codec, 'telephone-event')) {
+  if (isTelephoneEvent(codec)) {
     const isEventList = codec.format !== undefined && /^[\d,-]{1,64}$/.test(codec.format)
     return { ...codec, format: isEventList ? codec.format : '0-15' }
   }

@@ -80,8 +80,7 @@ describe.each(TRUNKS)('a browser calls a %s trunk', (_, trunk) => {
       const events = name.startsWith('chromium') ? 126 : 101
       expect(text).toMatch(new RegExp(`^m=audio 4433 UDP/TLS/RTP/SAVPF 8 ${events}\\r$`, 'm'))
       expect(payloadMap(answerableCodecs(offer, answer.codecs), answer.codecs)).toEqual([
-        { from: 8, to: 8, clockRateHz: 8000 },
-        { from: events, to: 97, clockRateHz: 8000 },
+        { from: 8, to: 8, clockRateHz: 8000, isOneOctetATick: true },
       ])
     },
   )

@@ -8,6 +8,7 @@ import {
   STANDARD_CODECS,
 } from '../../../sdp/codecs.ts'
 import { readOffer } from '../../../sdp/offer.ts'
+import { heardKeyFormats, sentKeyFormat } from '../../../sdp/telephone-event.ts'
 import { failure, fixture } from './samples.ts'
 
 function codec(payloadType: number, name: string, clockRateHz = 8000, format?: string): Codec {
@@ -24,36 +25,48 @@ describe('offered on leg two', () => {
       '0 PCMU/8000',
       '9 G722/8000',
       '111 opus/48000',
-      '110 telephone-event/48000',
       '126 telephone-event/8000',
+      '110 telephone-event/48000',
+      '13 CN/8000',
     ])
     expect(short(offerableCodecs(chromium.codecs, ['PCMA']))).toEqual([
       '8 PCMA/8000',
       '126 telephone-event/8000',
+      '13 CN/8000',
+    ])
+  })
+
+  it('row 26: events at the clock of opus, and at 8000 for who has no others, whatever leg one has', () => {
+    expect(short(offerableCodecs(firefox.codecs, ['opus']))).toEqual([
+      '109 opus/48000',
+      '110 telephone-event/48000',
+      '101 telephone-event/8000',
     ])
     expect(short(offerableCodecs(chromium.codecs, ['opus']))).toEqual([
       '111 opus/48000',
       '110 telephone-event/48000',
+      '126 telephone-event/8000',
     ])
-  })
-
-  it('row 26: events at 8000 go with opus when the peer has no others', () => {
-    expect(short(offerableCodecs(firefox.codecs, ['opus']))).toEqual([
-      '109 opus/48000',
+    expect(short(offerableCodecs([codec(0, 'PCMU')], ['PCMU']))).toEqual([
+      '0 PCMU/8000',
       '101 telephone-event/8000',
     ])
   })
 
-  it('row 26: no event without an audio codec of its clock, and none that was not offered', () => {
-    const offered = [codec(0, 'PCMU'), codec(110, 'telephone-event', 48000)]
-    expect(short(offerableCodecs(offered, ['PCMU']))).toEqual(['0 PCMU/8000'])
+  it('no events for a trunk that takes keys by INFO', () => {
+    expect(short(offerableCodecs(firefox.codecs, ['opus', 'PCMU'], 'in-signalling'))).toEqual([
+      '109 opus/48000',
+      '0 PCMU/8000',
+    ])
   })
 
-  it('red and comfort noise never cross, even when allowed', () => {
-    expect(short(offerableCodecs(chromium.codecs, ['red', 'CN', 'PCMU']))).toEqual([
+  it('row 31: comfort noise goes along when leg one has it and a codec of its clock is kept; red never does', () => {
+    expect(short(offerableCodecs(chromium.codecs, ['red', 'CN', 'PCMU'], 'in-signalling'))).toEqual([
       '0 PCMU/8000',
-      '126 telephone-event/8000',
+      '13 CN/8000',
     ])
+    expect(short(offerableCodecs(chromium.codecs, ['opus'], 'in-signalling'))).toEqual(['111 opus/48000'])
+    expect(short(offerableCodecs(firefox.codecs, ['PCMU'], 'in-signalling'))).toEqual(['0 PCMU/8000'])
   })
 
   it('row 32: payload types are static ones, else own dynamic ones, else free ones, and never collide', () => {
@@ -64,7 +77,8 @@ describe('offered on leg two', () => {
       codec(96, 'speex'),
       codec(0, 'G729'),
     ]
-    expect(short(offerableCodecs(offered, ['opus', 'iLBC', 'speex', 'PCMU', 'G729']))).toEqual([
+    const allowed = ['opus', 'iLBC', 'speex', 'PCMU', 'G729']
+    expect(short(offerableCodecs(offered, allowed, 'in-signalling'))).toEqual([
       '97 opus/48000',
       '96 iLBC/8000',
       '98 speex/8000',
@@ -74,7 +88,8 @@ describe('offered on leg two', () => {
   })
 
   it('a name that is allowed twice is offered once', () => {
-    expect(short(offerableCodecs([codec(0, 'PCMU')], ['PCMU', 'pcmu']))).toEqual(['0 PCMU/8000'])
+    const offered = offerableCodecs([codec(0, 'PCMU')], ['PCMU', 'pcmu'], 'in-signalling')
+    expect(short(offered)).toEqual(['0 PCMU/8000'])
   })
 
   it('more codecs than dynamic numbers: the last ones are left out', () => {
@@ -99,6 +114,7 @@ describe('offered on leg two', () => {
       'annexb=no',
       undefined,
       '0-15',
+      '0-15',
     ])
   })
 
@@ -121,11 +137,17 @@ describe('answered on leg one', () => {
     expect(short(answerableCodecs(chromium, accepted))).toEqual([
       '8 PCMA/8000',
       '111 opus/48000',
+      '110 telephone-event/48000',
       '126 telephone-event/8000',
     ])
+    expect(short(answerableCodecs(chromium, accepted, 'in-signalling'))).toHaveLength(2)
   })
 
-  it('row 26: events at the clock of the codec that was accepted', () => {
+  it('row 26: events at the clock of the codec that was accepted, whether leg two has any or not', () => {
+    expect(short(answerableCodecs(chromium, [codec(97, 'opus', 48000)]))).toEqual([
+      '111 opus/48000',
+      '110 telephone-event/48000',
+    ])
     const events = [codec(101, 'telephone-event'), codec(102, 'telephone-event', 48000)]
     expect(short(answerableCodecs(chromium, [codec(0, 'PCMU'), ...events]))).toEqual([
       '0 PCMU/8000',
@@ -135,6 +157,16 @@ describe('answered on leg one', () => {
       '109 opus/48000',
       '101 telephone-event/8000',
     ])
+  })
+
+  it('row 31: comfort noise when both have it', () => {
+    const accepted = [codec(0, 'PCMU'), codec(13, 'CN')]
+    expect(short(answerableCodecs(chromium, accepted, 'in-signalling'))).toEqual([
+      '0 PCMU/8000',
+      '13 CN/8000',
+    ])
+    expect(short(answerableCodecs(firefox, accepted, 'in-signalling'))).toEqual(['0 PCMU/8000'])
+    expect(short(answerableCodecs(chromium, [codec(0, 'PCMU')], 'in-signalling'))).toEqual(['0 PCMU/8000'])
   })
 
   it('carries what leg two says about its decoder', () => {
@@ -160,7 +192,7 @@ describe('answered on leg one', () => {
 })
 
 describe('payload map', () => {
-  it('row 32: pairs asymmetric payload types by name, rate and channels, events by rate', () => {
+  it('row 32: pairs asymmetric payload types by name, rate and channels; key presses are not in it', () => {
     const trunk = [
       codec(96, 'OPUS', 48000, 'stereo=1'),
       codec(0, 'PCMU'),
@@ -169,21 +201,33 @@ describe('payload map', () => {
     ]
     expect(payloadMap(chromium.codecs, trunk)).toEqual([
       { from: 111, to: 96, clockRateHz: 48000 },
-      { from: 0, to: 0, clockRateHz: 8000 },
-      { from: 110, to: 99, clockRateHz: 48000 },
-      { from: 126, to: 97, clockRateHz: 8000 },
+      { from: 0, to: 0, clockRateHz: 8000, isOneOctetATick: true },
     ])
     expect(payloadMap(trunk, chromium.codecs).map(({ from, to }) => [from, to])).toEqual([
       [96, 111],
       [0, 0],
-      [97, 126],
-      [99, 110],
     ])
   })
 
   it('mono and stereo, or two rates, are two codecs', () => {
     expect(payloadMap([{ ...codec(10, 'L16', 44100), channels: 2 }], [codec(11, 'L16', 44100)])).toEqual([])
     expect(payloadMap([codec(5, 'DVI4')], [codec(6, 'DVI4', 16000)])).toEqual([])
+  })
+})
+
+describe('key presses', () => {
+  const events = [codec(97, 'telephone-event'), codec(99, 'telephone-event', 48000)]
+
+  it('row 26: come at any clock, and go at that of the first audio codec, else at 8000, else at what there is', () => {
+    expect(heardKeyFormats([codec(0, 'PCMU'), ...events])).toEqual([
+      { payloadType: 97, clockRateHz: 8000 },
+      { payloadType: 99, clockRateHz: 48000 },
+    ])
+    expect(sentKeyFormat([codec(96, 'opus', 48000), codec(0, 'PCMU'), ...events])?.payloadType).toBe(99)
+    expect(sentKeyFormat([codec(0, 'PCMU'), codec(96, 'opus', 48000), ...events])?.payloadType).toBe(97)
+    expect(sentKeyFormat([codec(96, 'opus', 48000), codec(97, 'telephone-event')])?.payloadType).toBe(97)
+    expect(sentKeyFormat([codec(0, 'PCMU'), codec(99, 'telephone-event', 48000)])?.payloadType).toBe(99)
+    expect(sentKeyFormat([codec(0, 'PCMU')])).toBeUndefined()
   })
 })
 
