@@ -303,6 +303,10 @@ export interface MediaConfig {
   readonly dtlsTimeoutS: number
   /** No authenticated connectivity check for this long ends the call (RFC 7675). */
   readonly consentTimeoutS: number
+  /** No RTP and no RTCP of a peer that should speak for this long ends the call; 0: it never does. */
+  readonly rtpTimeoutS: number
+  /** The same while either side holds. */
+  readonly rtpHoldTimeoutS: number
 }
 
 /** Code points (RFC 2474) of what we send; 0: not marked. */

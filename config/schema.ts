@@ -387,6 +387,8 @@ const SETTINGS = {
     iceTimeoutS: number('How long to wait for the first connectivity check.', 15, 2, 120),
     dtlsTimeoutS: number('How long to wait for the DTLS handshake.', 15, 2, 120),
     consentTimeoutS: number('Silence of connectivity checks that ends a call.', 30, 5, 120),
+    rtpTimeoutS: number('Silence of RTP and RTCP that ends a call; 0: none does.', 300, 0, 86_400),
+    rtpHoldTimeoutS: number('The same while a call is held; 0: none does.', 1_800, 0, 86_400),
   },
   dscp: {
     media: number('Mark of voice packets for routers and switches; 46 is EF, 0: none.', 46, 0, 63),

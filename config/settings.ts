@@ -128,6 +128,8 @@ export interface Settings {
     readonly iceTimeoutS: number
     readonly dtlsTimeoutS: number
     readonly consentTimeoutS: number
+    readonly rtpTimeoutS: number
+    readonly rtpHoldTimeoutS: number
   }
   readonly dscp: { readonly media: number; readonly sip: number }
   readonly dns: { readonly servers: readonly string[] }
