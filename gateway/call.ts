@@ -21,14 +21,16 @@ import { CallCharges } from './call-charges.ts'
 import { type CallEvent, type CallState, nextCallState } from './call-machine.ts'
 import { CallObserver } from './call-observer.ts'
 import { CallTrace } from './call-trace.ts'
-import { Conversation } from './conversation.ts'
+import { Conversation, type SilenceLimits } from './conversation.ts'
 import { type Verdict, verdictOf } from './diagnosis.ts'
 import { Dialling, type Progress } from './dialling.ts'
 import { fittingPlan } from './fail-over.ts'
 import { logLevelOf, reasonHeader, refusalHeaders } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { inviteHeaders, passedHeaders, passedReasons, visibleHeaders } from './header-policy.ts'
+import { KeyPresses } from './key-presses.ts'
 import { Leg, type LegMedia } from './leg.ts'
+import { keysOn } from './leg-route.ts'
 import type { AdmittedPlan, ApplicationPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
 import type { Replaces } from './refer.ts'
 import { relayInDialog } from './relay-in-dialog.ts'
@@ -43,6 +45,7 @@ export interface CallContext {
   readonly environment: SipEnvironment
   readonly log: Log
   readonly limits: Pick<CallsConfig, 'ringTimeoutS' | 'attemptS' | 'progressS'>
+  readonly silence: SilenceLimits
   /** The side of a live call that a transfer names; undefined when there is none that `party` may take part in. */
   readonly findSide: (replaces: Replaces, party: string) => FoundSide | undefined
   /** Where a transfer by `party` leads; throws what a call of theirs to there would be refused with. */
@@ -73,6 +76,7 @@ export class Call implements SideOwner, JoinableCall {
   readonly #startedAtMs: number
   readonly #observer: CallObserver
   readonly #conversation: Conversation
+  readonly #keys: KeyPresses
   readonly #transfers: Transfers
   /** What it holds of the limits, and until when it may last. */
   readonly charges: CallCharges
@@ -111,10 +115,12 @@ export class Call implements SideOwner, JoinableCall {
       }),
     )
     this.charges = new CallCharges({ ...context, onTooLong: (failure) => this.#fail(failure) }, ticket)
+    this.#keys = new KeyPresses(() => context.environment.nowMs(), [ALLOW])
     this.#conversation = new Conversation({
       environment: context.environment,
       log: this.#log,
       run: (step) => this.#run(step),
+      silence: context.silence,
       headers: (side) => this.#headers(side),
     })
     this.#transfers = new Transfers({
@@ -250,7 +256,10 @@ export class Call implements SideOwner, JoinableCall {
 
   onRequest(side: Side, request: IncomingRequest): void {
     if (request.request.method === 'REFER') this.#run(() => this.#transfers.onRefer(side, request))
-    else relayInDialog(request, this.#conversation.other(side)?.dialog, ALLOW)
+    else {
+      const other = this.#conversation.other(side)
+      if (!this.#keys.takeInfo(side, other, request)) relayInDialog(request, other?.dialog, ALLOW)
+    }
   }
 
   // ----- set-up
@@ -274,6 +283,7 @@ export class Call implements SideOwner, JoinableCall {
         this.#logStage(leg, event)
       },
       onFailure: (leg, failure) => this.#onMediaFailure(leg, failure),
+      onKeyPress: (leg, key) => this.#keys.onHeard(this.#conversation.otherThan(leg), key),
     })
     if (this.#hasEnded()) return
     const caller = await this.#openSide('caller', this.#callerPlan.name, this.#callerPlan.media, false)
@@ -418,7 +428,7 @@ export class Call implements SideOwner, JoinableCall {
     const answer = await callee.leg.take(body)
     const offer = this.#offer
     if (this.#answer === undefined && offer !== undefined) {
-      const codecs = answerableCodecs(offer, answer.codecs)
+      const codecs = answerableCodecs(offer, answer.codecs, keysOn(caller.leg.media))
       this.#answer = sdpBody(await caller.leg.answer(offer, { ...answer, codecs }))
     }
     await this.#conversation.join()
@@ -433,6 +443,7 @@ export class Call implements SideOwner, JoinableCall {
       caller.dialogHandler,
     )
     this.#log.info('call answered')
+    if (this.#callee.kind === 'party') this.#run(() => this.#conversation.watch())
   }
 
   // ----- the end

@@ -306,6 +306,7 @@ export class Calls {
         environment,
         log,
         limits: config.calls,
+        silence: config.media,
         findSide: (replaces, party) => this.#find(replaces, party),
         planTransfer: (party, target) => this.#planTransfer(party, target),
         maxDurationS: (parties) => this.#admission.limits.maxDurationS(parties),

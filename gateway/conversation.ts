@@ -1,7 +1,11 @@
+import type { MediaConfig } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
+import type { LegName } from '../media/engine.ts'
 import type { Codec } from '../media/parameters.ts'
 import { answerableCodecs, STANDARD_CODECS } from '../sdp/codecs.ts'
+import { receives, sends } from '../sdp/direction.ts'
 import type { Offer } from '../sdp/session.ts'
+import { isTelephoneEvent } from '../sdp/telephone-event.ts'
 import type { Header, SipResponse } from '../sip/message.ts'
 import type { IncomingReinvite, NoAnswer, SipEnvironment } from '../sip/user-agent.ts'
 import { requireSdp, sdpBody, sdpIn } from './body.ts'
@@ -9,6 +13,7 @@ import { verdictOf } from './diagnosis.ts'
 import { logLevelOf, reasonHeader } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { isSameCodec, type Wish } from './leg.ts'
+import { keysOn } from './leg-route.ts'
 import { glareBackOffMs, type RenegotiationInput } from './renegotiation.ts'
 import type { Side } from './side.ts'
 
@@ -17,9 +22,13 @@ export interface ConversationOptions {
   readonly log: Log
   /** Runs a step in the call's queue. */
   readonly run: (step: () => Promise<void> | void) => void
+  /** How long a peer may be silent; 0: forever. */
+  readonly silence: SilenceLimits
   /** Headers of our requests and answers to a side. */
   readonly headers: (side: Side) => readonly Header[]
 }
+
+export type SilenceLimits = Pick<MediaConfig, 'rtpTimeoutS' | 'rtpHoldTimeoutS'>
 
 /**
  * Two sides that talk. They are independent: an offer in mid-call is answered at once from what both have agreed before,
@@ -28,6 +37,7 @@ export interface ConversationOptions {
 export class Conversation {
   readonly #options: ConversationOptions
   #sides: readonly Side[] = []
+  #isWatched = false
 
   constructor(options: ConversationOptions) {
     this.#options = options
@@ -52,12 +62,34 @@ export class Conversation {
     return this.#sides.find((candidate) => candidate !== side)
   }
 
+  /** The side across from the leg of this name; undefined when there is no such leg here, or nobody across. */
+  otherThan(leg: LegName): Side | undefined {
+    const side = this.#sides.find((one) => one.leg.name === leg)
+    return side === undefined ? undefined : this.other(side)
+  }
+
   /** Media of both sides as they are described now. */
   async join(): Promise<void> {
     const [a, b] = this.#sides
     if (a === undefined || b === undefined) return
     await a.leg.feed(b.leg)
     await b.leg.feed(a.leg)
+    if (!this.#isWatched) return
+    for (const side of [a, b]) await this.#watch(side)
+  }
+
+  /** From the answer on, each peer must be heard: a phone that rings may be silent for minutes. */
+  async watch(): Promise<void> {
+    this.#isWatched = true
+    for (const side of this.#sides) await this.#watch(side)
+  }
+
+  async #watch(side: Side): Promise<void> {
+    const { rtpTimeoutS, rtpHoldTimeoutS } = this.#options.silence
+    const other = this.other(side)
+    const isTalking = other !== undefined && sends(side.leg.direction) && receives(other.leg.direction)
+    const limitS = isTalking ? rtpTimeoutS : rtpHoldTimeoutS
+    await side.leg.watch(limitS === 0 ? undefined : limitS)
   }
 
   /** An offer in mid-call; a failure refuses it and leaves the session as it was (RFC 3261 §14.2). */
@@ -118,7 +150,9 @@ export class Conversation {
     const common = (codecs: readonly Codec[]): readonly Codec[] =>
       other === undefined
         ? codecs
-        : codecs.filter((codec) => other.codecs.some((row) => isSameCodec(row, codec)))
+        : codecs.filter(
+            (codec) => isTelephoneEvent(codec) || other.codecs.some((row) => isSameCodec(row, codec)),
+          )
     const codecs = own.length > 0 ? common(own) : (other?.codecs ?? STANDARD_CODECS)
     return { direction, codecs, ptimeMs: other?.ptimeMs }
   }
@@ -129,7 +163,11 @@ export class Conversation {
 
   #answer(side: Side, offer: Offer): Promise<string> {
     const { direction, ptimeMs, codecs } = this.wishFor(side)
-    return side.leg.answer(offer, { direction, codecs: answerableCodecs(offer, codecs), ptimeMs })
+    return side.leg.answer(offer, {
+      direction,
+      codecs: answerableCodecs(offer, codecs, keysOn(side.leg.media)),
+      ptimeMs,
+    })
   }
 
   #renegotiate(side: Side, input: RenegotiationInput): void {

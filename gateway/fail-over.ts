@@ -1,6 +1,7 @@
 import type { Codec } from '../media/parameters.ts'
 import { offerableCodecs } from '../sdp/codecs.ts'
 import { SdpFailure } from '../sdp/failure.ts'
+import { keysOn } from './leg-route.ts'
 import type { PartyPlan } from './plan.ts'
 import type { Unreached } from './trunk-states.ts'
 
@@ -21,7 +22,7 @@ export interface FittingPlan {
 /** The first of a plan and those that stand in for it that takes a codec of these. Throws `sdp.no-common-codec`. */
 export function fittingPlan(plan: PartyPlan, codecs: readonly Codec[]): FittingPlan {
   try {
-    return { plan, codecs: offerableCodecs(codecs, plan.media.codecs) }
+    return { plan, codecs: offerableCodecs(codecs, plan.media.codecs, keysOn(plan.media)) }
   } catch (error) {
     const next = error instanceof SdpFailure ? plan.next?.('unfit') : undefined
     if (next === undefined) throw error

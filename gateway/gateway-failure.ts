@@ -1,5 +1,20 @@
 /** What can end a call beside its SIP, SDP and media: routing, limits, trunks, and our own mistakes. */
 export const GATEWAY_CODES = {
+  'dtmf.bad-info': {
+    stage: 'S1',
+    status: 400,
+    text: 'INFO names no key',
+    cause:
+      'an INFO with application/dtmf or application/dtmf-relay whose body is neither a key nor Signal=key',
+    remedy: 'look at what is seen; keys are 0-9, *, #, A-D, R',
+  },
+  'dtmf.too-many': {
+    stage: 'S1',
+    status: 503,
+    text: 'too many keys pressed by INFO',
+    cause: 'more than six keys a second after a burst of 32',
+    remedy: 'make the client slower',
+  },
   'call.unknown-number': {
     stage: 'S1',
     status: 404,

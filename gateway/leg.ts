@@ -1,12 +1,21 @@
 import type { LegName, LegParameters, MediaSession } from '../media/engine.ts'
-import type { Codec, Direction, LocalTransport, RemoteTransport, SdesKey } from '../media/parameters.ts'
+import type {
+  Codec,
+  Direction,
+  KeyFormat,
+  KeyPress,
+  LocalTransport,
+  RemoteTransport,
+  SdesKey,
+} from '../media/parameters.ts'
 import { isUnspecified } from '../sdp/address.ts'
 import { answerCrypto, createAnswer, readAnswer } from '../sdp/answer.ts'
-import { payloadMap } from '../sdp/codecs.ts'
 import { receives, sends, toDirection } from '../sdp/direction.ts'
 import { createOffer, readOffer } from '../sdp/offer.ts'
 import type { Answer, MediaSlots, Offer, SentOffer, TrunkMedia } from '../sdp/session.ts'
+import { isTelephoneEvent } from '../sdp/telephone-event.ts'
 import type { TrunkTerms } from '../sdp/trunk-terms.ts'
+import { type KeyWay, keptPtimeMs, keyWayOf, type RouteEnd, routeBetween } from './leg-route.ts'
 
 /** How media looks on one leg. */
 export type LegMedia =
@@ -63,6 +72,7 @@ export class Leg {
   /** The wish in our last description: a later one that says the same needs no new offer. */
   #told: Pick<Wish, 'direction' | 'codecs'> | undefined
   #role: 'active' | 'passive' | undefined
+  #silenceLimitS: number | undefined
 
   static async open(session: MediaSession, name: LegName, media: LegMedia, sessionId: string): Promise<Leg> {
     return new Leg(session, name, media, sessionId, await session.addLeg(name, parametersOf(media)))
@@ -129,7 +139,7 @@ export class Leg {
         codecs: wish.codecs,
         origin: { sessionId: this.#sessionId, version },
         direction: wish.direction,
-        ptimeMs: wish.ptimeMs,
+        ptimeMs: this.#ptimeFor(wish),
         crypto: own,
         currentRole: this.#role,
       }),
@@ -148,7 +158,7 @@ export class Leg {
         codecs: wish.codecs,
         origin: { sessionId: this.#sessionId, version },
         direction: wish.direction,
-        ptimeMs: wish.ptimeMs,
+        ptimeMs: this.#ptimeFor(wish),
         slots: this.#slots,
         terms: termsOf(this.media),
       })
@@ -185,11 +195,38 @@ export class Leg {
   /** What becomes of the packets this leg receives: to `other`, as far as both peers want it. */
   async feed(other: Leg): Promise<void> {
     const isWanted = sends(this.direction) && receives(other.direction)
-    const map = isWanted ? payloadMap(this.#own, other.#remote?.codecs ?? []) : []
     await this.#session.setRoute(
       this.#name,
-      map.length === 0 ? { kind: 'discard' } : { kind: 'bridge', to: other.name, map },
+      isWanted ? routeBetween(this.#end, other.#end) : { kind: 'discard' },
     )
+  }
+
+  /** How the peer takes key presses, now. */
+  get keyWay(): KeyWay {
+    return keyWayOf(this.media, this.#remote?.codecs ?? [])
+  }
+
+  /** Presses a key towards the peer, in its media. */
+  press(key: KeyPress, format: KeyFormat): void {
+    // Only our own mistake makes it reject; the call's media is closed with the call, and then nobody listens.
+    this.#session.press(this.#name, key, format).catch(() => undefined)
+  }
+
+  /** The peer must be heard at least this often; undefined: it need not. The same again starts nothing anew. */
+  async watch(silenceLimitS: number | undefined): Promise<void> {
+    if (silenceLimitS === this.#silenceLimitS) return
+    this.#silenceLimitS = silenceLimitS
+    await this.#session.watch(this.#name, silenceLimitS)
+  }
+
+  get #end(): RouteEnd {
+    const { codecs = [], ptimeMs } = this.#remote ?? {}
+    return { name: this.#name, media: this.media, own: this.#own, remote: codecs, ptimeMs }
+  }
+
+  /** What we ask of the peer: the packets that its trunk insists on, else those that the other leg likes. */
+  #ptimeFor(wish: Wish): number | undefined {
+    return (this.media.kind === 'rtp' ? this.media.ptimeMs : undefined) ?? keptPtimeMs(wish.ptimeMs)
   }
 
   /** Into the session of another call, with sockets, keys and all. Nothing has moved when it rejects. */
@@ -247,8 +284,8 @@ export const isSameCodec = (a: Codec, b: Codec): boolean =>
   a.clockRateHz === b.clockRateHz &&
   a.channels === b.channels
 
-/** Key presses that the other side does not take are dropped, which is no reason to disturb a peer with an offer. */
-const isAudio = ({ name }: Codec): boolean => name.toLowerCase() !== 'telephone-event'
+/** Key presses are converted, comfort noise may be left out: neither is a reason to disturb a peer with an offer. */
+const isAudio = (codec: Codec): boolean => !isTelephoneEvent(codec) && codec.name.toLowerCase() !== 'cn'
 
 const signature = ({ direction, codecs }: Pick<Wish, 'direction' | 'codecs'>): string =>
   [direction, ...codecs.filter(isAudio).map(({ name, clockRateHz }) => `${name}/${clockRateHz}`)].join(' ')

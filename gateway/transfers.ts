@@ -14,6 +14,7 @@ import { fittingPlan } from './fail-over.ts'
 import { logLevelOf, refusalHeaders } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { isSameCodec, type LegMedia } from './leg.ts'
+import { keysOn } from './leg-route.ts'
 import type { AdmittedPlan, CallerPlan, PartyPlan } from './plan.ts'
 import { type Replaces, readRefer } from './refer.ts'
 import { sessionUuidOf } from './session-id.ts'
@@ -292,7 +293,7 @@ export class Transfers {
     const taker = await openSide(this.#newLegName(), plan.name, plan.media, false)
     try {
       const offer = taker.leg.read(sdp)
-      const codecs = answerableCodecs(offer, far.leg.codecs)
+      const codecs = answerableCodecs(offer, far.leg.codecs, keysOn(taker.leg.media))
       const text = await taker.leg.answer(offer, { direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
       taker.sessionUuid = sessionUuidOf(invite.request) ?? token()
       taker.dialog = invite.accept({ headers: headers(taker, far), body: sdpBody(text) }, taker.dialogHandler)

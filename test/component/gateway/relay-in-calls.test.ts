@@ -64,10 +64,10 @@ describe('a request inside a call', () => {
   it('INFO and MESSAGE pass both ways, with body, type and what names the package', async () => {
     const { browser, trunk, atTrunk, atBrowser } = await talk()
     const digit = ask(browser, 'INFO', {
-      contentType: 'application/dtmf-relay',
-      body: 'Signal=5\r\nDuration=160\r\n',
+      contentType: 'application/x-knock',
+      body: 'knock',
       headers: [
-        { name: 'Info-Package', value: 'dtmf' },
+        { name: 'Info-Package', value: 'knock' },
         { name: 'Content-Disposition', value: 'Info-Package' },
         { name: 'X-Step', value: '1' },
         { name: 'P-Asserted-Identity', value: '<sip:ceo@example.com>' },
@@ -78,12 +78,12 @@ describe('a request inside a call', () => {
     await gateway.time.advance(50)
     const [info, message] = [atTrunk[0]?.request, atBrowser[0]?.request]
     if (info === undefined || message === undefined) throw new Error('nothing passed')
-    expect([info.method, info.body.toString()]).toEqual(['INFO', 'Signal=5\r\nDuration=160\r\n'])
+    expect([info.method, info.body.toString()]).toEqual(['INFO', 'knock'])
     expect(
       ['Content-Type', 'Info-Package', 'Content-Disposition', 'X-Step', 'Max-Forwards'].map((name) =>
         header(info, name),
       ),
-    ).toEqual(['application/dtmf-relay', 'dtmf', 'Info-Package', '1', '69'])
+    ).toEqual(['application/x-knock', 'knock', 'Info-Package', '1', '69'])
     expect([...rawValues(info, 'P-Asserted-Identity'), ...rawValues(info, 'Contact')]).toEqual([])
     expect([message.method, message.body.toString()]).toEqual(['MESSAGE', 'hello'])
     atTrunk[0]?.respond(200, { body: { contentType: 'text/plain', bytes: Buffer.from('heard') } })
