@@ -32,6 +32,8 @@ export interface TrunkOptions {
   readonly account?: Readonly<Record<string, unknown>>
   readonly inbound?: Readonly<Record<string, unknown>>
   readonly optionsS?: number
+  readonly dtmf?: 'rfc4733' | 'info-relay' | 'info-dtmf'
+  readonly ptimeMs?: number
   /** Default: where `host` is. */
   readonly sources?: readonly string[]
 }

@@ -21,6 +21,7 @@ export type SippScenario =
   | 'uas-answer'
   | 'uas-early-media-183'
   | 'uas-hang-up'
+  | 'uas-keys-by-info'
   | 'uas-busy'
   | 'uas-503'
   | 'uas-404'
