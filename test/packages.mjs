@@ -16,6 +16,7 @@ export const TEST_PACKAGES = [
   { name: 'sip-tester', commands: ['sipp'] },
   { name: 'baresip', commands: ['baresip'] },
   { name: 'kamailio', commands: ['kamailio'] },
+  { name: 'rtpengine-daemon', commands: ['rtpengine'] },
   { name: 'coturn', commands: ['turnserver'] },
   { name: 'nginx', commands: ['nginx'] },
   { name: 'haproxy', commands: ['haproxy'] },

@@ -42,7 +42,7 @@ export function answerTo(invite: IncomingInvite, local: LocalTransport): Body {
   return answerText(invite.request.body, local, 'sendrecv')
 }
 
-function answerText(body: Buffer, local: LocalTransport, direction: Direction): Body {
+export function answerText(body: Buffer, local: LocalTransport, direction: Direction): Body {
   const offer = readOffer(body, local.kind)
   const codecs = answerableCodecs(offer, offer.codecs)
   return sdp(createAnswer({ offer, local, codecs, origin: ORIGIN, direction }))

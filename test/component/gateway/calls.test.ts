@@ -77,6 +77,32 @@ describe('a call from a browser to a trunk', () => {
     call.dialog?.bye()
   })
 
+  it('hears a trunk through a 183 without SDP, and through a 180 after early media (quirk 25)', async () => {
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), 'alice', '0100')
+    const invite = await ringing(gateway, gateway.trunk)
+    invite.progress(180)
+    await gateway.time.advance(50)
+    invite.progress(183)
+    await gateway.time.advance(50)
+    // Nothing that would make a browser take its own ringing for early media.
+    expect(call.progress.map(({ body }) => body.length)).toEqual([0, 0])
+    invite.progress(183, { body: answerTo(invite, PHONE) })
+    await gateway.time.advance(50)
+    invite.progress(180)
+    await gateway.time.advance(50)
+    expect(call.progress.map(({ status, body }) => [status, body.length > 0])).toEqual([
+      [180, false],
+      [183, false],
+      [183, true],
+      [180, false],
+    ])
+    invite.accept({ body: answerTo(invite, PHONE) }, quiet)
+    await gateway.time.advance(50)
+    expect(statusOf(call)).toBe(200)
+    call.dialog?.bye()
+  })
+
   it('leaks nothing of the browser to the trunk: no ICE, no fingerprint, no Contact of it', async () => {
     gateway = await ScriptedGateway.open()
     const call = place(await gateway.registered('alice'), 'alice', '0100')

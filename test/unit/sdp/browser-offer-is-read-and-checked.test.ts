@@ -75,6 +75,16 @@ describe('row 7: fingerprints', () => {
   })
 
   it.each([
+    ['sha-256', 32],
+    ['sha-384', 48],
+    ['sha-512', 64],
+  ] as const)('%s alone is taken', (hash, length) => {
+    const value = Array.from({ length }, () => 'AB').join(':')
+    const body = browserOffer({ without: ['a=fingerprint'], media: [`a=fingerprint:${hash} ${value}`] })
+    expect(transport(body).fingerprints).toEqual([{ hash, value }])
+  })
+
+  it.each([
     ['sha-1', '00:'.repeat(19).concat('00')],
     ['md5', '00:'.repeat(15).concat('00')],
     ['sha-224', '00:'.repeat(27).concat('00')],
