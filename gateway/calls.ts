@@ -1,7 +1,6 @@
 import type { Config } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
 import type { MediaEngine } from '../media/engine.ts'
-import { announcedFor } from '../media/host-candidates.ts'
 import type { Flow } from '../sip/flow.ts'
 import { header } from '../sip/headers.ts'
 import { isSipUri, type Uri } from '../sip/message.ts'
@@ -9,28 +8,21 @@ import type { IncomingInvite, SipEnvironment, UserAgent } from '../sip/user-agen
 import { Admission } from './admission.ts'
 import { Call } from './call.ts'
 import { CallHistory } from './call-history.ts'
+import { CallPlans } from './call-plans.ts'
 import { CallTrace } from './call-trace.ts'
 import { type Cdr, cdrOf } from './cdr.ts'
 import { type Verdict, verdictOf } from './diagnosis.ts'
 import { dialledOf } from './dialled.ts'
 import { logLevelOf, refusalHeaders } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
-import type { Identity } from './identity.ts'
-import type { LegMedia } from './leg.ts'
-import { Parties } from './parties.ts'
-import type { AdmittedPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
+import type { AdmittedPlan, CallerPlan } from './plan.ts'
 import { type Replaces, readReplaces } from './refer.ts'
 import type { Registrar } from './registrar.ts'
-import type { Caller, Destination, EmergencyDestination } from './router.ts'
 import type { Side } from './side.ts'
-import type { Trunk, TrunkPath, TrunkTable } from './trunk.ts'
+import type { TrunkPath, TrunkTable } from './trunk.ts'
 import type { TrunkChoice } from './trunk-choice.ts'
 import type { TrunkDoor } from './trunk-door.ts'
-import { TrunkPlans } from './trunk-plans.ts'
 import type { TrunkStates } from './trunk-states.ts'
-
-/** Codecs a browser leg may carry; nothing is transcoded. */
-const BROWSER_CODECS: readonly string[] = ['opus', 'G722', 'PCMU', 'PCMA']
 
 export interface CallsOptions {
   readonly config: Config
@@ -53,25 +45,21 @@ export class Calls {
   readonly #options: CallsOptions
   readonly #live = new Set<Call>()
   readonly #admission: Admission
-  readonly #parties: Parties
+  readonly #plans: CallPlans
   readonly history: CallHistory
-  readonly #trunkPlans: TrunkPlans
   #isDraining = false
   readonly #waiting = new Set<{ readonly isOver: () => boolean; readonly resolve: () => void }>()
 
   constructor(options: CallsOptions) {
     this.#options = options
-    this.#parties = new Parties(options)
     this.#admission = new Admission({
       config: options.config,
       nowMs: options.environment.nowMs.bind(options.environment),
     })
-    this.#trunkPlans = new TrunkPlans({
+    this.#plans = new CallPlans({
       ...options,
-      parties: this.#parties,
+      admission: this.#admission,
       callsOver: (trunk) => this.callsOver(trunk),
-      admit: (trunk, forms) => this.#admission.useTrunk(trunk, forms),
-      mediaOf: ({ name }, localAddress) => this.#trunkMedia(this.#trunk(name), localAddress),
     })
     const { keepCalls, keepCallsS } = options.config.calls
     this.history = new CallHistory({
@@ -148,45 +136,21 @@ export class Calls {
     invite: IncomingInvite,
     identified: (caller: string) => void,
   ): { caller: CallerPlan; callee: AdmittedPlan } | undefined {
-    const { router } = this.#parties
+    const { parties } = this.#plans
     const dialled = dialledOf(invite.request.uri, this.#options.config.numbers)
-    if (this.#isDraining && !router.isEmergency(dialled)) throw new GatewayFailure('call.draining')
-    const caller = this.#parties.identify(invite)
+    const isEmergency = parties.router.isEmergency(dialled)
+    if (this.#isDraining && !isEmergency) throw new GatewayFailure('call.draining')
+    const caller = parties.identify(invite)
     if (caller === undefined) return undefined
-    const plan = this.#callerPlan(caller, invite)
+    const plan = this.#plans.ofCaller(caller, invite.flow)
     if (caller.kind === 'user') invite.party = plan.name
     identified(plan.name)
     const replaces = header(invite.request, 'Replaces')
-    if (replaces !== undefined && !router.isEmergency(dialled)) {
+    if (replaces !== undefined && !isEmergency) {
       this.#replace(invite, plan, readReplaces(replaces))
       return undefined
     }
-    const destination = router.route(dialled, caller)
-    // A trunk that dials one has been told so: 404.
-    if (this.#isDraining && destination.kind !== 'emergency') throw new GatewayFailure('call.draining')
-    const identity = this.#parties.identityOf(invite.request, caller)
-    return { caller: plan, callee: this.#planFor(plan.name, destination, identity) }
-  }
-
-  /** Takes a place, and plans the way. Throws what refuses either; no place is taken then. */
-  #planFor(payer: string, destination: Destination, identity: Identity, isTransfer = false): AdmittedPlan {
-    const ticket = this.#admission.enter({
-      payer,
-      forms: destination.kind === 'trunk' ? destination.forms : undefined,
-      isEmergency: destination.kind === 'emergency',
-      isTransfer,
-    })
-    try {
-      return { ticket, callee: this.#plan(destination, identity) }
-    } catch (error) {
-      ticket.release()
-      throw error
-    }
-  }
-
-  /** Whoever watches the log shall not have to look for it. */
-  #logEmergency(fields: Readonly<Record<string, unknown>>): void {
-    this.#options.log.warn('emergency call', fields)
+    return { caller: plan, callee: this.#plans.ofCall(caller, dialled, invite.request) }
   }
 
   /** RFC 3891 §3: the dialog must be there, confirmed, and of the same party as the one who wants to replace it. */
@@ -205,96 +169,15 @@ export class Calls {
     return undefined
   }
 
-  /** A transfer leads where a call of the transferor would; a trunk may send the call back to itself too. */
   #planTransfer(party: string, target: Uri): AdmittedPlan {
-    const { router } = this.#parties
-    const caller = callerOf(party)
-    const dialled = dialledOf(target, this.#options.config.numbers)
-    const destination =
-      caller.kind === 'trunk'
-        ? (router.find(dialled, caller) ?? router.toTrunk(caller.trunk, dialled))
-        : router.route(dialled, caller)
-    const planned = this.#planFor(party, destination, this.#parties.knownIdentityOf(caller), true)
+    const planned = this.#plans.ofTransfer(party, target)
     if (planned.ticket.isEmergency) this.#logEmergency({ caller: party, callee: planned.callee.name })
     return planned
   }
 
-  #plan(destination: Destination, identity: Identity): CalleePlan {
-    switch (destination.kind) {
-      case 'application':
-        return { kind: 'application', name: `app:${destination.name}`, application: destination.name }
-      case 'users':
-        return this.#toUsers(destination.users, destination.number, identity)
-      case 'trunk':
-        return this.#trunkPlans.plan({
-          names: [destination.trunk],
-          number: destination.number,
-          forms: destination.forms,
-          identity,
-          isEmergency: false,
-        })
-      case 'emergency':
-        return this.#toEmergency(destination, identity)
-      default:
-        return destination satisfies never
-    }
-  }
-
-  #callerPlan(caller: Caller, { flow }: IncomingInvite): CallerPlan {
-    if (caller.kind === 'user') {
-      const { user } = caller
-      return {
-        name: `user:${user}`,
-        media: { kind: 'webrtc', codecs: BROWSER_CODECS },
-        passHeaders: 'all',
-      }
-    }
-    const trunk = this.#trunk(caller.trunk)
-    return {
-      name: `trunk:${caller.trunk}`,
-      media: this.#trunkMedia(trunk, flow.local.address),
-      passHeaders: trunk.config.passHeaders,
-    }
-  }
-
-  #trunk(name: string): Trunk {
-    const trunk = this.#options.trunks.get(name)
-    if (trunk === undefined) throw new Error(`no trunk ${name}`)
-    return trunk
-  }
-
-  #trunkMedia(trunk: Trunk, localAddress: string): LegMedia {
-    return {
-      kind: 'rtp',
-      ...trunk.media,
-      localAddress,
-      announced: announcedFor(localAddress, this.#options.config.udp.announced),
-    }
-  }
-
-  #toUsers(users: readonly string[], number: string | undefined, identity: Identity): PartyPlan {
-    return {
-      kind: 'party',
-      ...this.#parties.ofUsers(users, number, identity),
-      media: { kind: 'webrtc', codecs: BROWSER_CODECS },
-      passHeaders: 'all',
-      redirectHosts: new Set(),
-    }
-  }
-
-  /** Who asks for help is not hidden: it is called back, and found, by its number. */
-  #toEmergency({ trunks, number }: EmergencyDestination, identity: Identity): PartyPlan {
-    return this.#trunkPlans.plan({
-      names: trunks,
-      number,
-      forms: [number],
-      identity: {
-        ...identity,
-        number: identity.number ?? this.#options.config.emergency?.callerId,
-        isPrivate: false,
-      },
-      isEmergency: true,
-    })
+  /** Whoever watches the log shall not have to look for it. */
+  #logEmergency(fields: Readonly<Record<string, unknown>>): void {
+    this.#options.log.warn('emergency call', fields)
   }
 
   #start(invite: IncomingInvite, caller: CallerPlan, callee: AdmittedPlan): void {
@@ -369,9 +252,3 @@ const MAX_ASKED_LENGTH = 128
 /** As it stood there, for a reader. */
 const askedFor = (uri: Uri): string =>
   ((isSipUri(uri) ? uri.user : undefined) ?? uri.text).slice(0, MAX_ASKED_LENGTH)
-
-/** The caller behind `user:alice` or `trunk:pbx`. */
-function callerOf(party: string): Caller {
-  const name = party.slice(party.indexOf(':') + 1)
-  return party.startsWith('trunk:') ? { kind: 'trunk', trunk: name } : { kind: 'user', user: name }
-}

@@ -375,8 +375,10 @@ interface Counted {
 /** Drops are counters; this is where they become visible. */
 function logCounters(log: Log, counted: Counted): void {
   const { calls, userAgent, engine, sockets, strangers, door, transports, marks } = counted
+  // As many as there are users: for who asks, not for every minute.
+  const { placed: _, ...limits } = calls.counters()
   log.info('counters', {
-    limits: calls.counters(),
+    limits,
     sip: userAgent.counters(),
     media: engine.counters(),
     websocket: sockets.counters(),
