@@ -1,4 +1,4 @@
-import type { LegName, MediaStageEvent } from '../media/engine.ts'
+import type { LegName, MediaNote, MediaStageEvent } from '../media/engine.ts'
 import type { CallTrace } from './call-trace.ts'
 import type { LegMedia } from './leg.ts'
 import { redactSdp } from './redact.ts'
@@ -47,6 +47,10 @@ export class CallObserver {
 
   blamed(error: unknown): LegName | undefined {
     return typeof error === 'object' && error !== null ? this.#blamed.get(error) : undefined
+  }
+
+  note(leg: LegName, { what, direction, detail }: MediaNote): void {
+    this.trace.note(what, { leg, direction }, detail)
   }
 
   stage(leg: LegName, event: MediaStageEvent): void {

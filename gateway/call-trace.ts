@@ -2,7 +2,7 @@ import type { Stage } from '../config/stage.ts'
 import type { LegStats } from '../media/engine.ts'
 import type { CallState } from './call-machine.ts'
 import type { CallMs, CallReport, Finding, LegReport, Outcome, Rung, TimelineEntry } from './call-report.ts'
-import { isWarning, type Place, type Verdict } from './diagnosis.ts'
+import type { Place, Verdict } from './diagnosis.ts'
 
 /** What one call may keep. A peer can cause lines (re-INVITEs, handshake datagrams), so they end somewhere. */
 export const TRACE_LIMITS = { entries: 160, bytes: 32_768, entryBytes: 6_144, findings: 24, legs: 8 } as const
@@ -77,6 +77,11 @@ export class CallTrace {
   get parties(): ReadonlySet<string> {
     const { caller, callee } = this.#options
     return new Set([caller, callee, this.#callee, ...[...this.#legs.values()].map(({ party }) => party)])
+  }
+
+  /** Since the INVITE. */
+  get nowMs(): CallMs {
+    return this.#nowMs()
   }
 
   get answeredMs(): CallMs | undefined {
@@ -232,7 +237,7 @@ export class CallTrace {
         (finding.leg ?? 'caller') === name &&
         (direction === undefined || finding.direction === undefined || finding.direction === direction),
     )
-    const failed = found.find(({ code }) => !isWarning(code))
+    const failed = found.find((finding) => finding === this.#ending)
     const [impaired] = found
     const climbedMs = leg.climbed.get(rungName(stage, direction))
     if (failed !== undefined) return { ...place, state: 'failed', atMs: failed.atMs }

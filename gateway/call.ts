@@ -31,6 +31,7 @@ import { inviteHeaders, passedHeaders, passedReasons, visibleHeaders } from './h
 import { KeyPresses } from './key-presses.ts'
 import { Leg, type LegMedia } from './leg.ts'
 import { keysOn } from './leg-route.ts'
+import { MediaWatch } from './media-watch.ts'
 import type { AdmittedPlan, ApplicationPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
 import type { Replaces } from './refer.ts'
 import { relayInDialog } from './relay-in-dialog.ts'
@@ -75,6 +76,7 @@ export class Call implements SideOwner, JoinableCall {
   readonly #log: Log
   readonly #startedAtMs: number
   readonly #observer: CallObserver
+  readonly #mediaWatch: MediaWatch
   readonly #conversation: Conversation
   readonly #keys: KeyPresses
   readonly #transfers: Transfers
@@ -122,6 +124,14 @@ export class Call implements SideOwner, JoinableCall {
       run: (step) => this.#run(step),
       silence: context.silence,
       headers: (side) => this.#headers(side),
+    })
+    this.#mediaWatch = new MediaWatch({
+      environment: context.environment,
+      trace: this.trace,
+      session: () => this.#session,
+      sides: () => this.#conversation.sides,
+      onFinding: ({ failure, ...place }) => this.#find(verdictOf(failure, place)),
+      onError: (error) => this.#log.error('internal error', { error }),
     })
     this.#transfers = new Transfers({
       conversation: this.#conversation,
@@ -284,6 +294,7 @@ export class Call implements SideOwner, JoinableCall {
       },
       onFailure: (leg, failure) => this.#onMediaFailure(leg, failure),
       onKeyPress: (leg, key) => this.#keys.onHeard(this.#conversation.otherThan(leg), key),
+      onNote: (leg, note) => this.#observer.note(leg, note),
     })
     if (this.#hasEnded()) return
     const caller = await this.#openSide('caller', this.#callerPlan.name, this.#callerPlan.media, false)
@@ -444,6 +455,7 @@ export class Call implements SideOwner, JoinableCall {
     )
     this.#log.info('call answered')
     if (this.#callee.kind === 'party') this.#run(() => this.#conversation.watch())
+    this.#mediaWatch.start()
   }
 
   // ----- the end
@@ -451,6 +463,11 @@ export class Call implements SideOwner, JoinableCall {
   #onMediaFailure(leg: LegName, failure: MediaFailure): void {
     // The target of a transfer is no part of the conversation yet: only the transfer fails.
     if (!this.#transfers.onMediaFailure(leg, failure)) this.#fail(failure, leg)
+  }
+
+  /** Something is wrong that the call goes on with. */
+  #find(verdict: Verdict): void {
+    if (this.trace.find(verdict)) this.#log.warn('call impaired', { ...verdict, reason: verdict.message })
   }
 
   #fail(error: unknown, leg?: LegName): void {
@@ -488,6 +505,7 @@ export class Call implements SideOwner, JoinableCall {
     const wasConnected = this.#state === 'connected'
     if (!this.#move(event)) return
     this.charges.stop()
+    this.#mediaWatch.stop()
     this.trace.end({ verdict: why.verdict, by: why.by ?? why.leg, isCancelled: event === 'cancelled' })
     this.#logEnd(event, why.verdict, why.by ?? why.leg)
     const reasons = why.verdict === undefined ? (why.reasons ?? []) : [reasonHeader(why.verdict)]
@@ -506,10 +524,8 @@ export class Call implements SideOwner, JoinableCall {
     try {
       const session = this.#session
       if (session !== undefined) {
+        await this.#mediaWatch.finish()
         const { legs } = await session.stats()
-        for (const [leg, stats] of Object.entries(legs)) {
-          if (stats !== undefined) this.trace.measured(leg, stats)
-        }
         await session.close()
         this.#log.info('media closed', { legs })
       }

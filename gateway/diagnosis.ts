@@ -63,6 +63,3 @@ export function verdictOf(error: unknown, place: Place = {}): Verdict {
     ...(place.direction === undefined ? {} : { direction: place.direction }),
   }
 }
-
-/** Whether a call goes on with it. */
-export const isWarning = (code: Code): boolean => (CODES[code] as FailureRow).isWarning === true

@@ -70,7 +70,8 @@ export class Leg {
   #slots: MediaSlots | undefined
   #sent: SentOffer | undefined
   /** The wish in our last description: a later one that says the same needs no new offer. */
-  #told: Pick<Wish, 'direction' | 'codecs'> | undefined
+  #told: Wish | undefined
+  #firstDirection: Direction | undefined
   #role: 'active' | 'passive' | undefined
   #silenceLimitS: number | undefined
 
@@ -116,6 +117,16 @@ export class Leg {
 
   get ptimeMs(): number | undefined {
     return this.#remote?.ptimeMs
+  }
+
+  /** What the peer wanted when it first described its side. */
+  get firstDirection(): Direction {
+    return this.#firstDirection ?? 'sendrecv'
+  }
+
+  /** What our last description asks the peer to put into a packet. */
+  get toldPtimeMs(): number | undefined {
+    return this.#told?.ptimeMs
   }
 
   /** Checks an offer of the peer. Throws SdpFailure; nothing has changed then. */
@@ -274,6 +285,7 @@ export class Leg {
   }
 
   #agreed(): void {
+    this.#firstDirection ??= this.direction
     this.observer?.agreed(this.#own.find(isAudio)?.name)
   }
 }

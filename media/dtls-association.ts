@@ -1,3 +1,4 @@
+import { type ClientHello, isClientHello, parseClientHello } from './client-hello.ts'
 import { describeAlert } from './dtls-alert.ts'
 import { MediaFailure } from './failure.ts'
 import { FINGERPRINT_HASHES } from './fingerprint.ts'
@@ -34,6 +35,9 @@ export class DtlsAssociation {
   #path: MediaPath
   #deadlineMs: number | undefined
   #hasHeard = false
+  /** Anything beside ClientHello came: the peer has our flight, or a part of it. */
+  #hasMoved = false
+  #hello: ClientHello | undefined
 
   constructor(
     role: 'server' | 'client',
@@ -61,6 +65,11 @@ export class DtlsAssociation {
     return this.#hasHeard
   }
 
+  /** The peer has not shown that anything of ours reached it. */
+  get isUnanswered(): boolean {
+    return !this.#hasMoved
+  }
+
   /** Client role: sends the ClientHello. */
   start(nowMs: number): void {
     this.#session.start()
@@ -70,6 +79,8 @@ export class DtlsAssociation {
   feed(datagram: Uint8Array, path: MediaPath, nowMs: number): void {
     this.#path = path
     this.#hasHeard = true
+    if (this.role === 'server' && isClientHello(datagram)) this.#hello ??= parseClientHello(datagram)
+    else this.#hasMoved = true
     this.#session.feed(datagram)
     this.#flush(nowMs)
   }
@@ -96,6 +107,8 @@ export class DtlsAssociation {
     if (failure?.alert !== undefined)
       return new MediaFailure('dtls.alert', { seen: describeAlert(failure.alert) })
     if (failure?.reason === NO_COMMON_PROFILE) return new MediaFailure('dtls.no-common-profile')
+    const disagreement = failure === undefined ? undefined : disagreementOf(failure.reason, this.#hello)
+    if (disagreement !== undefined) return disagreement
     return new MediaFailure('dtls.handshake-failed', { seen: failure?.reason ?? 'no reason' })
   }
 
@@ -119,4 +132,34 @@ export class DtlsAssociation {
     // At least 1 ms: two clocks of which one has just passed the time must not make a busy loop.
     this.#deadlineMs = waitMs === undefined ? undefined : nowMs + Math.max(1, waitMs)
   }
+}
+
+/** X25519, P-256, X448, P-521, P-384: what OpenSSL offers unless told otherwise. */
+const OUR_GROUPS: ReadonlyMap<number, string> = new Map([
+  [29, 'X25519'],
+  [23, 'P-256'],
+  [30, 'X448'],
+  [25, 'P-521'],
+  [24, 'P-384'],
+])
+
+/**
+ * What both sides could not agree on, by OpenSSL's reason; undefined: it is something else. OpenSSL says `no shared cipher` for
+ * a group that is missing too, because every cipher we have needs one: the ClientHello tells.
+ */
+function disagreementOf(reason: string, hello: ClientHello | undefined): MediaFailure | undefined {
+  if (/unsupported protocol|wrong version|version too low|unknown protocol/i.test(reason)) {
+    const seen = (hello?.versions ?? [hello?.version ?? 0]).map((version) => `0x${version.toString(16)}`)
+    return new MediaFailure('dtls.no-common-version', { expected: 'DTLS 1.2 (0xfefd)', seen: seen.join(' ') })
+  }
+  if (!/no shared cipher|no suitable|no shared group/i.test(reason)) return undefined
+  const groups = hello?.groups
+  if (groups !== undefined && !groups.some((group) => OUR_GROUPS.has(group))) {
+    return new MediaFailure('dtls.no-common-group', {
+      expected: [...OUR_GROUPS.values()].join(' '),
+      seen: groups.map((group) => `0x${group.toString(16)}`).join(' '),
+    })
+  }
+  const ciphers = hello?.ciphers.map((cipher) => `0x${cipher.toString(16)}`).join(' ')
+  return new MediaFailure('dtls.no-common-cipher', { seen: ciphers ?? reason })
 }

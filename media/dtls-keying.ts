@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { earliest } from './deadline-timer.ts'
 import { DtlsAssociation, type DtlsKeys, isHandshakeDatagram } from './dtls-association.ts'
+import { describeFlight } from './dtls-flight.ts'
 import { MediaFailure } from './failure.ts'
 import { fingerprintMismatch } from './fingerprint.ts'
 import type { MediaPath } from './ice-lite.ts'
@@ -109,6 +110,7 @@ export class DtlsKeying {
     const dtls = this.#dtls ?? this.#answer(bytes, path)
     if (dtls === undefined) return
     const before = dtls.state
+    if (before === 'handshaking') this.#noteFlight('received', bytes)
     dtls.feed(bytes, path, this.#now())
     if (before === 'connected') this.#watchConnected(dtls)
     else this.#judge()
@@ -148,12 +150,19 @@ export class DtlsKeying {
 
   #handshakeTimeout(): MediaFailure {
     const expected = `a handshake within ${this.#options.host.timeouts.dtlsTimeoutMs} ms`
-    if (this.#dtls === undefined && this.#remote?.setup !== 'passive') {
+    const dtls = this.#dtls
+    if (dtls === undefined) {
+      // The client waits for the path that the browser nominates.
+      if (this.#remote?.setup === 'passive') {
+        return new MediaFailure('ice.no-nomination', { expected, seen: 'checks without USE-CANDIDATE' })
+      }
       return new MediaFailure('dtls.no-client-hello', { expected })
     }
-    const seen =
-      this.#dtls === undefined ? 'no nominated path' : this.#dtls.hasHeard ? 'a part of it' : 'no answer'
-    return new MediaFailure('dtls.handshake-timeout', { expected, seen })
+    if (dtls.isUnanswered) {
+      const seen = dtls.role === 'server' ? 'ClientHello again and again' : 'no answer'
+      return new MediaFailure('dtls.flight-unanswered', { expected, seen })
+    }
+    return new MediaFailure('dtls.handshake-timeout', { expected, seen: 'a part of it' })
   }
 
   #discard(): void {
@@ -191,7 +200,14 @@ export class DtlsKeying {
   #open(role: 'server' | 'client', path: MediaPath): DtlsAssociation {
     const session = this.#options.host.dtls.createSession(role)
     this.#options.host.stage({ kind: 'dtls-started' })
-    return new DtlsAssociation(role, session, path, this.#options.send)
+    return new DtlsAssociation(role, session, path, (to, datagram) => {
+      this.#noteFlight('sent', datagram)
+      this.#options.send(to, datagram)
+    })
+  }
+
+  #noteFlight(direction: 'received' | 'sent', datagram: Uint8Array): void {
+    this.#options.host.note({ what: 'dtls-flight', direction, detail: describeFlight(datagram) })
   }
 
   /** Follows the handshake to its end; the keys go to the relay only past the fingerprint. */

@@ -132,6 +132,11 @@ export interface LegStats {
   readonly octetsSent: number
   /** Dropped packets of this leg by reason. */
   readonly drops: Readonly<Record<string, number>>
+  /** Of one received packet in 64: how many were looked into, and how many of those held one byte all through: digital silence. */
+  readonly payloadSamples: number
+  readonly flatSamples: number
+  /** How much faster than time the peer's RTP timestamps go, 1 when they are right; undefined before there are seconds of it. */
+  readonly clockRatio: number | undefined
   /** Where media goes; undefined while unknown. */
   readonly remote: string | undefined
   /** Negotiated SRTP suite, 'none' for plain RTP, undefined while no keys. */
@@ -157,6 +162,13 @@ export type MediaStageEvent =
   | { readonly kind: 'keys-ready' }
   | { readonly kind: 'first-packet'; readonly direction: 'received' | 'sent'; readonly remote: string }
 
+/** What else happens before media flows, for the history of a call; as often as it happens. */
+export interface MediaNote {
+  readonly what: 'ice-nominated' | 'ice-refused' | 'dtls-flight' | 'target-moved'
+  readonly direction?: 'received' | 'sent'
+  readonly detail: string
+}
+
 /** Called on the JavaScript thread, never re-entrantly from a call into the session. */
 export interface MediaObserver {
   onStage(leg: LegName, event: MediaStageEvent): void
@@ -164,4 +176,5 @@ export interface MediaObserver {
   onFailure(leg: LegName, failure: MediaFailure): void
   /** The leg's peer pressed a key, and its route says that you are told. */
   onKeyPress(leg: LegName, key: KeyPress): void
+  onNote?(leg: LegName, note: MediaNote): void
 }

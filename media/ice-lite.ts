@@ -247,11 +247,18 @@ export class IceLite implements Machine<IceInput, IceOutput> {
     return [{ kind: 'failed', failure: this.#verdict() }]
   }
 
+  #expectedUsername(): string {
+    const { local, remote } = this.#current
+    return `USERNAME ${local.ufrag}:${remote?.ufrag ?? ''}`
+  }
+
   #verdict(): MediaFailure {
     const { checkTimeoutMs, consentTimeoutMs } = this.#options
     if (this.#lastCheckMs !== undefined) {
       return new MediaFailure('ice.consent-lost', { expected: `a check every ${consentTimeoutMs} ms` })
     }
+    if (this.#refused === 'stun.wrong-username')
+      return new MediaFailure('ice.stale-ufrag', { expected: this.#expectedUsername() })
     if (this.#refused !== undefined) return new MediaFailure('ice.bad-integrity', { seen: this.#refused })
     return new MediaFailure('ice.no-check-seen', { expected: `a check within ${checkTimeoutMs} ms` })
   }

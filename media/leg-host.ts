@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts'
-import type { MediaStageEvent } from './engine.ts'
+import type { MediaNote, MediaStageEvent } from './engine.ts'
 import type { MediaFailure } from './failure.ts'
 import type { DtlsContext, Relay } from './native/boundary.ts'
 
@@ -14,6 +14,8 @@ export interface LegHost {
   /** Tells the observer that the leg is lost, later and once. */
   fail(failure: MediaFailure): void
   count(reason: string): void
+  /** For the history of the call; nothing depends on it. */
+  note(note: MediaNote): void
 }
 
 export interface LegTimeouts {

@@ -8,6 +8,7 @@ import {
   type LegRoute,
   type LegStats,
   MAX_LEGS_PER_SESSION,
+  type MediaNote,
   type MediaObserver,
   type MediaSession,
   type MediaStageEvent,
@@ -235,6 +236,7 @@ export class NativeSession implements MediaSession {
         return
       }
       case 'target-moved':
+        this.#note(name, { what: record.kind, detail: formatAddress(record.remote) })
         this.#host.count('relay.target-moved')
         return
       case 'key-pressed':
@@ -344,7 +346,13 @@ export class NativeSession implements MediaSession {
       stage: (event) => seat.session.#stage(seat.name, event),
       fail: (failure) => seat.session.#failed(seat.name, failure),
       count: (reason) => this.#host.count(reason),
+      note: (note) => seat.session.#note(seat.name, note),
     }
+  }
+
+  #note(name: LegName, note: MediaNote): void {
+    const entry = this.#legs.get(name)
+    if (entry !== undefined) this.#notify(entry, (observer, at) => observer.onNote?.(at, note))
   }
 
   #stage(name: LegName, event: MediaStageEvent): void {
@@ -406,6 +414,8 @@ export class NativeSession implements MediaSession {
       octetsReceived: native?.octetsReceived ?? 0,
       packetsSent: native?.packetsSent ?? 0,
       octetsSent: native?.octetsSent ?? 0,
+      payloadSamples: native?.payloadSamples ?? 0,
+      flatSamples: native?.flatSamples ?? 0,
       drops: native?.drops ?? {},
       remote: native?.remote === undefined ? undefined : formatAddress(native.remote),
       suite: entry.leg.suite,

@@ -17,7 +17,12 @@ export interface LegQuality {
   readonly mos: number | undefined
   readonly remoteLossRatio: number | undefined
   readonly remoteJitterMs: number | undefined
+  /** How much faster than time its timestamps go. */
+  readonly clockRatio: number | undefined
 }
+
+/** Shorter, and jitter alone could bend the ratio. */
+const MIN_CLOCK_SPAN_MS = 5_000
 
 /** ITU-T G.107 with all defaults: what is left of 100 for a narrow-band call without delay, loss or echo. */
 const BASE_RATING = 93.2
@@ -69,6 +74,10 @@ export function legQuality(
     rttMs: rounded(rttMs, 1),
     mos: rounded(mos, 2),
     ...remoteFigures(report?.sent, peerBlock),
+    clockRatio:
+      (report?.received?.clockSpanMs ?? 0) < MIN_CLOCK_SPAN_MS
+        ? undefined
+        : rounded(report?.received?.clockRatio, 3),
   }
 }
 

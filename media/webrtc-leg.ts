@@ -23,6 +23,7 @@ export class WebrtcLeg {
   readonly #timer: DeadlineTimer
   #local: WebrtcLocal
   #hasEnded = false
+  #refused: string | undefined
 
   constructor(id: LegId, local: WebrtcLocal, host: LegHost) {
     this.id = id
@@ -123,6 +124,7 @@ export class WebrtcLeg {
           this.#beginHandshake()
           break
         case 'nominated':
+          this.#host.note({ what: 'ice-nominated', detail: formatAddress(output.path.remote) })
           this.#beginHandshake()
           break
         case 'failed':
@@ -130,11 +132,19 @@ export class WebrtcLeg {
           break
         case 'dropped':
           this.#host.count(output.reason)
+          this.#noteRefusal(output.reason)
           break
         default:
           output satisfies never
       }
     }
+  }
+
+  /** Once for each reason in a row: a browser repeats its checks many times a second. */
+  #noteRefusal(reason: string): void {
+    if (reason === this.#refused) return
+    this.#refused = reason
+    this.#host.note({ what: 'ice-refused', direction: 'received', detail: reason })
   }
 
   #send(path: MediaPath, datagram: Uint8Array): void {

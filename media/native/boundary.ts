@@ -226,6 +226,9 @@ export interface NativeLegStats {
   readonly octetsReceived: number
   readonly packetsSent: number
   readonly octetsSent: number
+  /** Of one received packet in 64: how many were looked into, and how many of those held one byte all through. */
+  readonly payloadSamples: number
+  readonly flatSamples: number
   readonly drops: Readonly<Record<string, number>>
   readonly remote: TransportAddress | undefined
 }
@@ -254,6 +257,9 @@ export interface NativeReceivedReport {
   readonly receivedInAll: number
   /** Mean over the leg's life; undefined when nothing was measured. */
   readonly meanJitterMs?: number
+  /** How much faster than time its timestamps go, 1 when they are right; and over how long that was measured. */
+  readonly clockRatio?: number
+  readonly clockSpanMs?: number
   /** The source's last sender report: middle 32 bits of its NTP time, and how long ago it came. */
   readonly senderReport?: { readonly ntpMiddle: number; readonly ageMs: number }
 }

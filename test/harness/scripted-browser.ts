@@ -125,11 +125,14 @@ export class ScriptedBrowser {
   }
 
   /** Repeats a check until it is answered, as browsers do: the relay may not know the leg yet. */
-  async check(local: WebrtcLocal, options: { readonly password?: string } = {}): Promise<void> {
+  async check(
+    local: WebrtcLocal,
+    options: { readonly password?: string; readonly isNominating?: boolean } = {},
+  ): Promise<void> {
     this.#local = local
     const before = this.#good
     const errors = this.stunErrors.length
-    const bytes = this.#checkBytes(local, options.password ?? local.ice.pwd)
+    const bytes = this.#checkBytes(local, options.password ?? local.ice.pwd, options.isNominating ?? true)
     await repeatUntil(
       () => this.#send(bytes),
       () => this.#good > before || this.stunErrors.length > errors,
@@ -249,7 +252,7 @@ export class ScriptedBrowser {
     })
   }
 
-  #checkBytes(local: WebrtcLocal, password: string): Buffer {
+  #checkBytes(local: WebrtcLocal, password: string, isNominating: boolean): Buffer {
     return formatStun({
       class: 'request',
       transactionId: randomBytes(12),
@@ -257,7 +260,7 @@ export class ScriptedBrowser {
         [STUN_ATTRIBUTE.username, Buffer.from(`${local.ice.ufrag}:${this.#ice.ufrag}`)],
         [STUN_ATTRIBUTE.priority, Buffer.from([0x6e, 0, 1, 0xff])],
         [STUN_ATTRIBUTE.iceControlling, randomBytes(8)],
-        [STUN_ATTRIBUTE.useCandidate, Buffer.alloc(0)],
+        ...(isNominating ? [[STUN_ATTRIBUTE.useCandidate, Buffer.alloc(0)] as const] : []),
       ],
       password,
     })

@@ -12,8 +12,8 @@ import { TrunkChoice } from '../../gateway/trunk-choice.ts'
 import { TrunkDoor } from '../../gateway/trunk-door.ts'
 import { TrunkStates } from '../../gateway/trunk-states.ts'
 import { TurnCredentials } from '../../gateway/turn.ts'
-import type { MediaEngine } from '../../media/engine.ts'
-import { createNativeEngine } from '../../media/native-engine.ts'
+import type { MediaEngine, MediaSession } from '../../media/engine.ts'
+import { createNativeEngine, type NativeEngineOptions } from '../../media/native-engine.ts'
 import { digestResponse } from '../../sip/digest-response.ts'
 import { header } from '../../sip/headers.ts'
 import type { NameAddr, SipRequest, SipResponse } from '../../sip/message.ts'
@@ -69,16 +69,22 @@ export class ScriptedGateway {
   readonly trunk: Peer
   /** The gateway's end of the link to the trunk. */
   readonly trunkFlow: MemoryFlow
+  /** Media of every call so far, the newest last. */
+  readonly sessions: MediaSession[] = []
   readonly #peers: Peer[] = []
   readonly #gatewayEnds = new Map<Peer, MemoryFlow>()
   readonly #trunkLinks = new Map<string, { readonly peer: Peer; readonly gatewayFlow: MemoryFlow }>()
 
-  /** `verifier`: of bearer tokens, whatever the configuration says of them; `resolver`: what the DNS says. */
+  /**
+   * `verifier`: of bearer tokens, whatever the configuration says of them; `resolver`: what the DNS says; `media`: of the
+   * engine, whose time is real.
+   */
   static async open(
     over: Partial<Config> = {},
     trunk: Partial<TrunkConfig> = {},
     verifier?: TokenVerifier,
     resolver: Partial<TrunkResolver> = {},
+    media: Partial<NativeEngineOptions> = {},
   ): Promise<ScriptedGateway> {
     const base = loadConfig(undefined, {})
     const config: Config = {
@@ -103,7 +109,7 @@ export class ScriptedGateway {
       supported: ['udp'],
     })
     await trunks.refresh()
-    return new ScriptedGateway(config, trunks, verifier, time)
+    return new ScriptedGateway(config, trunks, verifier, time, media)
   }
 
   private constructor(
@@ -111,6 +117,7 @@ export class ScriptedGateway {
     trunks: TrunkTable,
     verifier: TokenVerifier | undefined,
     time: VirtualTime,
+    media: Partial<NativeEngineOptions>,
   ) {
     this.config = config
     this.time = time
@@ -128,7 +135,14 @@ export class ScriptedGateway {
       dtlsTimeoutMs: 60_000,
       consentTimeoutMs: 60_000,
       maxSessions: 100,
+      ...media,
     })
+    const openSession = this.engine.openSession.bind(this.engine)
+    this.engine.openSession = async (callId, observer) => {
+      const session = await openSession(callId, observer)
+      this.sessions.push(session)
+      return session
+    }
     const tokens = new TokenGate(verifier, (error) => this.#logger({}).error('internal error', { error }))
     const turn = config.turn === undefined ? undefined : new TurnCredentials(config.turn)
     this.registration = new Registration({

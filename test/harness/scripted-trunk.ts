@@ -10,6 +10,11 @@ export class ScriptedTrunk {
   readonly received: ReceivedRtp[] = []
   /** RTCP, decrypted, from either port. */
   readonly rtcp: Buffer[] = []
+  /** What every SRTP packet carries before its tag, though the description says nothing of it. */
+  mki: Buffer = Buffer.alloc(0)
+  /** Datagrams that went out, while `keepSent`. */
+  readonly sent: Buffer[] = []
+  keepSent = false
   /** Datagrams as they came. */
   readonly raw: Buffer[] = []
   readonly #socket: Socket
@@ -59,18 +64,27 @@ export class ScriptedTrunk {
     this.#srtp = { rtp: new SrtpSession(config), rtcp: new SrtcpSession(config) }
   }
 
-  sendRtp(payloadType: number, payload: Buffer): void {
+  sendRtp(payloadType: number, payload: Buffer, ssrc: number = this.ssrc, timestamp?: number): void {
     const sequenceNumber = this.#sequence++
     const header = new RtpHeader({
       version: 2,
       payloadType,
       sequenceNumber,
-      timestamp: sequenceNumber * 160,
-      ssrc: this.ssrc,
+      timestamp: timestamp ?? sequenceNumber * 160,
+      ssrc,
     })
     const plain = Buffer.concat([header.serialize(header.serializeSize), payload])
     const { port } = this.#local?.rtp ?? { port: 0 }
-    this.#socket.send(this.#srtp?.rtp.encrypt(payload, header) ?? plain, port, '127.0.0.1')
+    const encrypted = this.#srtp?.rtp.encrypt(payload, header)
+    const datagram = encrypted === undefined ? plain : this.#withMki(encrypted)
+    if (this.keepSent) this.sent.push(datagram)
+    this.#socket.send(datagram, port, '127.0.0.1')
+  }
+
+  /** RFC 3711 §3.1: before the tag, which is 80 bits in the one suite there is here. */
+  #withMki(packet: Buffer): Buffer {
+    const tagAt = packet.length - 10
+    return Buffer.concat([packet.subarray(0, tagAt), this.mki, packet.subarray(tagAt)])
   }
 
   /** As if so many of its packets had been lost on the way. */

@@ -18,6 +18,7 @@ namespace webtrunk {
   X(srtp_replay, "srtp.replay")                                \
   X(srtp_auth_failed, "srtp.auth-failed")                      \
   X(srtp_wrong_mki, "srtp.wrong-mki")                          \
+  X(srtp_unexpected_mki, "srtp.unexpected-mki")                \
   X(srtp_too_many_ssrcs, "srtp.too-many-ssrcs")                \
   X(srtp_no_keys, "srtp.no-keys")                              \
   X(srtp_wrong_ssrc, "srtp.wrong-ssrc")                        \

@@ -72,7 +72,8 @@ void ReceiveStatistics::measure(const RtpHeader& header, uint32_t clock_rate_hz,
 
   const int64_t media_ns =
       int64_t{static_cast<int32_t>(header.timestamp - reference_timestamp_)} * 1'000'000'000 / int64_t{clock_rate_hz};
-  const int64_t difference_ns = now_ns - reference_at_ns_ - media_ns;
+  const int64_t clock_ns = now_ns - reference_at_ns_;
+  const int64_t difference_ns = clock_ns - media_ns;
   const int64_t deviation_ns = difference_ns < 0 ? -difference_ns : difference_ns;
   const bool is_comparable = has_reference_ && reference_rate_hz_ == clock_rate_hz && deviation_ns <= kMaxDeviationNs;
   has_reference_ = true;
@@ -85,6 +86,8 @@ void ReceiveStatistics::measure(const RtpHeader& header, uint32_t clock_rate_hz,
   figures_.jitter_ns = static_cast<uint64_t>(jitter_ns + (deviation_ns - jitter_ns) / 16);
   figures_.deviation_sum_ns += static_cast<uint64_t>(deviation_ns);
   figures_.deviations++;
+  figures_.media_span_ns += media_ns;
+  figures_.clock_span_ns += clock_ns;
 }
 
 void ReceiveStatistics::on_sender_report(uint32_t ssrc, uint32_t ntp_middle, int64_t now_ns) {

@@ -28,6 +28,9 @@ struct ReceiveFigures {
   /** All that ever went into a jitter: its sum and number, for a mean over the leg's life. */
   uint64_t deviation_sum_ns;
   uint64_t deviations;
+  /** How far its timestamps went, and how long that took: a wrong clock shows in their ratio. */
+  int64_t media_span_ns;
+  int64_t clock_span_ns;
 
   uint64_t expected() const { return epoch == 0 ? 0 : highest_sequence - base_sequence + 1; }
 };

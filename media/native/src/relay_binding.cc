@@ -550,6 +550,8 @@ Napi::Value RelayObject::stats(const Napi::CallbackInfo& info) {
   set("octetsReceived", counters.octets_received);
   set("packetsSent", counters.packets_sent);
   set("octetsSent", counters.octets_sent);
+  set("payloadSamples", counters.payload_samples);
+  set("flatSamples", counters.flat_samples);
   stats.Set("drops", drops_of(env, counters.drops));
   const std::optional<Endpoint> remote = counters.remote.get();
   stats.Set("remote", remote.has_value() ? Napi::Value(transport_address(env, *remote)) : env.Undefined());
@@ -570,6 +572,10 @@ Napi::Object received_report(Napi::Env env, const ReceiveFigures& figures, int64
   set("receivedInAll", static_cast<double>(figures.received_before + figures.received));
   if (figures.deviations > 0)
     set("meanJitterMs", static_cast<double>(figures.deviation_sum_ns) / static_cast<double>(figures.deviations) / 1e6);
+  if (figures.clock_span_ns > 0) {
+    set("clockSpanMs", static_cast<double>(figures.clock_span_ns) / 1e6);
+    set("clockRatio", static_cast<double>(figures.media_span_ns) / static_cast<double>(figures.clock_span_ns));
+  }
   if (figures.report_at_ns == 0) return report;
   Napi::Object sender_report = Napi::Object::New(env);
   sender_report.Set("ntpMiddle", Napi::Number::New(env, figures.report_ntp));

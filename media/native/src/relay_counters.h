@@ -82,6 +82,9 @@ struct LegCounters {
   Counter octets_received;
   Counter packets_sent;
   Counter octets_sent;
+  /** Of one received packet in 64: how many were looked into, and how many held one byte all through (digital silence). */
+  Counter payload_samples;
+  Counter flat_samples;
   DropCounters drops;
   Published<Endpoint> remote;
   Published<ReceiveFigures> receive;

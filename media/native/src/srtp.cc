@@ -15,6 +15,10 @@ constexpr size_t kIndexWord = 4;
 constexpr uint32_t kRtcpIndexEnd = 0x80000000;
 /** Ten seconds of audio before the wrap; a peer has taken a new key by then (RFC 3711 §3.3.1). */
 constexpr uint16_t kLateStart = 0x10000 - 512;
+/** Lengths of master key identifiers that are seen in the field. */
+constexpr size_t kMkiLengths[] = {1, 2, 4};
+/** No audio packet is longer. */
+constexpr size_t kMaxAskedLength = 1'500;
 
 }  // namespace
 
@@ -58,6 +62,25 @@ bool SrtpReceiver::strip_mki(uint8_t* packet, size_t& length, size_t tag_length)
   return true;
 }
 
+bool SrtpReceiver::has_undescribed_mki(const uint8_t* packet, const RtpHeader& header, size_t length, uint64_t index) {
+  if (sees_undescribed_mki_) return true;
+  // With AES-GCM the failed try has decrypted the packet already.
+  if (mki_questions_left_ == 0 || mki_.length > 0 || cipher_->suite().is_aead || length > kMaxAskedLength) return false;
+  mki_questions_left_--;
+  const size_t tag_length = cipher_->suite().rtp_tag_length;
+  for (const size_t mki_length : kMkiLengths) {
+    if (length < header.header_length + mki_length + tag_length) return false;
+    const size_t plain_length = length - mki_length - tag_length;
+    std::array<uint8_t, kMaxAskedLength> without;
+    std::memcpy(without.data(), packet, plain_length);
+    std::memcpy(without.data() + plain_length, packet + length - tag_length, tag_length);
+    if (cipher_->open_rtp(without.data(), header.header_length, plain_length, header.ssrc, index) != Drop::none) continue;
+    sees_undescribed_mki_ = true;
+    return true;
+  }
+  return false;
+}
+
 Outcome SrtpReceiver::unprotect_rtp(uint8_t* packet, size_t length) {
   RtpHeader header;
   if (const Drop drop = parse_rtp_header(packet, length, header); drop != Drop::none) return Outcome::dropped(drop);
@@ -73,7 +96,10 @@ Outcome SrtpReceiver::unprotect_rtp(uint8_t* packet, size_t length) {
 
   const size_t plain_length = length - tag_length;
   const Drop drop = cipher_->open_rtp(packet, header.header_length, plain_length, header.ssrc, *index);
-  if (drop != Drop::none) return Outcome::dropped(drop);
+  if (drop != Drop::none) {
+    const bool is_mki = drop == Drop::srtp_auth_failed && has_undescribed_mki(packet, header, length, *index);
+    return Outcome::dropped(is_mki ? Drop::srtp_unexpected_mki : drop);
+  }
 
   if (stream == nullptr) stream = add(header.ssrc);
   if (stream == nullptr) return Outcome::dropped(Drop::srtp_too_many_ssrcs);

@@ -59,6 +59,7 @@ struct SrtpMki {
 };
 
 class SrtpCipher;
+struct RtpHeader;
 
 /**
  * RFC 3711 and 7714, receiving side of one master key: both RTP and RTCP of every SSRC the peer uses with it.
@@ -99,11 +100,16 @@ class SrtpReceiver {
   Stream* add(uint32_t ssrc);
   /** Takes the identifier out of a packet that is long enough; `length` becomes that without it. False when it is another. */
   bool strip_mki(uint8_t* packet, size_t& length, size_t tag_length) const;
+  /** Of a packet that does not authenticate: whether it would without a master key identifier that nobody described. */
+  bool has_undescribed_mki(const uint8_t* packet, const RtpHeader& header, size_t length, uint64_t index);
 
   std::unique_ptr<SrtpCipher> cipher_;
   SrtpMki mki_;
   std::array<Stream, kMaxSsrcs> streams_;
   size_t stream_count_ = 0;
+  /** Packets that are still worth the question: who forges them shall not buy work with it. */
+  uint8_t mki_questions_left_ = 8;
+  bool sees_undescribed_mki_ = false;
 };
 
 /**

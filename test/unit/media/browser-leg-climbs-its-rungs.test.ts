@@ -11,6 +11,7 @@ import { VirtualMediaClock } from '../../harness/virtual-media-clock.ts'
 const PATH: MediaPath = { socket: 0, remote: { address: '192.0.2.9', port: 4000 } }
 const OTHER_PATH: MediaPath = { socket: 1, remote: { address: '192.0.2.10', port: 5000 } }
 const HANDSHAKE = Buffer.from([22, 0xfe, 0xfd])
+const CLIENT_HELLO = Buffer.from([22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1])
 const LOCAL: WebrtcLocal = {
   kind: 'webrtc',
   ice: { ufrag: 'localfrag', pwd: 'local-password-of-24-chars' },
@@ -129,6 +130,7 @@ class Bench {
       stage: (event) => this.stages.push(event),
       fail: (failure) => this.failures.push(failure),
       count: (reason) => this.counts.push(reason),
+      note: () => undefined,
     })
   }
 
@@ -403,7 +405,7 @@ describe('a later description', () => {
     bench.check({ nominate: true, username: `${ufrag}:peer2`, password: pwd, path: OTHER_PATH })
     expect(bench.sent.at(-1)).toEqual({ path: OTHER_PATH, text: 'client hello' })
     bench.clock.advance(8000)
-    expect(bench.codes).toEqual(['dtls.handshake-timeout'])
+    expect(bench.codes).toEqual(['dtls.flight-unanswered'])
   })
 
   test('with another certificate, and none or a third one in the handshake', () => {
@@ -500,7 +502,32 @@ describe('what can go wrong', () => {
     bench.leg.setRemote({ ...REMOTE, setup: 'passive' })
     bench.check({ nominate: true })
     bench.clock.advance(8000)
-    expect(bench.failures[0]).toMatchObject({ code: 'dtls.handshake-timeout', seen: 'no answer' })
+    expect(bench.failures[0]).toMatchObject({ code: 'dtls.flight-unanswered', seen: 'no answer' })
+  })
+
+  test('a peer that repeats its ClientHello has not got our flight', () => {
+    bench.leg.setRemote(REMOTE)
+    bench.check()
+    for (let i = 0; i < 3; i += 1) bench.leg.onDtls(CLIENT_HELLO, PATH)
+    bench.clock.advance(8000)
+    expect(bench.failures[0]).toMatchObject({
+      code: 'dtls.flight-unanswered',
+      seen: 'ClientHello again and again',
+    })
+  })
+
+  test('checks that nominate nothing, where we are the client', () => {
+    bench.leg.setRemote({ ...REMOTE, setup: 'passive' })
+    bench.check()
+    bench.clock.advance(8000)
+    expect(bench.codes).toEqual(['ice.no-nomination'])
+  })
+
+  test('checks for the credentials of another description', () => {
+    bench.leg.setRemote(REMOTE)
+    bench.check({ username: `${LOCAL.ice.ufrag}:stale` })
+    bench.clock.advance(10_000)
+    expect(bench.failures[0]).toMatchObject({ code: 'ice.stale-ufrag', expected: 'USERNAME localfrag:peer' })
   })
 
   test('a fatal alert, with its number', () => {

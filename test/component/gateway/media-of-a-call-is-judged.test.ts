@@ -1,0 +1,382 @@
+import { randomBytes } from 'node:crypto'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { SdesKey } from '../../../media/parameters.ts'
+import { MediaCall, type MediaCallOptions, PCMA } from '../../harness/media-call.ts'
+import { sdesKey } from '../../harness/scripted-trunk.ts'
+import { until } from '../../harness/until.ts'
+
+const open: MediaCall[] = []
+afterEach(async () => {
+  for (const call of open.splice(0)) await call.close()
+})
+
+/** Answered, and the browser has its keys; the trunk knows where to send. */
+async function connected(options: MediaCallOptions = {}): Promise<MediaCall> {
+  const call = await answered(options)
+  await call.connectBrowser()
+  call.connectTrunk()
+  return call
+}
+
+async function answered(options: MediaCallOptions = {}): Promise<MediaCall> {
+  const call = await MediaCall.open(options)
+  open.push(call)
+  await call.answer()
+  return call
+}
+
+describe('a call with audio both ways', () => {
+  it.each(['rtp', 'sdes'] as const)(
+    'over a trunk with %s has climbed every rung, and nothing is found',
+    async (media) => {
+      const call = await connected({ trunk: { media } })
+      await call.speak({ browser: 100, trunk: 100 })
+      const report = await call.look()
+      expect(report).toMatchObject({ outcome: 'ok', findings: [] })
+      expect(report.legs.flatMap(({ rungs }) => rungs.filter(({ state }) => state !== 'climbed'))).toEqual([])
+      expect(report.timeline.map(({ what }) => what)).toEqual(
+        expect.arrayContaining([
+          'sdp',
+          'ice-checked',
+          'dtls-flight',
+          'dtls-connected',
+          'keys-ready',
+          'first-packet',
+          'media',
+        ]),
+      )
+      call.caller.dialog?.bye()
+      await call.gateway.time.advance(1_000)
+      expect(call.report()).toMatchObject({ state: 'ended', outcome: 'ok', findings: [] })
+      expect(call.gateway.logged('call impaired')).toEqual([])
+    },
+  )
+})
+
+describe('S6: a call goes on, impaired, and the finding names leg and direction', () => {
+  it('when nothing comes from the trunk', async () => {
+    const call = await connected()
+    await call.speak({ browser: 100 })
+    expect(await call.look()).toMatchObject({
+      outcome: 'impaired',
+      state: 'connected',
+      verdict: {
+        stage: 'S6',
+        code: 'media.none-from-trunk',
+        leg: 'callee',
+        direction: 'received',
+        seen: 'no packet',
+      },
+    })
+    expect(call.gateway.logged('call impaired').map(({ fields }) => fields.code)).toEqual([
+      'media.none-from-trunk',
+    ])
+  })
+
+  it('when nothing comes from the browser', async () => {
+    const call = await connected()
+    await call.speak({ trunk: 100 })
+    expect((await call.look()).findings).toMatchObject([
+      { code: 'media.none-from-browser', leg: 'caller', direction: 'received' },
+    ])
+  })
+
+  it('at once at its end, when it is too short for a look', async () => {
+    const call = await connected()
+    await call.speak({ browser: 100 })
+    await call.gateway.time.advance(2_500)
+    call.caller.dialog?.bye()
+    await call.gateway.time.advance(1_000)
+    expect(call.report()).toMatchObject({ outcome: 'impaired', verdict: { code: 'media.none-from-trunk' } })
+  })
+
+  it('but not in the first seconds', async () => {
+    const call = await connected()
+    await call.gateway.time.advance(1_000)
+    call.caller.dialog?.bye()
+    await call.gateway.time.advance(1_000)
+    expect(call.report()).toMatchObject({ outcome: 'ok', findings: [] })
+  })
+
+  it('when the trunk sends from elsewhere than it was learnt to', async () => {
+    const call = await connected()
+    await call.speak({ browser: 60, trunk: 60 })
+    await call.look()
+    const stranger = await call.strangerAtTrunk()
+    for (let i = 0; i < 60; i += 1) stranger.sendRtp(PCMA, randomBytes(160))
+    await call.dropped('callee', 'media.wrong-source', 60)
+    expect((await call.look()).findings).toMatchObject([
+      {
+        code: 'media.wrong-source',
+        leg: 'callee',
+        direction: 'received',
+        seen: '60 of 60 packets: media.wrong-source',
+      },
+    ])
+    stranger.close()
+  })
+
+  it('when payload types come that nobody agreed on', async () => {
+    const call = await connected()
+    await call.speak({ browser: 60 })
+    for (let i = 0; i < 60; i += 1) call.trunk.sendRtp(9, randomBytes(160))
+    await call.dropped('callee', 'rtp.unmapped-payload-type', 60)
+    expect((await call.look()).findings).toMatchObject([
+      { code: 'media.wrong-payload-type', leg: 'callee', seen: '60 of 60 packets with another' },
+    ])
+  })
+
+  it('when its answer says from the first on that it sends nothing', async () => {
+    const call = await connected({ answerDirection: 'recvonly' })
+    await call.speak({ browser: 60 })
+    expect((await call.look()).findings).toMatchObject([
+      { code: 'media.direction-forbids', leg: 'callee', expected: 'a=sendrecv', seen: 'a=recvonly' },
+    ])
+  })
+
+  it('when all that comes is one byte', async () => {
+    const call = await connected()
+    await call.speak({ browser: 1_100, trunk: 1_100 }, () => Buffer.alloc(160, 0xd5))
+    expect((await call.look()).findings.map(({ code, leg }) => `${leg} ${code}`)).toEqual([
+      'caller media.digital-silence',
+      'callee media.digital-silence',
+    ])
+  })
+
+  it('when packets hold more than was asked for', async () => {
+    const call = await connected({ onOffer: (text) => `${text}a=ptime:20\r\n` })
+    await call.speak({ browser: 300, trunk: 0 })
+    await call.speak({ trunk: 300 }, () => randomBytes(480))
+    expect((await call.look()).findings).toMatchObject([
+      { code: 'media.wrong-ptime', leg: 'callee', expected: '20 ms a packet', seen: '60 ms' },
+    ])
+  })
+
+  it('when most packets are lost', async () => {
+    const call = await connected()
+    for (let i = 0; i < 10; i += 1) {
+      await call.speak({ browser: 30, trunk: 30 })
+      call.trunk.loseRtp(60)
+    }
+    expect((await call.look()).findings).toMatchObject([{ code: 'media.poor', leg: 'callee' }])
+  })
+
+  it('when the peer says that most of what we send is lost', async () => {
+    const call = await connected()
+    await call.speak({ browser: 300, trunk: 300 })
+    await call.reportLoss(0.8)
+    expect((await call.look()).findings).toMatchObject([
+      { code: 'media.lost-towards-peer', leg: 'callee', direction: 'sent', seen: '80 % lost, says its RTCP' },
+    ])
+  })
+
+  it('when what one leg receives does not go out on the other', async () => {
+    // Loopback leads nowhere else.
+    const call = await connected({
+      onAnswer: (text) => text.replaceAll('c=IN IP4 127.0.0.1', 'c=IN IP4 203.0.113.9'),
+    })
+    await call.speak({ browser: 100 })
+    expect((await call.look()).findings).toMatchObject([
+      { code: 'media.none-from-trunk', leg: 'callee', direction: 'received' },
+      {
+        code: 'media.not-forwarded',
+        leg: 'callee',
+        direction: 'sent',
+        seen: expect.stringContaining('media.send-failed'),
+      },
+    ])
+  })
+
+  it('when timestamps go with another clock than that of the codec', async () => {
+    const call = await connected()
+    const startMs = performance.now()
+    // By the clock and not by the timer, which is late on a machine that has other work.
+    for (let index = 0; index < 280; index += 1) {
+      while (performance.now() < startMs + index * 20) await new Promise((resolve) => setTimeout(resolve, 5))
+      call.browser.sendRtp(PCMA, randomBytes(160))
+      call.trunk.sendRtp(PCMA, randomBytes(160), call.trunk.ssrc, index * 320)
+    }
+    const [finding, ...others] = (await call.look()).findings
+    expect(finding).toMatchObject({ code: 'media.wrong-clock', leg: 'callee' })
+    expect(others).toEqual([])
+  })
+})
+
+describe('S5: keys', () => {
+  async function connectedWithKey(sends: SdesKey): Promise<MediaCall> {
+    const call = await answered({ trunk: { media: 'sdes' } })
+    await call.connectBrowser()
+    call.connectTrunk(sends)
+    await call.speak({ browser: 60 })
+    return call
+  }
+
+  it('of the trunk are others than its description says: no packet authenticates', async () => {
+    const call = await connectedWithKey(sdesKey(1, 'AES_CM_128_HMAC_SHA1_80', randomBytes(30)))
+    call.trunk.sendRtp(PCMA, randomBytes(160))
+    for (let i = 0; i < 60; i += 1) call.trunk.sendRtp(PCMA, randomBytes(160))
+    await call.dropped('callee', 'srtp.auth-failed', 61)
+    const { verdict, findings } = await call.look()
+    expect(verdict).toMatchObject({
+      stage: 'S5',
+      code: 'srtp.auth-failed',
+      leg: 'callee',
+      direction: 'received',
+      seen: '61 of 61 packets: srtp.auth-failed',
+    })
+    expect(findings.map(({ code }) => code)).toEqual(['srtp.auth-failed'])
+    expect(call.rung('callee', 'S5')).toBe('impaired')
+  })
+
+  it('authenticated before, and do no more', async () => {
+    const call = await connected({ trunk: { media: 'sdes' } })
+    await call.speak({ browser: 60, trunk: 60 })
+    await call.look()
+    call.connectTrunk(sdesKey(1, 'AES_CM_128_HMAC_SHA1_80', randomBytes(30)))
+    for (let i = 0; i < 60; i += 1) call.trunk.sendRtp(PCMA, randomBytes(160))
+    await call.dropped('callee', 'srtp.auth-failed', 60)
+    expect((await call.look()).verdict).toMatchObject({ stage: 'S5', code: 'srtp.auth-lost', leg: 'callee' })
+  })
+
+  it('packets that come again', async () => {
+    const call = await connected({ trunk: { media: 'sdes' } })
+    call.trunk.keepSent = true
+    await call.speak({ browser: 60, trunk: 60 })
+    await call.look()
+    for (const datagram of call.trunk.sent) call.trunk.sendRaw(datagram)
+    await call.dropped('callee', 'srtp.replay', 60)
+    expect((await call.look()).verdict).toMatchObject({ stage: 'S5', code: 'srtp.replay', leg: 'callee' })
+  })
+
+  it('packets with an MKI that nobody described', async () => {
+    const call = await connected({ trunk: { media: 'sdes' } })
+    call.trunk.mki = Buffer.from([0, 0, 0, 1])
+    for (let i = 0; i < 60; i += 1) call.trunk.sendRtp(PCMA, randomBytes(160))
+    await call.dropped('callee', 'srtp.unexpected-mki', 60)
+    expect((await call.look()).verdict).toMatchObject({
+      stage: 'S5',
+      code: 'srtp.mki-not-described',
+      leg: 'callee',
+    })
+  })
+
+  it('packets with another MKI than described', async () => {
+    const call = await connected({
+      trunk: { media: 'sdes' },
+      onAnswer: (text) => text.replace(/(a=crypto:.*)$/m, (line) => `${line.trimEnd()}|7:4`),
+    })
+    call.trunk.mki = Buffer.from([0, 0, 0, 1])
+    for (let i = 0; i < 60; i += 1) call.trunk.sendRtp(PCMA, randomBytes(160))
+    await call.dropped('callee', 'srtp.wrong-mki', 60)
+    expect((await call.look()).verdict).toMatchObject({ stage: 'S5', code: 'srtp.wrong-mki', leg: 'callee' })
+  })
+
+  it('with more sources than are kept', async () => {
+    const call = await connected({ trunk: { media: 'sdes' } })
+    for (let i = 0; i < 40; i += 1) call.trunk.sendRtp(PCMA, randomBytes(160), 5_000 + i)
+    await call.dropped('callee', 'srtp.too-many-ssrcs', 8)
+    expect((await call.look()).verdict).toMatchObject({
+      stage: 'S5',
+      code: 'srtp.too-many-ssrcs',
+      leg: 'callee',
+    })
+  })
+})
+
+describe('S3 and S4: the call ends, and the caller is told the code', () => {
+  const FAST = { iceTimeoutMs: 300, dtlsTimeoutMs: 300, consentTimeoutMs: 400 }
+
+  async function ended(call: MediaCall) {
+    await until(() => call.report().state === 'ended')
+    await call.gateway.time.advance(1_000)
+    return call.report()
+  }
+
+  it('a browser behind a path that lets nothing through', async () => {
+    const call = await answered({ media: FAST })
+    const report = await ended(call)
+    expect(report).toMatchObject({
+      outcome: 'failed',
+      verdict: { stage: 'S3', code: 'ice.no-check-seen', leg: 'caller', expected: 'a check within 300 ms' },
+    })
+    expect(call.caller.endedBy).toBe('SIP;cause=480;text="ice.no-check-seen"')
+    expect(call.rung('caller', 'S3')).toBe('failed')
+  })
+
+  it('checks with a wrong password', async () => {
+    const call = await answered({ media: FAST })
+    await call.check({ password: 'wrong-password-of-24-chars' })
+    expect((await ended(call)).verdict).toMatchObject({
+      stage: 'S3',
+      code: 'ice.bad-integrity',
+      leg: 'caller',
+    })
+  })
+
+  it('checks with the credentials of another description', async () => {
+    const call = await answered({ media: FAST })
+    call.browser.restartIce()
+    await call.check()
+    expect((await ended(call)).verdict).toMatchObject({ stage: 'S3', code: 'ice.stale-ufrag', leg: 'caller' })
+  })
+
+  it('checks that nominate nothing', async () => {
+    const call = await answered({ media: FAST, browser: { setup: 'passive' } })
+    await call.check({ isNominating: false })
+    expect((await ended(call)).verdict).toMatchObject({
+      stage: 'S3',
+      code: 'ice.no-nomination',
+      leg: 'caller',
+    })
+  })
+
+  it('checks that stop', async () => {
+    const call = await connected({ media: FAST })
+    await call.speak({ browser: 60, trunk: 60 })
+    expect((await ended(call)).verdict).toMatchObject({
+      stage: 'S3',
+      code: 'ice.consent-lost',
+      leg: 'caller',
+    })
+  })
+
+  it('no ClientHello', async () => {
+    const call = await answered({ media: FAST })
+    await call.check()
+    expect((await ended(call)).verdict).toMatchObject({
+      stage: 'S4',
+      code: 'dtls.no-client-hello',
+      leg: 'caller',
+    })
+  })
+
+  it('a ClientHello whose answers are lost', async () => {
+    const call = await answered({
+      media: { ...FAST, consentTimeoutMs: 60_000 },
+      browser: { lostDtls: 1_000 },
+    })
+    await call.check()
+    call.browser.startDtls()
+    expect((await ended(call)).verdict).toMatchObject({
+      stage: 'S4',
+      code: 'dtls.flight-unanswered',
+      leg: 'caller',
+    })
+  })
+
+  it('a fingerprint that was altered on the way: expected and seen are told', async () => {
+    const altered = Array.from({ length: 32 }, () => 'AB').join(':')
+    const call = await answered({
+      onOffer: (text) => text.replace(/a=fingerprint:sha-256 \S+/, `a=fingerprint:sha-256 ${altered}`),
+    })
+    await call.check()
+    call.browser.startDtls()
+    const report = await ended(call)
+    const [own] = call.browser.remote.fingerprints
+    expect(report.verdict).toMatchObject({ stage: 'S4', code: 'dtls.fingerprint-mismatch', leg: 'caller' })
+    expect(report.verdict?.expected).toContain(altered)
+    expect(report.verdict?.seen).toContain(own?.value)
+    // The caller is told the code and nothing of it.
+    expect(call.caller.endedBy).toBe('SIP;cause=480;text="dtls.fingerprint-mismatch"')
+  })
+})
