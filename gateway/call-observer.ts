@@ -1,11 +1,16 @@
 import type { LegName, MediaNote, MediaStageEvent } from '../media/engine.ts'
+import { keysOf } from '../sdp/trunk-terms.ts'
+import type { LegReport } from './call-report.ts'
 import type { CallTrace } from './call-trace.ts'
 import type { LegMedia } from './leg.ts'
 import { redactSdp } from './redact.ts'
 import type { Side } from './side.ts'
 
-export const legKind = (media: LegMedia): 'webrtc' | 'rtp' | 'sdes' =>
-  media.kind === 'webrtc' ? 'webrtc' : media.suites.length > 0 ? 'sdes' : 'rtp'
+/** A trunk that may have keys or not counts as plain; once it has them, its ladder has their rung. */
+const KINDS = { never: 'rtp', may: 'rtp', must: 'sdes', dtls: 'dtls' } as const
+
+export const legKind = (media: LegMedia): LegReport['kind'] =>
+  media.kind === 'webrtc' ? 'webrtc' : KINDS[keysOf(media)]
 
 /** Writes what the parts of a call tell into its trace: the one place that says which event climbs which rung. */
 export class CallObserver {

@@ -32,7 +32,7 @@ export interface LegReport {
   readonly name: string
   /** `user:alice` or `trunk:pbx`. */
   readonly party: string
-  readonly kind: 'webrtc' | 'rtp' | 'sdes'
+  readonly kind: 'webrtc' | 'rtp' | 'sdes' | 'dtls'
   /** The one that both sides prefer, once they have agreed. */
   readonly codec?: string
   readonly rungs: readonly Rung[]

@@ -29,6 +29,7 @@ interface LegTrace {
 
 const STAGES_OF: Readonly<Record<LegReport['kind'], readonly Stage[]>> = {
   webrtc: ['S1', 'S2', 'S3', 'S4', 'S5'],
+  dtls: ['S1', 'S2', 'S4', 'S5'],
   sdes: ['S1', 'S2', 'S5'],
   rtp: ['S1', 'S2'],
 }
@@ -215,6 +216,7 @@ export class CallTrace {
   #legReport(name: string, leg: LegTrace): LegReport {
     const places: readonly Omit<Rung, 'state'>[] = [
       ...STAGES_OF[leg.kind].map((stage) => ({ stage })),
+      ...(leg.kind === 'rtp' && leg.climbed.has('S5') ? [{ stage: 'S5' } as const] : []),
       { stage: 'S6', direction: 'received' },
       { stage: 'S6', direction: 'sent' },
     ]

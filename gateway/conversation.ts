@@ -196,7 +196,10 @@ export class Conversation {
     if (!this.#sides.includes(side)) return
     if (typeof response === 'string' || response.status === 408 || response.status === 481) {
       const seen = typeof response === 'string' ? response : `${response.status} ${response.reason}`
-      throw new GatewayFailure('call.dialog-lost', { seen: `${side.leg.name}: ${seen}` })
+      const isKnown = typeof response !== 'string' && response.status === 481
+      throw new GatewayFailure(isKnown ? 'call.dialog-lost' : 'call.contact-unreachable', {
+        seen: `${side.leg.name}: ${seen}`,
+      })
     }
     if (response.status === 491) {
       const chance = Number.parseInt(this.#options.environment.token().slice(0, 8), 16) / 2 ** 32

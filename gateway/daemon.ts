@@ -184,6 +184,7 @@ async function compose(
     token: environment.token,
     log,
     onSocket: marks.mark,
+    onTrouble: (trunk, reason) => states.noteTrouble(trunk, reason),
     handler: {
       onMessage: (bytes, flow) =>
         flow.scope === STRANGER ? strangers.receive(bytes, flow) : receive(bytes, flow),

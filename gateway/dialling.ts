@@ -198,9 +198,7 @@ function contactsOf(response: SipResponse) {
 }
 
 function refusalOf(response: SipResponse | NoAnswer, plan: PartyPlan): GatewayFailure {
-  if (typeof response === 'string') {
-    return unanswered(response, plan.media.kind === 'rtp', `${plan.name}: ${response}`)
-  }
+  if (typeof response === 'string') return silenceOf(response, plan)
   const seen = `${plan.name}: ${response.status} ${response.reason}`
   if (response.status === 401 || response.status === 407) {
     return new GatewayFailure('trunk.credentials-wanted', { seen })
@@ -209,4 +207,17 @@ function refusalOf(response: SipResponse | NoAnswer, plan: PartyPlan): GatewayFa
   return response.status < 400
     ? new GatewayFailure('call.refused', { seen })
     : new GatewayFailure('call.refused', { seen, status: response.status })
+}
+
+/** A connection that failed says more than that there is no answer. */
+function silenceOf(how: NoAnswer, plan: PartyPlan): GatewayFailure {
+  const trouble = how === 'transport' ? plan.trouble?.() : undefined
+  const seen = `${plan.name}: ${trouble ?? how}`
+  if (trouble !== undefined && /expired/i.test(trouble)) {
+    return new GatewayFailure('trunk.certificate-expired', { seen })
+  }
+  if (trouble !== undefined && /certificate|self.signed|altname/i.test(trouble)) {
+    return new GatewayFailure('trunk.certificate-refused', { seen })
+  }
+  return unanswered(how, plan.media.kind === 'rtp', seen)
 }

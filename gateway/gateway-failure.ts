@@ -277,6 +277,28 @@ export const GATEWAY_CODES = {
     cause: 'the trunk asks for a password, or refuses the one it got',
     remedy: 'set trunks[].account; if it is set, check user and password',
   },
+  'call.contact-unreachable': {
+    stage: 'S1',
+    status: 408,
+    text: 'peer does not answer inside the call',
+    cause:
+      'its Contact cannot be reached from here (a private address, a WebSocket that is gone), or it crashed',
+    remedy: 'look at the Contact in its 200 or INVITE; at a PBX behind NAT, set its external address',
+  },
+  'trunk.certificate-expired': {
+    stage: 'S1',
+    status: 503,
+    text: 'certificate of the trunk has expired',
+    cause: 'nobody renewed it at the PBX or carrier',
+    remedy: 'renew it there; look at the clock of this machine',
+  },
+  'trunk.certificate-refused': {
+    stage: 'S1',
+    status: 503,
+    text: 'certificate of the trunk is not believed',
+    cause: 'it is self-signed, of an authority that we do not know, or for another name',
+    remedy: 'set trunks[].tls.ca to its authority, or trunks[].tls.name to a name in it',
+  },
 } as const
 
 export type GatewayCode = keyof typeof GATEWAY_CODES

@@ -1,11 +1,12 @@
 import type { LegStats } from '../media/engine.ts'
 import { type MediaCode, MediaFailure } from '../media/failure.ts'
+import type { LegReport } from './call-report.ts'
 import type { Place } from './diagnosis.ts'
 
 /** One leg of a conversation, as it is now. */
 export interface JudgedLeg {
   readonly name: string
-  readonly kind: 'webrtc' | 'rtp' | 'sdes'
+  readonly kind: LegReport['kind']
   readonly stats: LegStats
   /** How long it has been able to receive: answered, described and with keys; undefined: it is not yet. */
   readonly readyForMs: number | undefined

@@ -85,7 +85,7 @@ export class MediaWatch {
   #judged({ leg }: Side, other: Side | undefined, stats: LegStats, answeredMs: number): JudgedLeg {
     const { trace } = this.#options
     const kind = legKind(leg.media)
-    const readyMs = trace.climbedMs(leg.name, kind === 'webrtc' ? 'S5' : 'S2')
+    const readyMs = trace.climbedMs(leg.name, kind === 'webrtc' || kind === 'dtls' ? 'S5' : 'S2')
     const theirs = other?.leg.direction ?? 'sendrecv'
     return {
       name: leg.name,

@@ -95,6 +95,7 @@ export class TrunkPlans {
       isEmergency: call.isEmergency,
       redirectHosts: new Set([trunk.host.toLowerCase(), remote.address]),
       onReached: () => states.answered(path),
+      trouble: () => states.troubleOf(path.trunk.name),
       next: (how) => {
         if (!call.isEmergency && !isWorthAnother(how)) return undefined
         if (how !== 'unfit' && isWorthAnother(how)) states.failed(path, how)

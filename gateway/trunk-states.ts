@@ -8,6 +8,8 @@ import type { TrunkState } from './trunk-health.ts'
 /** How a trunk did not take a call or a request: said nothing in time, did not ring in time, has no codec of the caller's. */
 export type Unreached = SipResponse | NoAnswer | 'silent' | 'slow' | 'unfit'
 
+/** How long a failed connection explains that there is none: longer than the longest back-off. */
+const TROUBLE_MS = 120_000
 /** How long an address that did not answer is tried after all others. */
 const REST_MS = 30_000
 /** A 503 may ask for more; nobody is left alone for a day because of one. */
@@ -25,6 +27,8 @@ export class TrunkStates {
   readonly #nowMs: () => number
   readonly #health = new Map<string, TrunkState>()
   readonly #failures = new Map<string, LastFailure>()
+  /** Connections that did not come about, by trunk. */
+  readonly #troubles = new Map<string, LastFailure>()
   /** By address: until when. The oldest first. */
   readonly #rests = new Map<string, number>()
 
@@ -73,6 +77,17 @@ export class TrunkStates {
     this.#rests.set(key, nowMs + restMs)
     const [oldest] = this.#rests.keys()
     if (this.#rests.size > MAX_RESTS && oldest !== undefined) this.#rests.delete(oldest)
+  }
+
+  /** A connection to the trunk did not come about. */
+  noteTrouble(trunk: string, reason: string): void {
+    this.#troubles.set(trunk, { atMs: this.#nowMs(), reason })
+  }
+
+  /** Why, when that was not long ago. */
+  troubleOf(trunk: string): string | undefined {
+    const trouble = this.#troubles.get(trunk)
+    return trouble === undefined || this.#nowMs() - trouble.atMs > TROUBLE_MS ? undefined : trouble.reason
   }
 
   /** A registration that failed, for operators. */

@@ -23,6 +23,8 @@ export interface TrunkTransportsOptions {
   readonly token: () => string
   readonly log: Log
   readonly handler: Pick<StreamHandler, 'onMessage' | 'onClose'>
+  /** A connection to a trunk did not come about. */
+  readonly onTrouble?: (trunk: string, reason: string) => void
   /** Told of every socket there is. */
   readonly onSocket: (socket: MarkableSocket) => void
 }
@@ -156,13 +158,15 @@ export class TrunkTransports {
       address,
       handler: {
         ...handler,
-        onTrouble: ({ peer, remote, reason }) =>
+        onTrouble: ({ peer, remote, reason }) => {
+          this.#options.onTrouble?.(peer, reason)
           log.warn('trunk connection failed', {
             trunk: peer,
             transport,
             remote: formatHostPort(remote.address, remote.port),
             reason,
-          }),
+          })
+        },
       } satisfies StreamHandler,
       peersAt: (remote: SocketAddress) =>
         trunks.bySource(remote, transport).flatMap(({ servers }) => {

@@ -87,7 +87,7 @@ describe('the history of a call', () => {
     const [report] = gateway.calls.history.list()
     expect(report).toMatchObject({
       outcome: 'failed',
-      verdict: { stage: 'S1', code: 'call.refused', leg: 'callee', seen: '486 Busy Here' },
+      verdict: { stage: 'S1', code: 'call.refused', leg: 'callee', seen: 'trunk:pbx: 486 Busy Here' },
     })
     if (report === undefined) return
     expect(ladderText(report)).toContain('S1 signalling: call.refused (callee leg)')

@@ -1,0 +1,156 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import type { RtpLocal, SrtpSuite } from '../../../media/parameters.ts'
+import { createAnswer } from '../../../sdp/answer.ts'
+import { answerableCodecs, STANDARD_CODECS } from '../../../sdp/codecs.ts'
+import { createOffer, readOffer } from '../../../sdp/offer.ts'
+import {
+  answered,
+  BROWSER,
+  offerOf,
+  type PeerDialog,
+  PHONE,
+  type PlacedCall,
+  place,
+  quiet,
+  reasonText,
+  ringing,
+  sdp,
+} from '../../harness/scripted-calls.ts'
+import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { sdesKey } from '../../harness/scripted-trunk.ts'
+
+const gateways: ScriptedGateway[] = []
+afterEach(async () => {
+  for (const gateway of gateways.splice(0)) await gateway.close()
+})
+async function open(...args: Parameters<typeof ScriptedGateway.open>): Promise<ScriptedGateway> {
+  const gateway = await ScriptedGateway.open(...args)
+  gateways.push(gateway)
+  return gateway
+}
+
+const ORIGIN = { sessionId: '1', version: 1 }
+const textOf = (local: Parameters<typeof createOffer>[0]['local']): string =>
+  createOffer({ local, codecs: STANDARD_CODECS, origin: ORIGIN, direction: 'sendrecv' }).text
+const without = (pattern: RegExp) => (text: string) => text.replace(pattern, '')
+
+/** The code and the leg by which the newest call failed, and that the caller was told the code. */
+function expectFailure(gateway: ScriptedGateway, call: PlacedCall, code: string, leg: string): void {
+  const [report] = gateway.calls.history.list()
+  expect(report?.verdict).toMatchObject({ code, leg })
+  expect(reasonText(call) ?? call.endedBy).toContain(`text="${code}"`)
+}
+
+describe("S2: a browser's offer", () => {
+  it.each([
+    ['sdp.malformed', () => 'hello'],
+    ['sdp.too-large', (text: string) => `${text}${'a=x:y\r\n'.repeat(2_000)}`],
+    ['sdp.no-audio', (text: string) => text.replace(/^m=audio/m, 'm=image')],
+    ['sdp.no-fingerprint', without(/^a=fingerprint:.*\r\n/gm)],
+    ['sdp.unknown-fingerprint-hash', (text: string) => text.replace(/sha-256/g, 'sha-1')],
+    ['sdp.no-ice', without(/^a=ice-(ufrag|pwd):.*\r\n/gm)],
+    ['sdp.no-rtcp-mux', without(/^a=rtcp-mux.*\r\n/gm)],
+    ['sdp.bad-setup', (text: string) => text.replace(/a=setup:\w+/, 'a=setup:holdconn')],
+    ['sdp.profile-mismatch', (text: string) => text.replace('UDP/TLS/RTP/SAVPF', 'RTP/AVP')],
+    [
+      'sdp.no-common-codec',
+      (text: string) => text.replace(/PCM[UA]\/8000/g, 'GSM/8000').replace(/G722\/8000/g, 'LPC/8000'),
+    ],
+  ] as const)('%s', async (code, alter) => {
+    const gateway = await open()
+    const alice = await gateway.registered('alice')
+    const call = place(alice, 'alice', '0100', sdp(alter(textOf(BROWSER))))
+    await gateway.time.advance(1_000)
+    const [report] = gateway.calls.history.list()
+    expect(report?.verdict).toMatchObject({ stage: 'S2', code })
+    expect(reasonText(call)).toContain(`text="${code}"`)
+  })
+})
+
+const KEY = sdesKey(1, 'AES_CM_128_HMAC_SHA1_80' as SrtpSuite, Buffer.alloc(30, 7))
+
+describe("S2: a trunk's answer", () => {
+  it.each([
+    ['sdp.rejected', 'rtp', (text: string) => text.replace(/^m=audio \d+/m, 'm=audio 0')],
+    ['sdp.line-mismatch', 'rtp', (text: string) => `${text}m=video 0 RTP/AVP 31\r\n`],
+    ['sdp.no-usable-crypto', 'sdes', without(/^a=crypto:.*\r\n/gm)],
+    ['sdp.crypto-mismatch', 'sdes', (text: string) => text.replace(/^a=crypto:1 /m, 'a=crypto:9 ')],
+  ] as const)('%s', async (code, media, alter) => {
+    const gateway = await open({}, { media })
+    const alice = await gateway.registered('alice')
+    const call = place(alice, 'alice', '0100', offerOf(BROWSER))
+    const invite = await ringing(gateway, gateway.trunk)
+    const local = { ...(PHONE as RtpLocal), crypto: media === 'sdes' ? [KEY] : [] }
+    const suites = media === 'sdes' ? [KEY.suite] : []
+    const offer = readOffer(invite.request.body, 'rtp', { suites })
+    const codecs = answerableCodecs(offer, offer.codecs)
+    const answer = createAnswer({ offer, local, codecs, origin: ORIGIN, direction: 'sendrecv' })
+    invite.accept({ body: sdp(alter(answer)) }, quiet)
+    await gateway.time.advance(1_000)
+    expectFailure(gateway, call, code, 'callee')
+  })
+})
+
+describe('S1: trunks', () => {
+  async function silentTrunk(
+    bytes: number,
+    trouble?: string,
+  ): Promise<{ gateway: ScriptedGateway; call: PlacedCall }> {
+    const gateway = await open()
+    const alice = await gateway.registered('alice')
+    if (trouble !== undefined) {
+      gateway.states.noteTrouble('pbx', trouble)
+      gateway.trunkFlow.close()
+    } else gateway.trunkFlow.drops = () => true
+    const headers = Array.from({ length: bytes }, (_, index) => ({
+      name: `X-${index}`,
+      value: 'x'.repeat(100),
+    }))
+    const call = place(alice, 'alice', '0100', offerOf(BROWSER), undefined, headers)
+    await gateway.time.advance(40_000)
+    return { gateway, call }
+  }
+
+  it.each([
+    ['trunk.too-large-for-udp', 12, undefined],
+    ['trunk.unreachable', 0, undefined],
+    ['trunk.certificate-expired', 0, 'CERT_HAS_EXPIRED: certificate has expired'],
+    ['trunk.certificate-refused', 0, 'DEPTH_ZERO_SELF_SIGNED_CERT: self-signed certificate'],
+  ] as const)('%s', async (code, bytes, trouble) => {
+    const { gateway, call } = await silentTrunk(bytes, trouble)
+    expectFailure(gateway, call, code, 'callee')
+  })
+})
+
+describe('S1: in a call', () => {
+  async function inCall(): Promise<{
+    gateway: ScriptedGateway
+    alice: Peer
+    caller: PeerDialog
+    callee: PeerDialog
+  }> {
+    const gateway = await open()
+    const alice = await gateway.registered('alice')
+    const from = { peer: alice, user: 'alice', local: BROWSER }
+    const call = await answered(gateway, from, { peer: gateway.trunk, number: '0100', local: PHONE })
+    return { gateway, alice, ...call }
+  }
+
+  it('call.contact-unreachable', async () => {
+    const { gateway, caller } = await inCall()
+    gateway.trunkFlow.drops = () => true
+    const local = BROWSER
+    const { text } = createOffer({
+      local,
+      codecs: STANDARD_CODECS,
+      origin: { sessionId: '1', version: 2 },
+      direction: 'sendonly',
+    })
+    await caller.reoffer(gateway, sdp(text))
+    await gateway.time.advance(40_000)
+    expect(gateway.calls.history.list()[0]?.verdict).toMatchObject({
+      stage: 'S1',
+      code: 'call.contact-unreachable',
+    })
+  })
+})
