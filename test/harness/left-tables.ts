@@ -9,6 +9,8 @@ const TRANSACTION_TABLES: readonly string[] = [
   'mergeKeys',
   'busyScopes',
   'busyConnections',
+  // An answered INVITE of ours to a device keeps its connection as long as its transaction; a dialog is counted by itself.
+  'flowsInUse',
   'timers',
 ]
 

@@ -162,13 +162,14 @@ export class ScriptedBrowser {
     await until(() => this.dtls.connected)
   }
 
-  sendRtp(payloadType: number, payload: Buffer): void {
+  /** `timestamp`: 160 more than that of the packet before unless given. */
+  sendRtp(payloadType: number, payload: Buffer, timestamp?: number): void {
     const sequenceNumber = this.#sequence++
     const header = new RtpHeader({
       version: 2,
       payloadType,
       sequenceNumber,
-      timestamp: sequenceNumber * 160,
+      timestamp: timestamp ?? sequenceNumber * 160,
       ssrc: this.ssrc,
     })
     this.#send(this.#session().rtp.encrypt(payload, header))
