@@ -198,7 +198,7 @@ export class IncomingCall implements IncomingInvite, CallDialog, FlowUse {
     if (isListed) this.#stack.addDialog(flow, this.#dialog, this)
     if (this.#confirmed !== undefined) return
     this.#exchange.repeat()
-    if (this.#isEarly) askWhetherKnown(this.#stack, flow, this.#dialog, () => this.#lose())
+    if (this.#isEarly) askWhetherKnown(this.#stack, flow, this.#dialog, this.request, () => this.#lose())
   }
 
   forsake(): void {

@@ -7,7 +7,7 @@ import { Drive } from './drive.ts'
 import { encoded } from './encoded.ts'
 import type { Flow } from './flow.ts'
 import type { FlowUse } from './flow-uses.ts'
-import { saysUnknown } from './known-dialog.ts'
+import { questionFor, saysUnknown } from './known-dialog.ts'
 import type { Header, SipRequest, SipResponse } from './message.ts'
 import { nextOfferState, type OfferEvent, type OfferState } from './offer-answer.ts'
 import { PendingReinvite } from './pending-reinvite.ts'
@@ -207,7 +207,7 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
 
   /** The peer has come back by another flow; a page that was loaded again has another memory. */
   #askWhetherKnown(): void {
-    this.sendUpdate((answer) => {
+    this.request(questionFor(this.#session.isUpdateAllowed), {}, (answer) => {
       if (this.#state === 'ended' || !saysUnknown(answer)) return
       this.#end()
       this.#close()

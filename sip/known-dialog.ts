@@ -1,6 +1,7 @@
 import type { Dialog } from './dialog.ts'
 import type { Flow } from './flow.ts'
-import type { SipResponse } from './message.ts'
+import type { SipRequest, SipResponse } from './message.ts'
+import { allowsUpdate } from './session-terms.ts'
 import type { Stack } from './stack.ts'
 import type { NoAnswer } from './user-agent-contract.ts'
 
@@ -12,16 +13,30 @@ export const saysUnknown = (answer: SipResponse | NoAnswer): boolean =>
   typeof answer === 'object' && UNKNOWN.has(answer.status)
 
 /**
- * Asks a peer that came by another flow whether it still has an early dialog: a page that was loaded again has not, and
- * JsSIP gives up an INVITE with its WebSocket. UPDATE without a body, because it changes nothing and everybody answers it.
+ * What asks a peer whether it knows a dialog, and changes nothing: UPDATE without a body where it is taken, else OPTIONS. JsSIP
+ * answers any OPTIONS with 200; SIP.js answers any UPDATE with 405, and OPTIONS by the dialog as RFC 3261 §11.2 wants it.
  */
-export function askWhetherKnown(stack: Stack, flow: Flow, dialog: Dialog, onUnknown: () => void): void {
-  const request = stack.compose(flow, dialog.next('UPDATE'))
+export const questionFor = (isUpdateAllowed: boolean): 'UPDATE' | 'OPTIONS' =>
+  isUpdateAllowed ? 'UPDATE' : 'OPTIONS'
+
+/**
+ * Asks a peer that came by another flow whether it still has an early dialog: a page that was loaded again has not, and
+ * JsSIP gives up an INVITE with its WebSocket.
+ */
+export function askWhetherKnown(
+  stack: Stack,
+  flow: Flow,
+  dialog: Dialog,
+  invite: SipRequest,
+  onUnknown: () => void,
+): void {
+  const method = questionFor(allowsUpdate(invite) ?? false)
+  const request = stack.compose(flow, dialog.next(method))
   const events = {
     onResponse: (response: SipResponse): void => {
       if (saysUnknown(response)) onUnknown()
     },
     onFailed: (): void => {},
   }
-  stack.send(request, flow, events, () => dialog.next('UPDATE').cseq)
+  stack.send(request, flow, events, () => dialog.next(method).cseq)
 }

@@ -55,6 +55,11 @@ export class SessionRefresh {
     })
   }
 
+  /** As far as the peer has said. */
+  get isUpdateAllowed(): boolean {
+    return this.#isUpdateAllowed
+  }
+
   /** Headers of a request of ours that refreshes. */
   proposal(): readonly Header[] {
     return reproposal(this.#terms, this.#peerMinSeS)

@@ -75,6 +75,8 @@ export const AGENT_ORIGINS = { web: { origins: ['*'] } } as const
 export class BrowserAgent {
   readonly stack: AgentStack
   readonly #page: BrowserPage
+  readonly #site: AgentSite
+  readonly #options: AgentOptions
 
   /** Registered, when it resolves. */
   static async start(
@@ -86,27 +88,40 @@ export class BrowserAgent {
       readonly user: User
       readonly reliable?: boolean
       readonly hurries?: boolean
+      readonly instance?: string
+      /** Port of a proxy in front of the daemon. */
+      readonly proxyPort?: number
     },
   ): Promise<BrowserAgent> {
-    const { stack, daemon, user, reliable = false, hurries = false } = options
+    const { stack, daemon, user, reliable = false, hurries = false, instance, proxyPort } = options
+    const server = new URL(daemon.webSocketUrl)
+    if (proxyPort !== undefined) server.port = String(proxyPort)
     const agentOptions: AgentOptions = {
       stack,
-      server: daemon.webSocketUrl,
+      server: server.href,
       domain: 'webtrunk.test',
       user,
       password: PASSWORDS[user],
       reliable,
       hurries,
+      ...(instance === undefined ? {} : { instance }),
     }
-    await page.goto(site.url)
-    const agent = new BrowserAgent(page, stack)
-    await agent.evaluate(`window.startAgentOfTest(${JSON.stringify(agentOptions)})`)
+    const agent = new BrowserAgent(page, site, agentOptions)
+    await agent.load()
     return agent
   }
 
-  private constructor(page: BrowserPage, stack: AgentStack) {
+  private constructor(page: BrowserPage, site: AgentSite, options: AgentOptions) {
     this.#page = page
-    this.stack = stack
+    this.#site = site
+    this.#options = options
+    this.stack = options.stack
+  }
+
+  /** Loads the page, again too, and starts the stack with the same options; registered, when it resolves. */
+  async load(): Promise<void> {
+    await this.#page.goto(this.#site.url)
+    await this.evaluate(`window.startAgentOfTest(${JSON.stringify(this.#options)})`)
   }
 
   /** What the stacks wrote to the console. */
@@ -218,6 +233,10 @@ export class AgentCall {
 
   async resume(): Promise<void> {
     await this.#agent.run('resume', this.number)
+  }
+
+  async restartIce(): Promise<void> {
+    await this.#agent.run('restartIce', this.number)
   }
 
   /** The status that the transfer came to. */

@@ -5,6 +5,7 @@ import type { ForeignRequest, IncomingInvite } from '../../../sip/user-agent.ts'
 import { Link } from './link.ts'
 import { AGES_MS, expectNothingLeft, howMany } from './pair.ts'
 import { Phone, type PhoneOptions, sdp } from './phone.ts'
+import { ask, tagOf } from './scripted-peer.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
 const PARTY = 'user:alice'
@@ -358,6 +359,35 @@ test('a request that names a dialog from another connection is for the owner to 
   expect(wire.b.sent.map((text) => text.slice(8, 11))).toEqual(['403', '481', '481'])
   expect(foreign).toHaveLength(2)
   ofGateway.bye()
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway)
+})
+
+test('a peer that takes no UPDATE is asked by OPTIONS', () => {
+  const { clock, gateway, connect, lose, find } = site({ onInvite: rings })
+  const old = connect()
+  const say = (text: string, wire: Link): void => gateway.agent.receive(Buffer.from(text), wire.b.flow)
+  const headers = ['Allow: INVITE, ACK, BYE, CANCEL, OPTIONS']
+  say(ask('INVITE', { headers, via: 'SIP/2.0/WSS x.invalid;branch=z9hG4bKx' }), old)
+  lose(old)
+  const early = connect()
+  find(old, early)
+  const [invite] = gateway.invites
+  if (invite !== undefined) gateway.answer(invite)
+  const ok = early.b.sent.find((text) => text.startsWith('SIP/2.0 200')) ?? ''
+  say(ask('ACK', { toTag: tagOf(ok) }), early)
+  lose(early)
+  const later = connect()
+  find(early, later)
+  expect(
+    [early, later].map(({ b }) => b.sent.filter((text) => /^(UPDATE|OPTIONS) /.test(text)).length),
+  ).toEqual([1, 1])
+  expect(later.b.sent.find((text) => text.startsWith('OPTIONS '))).toContain(
+    `From: <sip:us@192.0.2.1>;tag=${tagOf(ok)}`,
+  )
+  // A browser that knows nothing of the call, which a hand has written.
+  clock.advance(1_000)
+  expect(gateway.diary).toEqual(['invite', 'ack', 'end forgotten'])
   clock.advance(AGES_MS)
   expectNothingLeft(gateway)
 })

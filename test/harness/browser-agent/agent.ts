@@ -13,6 +13,8 @@ export interface AgentOptions {
   readonly reliable: boolean
   /** Timers of 20 s and more run ten times as fast, so that a session of 90 s is refreshed while a test waits. */
   readonly hurries: boolean
+  /** UUID of the device, for its `+sip.instance`. Without it JsSIP makes one up, and SIP.js names none. */
+  readonly instance?: string
 }
 
 /** What a stack tells of one call, in words that both have. */
@@ -77,6 +79,8 @@ export interface BrowserAgentInPage {
   /** Resolve when the far end agreed, reject when it did not. */
   hold(call: number): Promise<void>
   resume(call: number): Promise<void>
+  /** As on another network: an offer with new ICE credentials. */
+  restartIce(call: number): Promise<void>
   /** REFER; resolves with the last status: of a refusal of the REFER, or the final one that NOTIFY tells. */
   transfer(call: number, target: string): Promise<number>
   /** REFER with Replaces: the far ends of both calls are joined. */

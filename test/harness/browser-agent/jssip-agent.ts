@@ -30,13 +30,15 @@ export class JssipAgent implements BrowserAgentInPage {
   readonly #domain: string
   readonly #calls = new AgentCalls<RTCSession>()
 
-  constructor({ server, domain, user, password, hurries }: AgentOptions) {
+  constructor({ server, domain, user, password, hurries, instance }: AgentOptions) {
     this.#domain = domain
     this.#agent = new UA({
       sockets: new WebSocketInterface(server),
       uri: `sip:${user}@${domain}`,
       password,
       register: false,
+      connection_recovery_min_interval: 1,
+      ...(instance === undefined ? {} : { instance_id: instance }),
       // Else the gateway takes the refreshing upon itself, and its timers do not hurry.
       session_timers_force_refresher: hurries,
     })
@@ -93,6 +95,15 @@ export class JssipAgent implements BrowserAgentInPage {
 
   resume(call: number): Promise<void> {
     return this.#reoffer(call, 'unhold')
+  }
+
+  restartIce(call: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const session = this.#calls.get(call)
+      const options = { rtcOfferConstraints: { iceRestart: true } }
+      if (!session.renegotiate(options, resolve)) reject(new Error('JsSIP does not re-offer now'))
+      session.once('ended', () => reject(new Error('the call has ended')))
+    })
   }
 
   transfer(call: number, target: string): Promise<number> {

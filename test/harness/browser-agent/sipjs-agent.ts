@@ -18,6 +18,8 @@ import { AgentCalls } from './agent-calls.ts'
 
 type CallSession = Inviter | Invitation
 
+const RECONNECT_MS = 500
+
 const AUDIO = { constraints: { audio: true, video: false } }
 
 /** SIP.js by its own classes, with the choices of its `SimpleUser`. */
@@ -28,7 +30,7 @@ export class SipjsAgent implements BrowserAgentInPage {
   readonly #reliable: boolean
   readonly #calls = new AgentCalls<CallSession>()
 
-  constructor({ server, domain, user, password, reliable }: AgentOptions) {
+  constructor({ server, domain, user, password, reliable, instance }: AgentOptions) {
     this.#domain = domain
     this.#reliable = reliable
     this.#agent = new UserAgent({
@@ -40,7 +42,13 @@ export class SipjsAgent implements BrowserAgentInPage {
       sipExtensionReplaces: SIPExtension.Supported,
       sessionDescriptionHandlerFactoryOptions: { peerConnectionConfiguration: { iceServers: [] } },
       logLevel: 'warn',
-      delegate: { onInvite: (invitation) => this.#watch(invitation) },
+      ...(instance === undefined ? {} : { instanceId: instance, instanceIdAlwaysAdded: true }),
+      delegate: {
+        onInvite: (invitation) => this.#watch(invitation),
+        onDisconnect: (error) => {
+          if (error !== undefined) this.#comeBack()
+        },
+      },
     })
     this.#registerer = new Registerer(this.#agent, { expires: 300 })
   }
@@ -52,6 +60,16 @@ export class SipjsAgent implements BrowserAgentInPage {
   async register(): Promise<void> {
     await this.#agent.start()
     await this.#reach(RegistererState.Registered, () => this.#registerer.register())
+  }
+
+  /** It does not reconnect and register again by itself. */
+  #comeBack(): void {
+    setTimeout(() => {
+      this.#agent.reconnect().then(
+        () => this.#registerer.register(),
+        () => this.#comeBack(),
+      )
+    }, RECONNECT_MS)
   }
 
   async unregister(): Promise<void> {
@@ -97,6 +115,10 @@ export class SipjsAgent implements BrowserAgentInPage {
 
   resume(call: number): Promise<void> {
     return this.#reoffer(call, false)
+  }
+
+  restartIce(call: number): Promise<void> {
+    return this.#reinvite(call, { offerOptions: { iceRestart: true } })
   }
 
   transfer(call: number, target: string): Promise<number> {
@@ -209,10 +231,9 @@ export class SipjsAgent implements BrowserAgentInPage {
     return call
   }
 
-  async #reoffer(call: number, hold: boolean): Promise<void> {
+  async #reinvite(call: number, options: Web.SessionDescriptionHandlerOptions): Promise<void> {
     const session = this.#calls.get(call)
     await new Promise<void>((resolve, reject) => {
-      const options: Web.SessionDescriptionHandlerOptions = { hold }
       session.sessionDescriptionHandlerOptionsReInvite = options
       session
         .invite({
@@ -223,6 +244,11 @@ export class SipjsAgent implements BrowserAgentInPage {
         })
         .catch(reject)
     })
+  }
+
+  async #reoffer(call: number, hold: boolean): Promise<void> {
+    await this.#reinvite(call, { hold })
+    const session = this.#calls.get(call)
     // As its SessionManager does it: the description alone would leave the microphone running into nothing.
     mediaOf(session)?.enableSenderTracks(!hold)
     mediaOf(session)?.enableReceiverTracks(!hold)
