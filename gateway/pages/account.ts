@@ -1,5 +1,6 @@
 import { type Invitation, Inviter, Registerer, RegistererState, type URI, UserAgent } from 'sip.js'
 import type { IncomingResponse } from 'sip.js/lib/core/index.js'
+import { deviceInstance } from './comeback.ts'
 import { failureText } from './failure-text.ts'
 import { parseIceServers } from './ice-servers.ts'
 
@@ -66,6 +67,7 @@ export class Account {
   #relayTimer: number | undefined
   #retryMs = FIRST_RETRY_MS
   #retryTimer: number | undefined
+  readonly #stop = new AbortController()
   #isClosed = false
   /** A REGISTER of ours is out, whose answer is told to us: not a refresh that SIP.js sends by itself. */
   #isRegistering = false
@@ -79,6 +81,8 @@ export class Account {
       uri: sipUri(name, domain),
       authorizationUsername: name,
       authorizationPassword: credentials.password,
+      instanceId: deviceInstance(sessionStorage),
+      instanceIdAlwaysAdded: true,
       transportOptions: {
         server: webSocketUrl(),
         traceSip: false,
@@ -94,6 +98,8 @@ export class Account {
     })
     this.#registerer = new Registerer(this.#agent, { expires: EXPIRES_S, refreshFrequency: REFRESH_PERCENT })
     this.#registerer.stateChange.addListener((state) => this.#onRegistererState(state))
+    // What the browser had open on the network before is gone or going; waiting would only cost time.
+    window.addEventListener('online', () => this.#onOnline(), { signal: this.#stop.signal })
   }
 
   open(): void {
@@ -119,6 +125,7 @@ export class Account {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#stop.abort()
     clearTimeout(this.#retryTimer)
     clearTimeout(this.#relayTimer)
     // It says goodbye to a server that may be gone; the page is signed out either way.
@@ -181,6 +188,13 @@ export class Account {
     this.#retry(text ?? '')
   }
 
+  #onOnline(): void {
+    if (this.#agent.isConnected() || this.#retryTimer === undefined) return
+    clearTimeout(this.#retryTimer)
+    this.#retryMs = FIRST_RETRY_MS
+    this.#reconnect()
+  }
+
   #retry(text: string): void {
     if (this.#isClosed) return
     clearTimeout(this.#retryTimer)
@@ -191,6 +205,7 @@ export class Account {
   }
 
   #reconnect(): void {
+    this.#retryTimer = undefined
     if (this.#agent.isConnected()) {
       this.#register()
       return

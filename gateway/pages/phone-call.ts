@@ -12,6 +12,7 @@ import {
 import type { IncomingResponse } from 'sip.js/lib/core/index.js'
 import { CODES, type Code } from '../diagnosis.ts'
 import { CallWatch } from './call-watch.ts'
+import { PathWatch } from './comeback.ts'
 import { audioConstraints } from './devices.ts'
 import { failureText, parseReasons } from './failure-text.ts'
 import { climbed, ended, type Ladder, newLadder, type RungEvent, rungOf } from './ladder.ts'
@@ -47,6 +48,7 @@ export class PhoneCall {
   #isMuted = false
   #ladder = newLadder()
   #watch: CallWatch | undefined
+  #pathWatch: PathWatch | undefined
   #code: Code | undefined
   readonly #startedAtMs = performance.now()
 
@@ -162,9 +164,26 @@ export class PhoneCall {
   /** Resolves when the far end has agreed; rejects with its refusal, and nothing has changed then. */
   async hold(isHeld: boolean): Promise<void> {
     if (this.#state !== 'active' || isHeld === this.#isHeld) return
-    const options: Web.SessionDescriptionHandlerOptions = { hold: isHeld }
+    await this.#reoffer({ hold: isHeld })
+    this.#isHeld = isHeld
+    if (this.#watch !== undefined) this.#watch.isOnHold = isHeld
+    this.#enableMicrophone()
+    this.#mediaHandler()?.enableReceiverTracks(!isHeld)
+    this.#observer.onState(this)
+  }
+
+  /** As another network wants it; the call stays on hold if it is. */
+  async #restartIce(): Promise<void> {
+    if (this.#state !== 'active') throw new Error('the call is not active')
+    await this.#reoffer({ hold: this.#isHeld, offerOptions: { iceRestart: true } })
+    // SIP.js keeps these for whatever it offers or answers next.
+    const options: Web.SessionDescriptionHandlerOptions = { hold: this.#isHeld }
     this.#session.sessionDescriptionHandlerOptionsReInvite = options
-    await new Promise<void>((resolve, reject) => {
+  }
+
+  #reoffer(options: Web.SessionDescriptionHandlerOptions): Promise<void> {
+    this.#session.sessionDescriptionHandlerOptionsReInvite = options
+    return new Promise<void>((resolve, reject) => {
       this.#session
         .invite({
           requestDelegate: {
@@ -174,11 +193,6 @@ export class PhoneCall {
         })
         .catch(reject)
     })
-    this.#isHeld = isHeld
-    if (this.#watch !== undefined) this.#watch.isOnHold = isHeld
-    this.#enableMicrophone()
-    this.#mediaHandler()?.enableReceiverTracks(!isHeld)
-    this.#observer.onState(this)
   }
 
   /** One key of the dial pad: in the audio stream (RFC 4733) where the far end takes that, else by INFO. */
@@ -246,7 +260,11 @@ export class PhoneCall {
       },
     }
     const connection = handler.peerConnection
-    if (connection !== undefined) this.#watch = new CallWatch(connection, (event) => this.#climb(event))
+    if (connection !== undefined) {
+      this.#watch = new CallWatch(connection, (event) => this.#climb(event))
+      const restart = (): Promise<void> => this.#restartIce()
+      this.#pathWatch = new PathWatch({ connection, network: window, restart })
+    }
     this.#observer.onStreams(this, handler.localMediaStream, handler.remoteMediaStream)
   }
 
@@ -317,6 +335,7 @@ export class PhoneCall {
     this.#state = state
     if (state === 'ended') {
       this.#watch?.close()
+      this.#pathWatch?.close()
       this.#ladder = ended(this.#ladder)
     }
     this.#observer.onState(this)

@@ -152,6 +152,11 @@ export class SoftphonePage {
     await this.#page.click('#sign-in-button')
   }
 
+  /** As one who types another address. */
+  async leave(): Promise<void> {
+    await this.#page.goto('about:blank')
+  }
+
   async signIn(url: string): Promise<void> {
     await this.open(url)
     await this.waitForRegistration('registered')
