@@ -198,6 +198,12 @@ export class Daemon {
     this.tlsAddress = first(listening.tls)
   }
 
+  get pid(): number {
+    const { pid } = this.#process
+    if (pid === undefined) throw new Error('the gateway did not start')
+    return pid
+  }
+
   get output(): string {
     return this.#process.output
   }

@@ -1,4 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram'
+import { seeded } from './seeded.ts'
 
 /** `late`: behind the datagrams of the next 30 ms. `twice`: at once, and once more later. */
 export type Fate = 'pass' | 'drop' | 'twice' | 'late'
@@ -9,17 +10,6 @@ export type UdpWay = 'to-target' | 'from-target'
 export type LossyRule = (datagram: string, way: UdpWay) => Fate
 
 const LATE_MS = 30
-
-/** Numbers of 0..1 that are the same in every run (mulberry32). */
-const seeded = (seed: number): (() => number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 /** Both ways alike; what is neither lost, doubled nor late passes. */
 export const atRandom = (

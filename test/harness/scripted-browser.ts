@@ -54,7 +54,10 @@ export class ScriptedBrowser {
   dtls: DtlsSocket
   readonly #options: ScriptedBrowserOptions
   readonly #setup: 'active' | 'passive'
-  readonly #socket: Socket
+  /** One for each network it is on; the one in use. */
+  readonly #sockets: Socket[]
+  #socket: Socket
+  readonly #deaf = new Set<Socket>()
   #ice = makeIce()
   #certificate: WeriftCertificate
   #transport: WeriftTransport
@@ -69,19 +72,40 @@ export class ScriptedBrowser {
     this.#options = options
     this.#certificate = certificate
     this.#socket = socket
+    this.#sockets = [socket]
     this.#setup = options.setup ?? 'active'
     this.#toLose = options.lostDtls ?? 0
     this.#transport = weriftTransport((datagram) => this.#send(datagram))
     this.dtls = this.#openDtls()
-    socket.on('message', (datagram) => this.#onDatagram(datagram))
+    this.#listen(socket)
   }
 
   static async open(options: ScriptedBrowserOptions = {}): Promise<ScriptedBrowser> {
-    const address = options.address ?? '127.0.0.1'
-    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
-    socket.bind(0, address)
-    await once(socket, 'listening')
+    const socket = await openSocket(options.address ?? '127.0.0.1')
     return new ScriptedBrowser(await makeWeriftCertificate(), socket, options)
+  }
+
+  /** Joins another network, beside those it is on; `use` it by the number. */
+  async join(address = '127.0.0.1'): Promise<number> {
+    const socket = await openSocket(address)
+    this.#listen(socket)
+    return this.#sockets.push(socket) - 1
+  }
+
+  /** Everything goes by this network from now on; the first is 0. */
+  use(network: number): void {
+    this.#socket = this.#sockets[network] ?? this.#socket
+  }
+
+  /** Whatever is sent to it by this network is lost. */
+  deafen(network: number): void {
+    const socket = this.#sockets[network]
+    if (socket !== undefined) this.#deaf.add(socket)
+  }
+
+  /** A nominating check, once, whether it is answered or not. */
+  nominate(local: WebrtcLocal): void {
+    this.#send(this.#checkBytes(local, local.ice.pwd))
   }
 
   get remote(): WebrtcRemote {
@@ -186,7 +210,13 @@ export class ScriptedBrowser {
 
   close(): void {
     muteWerift(this.dtls)
-    this.#socket.close()
+    for (const socket of this.#sockets) socket.close()
+  }
+
+  #listen(socket: Socket): void {
+    socket.on('message', (datagram) => {
+      if (!this.#deaf.has(socket)) this.#onDatagram(datagram)
+    })
   }
 
   #openDtls(): DtlsSocket {
@@ -266,6 +296,13 @@ export class ScriptedBrowser {
       password,
     })
   }
+}
+
+async function openSocket(address: string): Promise<Socket> {
+  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
+  socket.bind(0, address)
+  await once(socket, 'listening')
+  return socket
 }
 
 function makeIce(): IceCredentials {

@@ -202,3 +202,52 @@ TEST(rewrite_start, "a random start leaves half the sequence numbers before the 
   }
   CHECK(differs);
 }
+
+TEST(rewrite_withhold, "what is withheld is no gap; what was lost before it is; what comes late behind it is too late") {
+  RtpRewriter rewriter = rewriter_at(7);
+  const auto withhold = [&](uint32_t ssrc, uint16_t sequence) {
+    RtpHeader header{};
+    header.ssrc = ssrc;
+    header.sequence = sequence;
+    rewriter.withhold(header);
+  };
+  withhold(1, 9);  // Nobody's yet.
+  CHECK(send(rewriter, packet(1, 10, 0), 0).sequence == 7);
+  withhold(1, 11);
+  withhold(1, 12);
+  withhold(2, 13);
+  withhold(1, 12);
+  CHECK(send(rewriter, packet(1, 13, 480), 60 * kMs).sequence == 8);
+  withhold(1, 16);
+  CHECK(send(rewriter, packet(1, 15, 800), 61 * kMs).drop == Drop::rtp_stale);
+  const Sent next = send(rewriter, packet(1, 17, 1120), 140 * kMs);
+  CHECK(next.sequence == 11 && !next.marker && next.timestamp == 1000 + 1120);
+}
+
+TEST(rewrite_insert, "packets of our own stand between those of the source, at the time of the stream") {
+  RtpRewriter rewriter = rewriter_at(7);
+  Bytes own(16);
+  CHECK(rewriter.timestamp_at(0, 48000) == 1000);
+  rewriter.insert(own.data(), 101, true, 1000);
+  CHECK(read_u16(own.data() + 2) == 7 && own[1] == (0x80 | 101) && read_u32(own.data() + 8) == kOurs);
+  const Sent first = send(rewriter, packet(1, 50, 0), 20 * kMs);
+  CHECK(first.sequence == 8 && first.timestamp == 1160 && first.marker);
+  CHECK(rewriter.timestamp_at(70 * kMs, 48000) == 1160 + 400);
+  rewriter.insert(own.data(), 101, false, 1560);
+  CHECK(read_u16(own.data() + 2) == 9 && read_u32(own.data() + 4) == 1560);
+  CHECK(send(rewriter, packet(1, 50, 0), 71 * kMs).drop == Drop::rtp_stale);
+  const Sent next = send(rewriter, packet(1, 51, 160), 72 * kMs);
+  CHECK(next.sequence == 10 && next.timestamp == 1320 && !next.marker);
+}
+
+TEST(rewrite_hours_of_hold, "after hours of hold: the next number, the timestamp by the wall clock, the marker") {
+  RtpRewriter rewriter = rewriter_at(7);
+  CHECK(send(rewriter, packet(1, 50, 0), 0).sequence == 7);
+  const uint64_t hours_us = uint64_t{20} * 3600 * 1'000'000;
+  for (const uint32_t ssrc : {1U, 2U}) {
+    RtpRewriter held = rewriter;
+    if (ssrc == 1) held.end_source();
+    const Sent again = send(held, packet(ssrc, 9, 77), hours_us);
+    CHECK(again.sequence == 8 && again.marker && again.timestamp == 1000 + static_cast<uint32_t>(uint64_t{20} * 3600 * 8000));
+  }
+}

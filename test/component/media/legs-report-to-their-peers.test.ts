@@ -250,14 +250,18 @@ test('what a peer asks of an encoder ends here, counted; what cannot be read cha
   const { peer } = await KINDS['a browser'](bench)
   const pli = Buffer.from('81ce00020000000100000002', 'hex')
   const nack = Buffer.from('81cd0003000000010000000200050000', 'hex')
+  const fir = Buffer.from('84ce0004000000010000000000000002 01000000'.replaceAll(' ', ''), 'hex')
+  const remb = Buffer.from('8fce0005000000010000000052454d420103a98000000002', 'hex')
+  const transport = Buffer.from('8fcd00050000000100000002000000010000000000002001', 'hex')
+  const kinds = ['pli', 'nack', 'fir', 'remb', 'transport-cc', 'malformed']
   const short = Buffer.from('81c9000100000001', 'hex')
   const counted = (reason: string) => bench.engine.counters()[reason] ?? 0
   await repeatUntil(
     () => {
-      peer.sendRtcp(Buffer.concat([pli, nack]))
+      peer.sendRtcp(Buffer.concat([pli, nack, fir, remb, transport]))
       peer.sendRtcp(short)
     },
-    () => counted('rtcp.pli') > 0 && counted('rtcp.nack') > 0 && counted('rtcp.malformed') > 0,
+    () => kinds.every((kind) => counted(`rtcp.${kind}`) > 0),
   )
   expect(counted('rtcp.receiver-report')).toBe(0)
   expect(counted('media.internal')).toBe(0)
