@@ -4,6 +4,7 @@ import { formatCrypto } from './crypto.ts'
 import { type Attribute, EMPTY_SECTION, type MediaSection, type SessionDescription } from './description.ts'
 import { sends } from './direction.ts'
 import { describeDtls } from './dtls.ts'
+import { DEFAULT_PTIME_MS } from './payload-types.ts'
 import type { LocalOrigin, MediaSlots, Section } from './session.ts'
 
 /** What an offer and an answer of ours have in common. */
@@ -29,8 +30,6 @@ export interface Composition {
   /** Browser leg: whether the peer knows BUNDLE; default true. */
   readonly isBundled?: boolean
 }
-
-const DEFAULT_PTIME_MS = 20
 
 /** One audio section that lives, in its slot; every other slot is rejected. */
 export function composeDescription(input: Composition): SessionDescription {

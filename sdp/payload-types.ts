@@ -39,10 +39,14 @@ export function readCodecs(section: MediaSection, isMuxed: boolean): readonly Co
   return [...codecs.values()]
 }
 
-/** RFC 3551 §4.2: receivers take 0..200 ms; a wish beyond that is none. */
-export function readPtime(section: MediaSection): number | undefined {
-  return section.ptime !== undefined && section.ptime <= 200 ? section.ptime : undefined
+/** RFC 3551 §4.2: receivers take 0..200 ms; a wish beyond that is none. `a=maxptime` counts where it is less. */
+export function readPtime({ ptime, maxptime }: MediaSection): number | undefined {
+  const wish = ptime !== undefined && ptime <= 200 ? ptime : undefined
+  return maxptime !== undefined && maxptime < (wish ?? DEFAULT_PTIME_MS) ? maxptime : wish
 }
+
+/** What packets last when nobody says. */
+export const DEFAULT_PTIME_MS = 20
 
 function readCodec(section: MediaSection, payloadType: number): Codec | undefined {
   const format = section.fmtps.find((fmtp) => fmtp.payloadType === payloadType)?.format

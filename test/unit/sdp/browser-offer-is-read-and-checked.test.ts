@@ -212,4 +212,8 @@ it('ptime out of 1..200 ms is no wish', () => {
   expect(read(browserOffer({ media: ['a=ptime:40'] })).ptimeMs).toBe(40)
   expect(read(browserOffer({ media: ['a=ptime:201'] })).ptimeMs).toBeUndefined()
   expect(read(browserOffer({ media: ['a=ptime:0'] })).ptimeMs).toBeUndefined()
+  expect(read(browserOffer({ media: ['a=ptime:40', 'a=maxptime:60'] })).ptimeMs).toBe(40)
+  expect(read(browserOffer({ media: ['a=ptime:40', 'a=maxptime:30'] })).ptimeMs).toBe(30)
+  expect(read(browserOffer({ media: ['a=maxptime:10'] })).ptimeMs).toBe(10)
+  expect(read(browserOffer({ media: ['a=maxptime:120'] })).ptimeMs).toBeUndefined()
 })
