@@ -86,13 +86,19 @@ void command(RelayLoop& relay, LegDirectory& directory, int round, uint16_t peer
   }
   auto route = std::make_unique<Route>();
   route->target = id;
-  route->map[0] = {0, 8000};
+  route->map[0] = {0, 8000, true};
+  route->event_rates[101] = 8000;
+  route->events = round % 3 == 0 ? EventRoute::told : EventRoute::played;
+  route->event_format = {101, 48000};
+  route->frames = std::make_unique<Repacketiser>(240, 11);
   relay.mailbox.post(SetRouteCommand{id, std::move(route)});
   Playback playback;
   playback.frames = {std::vector<uint8_t>(160)};
   playback.interval_ns = 1'000'000;
   playback.timestamp_step = 8;
   relay.mailbox.post(PlayCommand{id, std::make_unique<Player>(std::move(playback), 9)});
+  relay.mailbox.post(PressCommand{id, {101, 8000}, 5, 40'000'000});
+  relay.mailbox.post(WatchCommand{id, 1'000'000});
   relay.mailbox.post_datagram(SendCommand{{loopback(peer_port), 0}, {22, 1, 2, 3}});
 
   for (uint32_t slot = 0; slot < kLegs; slot++) {
