@@ -105,7 +105,7 @@ export class ScriptedBrowser {
 
   /** A nominating check, once, whether it is answered or not. */
   nominate(local: WebrtcLocal): void {
-    this.#send(this.#checkBytes(local, local.ice.pwd))
+    this.#send(this.#checkBytes(local, local.ice.pwd, true))
   }
 
   get remote(): WebrtcRemote {
