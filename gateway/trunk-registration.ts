@@ -44,6 +44,7 @@ export class TrunkRegistration {
   readonly #options: TrunkRegistrationOptions
   #expiresS: number
   #state: 'trying' | 'registered' | 'failed' | 'stopped' = 'trying'
+  #isAsking = false
   /** When the binding at the trunk is over. */
   #validUntilMs = 0
   #failures = 0
@@ -63,6 +64,14 @@ export class TrunkRegistration {
     this.#register(0)
   }
 
+  /** The trunk was away and may have forgotten us: registers again now. */
+  renew(): void {
+    if (this.#state === 'stopped' || this.#isAsking) return
+    this.#cancelTimer()
+    this.#state = 'trying'
+    this.#register(0)
+  }
+
   /** Takes the registration back; resolves when the trunk has answered, or will not. */
   async stop(): Promise<void> {
     this.#cancelTimer()
@@ -74,7 +83,9 @@ export class TrunkRegistration {
 
   #register(briefs: number): void {
     const askedS = this.#expiresS
+    this.#isAsking = true
     this.#send(askedS, (outcome) => {
+      this.#isAsking = false
       if (this.#state === 'stopped') return
       if (typeof outcome === 'string') this.#failed(outcome)
       else if (outcome.status < 300) this.#registered(outcome, askedS)

@@ -61,7 +61,7 @@ export class TrunkWatch {
       .map((trunk) => {
         const { name, optionsS: intervalS } = trunk
         const ask = (done: (outcome: SipResponse | NoAnswer) => void): void => this.#ask(trunk, done)
-        const onState = (state: TrunkState): void => states.noteHealth(name, state)
+        const onState = (state: TrunkState): void => this.#onHealth(name, state)
         return new TrunkHealth({ trunk: name, intervalS, environment, log, ask, onState })
       })
   }
@@ -90,6 +90,14 @@ export class TrunkWatch {
     const registered = all.filter(({ isRegistered }) => isRegistered).length
     const unregistered = all.length - registered
     return { up: count('up'), down: count('down'), unknown: count('unknown'), registered, unregistered }
+  }
+
+  /** A trunk that comes back may have been started again, and know nobody. */
+  #onHealth(trunk: string, state: TrunkState): void {
+    const { states } = this.#options
+    const wasDown = states.healthOf(trunk) === 'down'
+    states.noteHealth(trunk, state)
+    if (wasDown && state === 'up') this.#registrations.get(trunk)?.renew()
   }
 
   /** Every address is asked, so that calls know which of them answer; one that does is a trunk that lives. */

@@ -46,6 +46,8 @@ export interface DaemonOptions {
   readonly routes?: readonly { readonly prefix: string; readonly trunk: string; readonly strip?: number }[]
   /** Put over the configuration, section by section. */
   readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  /** Whole sections in place of those of the configuration. */
+  readonly sections?: Readonly<Record<string, unknown>>
 }
 
 /** One line of the daemon's log. */
@@ -107,6 +109,7 @@ const configFor = (options: DaemonOptions, webrtcPort: number, firstRtpPort: num
     })),
     routes: options.routes ?? (trunk === undefined ? [] : [{ prefix: '9', trunk: trunk.name }]),
     ...sections,
+    ...options.sections,
   }
 }
 

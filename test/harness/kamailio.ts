@@ -11,6 +11,8 @@ export interface KamailioOptions {
   readonly phone: string
   /** A REGISTER for less is answered 423. */
   readonly minExpiresS?: number
+  /** It grants no more. */
+  readonly maxExpiresS?: number
   readonly port?: number
 }
 
@@ -18,7 +20,7 @@ const REALM = 'provider.test'
 
 const configText = (
   port: number,
-  { password, phone, minExpiresS = 60 }: KamailioOptions,
+  { password, phone, minExpiresS = 60, maxExpiresS = 0 }: KamailioOptions,
 ): string => `#!KAMAILIO
 debug=2
 log_stderror=yes
@@ -40,6 +42,7 @@ loadmodule "registrar.so"
 loadmodule "xlog.so"
 modparam("registrar", "min_expires", ${minExpiresS})
 modparam("registrar", "min_expires_mode", 1)
+modparam("registrar", "max_expires", ${maxExpiresS})
 modparam("registrar", "append_branches", 0)
 modparam("auth", "qop", "auth")
 modparam("auth", "nonce_count", 1)
@@ -88,18 +91,8 @@ export class Kamailio {
     const folder = await mkdtemp(join(tmpdir(), 'webtrunk-kamailio-'))
     const port = options.port ?? (await freePort())
     await writeFile(join(folder, 'kamailio.cfg'), configText(port, options))
-    const child = new PeerProcess('kamailio', [
-      '-f',
-      join(folder, 'kamailio.cfg'),
-      '-DD',
-      '-E',
-      '-Y',
-      folder,
-      '-m',
-      '32',
-      '-M',
-      '8',
-    ])
+    const args = ['-f', join(folder, 'kamailio.cfg'), '-DD', '-E', '-Y', folder, '-m', '32', '-M', '8']
+    const child = new PeerProcess('kamailio', args, { hasChildren: true })
     await waitFor(
       'Kamailio to listen',
       async () => child.exitCode !== undefined || (await isUdpPortTaken(port)),
@@ -117,6 +110,11 @@ export class Kamailio {
 
   get log(): string {
     return this.#process.output
+  }
+
+  /** The end without a goodbye: SIGKILL. What it knew is lost. */
+  async kill(): Promise<void> {
+    await this.#process.stop('SIGKILL')
   }
 
   async close(): Promise<void> {

@@ -4,6 +4,8 @@ import { type WaitOptions, waitFor } from './wait-for.ts'
 export interface PeerProcessOptions {
   readonly cwd?: string
   readonly env?: NodeJS.ProcessEnv
+  /** It has children of its own, which get every signal too. */
+  readonly hasChildren?: boolean
 }
 
 /** A child process whose output is kept, and which never outlives the test process. */
@@ -12,13 +14,16 @@ export class PeerProcess {
   readonly #child: ChildProcess
   readonly #exit: Promise<number>
   readonly #killWithUs: () => void
+  readonly #hasChildren: boolean
   #output = ''
   #exitCode: number | undefined
 
   constructor(command: string, args: readonly string[], options: PeerProcessOptions = {}) {
     this.#name = command
+    this.#hasChildren = options.hasChildren ?? false
     this.#child = spawn(command, args, {
       cwd: options.cwd,
+      detached: this.#hasChildren,
       env: options.env ?? process.env,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -39,9 +44,7 @@ export class PeerProcess {
       process.off('exit', this.#killWithUs)
       return this.#exitCode
     })
-    this.#killWithUs = () => {
-      this.#child.kill('SIGKILL')
-    }
+    this.#killWithUs = () => this.#signal('SIGKILL')
     process.once('exit', this.#killWithUs)
   }
 
@@ -86,10 +89,23 @@ export class PeerProcess {
   /** Sends the signal, and SIGKILL when the process has not ended `graceMs` later. May be called twice. */
   async stop(signal: NodeJS.Signals = 'SIGTERM', graceMs = 5_000): Promise<number> {
     if (this.#exitCode !== undefined) return this.#exitCode
-    this.#child.kill(signal)
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), graceMs)
+    this.#signal(signal)
+    const timer = setTimeout(() => this.#signal('SIGKILL'), graceMs)
     const code = await this.#exit
     clearTimeout(timer)
     return code
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    const { pid } = this.#child
+    if (!this.#hasChildren || pid === undefined) {
+      this.#child.kill(signal)
+      return
+    }
+    try {
+      process.kill(-pid, signal)
+    } catch {
+      // All of them have ended.
+    }
   }
 }

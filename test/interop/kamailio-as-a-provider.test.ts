@@ -3,6 +3,7 @@ import { Baresip } from '../harness/baresip.ts'
 import { closeAll, closing } from '../harness/closing.ts'
 import { Daemon, type LogLine, PASSWORDS } from '../harness/daemon.ts'
 import { Kamailio, type KamailioOptions } from '../harness/kamailio.ts'
+import { waitFor } from '../harness/wait-for.ts'
 import { WebrtcClient } from '../harness/webrtc-client.ts'
 
 const PHONE_HZ = 440
@@ -76,5 +77,54 @@ describe.each(['udp', 'tcp'] as const)('Kamailio as a provider over %s', (transp
     const { daemon } = await start({ password: 'wrong' })
     const line = await daemon.waitForLog('the refusal', isAbout('trunk not registered'))
     expect(line.reason).toContain('401')
+  })
+})
+
+describe('Kamailio as a provider that forgets', () => {
+  const account = { user: 'alice', password: PASSWORD, register: true }
+  const start = async (options: Partial<KamailioOptions>) => {
+    const phone = closing(await Baresip.start({ media: 'rtp', toneHz: PHONE_HZ, user: '9100' }))
+    const given = { password: PASSWORD, phone: `127.0.0.1:${phone.sipPort}`, ...options }
+    const provider = closing(await Kamailio.start(given))
+    const daemon = closing(
+      await Daemon.start({
+        trunks: [{ port: provider.port, transport: 'tcp', account, optionsS: 1 }],
+        config: { tcp: { host: '127.0.0.1', port: 0 } },
+      }),
+    )
+    await daemon.waitForLog('the registration', isAbout('trunk registered'))
+    return { phone, provider, daemon, given }
+  }
+  const registersOf = (provider: Kamailio) => provider.log.split('got REGISTER').length - 1
+
+  test('soon: it is told again before a registration of 6 seconds is over', async () => {
+    const { provider, daemon } = await start({ maxExpiresS: 6, minExpiresS: 0 })
+    const before = registersOf(provider)
+    await waitFor('a refresh', () => registersOf(provider) > before, { timeoutMs: 8_000 })
+    expect(daemon.log.filter(isAbout('trunk not registered'))).toEqual([])
+  })
+
+  test('because it was killed and started again: it is told again, and a call from there is heard', async () => {
+    const { phone, provider, daemon, given } = await start({})
+    await daemon.waitForLog('its health', isAbout('trunk is up'))
+    await provider.kill()
+    await daemon.waitForLog('its death', isAbout('trunk is down'))
+    const again = closing(await Kamailio.start({ ...given, port: provider.port }))
+    await waitFor(
+      'a second registration',
+      () => daemon.log.filter(isAbout('trunk registered')).length === 2,
+      {
+        timeoutMs: 20_000,
+      },
+    )
+    expect(registersOf(again)).toBeGreaterThan(0)
+    const alice = closing(await WebrtcClient.connect(daemon.webSocketUrl, 'alice', PASSWORDS.alice))
+    await alice.register()
+    phone.dial(`sip:alice@127.0.0.1:${again.port}`)
+    const call = await alice.nextInvitation()
+    await call.answer({ toneHz: BROWSER_HZ })
+    await call.waitForTone(PHONE_HZ, 1_000)
+    await call.hangUp()
+    await daemon.waitForNoCalls()
   })
 })

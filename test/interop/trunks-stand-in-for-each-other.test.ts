@@ -50,6 +50,7 @@ describe('a group of trunks', () => {
       config: {
         tcp: { host: '127.0.0.1', port: 0 },
         calls: { maxCalls: 16, attemptS: 1, drainTimeoutS: 1 },
+        media: { rtpTimeoutS: 2 },
       },
     })
     await daemon.waitForLog(
@@ -70,7 +71,8 @@ describe('a group of trunks', () => {
       'its death',
       ({ message, trunk }) => message === 'trunk is down' && trunk === 'mortal',
     )
-    await first.hangUp()
+    // Its silence ends the call.
+    await first.waitForEnd()
     await daemon.waitForNoCalls()
     // Nobody is at the first place any more, the second rests, the third is down.
     const second = await alice.call('9100', { toneHz: BROWSER_HZ })

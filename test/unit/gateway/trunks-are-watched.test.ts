@@ -128,6 +128,21 @@ describe('a registration at a trunk', () => {
     expect(wrong.sent).toHaveLength(2)
   })
 
+  it('is made anew when the trunk was away, once and not beside one that is under way', async () => {
+    const { time, sent, registration, lines } = registering([response(200), response(200)])
+    registration.renew()
+    expect(sent).toHaveLength(2)
+    expect(lines).toEqual(['trunk registered', 'trunk registered'])
+    // The third is not answered.
+    registration.renew()
+    registration.renew()
+    expect([sent.length, time.pending]).toEqual([3, 0])
+    const stopped = registering([response(200), response(200)])
+    await stopped.registration.stop()
+    stopped.registration.renew()
+    expect(stopped.sent).toHaveLength(2)
+  })
+
   it('of all numbers at once asks for that extension, and says so when the trunk lacks it', async () => {
     const bulk = registering([response(420, 'Unsupported: gin')], true)
     expect(bulk.extensions).toEqual(['gin'])
