@@ -1,15 +1,17 @@
 import type { Config } from '../config/config.ts'
+import { UPSTREAM } from '../config/upstream.ts'
 import { announcedFor } from '../media/host-candidates.ts'
 import type { Flow } from '../sip/flow.ts'
-import type { SipRequest, Uri } from '../sip/message.ts'
-import type { Admission } from './admission.ts'
+import type { Uri } from '../sip/message.ts'
+import type { IncomingInvite } from '../sip/user-agent.ts'
+import type { Admission, Asked } from './admission.ts'
 import { dialledOf } from './dialled.ts'
 import type { Identity } from './identity.ts'
 import type { LegMedia } from './leg.ts'
-import { Parties, type PartiesOptions } from './parties.ts'
+import { Parties, type PartiesOptions, type Party, type UpstreamParty } from './parties.ts'
 import { partyName } from './party-limits.ts'
 import type { AdmittedPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
-import type { Caller, Destination, EmergencyDestination } from './router.ts'
+import { type Caller, type Destination, type EmergencyDestination, isPbx } from './router.ts'
 import type { Trunk } from './trunk.ts'
 import { TrunkPlans } from './trunk-plans.ts'
 import type { TrunkStates } from './trunk-states.ts'
@@ -60,46 +62,78 @@ export class CallPlans {
     }
   }
 
-  /** Where a call leads that `caller` has dialled; `request`: his INVITE. */
-  ofCall(caller: Caller, dialled: string, request: SipRequest): AdmittedPlan {
-    const destination = this.parties.router.route(dialled, caller)
-    return this.#planFor(partyName(caller), destination, this.parties.identityOf(request, caller))
+  /** Where a call leads that `caller` has dialled; `invite`: his own. */
+  ofCall(caller: Caller, dialled: string, invite: Pick<IncomingInvite, 'request' | 'flow'>): AdmittedPlan {
+    const { router } = this.parties
+    const identity = this.parties.identityOf(invite.request, caller)
+    const payer = partyName(caller)
+    if (isPbx(caller)) {
+      // It calls what it has registered, not numbers.
+      return this.#admitted({ payer, forms: undefined, isEmergency: false }, () =>
+        this.#toBrowsers(this.parties.ofPbx(invite.request, identity)),
+      )
+    }
+    return this.#planFor(payer, router.route(dialled, caller), identity, () =>
+      this.parties.toPbx(caller, invite),
+    )
   }
 
-  /** A transfer leads where a call of the transferor would; a trunk may send the call back to itself too. */
-  ofTransfer(party: string, target: Uri): AdmittedPlan {
+  /**
+   * A transfer leads where a call of the transferor would; a trunk may send the call back to itself too. `far`: who will talk
+   * to the target.
+   */
+  ofTransfer(party: string, target: Uri, far: string): AdmittedPlan {
     const { router } = this.parties
     const caller = callerOf(party)
+    if (isPbx(caller)) {
+      // What the PBX asks of a call of a user's, it asks of that user.
+      const asked = { payer: party, forms: undefined, isEmergency: false, isTransfer: true }
+      return this.#admitted(asked, () => this.#toPbx(this.parties.toPbxFor(callerOf(far), target)))
+    }
     const dialled = dialledOf(target, this.#options.config.numbers)
     const destination =
       caller.kind === 'trunk'
         ? (router.find(dialled, caller) ?? router.toTrunk(caller.trunk, dialled))
         : router.route(dialled, caller)
-    return this.#planFor(party, destination, this.parties.knownIdentityOf(caller), true)
+    const toPbx = () => this.parties.toPbxFor(caller, target)
+    return this.#planFor(party, destination, this.parties.knownIdentityOf(caller), toPbx, true)
   }
 
   /** Takes a place, and plans the way. Throws what refuses either; no place is taken then. */
-  #planFor(payer: string, destination: Destination, identity: Identity, isTransfer = false): AdmittedPlan {
-    const ticket = this.#options.admission.enter({
+  #planFor(
+    payer: string,
+    destination: Destination,
+    identity: Identity,
+    toPbx: () => UpstreamParty,
+    isTransfer = false,
+  ): AdmittedPlan {
+    const asked = {
       payer,
       forms: destination.kind === 'trunk' ? destination.forms : undefined,
       isEmergency: destination.kind === 'emergency',
       isTransfer,
-    })
+    }
+    return this.#admitted(asked, () =>
+      destination.kind === 'upstream' ? this.#toPbx(toPbx()) : this.#plan(destination, identity),
+    )
+  }
+
+  #admitted(asked: Asked, plan: () => CalleePlan): AdmittedPlan {
+    const ticket = this.#options.admission.enter(asked)
     try {
-      return { ticket, callee: this.#plan(destination, identity) }
+      return { ticket, callee: plan() }
     } catch (error) {
       ticket.release()
       throw error
     }
   }
 
-  #plan(destination: Destination, identity: Identity): CalleePlan {
+  #plan(destination: Exclude<Destination, { kind: 'upstream' }>, identity: Identity): CalleePlan {
     switch (destination.kind) {
       case 'application':
         return { kind: 'application', name: `app:${destination.name}`, application: destination.name }
       case 'users':
-        return this.#toUsers(destination.users, destination.number, identity)
+        return this.#toBrowsers(this.parties.ofUsers(destination.users, destination.number, identity))
       case 'trunk':
         return this.#trunkPlans.plan({
           names: [destination.trunk],
@@ -116,24 +150,28 @@ export class CallPlans {
   }
 
   #trunk(name: string): Trunk {
-    const trunk = this.#options.trunks.get(name)
+    const { trunks, upstream } = this.#options
+    const trunk = name === UPSTREAM ? upstream?.trunk : trunks.get(name)
     if (trunk === undefined) throw new Error(`no trunk ${name}`)
     return trunk
   }
 
   #trunkMedia(trunk: Trunk, localAddress: string): LegMedia {
-    return {
-      kind: 'rtp',
-      ...trunk.media,
-      localAddress,
-      announced: announcedFor(localAddress, this.#options.config.udp.announced),
-    }
+    const { udp, upstream } = this.#options.config
+    const isOfPbx = trunk.config.name === UPSTREAM && upstream !== undefined
+    const announced = announcedFor(localAddress, (isOfPbx ? upstream.local : udp).announced)
+    return { kind: 'rtp', ...trunk.media, localAddress, announced }
   }
 
-  #toUsers(users: readonly string[], number: string | undefined, identity: Identity): PartyPlan {
+  #toPbx({ trunk, localAddress, ...party }: UpstreamParty): PartyPlan {
+    const media = this.#trunkMedia(trunk, localAddress)
+    return { kind: 'party', ...party, media, passHeaders: trunk.config.passHeaders }
+  }
+
+  #toBrowsers(party: Party): PartyPlan {
     return {
       kind: 'party',
-      ...this.parties.ofUsers(users, number, identity),
+      ...party,
       media: { kind: 'webrtc', codecs: BROWSER_CODECS },
       passHeaders: 'all',
       redirectHosts: new Set(),

@@ -50,7 +50,7 @@ export interface CallContext {
   /** The side of a live call that a transfer names; undefined when there is none that `party` may take part in. */
   readonly findSide: (replaces: Replaces, party: string) => FoundSide | undefined
   /** Where a transfer by `party` leads; throws what a call of theirs to there would be refused with. */
-  readonly planTransfer: (party: string, target: Uri) => AdmittedPlan
+  readonly planTransfer: (party: string, target: Uri, far: string) => AdmittedPlan
   /** How long a call of these parties may last. */
   readonly maxDurationS: (parties: readonly string[]) => number
   /** The call has given everything back: dialogs ended, media closed. */
@@ -360,7 +360,7 @@ export class Call implements SideOwner, JoinableCall {
   ): Promise<void> {
     const verdict = verdictOf(failure, { leg: 'callee' })
     if (next === undefined) {
-      this.#end('refused', { verdict })
+      this.#end('refused', { verdict, headers: failure.headers })
       return
     }
     this.#log.warn('call goes on elsewhere', {
@@ -500,6 +500,8 @@ export class Call implements SideOwner, JoinableCall {
       readonly leg?: LegName
       /** Reason headers of the peer that pass to the other side. */
       readonly reasons?: readonly Header[]
+      /** What the caller must see of the refusal. */
+      readonly headers?: readonly Header[]
     },
   ): void {
     const wasConnected = this.#state === 'connected'
@@ -513,7 +515,8 @@ export class Call implements SideOwner, JoinableCall {
     this.#transfers.close(reasons)
     this.#conversation.close()
     if (!wasConnected && why.verdict !== undefined) {
-      this.#invite.reject(why.verdict.status, { headers: refusalHeaders(why.verdict) })
+      const headers = [...(why.headers ?? []), ...refusalHeaders(why.verdict)]
+      this.#invite.reject(why.verdict.status, { headers })
     }
     for (const side of this.#conversation.sides) side.dialog?.bye(reasons)
     // Behind the step under way, so that nothing it still opens is left.
@@ -561,7 +564,8 @@ export class Call implements SideOwner, JoinableCall {
     if (verdict === undefined) this.#log.info('call ended', fields)
     else {
       const level = this.charges.isEmergency ? 'error' : logLevelOf(verdict)
-      this.#log[level]('call failed', { ...fields, reason: verdict.message })
+      const message = verdict.code === 'upstream.challenged' ? 'call challenged' : 'call failed'
+      this.#log[level](message, { ...fields, reason: verdict.message })
     }
   }
 }

@@ -23,6 +23,7 @@ import type { TrunkPath, TrunkTable } from './trunk.ts'
 import type { TrunkChoice } from './trunk-choice.ts'
 import type { TrunkDoor } from './trunk-door.ts'
 import type { TrunkStates } from './trunk-states.ts'
+import type { Upstream } from './upstream.ts'
 
 export interface CallsOptions {
   readonly config: Config
@@ -35,6 +36,8 @@ export interface CallsOptions {
   readonly choice: TrunkChoice
   readonly states: TrunkStates
   readonly door: TrunkDoor
+  /** The PBX that users are registered at, where we are not the registrar. */
+  readonly upstream?: Upstream | undefined
   readonly flowTo: (path: TrunkPath) => Flow
   /** Is given one record of each call, and of each refused attempt of somebody we know. */
   readonly onRecord?: (record: Cdr) => void
@@ -150,7 +153,7 @@ export class Calls {
       this.#replace(invite, plan, readReplaces(replaces))
       return undefined
     }
-    return { caller: plan, callee: this.#plans.ofCall(caller, dialled, invite.request) }
+    return { caller: plan, callee: this.#plans.ofCall(caller, dialled, invite) }
   }
 
   /** RFC 3891 §3: the dialog must be there, confirmed, and of the same party as the one who wants to replace it. */
@@ -169,8 +172,8 @@ export class Calls {
     return undefined
   }
 
-  #planTransfer(party: string, target: Uri): AdmittedPlan {
-    const planned = this.#plans.ofTransfer(party, target)
+  #planTransfer(party: string, target: Uri, far: string): AdmittedPlan {
+    const planned = this.#plans.ofTransfer(party, target, far)
     if (planned.ticket.isEmergency) this.#logEmergency({ caller: party, callee: planned.callee.name })
     return planned
   }
@@ -191,7 +194,7 @@ export class Calls {
         limits: config.calls,
         silence: config.media,
         findSide: (replaces, party) => this.#find(replaces, party),
-        planTransfer: (party, target) => this.#planTransfer(party, target),
+        planTransfer: (party, target, far) => this.#planTransfer(party, target, far),
         maxDurationS: (parties) => this.#admission.limits.maxDurationS(parties),
         onEnded: (ended) => this.#forget(ended),
       },
@@ -211,7 +214,9 @@ export class Calls {
   #forget(call: Call): void {
     this.#live.delete(call)
     this.history.end(call.trace)
-    this.#options.onRecord?.(cdrOf(call.trace.report()))
+    const report = call.trace.report()
+    // The other half of a sign-in follows, and that is the call.
+    if (report.verdict?.code !== 'upstream.challenged') this.#options.onRecord?.(cdrOf(report))
     for (const waiting of this.#waiting) {
       if (!waiting.isOver()) continue
       this.#waiting.delete(waiting)

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import type { Config } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
+import { UPSTREAM } from '../config/upstream.ts'
 import type { MediaEngine } from '../media/engine.ts'
 import { announcedFor } from '../media/host-candidates.ts'
 import { native } from '../media/native/index.ts'
@@ -23,12 +24,13 @@ import { systemEnvironment } from './environment.ts'
 import { Homes } from './homes.ts'
 import { createIceServers } from './ice-servers.ts'
 import { createTokenVerifier } from './jwt.ts'
-import { Registration } from './registration.ts'
+import type { Registrar } from './registrar.ts'
+import { registrarMode } from './registrar-mode.ts'
 import { Relay } from './relay.ts'
 import { SocketMarks } from './socket-marks.ts'
 import { Strangers } from './strangers.ts'
 import { TokenGate } from './token-gate.ts'
-import { sessionExpiresOf } from './trunk.ts'
+import { sessionExpiresOf, type TrunkTable } from './trunk.ts'
 import { TrunkChoice } from './trunk-choice.ts'
 import { TrunkDoor } from './trunk-door.ts'
 import { createTrunkTable, TrunkLookup } from './trunk-lookup.ts'
@@ -38,6 +40,7 @@ import { STRANGER, TrunkTransports } from './trunk-transports.ts'
 import { TrunkWatch } from './trunk-watch.ts'
 import { TrustedProxies } from './trusted-proxies.ts'
 import { TurnCredentials } from './turn.ts'
+import { onlyUpstream, UpstreamLine } from './upstream-line.ts'
 import { openWeb, type WebServer } from './web.ts'
 
 export interface Daemon {
@@ -84,13 +87,22 @@ async function compose(
   const environment = systemEnvironment
   const engine = createEngine(config, log)
   opened.push(() => engine.close())
-  warnOfClearKeys(config.trunks, log)
+  const { upstream } = config
+  const ownTrunk = upstream === undefined ? [] : [upstream.trunk]
+  warnOfClearKeys([...config.trunks, ...ownTrunk], log)
   const dns = new Dns(config.dns.servers)
   opened.push(() => dns.close())
   const trunks = createTrunkTable(config, dns, environment.nowMs)
-  const lookup = new TrunkLookup({ trunks, environment, log })
-  opened.push(() => lookup.close())
-  await lookup.refresh()
+  const pbx = createTrunkTable(
+    upstream === undefined ? { ...config, trunks: [] } : onlyUpstream(config, upstream),
+    dns,
+    environment.nowMs,
+  )
+  const lookups = [trunks, pbx].map((table) => new TrunkLookup({ trunks: table, environment, log }))
+  opened.push(() => {
+    for (const lookup of lookups) lookup.close()
+  })
+  await Promise.all(lookups.map((lookup) => lookup.refresh()))
   const states = new TrunkStates(environment.nowMs)
   const choice = new TrunkChoice({ trunks, groups: config.groups, states, chance: Math.random })
   const door = new TrunkDoor({ config, trunks, environment })
@@ -101,24 +113,15 @@ async function compose(
     log.error('internal error', { error, method: request?.method, callId: request?.callId })
   const tokens = new TokenGate(verifier, onError)
   const turn = config.turn === undefined ? undefined : new TurnCredentials(config.turn)
-  const registration = new Registration({
-    config,
-    environment,
-    log,
-    tokens,
-    turn,
-    onRegistered: (registered) => homes.registered(registered),
-  })
-  opened.push(() => registration.close())
 
   const userAgent: UserAgent = createUserAgent({
     environment,
     product: options.product,
     sentBy: (flow) => sentBy(config, flow),
-    credentialsFor: (flow) => trunks.ofFlow(flow)?.config.account,
+    credentialsFor: (flow, request) => mode.accountFor(flow, request) ?? trunks.ofFlow(flow)?.config.account,
     // JsSIP asks for the least there is and gives up when it is refused; a trunk that asks for it loses nothing by it.
     sessionTimer: {
-      expiresOf: (flow) => sessionExpiresOf(config, trunks, flow),
+      expiresOf: (flow) => sessionExpiresOf(config, pbx.ofFlow(flow) === undefined ? trunks : pbx, flow),
       minSeOf: () => MIN_SESSION_S,
     },
     limits: {
@@ -130,7 +133,7 @@ async function compose(
     handler: {
       onInvite: (invite) => tokens.passInvite(invite, () => calls.onInvite(invite)),
       onSubscribe: (subscribe) => tokens.passSubscribe(subscribe, () => relay.onSubscribe(subscribe)),
-      onRequest: (request) => tokens.passRequest(request, () => onRequest(request, registration, relay)),
+      onRequest: (request) => tokens.passRequest(request, () => onRequest(request, mode.registrar, relay)),
       onForeign: (foreign) => tokens.passRequest(foreign, () => homes.onForeign(foreign)),
       onError,
     },
@@ -138,6 +141,29 @@ async function compose(
   opened.push(() => userAgent.close())
   const records = new CdrWriter(config.cdr.file, log)
   opened.push(() => records.close())
+  const line =
+    upstream === undefined
+      ? undefined
+      : new UpstreamLine({
+          config: upstream,
+          trunks: pbx,
+          flowTo: (path) => {
+            if (pbxTransports === undefined) throw new Error('a PBX without sockets')
+            return pbxTransports.flowTo(path)
+          },
+          sentBy: (flow) => sentBy(config, flow),
+        })
+  const mode = registrarMode({
+    config,
+    environment,
+    log,
+    userAgent,
+    tokens,
+    turn,
+    line,
+    onRegistered: (registered) => homes.registered(registered),
+  })
+  opened.push(() => mode.registrar.close())
   const calls = new Calls({
     config,
     onRecord: (record) => records.write(record),
@@ -145,11 +171,12 @@ async function compose(
     engine,
     environment,
     log,
-    registration,
+    registration: mode.registrar,
     trunks,
     choice,
     states,
     door,
+    upstream: mode.upstream,
     flowTo: (path) => transports.flowTo(path),
   })
 
@@ -158,17 +185,18 @@ async function compose(
     userAgent,
     environment,
     log,
-    registration,
+    registration: mode.registrar,
     trunks,
     choice,
     door,
+    upstream: mode.upstream,
     flowTo: (path) => transports.flowTo(path),
   })
 
   const homes = new Homes({
     userAgent,
     relay,
-    registration,
+    registration: mode.registrar,
     environment,
     log,
     lostConnectionS: config.calls.lostConnectionS,
@@ -178,20 +206,26 @@ async function compose(
   const receive = (bytes: Buffer, flow: Flow): void => userAgent.receive(bytes, flow)
   const marks = new SocketMarks(config.dscp.sip, log)
   const strangers = new Strangers({ nowMs: environment.nowMs, log })
-  const transports = await TrunkTransports.open({
-    config,
-    trunks,
-    token: environment.token,
-    log,
-    onSocket: marks.mark,
-    onTrouble: (trunk, reason) => states.noteTrouble(trunk, reason),
-    handler: {
-      onMessage: (bytes, flow) =>
-        flow.scope === STRANGER ? strangers.receive(bytes, flow) : receive(bytes, flow),
-      onClose: (flow) => userAgent.flowClosed(flow),
-    },
-  })
-  opened.push(() => transports.close())
+  const openTransports = async (forConfig: Config, table: TrunkTable): Promise<TrunkTransports> => {
+    const made = await TrunkTransports.open({
+      config: forConfig,
+      trunks: table,
+      token: environment.token,
+      log,
+      onSocket: marks.mark,
+      onTrouble: (trunk, reason) => states.noteTrouble(trunk, reason),
+      handler: {
+        onMessage: (bytes, flow) =>
+          flow.scope === STRANGER ? strangers.receive(bytes, flow) : receive(bytes, flow),
+        onClose: (flow) => userAgent.flowClosed(flow),
+      },
+    })
+    opened.push(() => made.close())
+    return made
+  }
+  const transports = await openTransports(config, trunks)
+  const pbxTransports =
+    upstream === undefined ? undefined : await openTransports(onlyUpstream(config, upstream), pbx)
   const clients = new ClientAddresses(new TrustedProxies(config.web.trustedProxies))
   const trunkWatch = new TrunkWatch({
     config,
@@ -220,7 +254,7 @@ async function compose(
       onMessage: receive,
       onClose: (flow) => {
         userAgent.flowClosed(flow)
-        registration.flowClosed(flow)
+        mode.registrar.flowClosed(flow)
         relay.flowClosed(flow)
         homes.flowClosed(flow)
         log.debug('websocket closed', { source: flow.remote.address })
@@ -237,11 +271,15 @@ async function compose(
     health: () => ({
       status: isDraining ? 'draining' : 'ok',
       calls: calls.size,
-      registrations: registration.size,
+      registrations: mode.registrar.size,
       trunks: trunkWatch.counts(),
+      ...(mode.counts() === undefined ? {} : { extensions: mode.counts() }),
     }),
     clients,
-    iceServers: turn === undefined ? undefined : createIceServers({ registration, turn, log, clients }),
+    iceServers:
+      turn === undefined || mode.registration === undefined
+        ? undefined
+        : createIceServers({ registration: mode.registration, turn, log, clients }),
     attach: (server) => sockets.attach(server, `${config.web.path}${WEBSOCKET_PATH}`),
   })
   // A server waits for its upgraded connections, and closes none of them.
@@ -254,15 +292,31 @@ async function compose(
   opened.push(() => {
     for (const watch of watches) watch.close()
   })
+  const trunkFiles = config.tls ?? upstream?.certificate
+  const useTrunkCertificate = (pair: KeyPair): void => {
+    transports.useCertificate(pair)
+    pbxTransports?.useCertificate(pair)
+  }
   const trunkCertificate =
-    config.tls === undefined
-      ? undefined
-      : watchCertificate(config.tls, (pair) => transports.useCertificate(pair), log)
+    trunkFiles === undefined ? undefined : watchCertificate(trunkFiles, useTrunkCertificate, log)
   opened.push(() => trunkCertificate?.close())
 
-  lookup.keep(() => transports.refresh())
+  const [lookup, pbxLookup] = lookups
+  lookup?.keep(() => transports.refresh())
+  pbxLookup?.keep(() => pbxTransports?.refresh())
   const counting = setInterval(
-    () => logCounters(log, { calls, userAgent, engine, sockets, strangers, door, transports, marks }),
+    () =>
+      logCounters(log, {
+        calls,
+        userAgent,
+        engine,
+        sockets,
+        strangers,
+        door,
+        transports,
+        pbxTransports,
+        marks,
+      }),
     COUNTERS_LOG_MS,
   )
   opened.push(() => clearInterval(counting))
@@ -280,10 +334,10 @@ async function compose(
       wallTime: (atMs) => new Date(Date.now() - (environment.nowMs() - atMs)),
     }),
   )
-  admin.handle('registrations', () => registration.list())
+  admin.handle('registrations', () => mode.registrar.list())
   if (config.admin.socket !== undefined) await admin.listen(config.admin.socket)
 
-  logListening(log, web, transports, config.admin.socket)
+  logListening(log, web, { transports, pbxTransports }, config.admin.socket)
   trunkWatch.start()
   const reload = async (): Promise<void> => {
     records.reopen()
@@ -304,10 +358,10 @@ async function compose(
     await within(emergencyDeadlineMs, calls.over())
     calls.end()
     const deadlineMs = inS(config.calls.drainTimeoutS)
-    await within(deadlineMs, Promise.all([calls.over(), trunkWatch.stop()]))
+    await within(deadlineMs, Promise.all([calls.over(), trunkWatch.stop(), mode.stop()]))
     homes.close()
     await answered(userAgent, deadlineMs)
-    logCounters(log, { calls, userAgent, engine, sockets, strangers, door, transports, marks })
+    logCounters(log, { calls, userAgent, engine, sockets, strangers, door, transports, pbxTransports, marks })
     for (const close of opened.reverse()) await close()
   }
   return { web, reload, stop: () => (stopped ??= stop()) }
@@ -338,18 +392,20 @@ function createEngine(config: Config, log: Log): MediaEngine {
 /** Via and Contact: towards a trunk the address it can reach, towards a browser our name (it answers on its WebSocket). */
 function sentBy(config: Config, flow: Flow): { readonly host: string; readonly port: number | undefined } {
   if (flow.transport === 'ws' || flow.transport === 'wss') return { host: config.domain, port: undefined }
-  return { host: announcedFor(flow.local.address, config.udp.announced), port: flow.local.port }
+  const isPbx = flow.scope === `trunk:${UPSTREAM}`
+  const { announced } = (isPbx ? config.upstream?.local : undefined) ?? config.udp
+  return { host: announcedFor(flow.local.address, announced), port: flow.local.port }
 }
 
 /** Requests outside calls: REGISTER from browsers; all else is relayed or answered in its place. */
-function onRequest(incoming: IncomingRequest, registration: Registration, relay: Relay): void {
+function onRequest(incoming: IncomingRequest, registrar: Registrar, relay: Relay): void {
   const { request, flow } = incoming
   const isBrowser = flow.transport === 'ws' || flow.transport === 'wss'
   if (request.method !== 'REGISTER' || !isBrowser) {
     relay.onRequest(incoming)
     return
   }
-  registration.onRegister(incoming)
+  registrar.onRegister(incoming)
 }
 
 /** For the demo. */
@@ -370,12 +426,13 @@ interface Counted {
   readonly strangers: Strangers
   readonly door: TrunkDoor
   readonly transports: TrunkTransports
+  readonly pbxTransports: TrunkTransports | undefined
   readonly marks: SocketMarks
 }
 
 /** Drops are counters; this is where they become visible. */
 function logCounters(log: Log, counted: Counted): void {
-  const { calls, userAgent, engine, sockets, strangers, door, transports, marks } = counted
+  const { calls, userAgent, engine, sockets, strangers, door, transports, pbxTransports, marks } = counted
   // As many as there are users: for who asks, not for every minute.
   const { placed: _, ...limits } = calls.counters()
   log.info('counters', {
@@ -388,13 +445,14 @@ function logCounters(log: Log, counted: Counted): void {
     dscp: marks.counters(),
     tables: { ...userAgent.tables(), ...engine.tables() },
     ...transports.counters(),
+    ...(pbxTransports === undefined ? {} : { upstream: pbxTransports.counters() }),
   })
 }
 
 function logListening(
   log: Log,
   web: WebServer,
-  transports: TrunkTransports,
+  { transports, pbxTransports }: Pick<Counted, 'transports' | 'pbxTransports'>,
   adminSocket: string | undefined,
 ): void {
   log.info('listening', {
@@ -403,6 +461,7 @@ function logListening(
     ...(web.others.length === 0 ? {} : { others: web.others }),
     ...(web.unixSocket === undefined ? {} : { unixSocket: web.unixSocket }),
     ...transports.listening(),
+    ...(pbxTransports === undefined ? {} : { upstream: pbxTransports.listening() }),
     ...(adminSocket === undefined ? {} : { admin: adminSocket }),
   })
 }

@@ -97,6 +97,8 @@ export class Dialling {
           from,
           to,
           headers: [...headers, ...plan.headers],
+          ...(plan.route === undefined ? {} : { route: plan.route }),
+          ...(plan.numbers === undefined ? {} : { numbers: plan.numbers }),
           body,
           dialogHandler: side.dialogHandler,
           ...(maxForwards === undefined ? {} : { maxForwards }),
@@ -198,6 +200,8 @@ function contactsOf(response: SipResponse) {
 }
 
 function refusalOf(response: SipResponse | NoAnswer, plan: PartyPlan): GatewayFailure {
+  const own = plan.failureOf?.(response)
+  if (own !== undefined) return own
   if (typeof response === 'string') return silenceOf(response, plan)
   const seen = `${plan.name}: ${response.status} ${response.reason}`
   if (response.status === 401 || response.status === 407) {

@@ -2,15 +2,22 @@ import { SipFailure } from '../sip/failure.ts'
 import type { Header } from '../sip/message.ts'
 import type { IncomingRequest } from '../sip/user-agent.ts'
 import { type Verdict, verdictOf } from './diagnosis.ts'
+import { GatewayFailure } from './gateway-failure.ts'
 
 /** RFC 3326: what the caller may know of a failure, its status and code; no addresses and no trunk names. */
 export function reasonHeader(verdict: Verdict): Header {
   return { name: 'Reason', value: `SIP;cause=${verdict.status};text="${verdict.code}"` }
 }
 
-/** Our own mistakes are errors; all else is the weather of the internet. */
-export const logLevelOf = (verdict: Verdict): 'error' | 'warn' =>
-  verdict.code === 'call.internal' ? 'error' : 'warn'
+/** Our own mistakes are errors; a challenge is half of a sign-in; all else is the weather of the internet. */
+export function logLevelOf({ code }: Verdict): 'error' | 'warn' | 'info' {
+  if (code === 'call.internal') return 'error'
+  return code === 'upstream.challenged' ? 'info' : 'warn'
+}
+
+/** What a peer is told with a refusal beside what every refusal says. */
+export const ownHeadersOf = (error: unknown): readonly Header[] =>
+  error instanceof GatewayFailure ? error.headers : []
 
 /** Headers of a refusal: Reason, and for an overload when to try again (RFC 3261 §20.33). */
 export function refusalHeaders(verdict: Verdict): readonly Header[] {

@@ -299,9 +299,93 @@ export const GATEWAY_CODES = {
     cause: 'it is self-signed, of an authority that we do not know, or for another name',
     remedy: 'set trunks[].tls.ca to its authority, or trunks[].tls.name to a name in it',
   },
+  'upstream.unreachable': {
+    stage: 'S1',
+    status: 503,
+    text: 'PBX does not answer',
+    cause:
+      'the PBX of registration.registrar upstream is down, its name has no address, or a firewall is between',
+    remedy: 'check upstream.host, port and transport; at the PBX, whether the request arrives',
+  },
+  'upstream.challenged': {
+    stage: 'S1',
+    status: 401,
+    text: 'PBX asks for credentials',
+    cause: 'the first half of every sign-in: the browser answers with its password',
+    remedy: 'none is needed; when the browser does not come again, look at its password',
+  },
+  'upstream.bad-credentials': {
+    stage: 'S1',
+    status: 401,
+    text: 'PBX does not take these credentials',
+    cause: 'a wrong user name or password',
+    remedy: 'correct it in the softphone, or reset it at the PBX',
+  },
+  'upstream.refused': {
+    stage: 'S1',
+    status: 403,
+    text: 'PBX refused the registration',
+    cause: 'the PBX does not know the user, or does not want it here',
+    remedy: 'look at the status that is seen; at the PBX, at its log for the user',
+  },
+  'upstream.not-registered': {
+    stage: 'S1',
+    status: 403,
+    text: 'browser has no registration that the PBX has confirmed',
+    cause: 'a call before REGISTER was answered 200, or after the registration has expired',
+    remedy: 'let the softphone register before it calls',
+  },
+  'upstream.no-credentials': {
+    stage: 'S1',
+    status: 403,
+    text: 'PBX wants a password for a request of ours that only the browser has',
+    cause: 'a transfer that the gateway makes in the name of a user whose password it does not know',
+    remedy: 'let the PBX take such calls without a password, or use registration.credentials: gateway',
+  },
+  'upstream.bad-account': {
+    stage: 'S1',
+    status: 503,
+    text: 'PBX does not take the stored account',
+    cause: 'user or password of users[].account is wrong, or the PBX offers only MD5 and md5 is off',
+    remedy: 'correct users[].account',
+  },
+  'upstream.unknown-token': {
+    stage: 'S1',
+    status: 404,
+    text: 'no registration has this contact',
+    cause: 'a registration that has ended here and not at the PBX, as after a restart; or a guess',
+    remedy: 'none is needed: it is over when it expires at the PBX',
+  },
+  'upstream.auth-int': {
+    stage: 'S1',
+    status: 502,
+    text: 'PBX wants its challenge answered for the body too',
+    cause: 'the PBX offers qop auth-int alone, which no gateway that ends media can pass',
+    remedy: 'let the PBX offer qop auth',
+  },
+  'upstream.foreign-domain': {
+    stage: 'S1',
+    status: 403,
+    text: 'address is not of our domain',
+    cause: 'the softphone signs in at another domain than that of the gateway',
+    remedy: "set domain to what stands behind @ in the users' addresses",
+  },
+  'upstream.one-contact': {
+    stage: 'S1',
+    status: 403,
+    text: 'REGISTER with more than one contact',
+    cause: 'a client that registers several addresses at once',
+    remedy: 'register one address by one REGISTER',
+  },
 } as const
 
 export type GatewayCode = keyof typeof GATEWAY_CODES
+
+/** A header of a SIP message; said here because the page reads this file and knows no Node.js types. */
+interface HeaderLine {
+  readonly name: string
+  readonly value: string
+}
 
 /** The one error of `gateway/`. `status` replaces the table's when a peer's own status is passed on. */
 export class GatewayFailure extends Error {
@@ -309,10 +393,18 @@ export class GatewayFailure extends Error {
   readonly expected: string | undefined
   readonly seen: string | undefined
   readonly status: number | undefined
+  /** What the caller must see beside the status: challenges that pass. Not for the log. */
+  readonly headers: readonly HeaderLine[]
 
   constructor(
     code: GatewayCode,
-    detail: { expected?: string; seen?: string; status?: number; cause?: unknown } = {},
+    detail: {
+      expected?: string
+      seen?: string
+      status?: number
+      headers?: readonly HeaderLine[]
+      cause?: unknown
+    } = {},
   ) {
     const expected = detail.expected === undefined ? '' : `, expected ${detail.expected}`
     const seen = detail.seen === undefined ? '' : `, seen ${detail.seen}`
@@ -322,5 +414,6 @@ export class GatewayFailure extends Error {
     this.expected = detail.expected
     this.seen = detail.seen
     this.status = detail.status
+    this.headers = detail.headers ?? []
   }
 }

@@ -1,9 +1,10 @@
 import type { Config, UserConfig } from '../config/config.ts'
+import { UPSTREAM } from '../config/upstream.ts'
 import { announcedFor } from '../media/host-candidates.ts'
 import type { Flow } from '../sip/flow.ts'
-import type { Header, NameAddr, SipRequest } from '../sip/message.ts'
+import type { Header, NameAddr, SipRequest, SipResponse, Uri } from '../sip/message.ts'
 import { sipUri } from '../sip/uri.ts'
-import type { IncomingInvite } from '../sip/user-agent.ts'
+import type { IncomingInvite, NoAnswer, RequestNumbers } from '../sip/user-agent.ts'
 import { deviceTarget } from './device-target.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import {
@@ -16,12 +17,13 @@ import {
   shownNumberOf,
 } from './identity.ts'
 import type { Target } from './plan.ts'
-import { type Registrar, waysToDevices } from './registrar.ts'
-import { type Caller, Router } from './router.ts'
-import type { TrunkPath, TrunkTable } from './trunk.ts'
+import { type Device, type Registrar, waysToDevices } from './registrar.ts'
+import { type Caller, isPbx, Router } from './router.ts'
+import type { Trunk, TrunkPath, TrunkTable } from './trunk.ts'
 import type { TrunkChoice } from './trunk-choice.ts'
 import type { TrunkDoor } from './trunk-door.ts'
 import { trunkUri } from './trunk-uri.ts'
+import { PBX, type Upstream, type UpstreamWay } from './upstream.ts'
 
 export interface PartiesOptions {
   readonly config: Config
@@ -29,6 +31,8 @@ export interface PartiesOptions {
   readonly trunks: TrunkTable
   readonly choice: TrunkChoice
   readonly door: TrunkDoor
+  /** The PBX that users are registered at, where we are not the registrar. */
+  readonly upstream?: Upstream | undefined
   readonly flowTo: (path: TrunkPath) => Flow
 }
 
@@ -41,6 +45,17 @@ export interface Party {
   readonly from: NameAddr
   readonly to: NameAddr
   readonly headers: readonly Header[]
+  /** Through where it goes (RFC 3608). */
+  readonly route?: readonly string[]
+  /** What it goes on with, where it is the second half of a sign-in. */
+  readonly numbers?: RequestNumbers
+  /** What an outcome means that means something else with this party. */
+  readonly failureOf?: (outcome: SipResponse | NoAnswer) => GatewayFailure | undefined
+}
+
+export interface UpstreamParty extends UpstreamWay {
+  readonly name: string
+  readonly trunk: Trunk
 }
 
 export interface TrunkParty extends Party {
@@ -67,13 +82,17 @@ export class Parties {
       const user = this.#options.registration.authenticateCaller(incoming)
       return user === undefined ? undefined : { kind: 'user', user }
     }
-    const trunk = this.#options.door.identify(request, flow, (status, more) => reject(status, more))
+    const { upstream, door } = this.#options
+    if (upstream?.isFrom(flow)) return { kind: 'trunk', trunk: UPSTREAM }
+    const trunk = door.identify(request, flow, (status, more) => reject(status, more))
     return trunk === undefined ? undefined : { kind: 'trunk', trunk: trunk.config.name }
   }
 
   identityOf(request: SipRequest, caller: Caller): Identity {
     if (caller.kind === 'trunk') {
-      return identityOfTrunk(request, this.#options.trunks.get(caller.trunk)?.config.trusted ?? false)
+      // The PBX that users are registered at knows who calls, or nobody does.
+      const isTrusted = isPbx(caller) || this.#options.trunks.get(caller.trunk)?.config.trusted
+      return identityOfTrunk(request, isTrusted ?? false)
     }
     return identityOfUser(request, this.#user(caller.user), this.router.directory)
   }
@@ -92,19 +111,27 @@ export class Parties {
 
   /** `number`: what was called, when it is not their name. Throws `call.not-registered`. */
   ofUsers(users: readonly string[], number: string | undefined, identity: Identity): Party {
-    const { config, registration } = this.#options
-    const targets = users.flatMap((user) =>
-      waysToDevices(registration.bindingsOf(user)).map((way) => deviceTarget(registration, user, way)),
-    )
-    const [first = ''] = users
-    if (targets.length === 0) throw new GatewayFailure('call.not-registered', { seen: users.join(', ') })
-    return {
-      name: users.length === 1 ? `user:${first}` : `users:${users.join(',')}`,
-      targets,
-      from: fromForUser(identity, config.domain),
-      to: nameAddr(sipUri({ user: number ?? first, host: config.domain })),
-      headers: [],
-    }
+    const { registration } = this.#options
+    const targets = users.flatMap((user) => this.#targetsOf(user, registration.bindingsOf(user)))
+    return this.#userParty(users, targets, number, identity)
+  }
+
+  /** Whom the PBX asks for by one of its registrations. Throws `upstream.unknown-token`, `call.not-registered`. */
+  ofPbx(request: SipRequest, identity: Identity): Party {
+    const { user, devices } = this.#pbx.devicesFor(request)
+    return this.#userParty([user], this.#targetsOf(user, devices), undefined, identity)
+  }
+
+  /** The PBX, for what a user asks. Throws `upstream.*`. */
+  toPbx(caller: Caller, { request, flow }: Pick<IncomingInvite, 'request' | 'flow'>): UpstreamParty {
+    if (caller.kind !== 'user') throw new GatewayFailure('call.unknown-number', { seen: request.uri.text })
+    return this.#upstreamParty(this.#pbx.wayOut(caller.user, request, flow))
+  }
+
+  /** The PBX, for what we ask in the name of a user. Throws `upstream.*`. */
+  toPbxFor(caller: Caller, target: Uri): UpstreamParty {
+    if (caller.kind !== 'user') throw new GatewayFailure('call.unknown-number', { seen: target.text })
+    return this.#upstreamParty(this.#pbx.wayFor(caller.user, target))
   }
 
   /** By the way that is tried first; `name`: of a trunk or a group. Throws `trunk.unresolved`. */
@@ -131,6 +158,39 @@ export class Parties {
         host: announcedFor(path.localAddress, config.udp.announced),
       }),
     }
+  }
+
+  #targetsOf(user: string, devices: readonly Device[]): readonly Target[] {
+    const { registration } = this.#options
+    return waysToDevices(devices).map((way) => deviceTarget(registration, user, way))
+  }
+
+  #userParty(
+    users: readonly string[],
+    targets: readonly Target[],
+    number: string | undefined,
+    identity: Identity,
+  ): Party {
+    const [first = ''] = users
+    if (targets.length === 0) throw new GatewayFailure('call.not-registered', { seen: users.join(', ') })
+    const { domain } = this.#options.config
+    return {
+      name: users.length === 1 ? `user:${first}` : `users:${users.join(',')}`,
+      targets,
+      from: fromForUser(identity, domain),
+      to: nameAddr(sipUri({ user: number ?? first, host: domain })),
+      headers: [],
+    }
+  }
+
+  get #pbx(): Upstream {
+    const { upstream } = this.#options
+    if (upstream === undefined) throw new Error('a PBX that is not there')
+    return upstream
+  }
+
+  #upstreamParty(way: UpstreamWay): UpstreamParty {
+    return { name: PBX, trunk: this.#pbx.trunk, ...way }
   }
 
   #user(name: string): Pick<UserConfig, 'name' | 'numbers' | 'callerId'> {

@@ -1,7 +1,9 @@
 import type { Flow } from '../sip/flow.ts'
-import type { Header, NameAddr, Uri } from '../sip/message.ts'
+import type { Header, NameAddr, SipResponse, Uri } from '../sip/message.ts'
+import type { NoAnswer, RequestNumbers } from '../sip/user-agent.ts'
 import type { Ticket } from './admission.ts'
 import type { Application } from './applications.ts'
+import type { GatewayFailure } from './gateway-failure.ts'
 import type { HeaderPolicy } from './header-policy.ts'
 import type { LegMedia } from './leg.ts'
 import type { Unreached } from './trunk-states.ts'
@@ -54,6 +56,12 @@ export interface PartyPlan {
    * call of it takes one way off the list.
    */
   readonly next?: (how: Unreached) => PartyPlan | undefined
+  /** Through where the INVITE goes (RFC 3608). */
+  readonly route?: readonly string[]
+  /** What it goes on with, where it is the second half of a sign-in. */
+  readonly numbers?: RequestNumbers
+  /** What an outcome means that means something else with this party. */
+  readonly failureOf?: (outcome: SipResponse | NoAnswer) => GatewayFailure | undefined
 }
 
 export interface ApplicationPlan {

@@ -30,6 +30,8 @@ export interface RegistrationOptions {
   readonly turn?: TurnCredentials | undefined
   /** A REGISTER has been answered 200. */
   readonly onRegistered?: (registered: Registered) => void
+  /** Devices of a user have come or gone. */
+  readonly onDevices?: (user: string) => void
 }
 
 export type HttpVerdict =
@@ -113,6 +115,7 @@ export class Registration implements Registrar {
     const turn = bindings === 0 ? undefined : this.#options.turn?.headerFor(user)
     answer(status, turn === undefined ? headers : [...headers, turn])
     this.#options.onRegistered?.({ user, flow, bound, superseded })
+    this.#options.onDevices?.(user)
   }
 
   /**
@@ -179,12 +182,16 @@ export class Registration implements Registrar {
 
   /** What was reached by this WebSocket is reached no more. */
   flowClosed(flow: Flow): void {
-    this.#location.removeFlow(flow.id)
+    this.#gone(this.#location.removeFlow(flow.id))
   }
 
   close(): void {
     this.#cancelSweep?.()
     this.#cancelSweep = undefined
+  }
+
+  #gone(bindings: readonly Binding[]): void {
+    for (const user of new Set(bindings.map(({ aor }) => aor))) this.#options.onDevices?.(user)
   }
 
   #usersOn(flow: Flow): readonly string[] {
@@ -286,7 +293,7 @@ export class Registration implements Registrar {
     const { deadlineMs } = this.#location
     if (deadlineMs === undefined) return
     this.#cancelSweep = this.#options.environment.schedule(deadlineMs, () => {
-      this.#location.expire(this.#options.environment.nowMs())
+      this.#gone(this.#location.expire(this.#options.environment.nowMs()))
       this.#scheduleSweep()
     })
   }

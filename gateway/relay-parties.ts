@@ -1,9 +1,9 @@
 import type { SipRequest } from '../sip/message.ts'
-import type { IncomingRequest } from '../sip/user-agent.ts'
+import type { IncomingInvite, IncomingRequest } from '../sip/user-agent.ts'
 import { dialledOf } from './dialled.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { Parties, type PartiesOptions, type Party } from './parties.ts'
-import type { Caller } from './router.ts'
+import { type Caller, isPbx } from './router.ts'
 
 export type RelayPartiesOptions = PartiesOptions
 
@@ -37,10 +37,11 @@ export class RelayParties {
    *
    * @param isMailbox the name is routed as a number, past the users of ours
    */
-  plan(request: SipRequest, caller: Caller, isMailbox = false): RelayPlan {
-    const { router } = this.#parties
-    const destination = router.route(this.dialledOf(request), caller, { isMailbox })
+  plan(incoming: Pick<IncomingInvite, 'request' | 'flow'>, caller: Caller, isMailbox = false): RelayPlan {
+    const { request } = incoming
     const identity = this.#parties.identityOf(request, caller)
+    if (isPbx(caller)) return { ...this.#parties.ofPbx(request, identity), isTrunk: false }
+    const destination = this.#parties.router.route(this.dialledOf(request), caller, { isMailbox })
     switch (destination.kind) {
       case 'users':
         return { ...this.#parties.ofUsers(destination.users, destination.number, identity), isTrunk: false }
@@ -48,6 +49,8 @@ export class RelayParties {
         return { ...this.#parties.ofTrunk(destination.trunk, destination.number, identity), isTrunk: true }
       case 'emergency':
         throw new GatewayFailure('call.unknown-number', { seen: destination.number })
+      case 'upstream':
+        return { ...this.#parties.toPbx(caller, incoming), isTrunk: true }
       case 'application':
         // An application speaks and hears, and reads nothing.
         throw new GatewayFailure('call.unknown-number', { seen: destination.name })
@@ -58,6 +61,10 @@ export class RelayParties {
 
   /** Throws what a call to there would be refused with before it rings. */
   probe(request: SipRequest, caller: Caller): void {
+    if (isPbx(caller)) {
+      this.#parties.ofPbx(request, this.#parties.identityOf(request, caller))
+      return
+    }
     const destination = this.#parties.router.route(this.dialledOf(request), caller)
     if (destination.kind !== 'users') return
     const { users } = destination

@@ -42,8 +42,16 @@ export function relayRequest(
     done(response)
   }
   const stopTimer = environment.schedule(environment.nowMs() + RELAY_ANSWER_MS, () => settle(best))
+  const { from, to, route, numbers } = plan
+  const asked = {
+    ...request,
+    from,
+    to,
+    ...(route === undefined ? {} : { route }),
+    ...(numbers === undefined ? {} : { numbers }),
+  }
   for (const { flow, uri } of plan.targets) {
-    userAgent.request({ ...request, flow, uri, from: plan.from, to: plan.to }, (response) => {
+    userAgent.request({ ...asked, flow, uri }, (response) => {
       waiting -= 1
       if (rank(response) <= rank(best)) best = response
       const isSuccess = typeof response === 'object' && response.status < 300

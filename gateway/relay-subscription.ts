@@ -81,6 +81,8 @@ export class RelaySubscription {
         uri: target.uri,
         from: plan.from,
         to: plan.to,
+        ...(plan.route === undefined ? {} : { route: plan.route }),
+        ...(plan.numbers === undefined ? {} : { numbers: plan.numbers }),
         event: header(request, 'Event') ?? '',
         expiresS: askedExpires(request),
         headers,
@@ -217,9 +219,12 @@ export class RelaySubscription {
     if (this.#isOver) return
     if (this.#notifier === undefined) {
       const outcome = typeof reason === 'object' || reason === 'transport' ? reason : 'timeout'
-      const verdict = this.#refused('SUBSCRIBE', failureOf(outcome, this.#options.plan.isTrunk))
+      const { plan } = this.#options
+      const failure = plan.failureOf?.(outcome) ?? failureOf(outcome, plan.isTrunk)
+      const verdict = this.#refused('SUBSCRIBE', failure)
       const passed = typeof outcome === 'string' ? [] : answeredHeaders(outcome)
-      this.#subscribe.reject(verdict.status, { headers: [...passed, ...refusalHeaders(verdict)] })
+      const headers = [...passed, ...failure.headers, ...refusalHeaders(verdict)]
+      this.#subscribe.reject(verdict.status, { headers })
     } else if (this.#notifier.isOpen && this.#flow.isOpen) {
       this.#notifier.notify({ state: LOST })
     }

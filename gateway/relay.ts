@@ -3,7 +3,7 @@ import type { Flow } from '../sip/flow.ts'
 import type { Header } from '../sip/message.ts'
 import type { IncomingRequest, IncomingSubscribe, SipEnvironment, UserAgent } from '../sip/user-agent.ts'
 import { verdictOf } from './diagnosis.ts'
-import { logLevelOf, refusalHeaders, refuseMethod } from './failure.ts'
+import { logLevelOf, ownHeadersOf, refusalHeaders, refuseMethod } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { RelayLimits } from './relay-limits.ts'
 import { RelayParties, type RelayPartiesOptions, type RelayPlan } from './relay-parties.ts'
@@ -164,7 +164,7 @@ export class Relay {
     const body = relayedBody(request)
     const caller = this.#parties.identify(incoming)
     if (caller === undefined) return
-    this.#pass(incoming, this.#parties.plan(request, caller), { method: 'MESSAGE', headers, ...body })
+    this.#pass(incoming, this.#parties.plan(incoming, caller), { method: 'MESSAGE', headers, ...body })
   }
 
   /** A PBX tells of messages waiting without being asked (RFC 3842 wants a subscription, phones do without); nobody else may. */
@@ -177,7 +177,7 @@ export class Relay {
     const told = request.headers.filter(({ name }) => name === 'Event' || name === 'Subscription-State')
     const headers = [...relayedHeaders('NOTIFY', request), ...told]
     const body = relayedBody(request)
-    this.#pass(incoming, this.#parties.plan(request, caller), { method: 'NOTIFY', headers, ...body })
+    this.#pass(incoming, this.#parties.plan(incoming, caller), { method: 'NOTIFY', headers, ...body })
   }
 
   #pass(incoming: IncomingRequest, plan: RelayPlan, relayed: RelayRequest): void {
@@ -188,7 +188,7 @@ export class Relay {
       this.#waiting.delete(giveUp)
       if (typeof response === 'string' || response.status >= 300) {
         const passed = typeof response === 'string' ? [] : answeredHeaders(response)
-        this.#refuse(incoming, failureOf(response, plan.isTrunk), passed)
+        this.#refuse(incoming, plan.failureOf?.(response) ?? failureOf(response, plan.isTrunk), passed)
         return
       }
       const { callId, method } = incoming.request
@@ -204,7 +204,7 @@ export class Relay {
     const caller = this.#parties.identify(asked)
     if (caller === undefined) return
     const plan = this.#parties.plan(
-      request,
+      subscribe,
       caller,
       isOwnMailbox(caller, this.#parties.dialledOf(request), event),
     )
@@ -239,7 +239,8 @@ export class Relay {
       'request refused',
       verdict.code === 'call.internal' ? { ...fields, error } : fields,
     )
-    incoming.respond(verdict.status, { headers: [...passed, ...refusalHeaders(verdict)] })
+    const headers = [...passed, ...ownHeadersOf(error), ...refusalHeaders(verdict)]
+    incoming.respond(verdict.status, { headers })
   }
 }
 

@@ -34,7 +34,7 @@ interface Way {
 
 type RouteSettings = Pick<
   Config,
-  'users' | 'trunks' | 'groups' | 'numbers' | 'routes' | 'emergency' | 'limits' | 'calls'
+  'users' | 'trunks' | 'groups' | 'numbers' | 'routes' | 'emergency' | 'limits' | 'calls' | 'upstream'
 >
 
 /** By the same code that routes calls. `number`: as dialled, or a URI. */
@@ -158,6 +158,8 @@ function nameOf(destination: Destination): string {
       return destination.trunk
     case 'emergency':
       return `emergency, past all limits, by ${destination.trunks.join(', then ')}`
+    case 'upstream':
+      return 'the PBX that users are registered at'
     default:
       return destination satisfies never
   }

@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts'
+import { UPSTREAM } from '../config/upstream.ts'
 import { isSos } from './dialled.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { NumberDirectory } from './number-directory.ts'
@@ -32,6 +33,11 @@ export type Destination =
       /** In international form, where it has one: first as lists of allowed numbers see it, then other ways to write it. */
       readonly forms: readonly string[]
     }
+  /** To the PBX that users are registered at, as it was asked. */
+  | { readonly kind: 'upstream' }
+
+/** The PBX that users are registered at calls by its registrations, not by numbers. */
+export const isPbx = (caller: Caller): boolean => caller.kind === 'trunk' && caller.trunk === UPSTREAM
 
 /** Is told of each rule that was looked at, and why it was not the one; undefined: it was. */
 export type RouteNote = (rule: string, whyNot: string | undefined) => void
@@ -46,7 +52,7 @@ const APPLICATIONS: readonly string[] = ['echo', 'tone'] satisfies ApplicationNa
 
 const isApplication = (name: string): name is ApplicationName => APPLICATIONS.includes(name)
 
-export type RouterConfig = Pick<Config, 'users' | 'numbers' | 'routes' | 'emergency'>
+export type RouterConfig = Pick<Config, 'users' | 'numbers' | 'routes' | 'emergency' | 'upstream'>
 
 /** Where dialled numbers go, by the configuration alone. */
 export class Router {
@@ -63,6 +69,8 @@ export class Router {
   /**
    * Of a user: emergency numbers, names of users, their numbers, `echo` and `tone`, the first route that fits. Of a trunk: the first route
    * that is for its calls makes another number of it, or names users; then names and numbers of users.
+   *
+   * Where a PBX keeps the registrations of users, it is asked for them, and for whatever no route is for.
    *
    * Throws `call.unknown-number`.
    */
@@ -92,14 +100,18 @@ export class Router {
   #ofUser(dialled: string, isMailbox: boolean, note: RouteNote): Destination | undefined {
     const emergency = isMailbox ? undefined : this.#emergency(dialled, note)
     if (emergency !== undefined) return emergency
-    const local = isMailbox ? undefined : this.#local(dialled, note)
+    const hasPbx = this.#config.upstream !== undefined
+    const local = isMailbox || hasPbx ? undefined : this.#local(dialled, note)
     if (local !== undefined) return local
     if (isApplication(dialled)) {
       note('applications', undefined)
       return { kind: 'application', name: dialled }
     }
     const match = this.#firstRule(dialled, undefined, note)
-    return match === undefined ? undefined : this.#target(match, dialled)
+    if (match !== undefined) return this.#target(match, dialled)
+    if (!hasPbx) return undefined
+    note('PBX of registration.registrar', undefined)
+    return { kind: 'upstream' }
   }
 
   #ofTrunk(dialled: string, trunk: string, note: RouteNote): Destination | undefined {

@@ -54,7 +54,8 @@ export interface TransferOptions {
   readonly openSide: (name: LegName, party: string, media: LegMedia, isCallIdOwner: boolean) => Promise<Side>
   readonly place: (side: Side, plan: PartyPlan, text: string, progress: Progress) => Dialling
   readonly headers: (side: Side, other?: Side) => readonly Header[]
-  readonly planTransfer: (party: string, target: Uri) => AdmittedPlan
+  /** `far`: who will talk to the target. */
+  readonly planTransfer: (party: string, target: Uri, far: string) => AdmittedPlan
   readonly charges: CallCharges
   readonly findSide: (replaces: Replaces, party: string) => FoundSide | undefined
 }
@@ -96,7 +97,7 @@ export class Transfers {
       }
       const refer = readRefer(incoming.request)
       if (refer.replaces === undefined) {
-        await this.#transferTo(side, far, planTransfer(side.party, refer.target), report)
+        await this.#transferTo(side, far, planTransfer(side.party, refer.target, far.party), report)
         return
       }
       const found = findSide(refer.replaces, side.party)

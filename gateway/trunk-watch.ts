@@ -4,13 +4,13 @@ import type { Flow } from '../sip/flow.ts'
 import type { Header, SipResponse } from '../sip/message.ts'
 import { sipUri } from '../sip/uri.ts'
 import type { NoAnswer, SipEnvironment, UserAgent } from '../sip/user-agent.ts'
+import { AccountRegistration } from './account-registration.ts'
 import { isWorthAnother } from './fail-over.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { nameAddr } from './identity.ts'
 import type { TrunkPath, TrunkTable } from './trunk.ts'
 import type { TrunkChoice } from './trunk-choice.ts'
 import { isAlive, TrunkHealth, type TrunkState } from './trunk-health.ts'
-import { TrunkRegistration } from './trunk-registration.ts'
 import type { TrunkStates } from './trunk-states.ts'
 import { trunkUri } from './trunk-uri.ts'
 
@@ -34,7 +34,7 @@ const MAX_ASKED = 16
 export class TrunkWatch {
   readonly #options: TrunkWatchOptions
   /** By name of the trunk. */
-  readonly #registrations: ReadonlyMap<string, TrunkRegistration>
+  readonly #registrations: ReadonlyMap<string, AccountRegistration>
   readonly #healths: readonly TrunkHealth[]
 
   constructor(options: TrunkWatchOptions) {
@@ -44,9 +44,10 @@ export class TrunkWatch {
       config.trunks.flatMap((trunk) => {
         const { account, name } = trunk
         if (account?.register !== true) return []
-        const registration = new TrunkRegistration({
-          trunk: name,
-          account,
+        const registration = new AccountRegistration({
+          owner: { kind: 'trunk', name },
+          expiresS: account.expiresS,
+          isBulk: account.bulk,
           environment,
           log,
           send: (headers, done) => this.#register(trunk, headers, done),

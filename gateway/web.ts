@@ -19,6 +19,8 @@ export interface Health {
   readonly registrations: number
   /** How many trunks are in which state; absent where there are none to tell of. */
   readonly trunks?: Readonly<Record<string, number>>
+  /** How many users' extensions we keep registered at the PBX; absent where we keep none. */
+  readonly extensions?: Readonly<Record<string, number>>
 }
 
 export interface WebOptions {

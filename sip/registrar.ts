@@ -140,7 +140,7 @@ function withContact(
 /** For people who look; the rest of a long one tells them nothing. */
 const MAX_USER_AGENT_LENGTH = 128
 
-function shortUserAgent(request: SipRequest): string | undefined {
+export function shortUserAgent(request: SipRequest): string | undefined {
   const text = header(request, 'User-Agent')
   return text === undefined ? undefined : detached(text.slice(0, MAX_USER_AGENT_LENGTH))
 }

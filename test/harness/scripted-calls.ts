@@ -2,7 +2,7 @@ import type { Direction, LocalTransport } from '../../media/parameters.ts'
 import { createAnswer } from '../../sdp/answer.ts'
 import { answerableCodecs, STANDARD_CODECS } from '../../sdp/codecs.ts'
 import { createOffer, readOffer } from '../../sdp/offer.ts'
-import type { Header, SipResponse } from '../../sip/message.ts'
+import type { Header, SipResponse, Uri } from '../../sip/message.ts'
 import { sipUri } from '../../sip/uri.ts'
 import type {
   Body,
@@ -145,6 +145,11 @@ export function place(
   body: Body | 'none' = offerOf(BROWSER),
   dialogHandler?: DialogHandler,
   headers: readonly Header[] = [],
+  where: { readonly uri: Uri; readonly to: Uri } = {
+    uri: sipUri({ user: to, host: 'example.com' }),
+    to: sipUri({ user: to, host: 'example.com' }),
+  },
+  fromHost = 'example.com',
 ): PlacedCall {
   const handler: DialogHandler = {
     onEnd: (reason, request) => {
@@ -166,9 +171,9 @@ export function place(
     invite: peer.userAgent.invite(
       {
         flow: peer.flow,
-        uri: sipUri({ user: to, host: 'example.com' }),
-        from: nameAddr(sipUri({ user: from, host: 'example.com' })),
-        to: nameAddr(sipUri({ user: to, host: 'example.com' })),
+        uri: where.uri,
+        from: nameAddr(sipUri({ user: from, host: fromHost })),
+        to: nameAddr(where.to),
         headers,
         ...(body === 'none' ? {} : { body }),
         dialogHandler: dialogHandler ?? handler,

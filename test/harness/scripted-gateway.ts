@@ -4,7 +4,8 @@ import type { Log } from '../../config/logging.ts'
 import { Calls } from '../../gateway/calls.ts'
 import { Homes } from '../../gateway/homes.ts'
 import type { TokenVerifier } from '../../gateway/jwt.ts'
-import { Registration } from '../../gateway/registration.ts'
+import type { Registrar } from '../../gateway/registrar.ts'
+import { type RegistrarMode, registrarMode } from '../../gateway/registrar-mode.ts'
 import { Relay } from '../../gateway/relay.ts'
 import { TokenGate } from '../../gateway/token-gate.ts'
 import { sessionExpiresOf, type TrunkPath, type TrunkResolver, TrunkTable } from '../../gateway/trunk.ts'
@@ -12,15 +13,18 @@ import { TrunkChoice } from '../../gateway/trunk-choice.ts'
 import { TrunkDoor } from '../../gateway/trunk-door.ts'
 import { TrunkStates } from '../../gateway/trunk-states.ts'
 import { TurnCredentials } from '../../gateway/turn.ts'
+import { UpstreamLine } from '../../gateway/upstream-line.ts'
 import type { MediaEngine, MediaSession } from '../../media/engine.ts'
 import { createNativeEngine, type NativeEngineOptions } from '../../media/native-engine.ts'
 import { digestResponse } from '../../sip/digest-response.ts'
+import type { Flow } from '../../sip/flow.ts'
 import { header } from '../../sip/headers.ts'
-import type { NameAddr, SipRequest, SipResponse } from '../../sip/message.ts'
+import type { NameAddr, SipRequest, SipResponse, Uri } from '../../sip/message.ts'
 import { MIN_SESSION_S } from '../../sip/session-terms.ts'
 import { NamedFlow } from '../../sip/transport/named-flow.ts'
 import { sipUri } from '../../sip/uri.ts'
 import {
+  type ClientCredentials,
   createUserAgent,
   type IncomingInvite,
   type IncomingRequest,
@@ -33,7 +37,10 @@ import { type MemoryFlow, memoryLink } from './memory-flow.ts'
 import { resolverOf, trunkConfig } from './trunk-config.ts'
 import { settle, VirtualTime } from './virtual-time.ts'
 
+const PBX = { address: '127.0.0.1', port: 5080 }
 const GATEWAY = { address: '127.0.0.1', port: 5060 }
+/** Where the PBX of `registrar: upstream` finds us. */
+const OWN_TOWARDS_PBX = { address: '127.0.0.1', port: 5061 }
 const TRUNK = { address: '127.0.0.1', port: 5070 }
 const LIMITS = { maxServerTransactions: 1_000, maxClientTransactions: 1_000, maxDialogs: 1_000, maxForks: 16 }
 
@@ -51,6 +58,10 @@ export interface Peer {
   readonly invites: IncomingInvite[]
   readonly requests: IncomingRequest[]
   readonly subscribes: IncomingSubscribe[]
+  /** Answers challenges by itself, as browsers do. */
+  account: ClientCredentials | undefined
+  /** What it answers at once is not kept in `requests`. */
+  answers: (request: IncomingRequest) => boolean
 }
 
 /** The gateway's parts as the daemon joins them, on virtual time and links in memory; the media engine is the real one. */
@@ -63,7 +74,8 @@ export class ScriptedGateway {
   readonly engine: MediaEngine
   readonly userAgent: UserAgent
   readonly calls: Calls
-  readonly registration: Registration
+  readonly registration: Registrar
+  readonly mode: RegistrarMode
   readonly relay: Relay
   readonly homes: Homes
   readonly trunk: Peer
@@ -71,6 +83,9 @@ export class ScriptedGateway {
   readonly trunkFlow: MemoryFlow
   /** Media of every call so far, the newest last. */
   readonly sessions: MediaSession[] = []
+  /** The PBX of `registrar: upstream`. */
+  readonly pbx: Peer
+  readonly pbxFlow: MemoryFlow
   readonly #peers: Peer[] = []
   readonly #gatewayEnds = new Map<Peer, MemoryFlow>()
   readonly #trunkLinks = new Map<string, { readonly peer: Peer; readonly gatewayFlow: MemoryFlow }>()
@@ -103,22 +118,28 @@ export class ScriptedGateway {
       ...over,
     }
     const time = new VirtualTime()
-    const trunks = new TrunkTable(config.trunks, {
-      resolver: { ...resolverOf(), ...resolver },
-      nowMs: () => time.nowMs(),
-      supported: ['udp'],
-    })
-    await trunks.refresh()
-    return new ScriptedGateway(config, trunks, verifier, time, media)
+    const tableOf = (configs: readonly TrunkConfig[]): TrunkTable =>
+      new TrunkTable(configs, {
+        resolver: { ...resolverOf(), ...resolver },
+        nowMs: () => time.nowMs(),
+        supported: ['udp'],
+      })
+    const tables = {
+      trunks: tableOf(config.trunks),
+      pbx: tableOf(config.upstream === undefined ? [] : [config.upstream.trunk]),
+    }
+    await Promise.all([tables.trunks.refresh(), tables.pbx.refresh()])
+    return new ScriptedGateway(config, tables, verifier, time, media)
   }
 
   private constructor(
     config: Config,
-    trunks: TrunkTable,
+    tables: { readonly trunks: TrunkTable; readonly pbx: TrunkTable },
     verifier: TokenVerifier | undefined,
     time: VirtualTime,
     media: Partial<NativeEngineOptions>,
   ) {
+    const { trunks } = tables
     this.config = config
     this.time = time
     this.trunks = trunks
@@ -145,14 +166,6 @@ export class ScriptedGateway {
     }
     const tokens = new TokenGate(verifier, (error) => this.#logger({}).error('internal error', { error }))
     const turn = config.turn === undefined ? undefined : new TurnCredentials(config.turn)
-    this.registration = new Registration({
-      config,
-      environment: this.time,
-      log: this.#logger({}),
-      tokens,
-      turn,
-      onRegistered: (registered) => this.homes.registered(registered),
-    })
     this.userAgent = createUserAgent({
       environment: this.time,
       product: 'webtrunk-test',
@@ -160,8 +173,9 @@ export class ScriptedGateway {
         expiresOf: (flow) => sessionExpiresOf(config, trunks, flow),
         minSeOf: () => MIN_SESSION_S,
       },
-      sentBy: (flow) => ({ host: flow.local.address, port: flow.local.port }),
-      credentialsFor: (flow) => trunks.ofFlow(flow)?.config.account,
+      sentBy,
+      credentialsFor: (flow, request) =>
+        this.mode.accountFor(flow, request) ?? trunks.ofFlow(flow)?.config.account,
       limits: LIMITS,
       handler: {
         onInvite: (invite) => tokens.passInvite(invite, () => this.calls.onInvite(invite)),
@@ -179,6 +193,24 @@ export class ScriptedGateway {
     const door = new TrunkDoor({ config, trunks, environment: time })
     const flowTo = ({ trunk, remote }: TrunkPath) =>
       new NamedFlow(this.trunkAt(remote.port, remote.address).gatewayFlow, trunk.name)
+    const { upstream } = config
+    const pbx = this.#link('udp', 'trunk:upstream', PBX, OWN_TOWARDS_PBX)
+    this.pbx = pbx.peer
+    this.pbxFlow = pbx.gatewayFlow
+    this.mode = registrarMode({
+      config,
+      environment: this.time,
+      log: this.#logger({}),
+      userAgent: this.userAgent,
+      tokens,
+      turn,
+      line:
+        upstream === undefined
+          ? undefined
+          : new UpstreamLine({ config: upstream, trunks: tables.pbx, flowTo: () => pbx.gatewayFlow, sentBy }),
+      onRegistered: (registered) => this.homes.registered(registered),
+    })
+    this.registration = this.mode.registrar
     this.relay = new Relay({
       config,
       userAgent: this.userAgent,
@@ -188,6 +220,7 @@ export class ScriptedGateway {
       trunks,
       choice,
       door,
+      upstream: this.mode.upstream,
       flowTo,
     })
     this.homes = new Homes({
@@ -209,6 +242,7 @@ export class ScriptedGateway {
       choice,
       states,
       door,
+      upstream: this.mode.upstream,
       flowTo,
     })
   }
@@ -400,6 +434,7 @@ export class ScriptedGateway {
     transport: 'udp' | 'wss',
     scope: string,
     address: { address: string; port: number },
+    own = GATEWAY,
   ): { peer: Peer; gatewayFlow: MemoryFlow } {
     const invites: IncomingInvite[] = []
     const requests: IncomingRequest[] = []
@@ -413,7 +448,7 @@ export class ScriptedGateway {
         subscribes.push(subscribe)
       },
       onRequest: (request) => {
-        requests.push(request)
+        if (!peer.answers(request)) requests.push(request)
       },
       onError: (error) => {
         throw error
@@ -422,17 +457,26 @@ export class ScriptedGateway {
     const userAgent = createUserAgent({
       environment: this.time,
       product: 'peer',
-      sentBy: (flow) => ({ host: flow.local.address, port: flow.local.port }),
+      sentBy,
+      credentialsFor: () => peer.account,
       limits: LIMITS,
       handler,
     })
     const { a, b } = memoryLink({
       time: this.time,
       transport,
-      a: { address: GATEWAY, scope, receive: (bytes, flow) => this.userAgent.receive(bytes, flow) },
+      a: { address: own, scope, receive: (bytes, flow) => this.userAgent.receive(bytes, flow) },
       b: { address, scope: 'gateway', receive: (bytes, flow) => userAgent.receive(bytes, flow) },
     })
-    const peer = { userAgent, flow: b, invites, requests, subscribes }
+    const peer: Peer = {
+      userAgent,
+      flow: b,
+      invites,
+      requests,
+      subscribes,
+      account: undefined,
+      answers: () => false,
+    }
     this.#peers.push(peer)
     this.#gatewayEnds.set(peer, a)
     return { peer, gatewayFlow: a }
@@ -454,7 +498,9 @@ export class ScriptedGateway {
   }
 }
 
-export const nameAddr = (uri: ReturnType<typeof sipUri>): NameAddr => ({
+const sentBy = (flow: Flow) => ({ host: flow.local.address, port: flow.local.port })
+
+export const nameAddr = (uri: Uri): NameAddr => ({
   displayName: undefined,
   uri,
   parameters: new Map(),

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Log } from '../../../config/logging.ts'
-import { Secret } from '../../../config/secret.ts'
+import { AccountRegistration } from '../../../gateway/account-registration.ts'
 import { GatewayFailure } from '../../../gateway/gateway-failure.ts'
 import { TrunkHealth } from '../../../gateway/trunk-health.ts'
-import { TrunkRegistration } from '../../../gateway/trunk-registration.ts'
 import type { Header, SipResponse } from '../../../sip/message.ts'
 import { parseMessage } from '../../../sip/parser.ts'
 import type { NoAnswer } from '../../../sip/user-agent.ts'
@@ -46,9 +45,10 @@ describe('a registration at a trunk', () => {
     const failures: string[] = []
     const extensions: (string | undefined)[] = []
     const started = time.nowMs()
-    const registration = new TrunkRegistration({
-      trunk: 'pbx',
-      account: { user: '4930', password: new Secret('x'), md5: true, register: true, expiresS: 1_000, bulk },
+    const registration = new AccountRegistration({
+      owner: { kind: 'trunk', name: 'pbx' },
+      expiresS: 1_000,
+      isBulk: bulk,
       environment: time,
       log,
       contact: () => CONTACT,

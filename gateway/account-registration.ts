@@ -1,22 +1,27 @@
-import type { TrunkAccountConfig } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
-import { contacts, retryAfter, seconds } from '../sip/headers.ts'
+import { retryAfter, seconds } from '../sip/headers.ts'
 import type { Header, SipResponse } from '../sip/message.ts'
 import { readable } from '../sip/readable.ts'
 import type { NoAnswer, SipEnvironment } from '../sip/user-agent.ts'
 import { GatewayFailure } from './gateway-failure.ts'
+import { grantedS } from './granted-expires.ts'
 
-export interface TrunkRegistrationOptions {
-  readonly trunk: string
-  readonly account: TrunkAccountConfig
+export interface AccountRegistrationOptions {
+  /** Whose account it is, for the log: ours at a trunk, or a user's at the PBX. */
+  readonly owner: { readonly kind: 'trunk' | 'extension'; readonly name: string }
+  readonly expiresS: number
   readonly environment: SipEnvironment
   readonly log: Log
   /** Sends REGISTER for the account with these headers; challenges are answered below. May throw when there is no way. */
   readonly send: (headers: readonly Header[], done: (outcome: SipResponse | NoAnswer) => void) => void
-  /** URI of ours that the trunk shall call. May throw when there is no way. */
+  /** URI of ours that the registrar shall call. May throw when there is no way. */
   readonly contact: () => string
+  /** RFC 6140: the account stands for all numbers of a trunk. */
+  readonly isBulk?: boolean
+  /** A 200, at first and at each refresh. */
+  readonly onRegistered?: (response: SipResponse) => void
   /** For operators. */
-  readonly onFailed: (reason: string) => void
+  readonly onFailed?: (reason: string) => void
 }
 
 /** RFC 6140 §5.1, §5.2: who does not know it must not take it for a registration of one. */
@@ -37,25 +42,25 @@ const MAX_EXPIRES_S = 86_400
 const MAX_BRIEF = 2
 
 /**
- * Keeps us registered at a trunk (RFC 3261 §10.2): refreshes in time, takes the interval a 423 asks for, and tries again ever
+ * Keeps an account registered at a trunk or PBX (RFC 3261 §10.2): refreshes in time, takes the interval a 423 asks for, and tries again ever
  * more seldom after failures. Its state is in the log.
  */
-export class TrunkRegistration {
-  readonly #options: TrunkRegistrationOptions
+export class AccountRegistration {
+  readonly #options: AccountRegistrationOptions
   #expiresS: number
   #state: 'trying' | 'registered' | 'failed' | 'stopped' = 'trying'
   #isAsking = false
-  /** When the binding at the trunk is over. */
+  /** When the binding there is over. */
   #validUntilMs = 0
   #failures = 0
   #cancelTimer: () => void = () => {}
 
-  constructor(options: TrunkRegistrationOptions) {
+  constructor(options: AccountRegistrationOptions) {
     this.#options = options
-    this.#expiresS = options.account.expiresS
+    this.#expiresS = options.expiresS
   }
 
-  /** The trunk knows, as far as we know, where we are. */
+  /** The registrar knows, as far as we know, where we are. */
   get isRegistered(): boolean {
     return this.#options.environment.nowMs() < this.#validUntilMs
   }
@@ -64,7 +69,7 @@ export class TrunkRegistration {
     this.#register(0)
   }
 
-  /** The trunk was away and may have forgotten us: registers again now. */
+  /** The registrar was away and may have forgotten us: registers again now. */
   renew(): void {
     if (this.#state === 'stopped' || this.#isAsking) return
     this.#cancelTimer()
@@ -72,7 +77,7 @@ export class TrunkRegistration {
     this.#register(0)
   }
 
-  /** Takes the registration back; resolves when the trunk has answered, or will not. */
+  /** Takes the registration back; resolves when the registrar has answered, or will not. */
   async stop(): Promise<void> {
     this.#cancelTimer()
     const wasRegistered = this.isRegistered
@@ -95,25 +100,28 @@ export class TrunkRegistration {
   }
 
   #send(expiresS: number, done: (outcome: SipResponse | NoAnswer) => void): void {
-    const { send, contact, account } = this.#options
+    const { send, contact, isBulk } = this.#options
     try {
       const headers = [
         { name: 'Contact', value: `<${contact()}>` },
         { name: 'Expires', value: String(expiresS) },
-        ...(account.bulk ? BULK : []),
+        ...(isBulk ? BULK : []),
       ]
       send(headers, done)
     } catch (error) {
-      // The trunk has no address now.
+      // It has no address now.
       if (!(error instanceof GatewayFailure)) throw error
       done('transport')
     }
   }
 
   #registered(response: SipResponse, askedS: number): void {
-    const { environment, trunk, log } = this.#options
-    const expiresS = Math.min(grantedS(response, this.#options.contact()) ?? askedS, MAX_EXPIRES_S)
-    if (this.#state !== 'registered') log.info('trunk registered', { trunk, expiresS })
+    const { environment, owner, log, contact, onRegistered } = this.#options
+    const own = contact()
+    const expiresS = Math.min(grantedS(response, ({ text }) => text === own) ?? askedS, MAX_EXPIRES_S)
+    if (this.#state !== 'registered')
+      log.info(`${owner.kind} registered`, { [owner.kind]: owner.name, expiresS })
+    onRegistered?.(response)
     this.#state = 'registered'
     this.#failures = 0
     this.#validUntilMs = environment.nowMs() + expiresS * 1_000
@@ -132,13 +140,13 @@ export class TrunkRegistration {
   }
 
   #failed(reason: string, response?: SipResponse): void {
-    const { trunk, log, onFailed } = this.#options
-    onFailed(reason)
+    const { owner, log, onFailed } = this.#options
+    onFailed?.(reason)
     const waitMs = this.#waitMs(response)
     this.#failures += 1
-    const fields = { trunk, reason, retryS: Math.round(waitMs / 1_000) }
-    if (this.#state === 'failed') log.debug('trunk still not registered', fields)
-    else log.warn('trunk not registered', fields)
+    const fields = { [owner.kind]: owner.name, reason, retryS: Math.round(waitMs / 1_000) }
+    if (this.#state === 'failed') log.debug(`${owner.kind} still not registered`, fields)
+    else log.warn(`${owner.kind} not registered`, fields)
     this.#state = 'failed'
     this.#again(waitMs)
   }
@@ -158,13 +166,4 @@ export class TrunkRegistration {
     const { environment } = this.#options
     this.#cancelTimer = environment.schedule(environment.nowMs() + waitMs, () => this.#register(0))
   }
-}
-
-/** What the trunk grants our Contact; undefined when it does not say. */
-function grantedS(response: SipResponse, own: string): number | undefined {
-  const list = readable(() => contacts(response))
-  const mine = list === undefined || list === '*' ? undefined : list.find(({ uri }) => uri.text === own)
-  const text = mine?.parameters.get('expires')
-  if (text !== undefined && /^\d{1,9}$/.test(text)) return Number(text)
-  return readable(() => seconds(response, 'Expires'))
 }
