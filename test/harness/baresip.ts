@@ -22,6 +22,8 @@ export interface BaresipOptions {
   readonly identity?: { readonly certificate: string; readonly key: string }
   /** PEM of whom it believes over TLS. */
   readonly ca?: string
+  /** Where it registers: `host:port`, and its password there. Its address is then one of that host. */
+  readonly registrar?: { readonly address: string; readonly password: string }
 }
 
 /** What its control port tells: `CALL_INCOMING`, `CALL_RINGING`, `CALL_ESTABLISHED`, `CALL_CLOSED`, ... */
@@ -138,9 +140,13 @@ export class Baresip {
       await writeFile(join(folder, 'identity.pem'), identity.certificate + identity.key)
     }
     if (ca !== undefined) await writeFile(join(folder, 'ca.pem'), ca)
+    const { registrar, user = 'trunk' } = options
+    const aor = registrar === undefined ? uri : `sip:${user}@${registrar.address}`
+    const registration =
+      registrar === undefined ? 'regint=0' : `regint=60;auth_user=${user};auth_pass=${registrar.password}`
     await writeFile(
       join(folder, 'accounts'),
-      `<${uri}>;regint=0;answermode=${options.answer ?? 'auto'};audio_codecs=${options.codecs ?? 'PCMU/8000/1,PCMA/8000/1'}${ENCRYPTION[options.media]}\n`,
+      `<${aor}>;${registration};answermode=${options.answer ?? 'auto'};audio_codecs=${options.codecs ?? 'PCMU/8000/1,PCMA/8000/1'}${ENCRYPTION[options.media]}\n`,
     )
     const child = new PeerProcess('baresip', ['-f', folder])
     try {
@@ -184,6 +190,14 @@ export class Baresip {
 
   hangUp(): void {
     this.#command('hangup')
+  }
+
+  /** With a registrar. Its event may have been told before anybody listened. */
+  async waitForRegistration(): Promise<void> {
+    await this.#process.waitForOutput(
+      'the registration',
+      (output) => /\{\d+\/\w+\/v\d\} 200 OK/.test(output) || undefined,
+    )
   }
 
   /** The first event of the type since the start. */

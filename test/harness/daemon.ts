@@ -44,6 +44,8 @@ export interface DaemonOptions {
   readonly groups?: Readonly<Record<string, readonly string[]>>
   /** Default: `9...` to the first trunk, all digits kept. */
   readonly routes?: readonly { readonly prefix: string; readonly trunk: string; readonly strip?: number }[]
+  /** Default: alice and bob with `PASSWORDS`. */
+  readonly users?: readonly Readonly<Record<string, unknown>>[]
   /** Put over the configuration, section by section. */
   readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   /** Whole sections in place of those of the configuration. */
@@ -101,7 +103,7 @@ const configFor = (options: DaemonOptions, webrtcPort: number, firstRtpPort: num
   const [trunk] = trunks
   return {
     domain: 'webtrunk.test',
-    users: Object.entries(PASSWORDS).map(([name, password]) => ({ name, password })),
+    users: options.users ?? Object.entries(PASSWORDS).map(([name, password]) => ({ name, password })),
     trunks,
     groups: Object.entries(options.groups ?? {}).map(([name, members]) => ({
       name,

@@ -5,10 +5,7 @@ import { PeerProcess } from './peer-process.ts'
 import { freePort, isUdpPortTaken } from './ports.ts'
 import { waitFor } from './wait-for.ts'
 
-export interface KamailioOptions {
-  readonly password: string
-  /** Where calls from who has proved itself go: `host:port` of a phone behind it. */
-  readonly phone: string
+interface ListenOptions {
   /** A REGISTER for less is answered 423. */
   readonly minExpiresS?: number
   /** It grants no more. */
@@ -16,12 +13,21 @@ export interface KamailioOptions {
   readonly port?: number
 }
 
+export interface KamailioOptions extends ListenOptions {
+  readonly password: string
+  /** Where calls from who has proved itself go: `host:port` of a phone behind it. */
+  readonly phone: string
+}
+
+export interface KamailioRegistrarOptions extends ListenOptions {
+  readonly realm: string
+  /** Passwords by user. */
+  readonly users: Readonly<Record<string, string>>
+}
+
 const REALM = 'provider.test'
 
-const configText = (
-  port: number,
-  { password, phone, minExpiresS = 60, maxExpiresS = 0 }: KamailioOptions,
-): string => `#!KAMAILIO
+const preamble = (port: number, { minExpiresS, maxExpiresS = 0 }: ListenOptions): string => `#!KAMAILIO
 debug=2
 log_stderror=yes
 fork=no
@@ -45,6 +51,45 @@ modparam("registrar", "min_expires_mode", 1)
 modparam("registrar", "max_expires", ${maxExpiresS})
 modparam("registrar", "append_branches", 0)
 modparam("auth", "qop", "auth")
+`
+
+/** Registers who knows a password, and passes the calls of those among each other; a proxy, so that R-URI and To stay. */
+const registrarText = (
+  port: number,
+  { realm, users, ...listen }: KamailioRegistrarOptions,
+): string => `${preamble(port, { minExpiresS: 1, ...listen })}
+request_route {
+  xlog("L_WARN", "got $rm of $fU from $si:$sp by $proto with contact $ct\\n");
+  if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
+  if (has_totag()) {
+    if (loose_route()) { t_relay(); } else if (is_method("ACK") && t_check_trans()) { t_relay(); }
+    exit;
+  }
+  if (is_method("CANCEL")) { if (t_check_trans()) t_relay(); exit; }
+  route(AUTH);
+  if (is_method("REGISTER")) {
+    if (!save("location")) sl_reply_error();
+    exit;
+  }
+  consume_credentials();
+  record_route();
+  if (!lookup("location")) { sl_send_reply("404", "Not Found"); exit; }
+  t_relay();
+}
+
+route[AUTH] {
+  $var(password) = "";
+${Object.entries(users)
+  .map(([user, password]) => `  if ($fU == "${user}") $var(password) = "${password}";`)
+  .join('\n')}
+  if (!pv_www_authenticate("${realm}", "$var(password)", "0")) { www_challenge("${realm}", "1"); exit; }
+}
+`
+
+const configText = (
+  port: number,
+  { password, phone, ...listen }: KamailioOptions,
+): string => `${preamble(port, { minExpiresS: 60, ...listen })}
 modparam("auth", "nonce_count", 1)
 
 request_route {
@@ -88,9 +133,18 @@ export class Kamailio {
   readonly #folder: string
 
   static async start(options: KamailioOptions): Promise<Kamailio> {
+    return Kamailio.#launch(options, (port) => configText(port, options))
+  }
+
+  /** As a PBX that keeps registrations: phones and gateways register there, and call each other. */
+  static async startRegistrar(options: KamailioRegistrarOptions): Promise<Kamailio> {
+    return Kamailio.#launch(options, (port) => registrarText(port, options))
+  }
+
+  static async #launch(options: ListenOptions, text: (port: number) => string): Promise<Kamailio> {
     const folder = await mkdtemp(join(tmpdir(), 'webtrunk-kamailio-'))
     const port = options.port ?? (await freePort())
-    await writeFile(join(folder, 'kamailio.cfg'), configText(port, options))
+    await writeFile(join(folder, 'kamailio.cfg'), text(port))
     const args = ['-f', join(folder, 'kamailio.cfg'), '-DD', '-E', '-Y', folder, '-m', '32', '-M', '8']
     const child = new PeerProcess('kamailio', args, { hasChildren: true })
     await waitFor(
