@@ -94,7 +94,7 @@ export class Registration implements Registrar {
     const { user } = sender
     const { environment, log } = this.#options
     const nowMs = environment.nowMs()
-    const { status, headers, failure, bound, superseded } = handleRegister({
+    const { status, headers, failure, bound, superseded, isNews } = handleRegister({
       request,
       flow,
       user,
@@ -110,7 +110,8 @@ export class Registration implements Registrar {
       return
     }
     const bindings = this.#location.bindingsOf(user, nowMs).length
-    log.info('registration', { user, bindings, source: flow.remote.address })
+    // A refresh every few minutes of every browser is no event.
+    log[isNews ? 'info' : 'debug']('registration', { user, bindings, source: flow.remote.address })
     // Who has just signed off needs no relay.
     const turn = bindings === 0 ? undefined : this.#options.turn?.headerFor(user)
     answer(status, turn === undefined ? headers : [...headers, turn])

@@ -34,6 +34,8 @@ export interface RegisterAnswer {
   readonly bound: readonly Binding[]
   /** Bindings of the same devices on other flows, whose place those have taken. */
   readonly superseded: readonly Binding[]
+  /** A device has come, gone or moved; false for a refresh, which most are. */
+  readonly isNews: boolean
 }
 
 /** A Contact with its parameters, or a Call-ID, as it is stored; 513 beyond. */
@@ -60,20 +62,28 @@ export function handleRegister(input: RegisterInput): RegisterAnswer {
   } catch (error) {
     if (!(error instanceof SipFailure)) throw error
     const { status } = SIP_CODES[error.code]
-    return { status, headers: refusalHeaders(error, input), failure: error, bound: [], superseded: [] }
+    return {
+      status,
+      headers: refusalHeaders(error, input),
+      failure: error,
+      bound: [],
+      superseded: [],
+      isNews: false,
+    }
   }
 }
 
 function changes(
   before: readonly Binding[],
   after: readonly Binding[],
-): Pick<RegisterAnswer, 'bound' | 'superseded'> {
+): Pick<RegisterAnswer, 'bound' | 'superseded' | 'isNews'> {
   const bound = after.filter((binding) => !before.includes(binding))
   const gone = before.filter((binding) => !after.includes(binding))
   const superseded = gone.filter((old) =>
     bound.some((binding) => isSameDevice(old, binding) && old.flow.id !== binding.flow.id),
   )
-  return { bound, superseded }
+  const isNew = bound.some((binding) => !before.some((old) => isSameDevice(old, binding)))
+  return { bound, superseded, isNews: isNew || superseded.length > 0 || after.length !== before.length }
 }
 
 /** Path is asked of proxies, and no other extension is needed for what we do here. */

@@ -3,7 +3,7 @@
  * a certificate of its own, and so are the clients (`register-load.ts`). Printed: memory for each connection and each
  * registration, registrations (each REGISTER, 401, REGISTER, 200) per second, and the daemon's share of a core meanwhile.
  *
- * `--cpu-prof` behind `--` leaves a profile of the daemon in the folder.
+ * A number is that of the users; `--cpu-prof` leaves a profile of the daemon in a folder: `-- 1000 --cpu-prof`.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,7 +14,7 @@ import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { Authority } from '../harness/certificates.ts'
 
-const USERS = 5_000
+const USERS = Number(process.argv.find((argument) => /^\d+$/.test(argument)) ?? 5_000)
 const ROUNDS = 3
 const SETTLE_MS = 40_000
 const LIMIT_MS = 240_000
@@ -133,6 +133,12 @@ async function run(): Promise<void> {
   const again = await register(ROUNDS)
   print('registered again', `${again.rate.toFixed(0)}/s at ${(again.share * 100).toFixed(0)} % of a core`)
   print('per registration', `${((again.share / again.rate) * 1e6).toFixed(0)} us of CPU`)
+  if (profiled.length > 0) {
+    daemon.child.kill('SIGTERM')
+    await once(daemon.child, 'exit')
+    console.error(`the profile is in ${folder}`)
+    return
+  }
   // Transactions are kept for 32 s (RFC 3261 §17.1.2.2), then what is left is what a registration costs.
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
   const restKiB = residentKiB(pid)
@@ -141,11 +147,6 @@ async function run(): Promise<void> {
     `${((restKiB - emptyKiB) / USERS).toFixed(1)} KiB for each registered WebSocket after ${SETTLE_MS / 1_000} s`,
   )
   console.log(`registers_per_second=${again.rate.toFixed(0)}`)
-  if (profiled.length > 0) {
-    daemon.child.kill('SIGTERM')
-    await once(daemon.child, 'exit')
-    console.error(`the profile is in ${folder}`)
-  }
 }
 
 const print = (what: string, text: string): void => console.log(`${what.padEnd(20)} ${text}`)

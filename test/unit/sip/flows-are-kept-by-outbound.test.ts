@@ -107,8 +107,24 @@ describe('Outbound (RFC 5626)', () => {
   it('a refresh by the same flow supersedes nothing', () => {
     const location = createLocation()
     register(location, 'f1', [device('x'), SUPPORTED])
-    expect(register(location, 'f1', [device('x'), SUPPORTED])).toMatchObject({ superseded: [], bound: [{}] })
+    expect(register(location, 'f1', [device('x'), SUPPORTED])).toMatchObject({
+      superseded: [],
+      bound: [{}],
+      isNews: false,
+    })
   })
+})
+
+it.each([
+  ['a device comes', 'f1', [device('y')], true],
+  ['a device moves', 'f2', [device('x')], true],
+  ['a device goes', 'f1', [device('x', ';expires=0')], true],
+  ['a device is refreshed', 'f1', [device('x')], false],
+  ['somebody only asks', 'f1', [], false],
+])('news is that %s: told to operators or not', (_, flow, lines, isNews) => {
+  const location = createLocation()
+  expect(register(location, 'f1', [device('x')]).isNews).toBe(true)
+  expect(register(location, flow, lines).isNews).toBe(isNews)
 })
 
 describe('limits of one user', () => {
