@@ -160,6 +160,7 @@ async function compose(
     userAgent,
     tokens,
     turn,
+    tickets,
     line,
     onRegistered: (registered) => homes.registered(registered),
   })

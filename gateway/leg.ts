@@ -297,7 +297,8 @@ export const isSameCodec = (a: Codec, b: Codec): boolean =>
   a.channels === b.channels
 
 /** Key presses are converted, comfort noise may be left out: neither is a reason to disturb a peer with an offer. */
-const isAudio = (codec: Codec): boolean => !isTelephoneEvent(codec) && codec.name.toLowerCase() !== 'cn'
+export const isAudio = (codec: Codec): boolean =>
+  !isTelephoneEvent(codec) && codec.name.toLowerCase() !== 'cn'
 
 const signature = ({ direction, codecs }: Pick<Wish, 'direction' | 'codecs'>): string =>
   [direction, ...codecs.filter(isAudio).map(({ name, clockRateHz }) => `${name}/${clockRateHz}`)].join(' ')

@@ -5,6 +5,7 @@ import type { SipRequest } from '../sip/message.ts'
 import type { ClientCredentials, SipEnvironment, UserAgent } from '../sip/user-agent.ts'
 import { BrowserUpstream } from './browser-upstream.ts'
 import { Extensions } from './extensions.ts'
+import type { LadderTickets } from './ladder-tickets.ts'
 import type { Registered, Registrar } from './registrar.ts'
 import { Registration } from './registration.ts'
 import type { TokenGate } from './token-gate.ts'
@@ -20,6 +21,7 @@ export interface RegistrarModeOptions {
   readonly userAgent: UserAgent
   readonly tokens?: TokenGate | undefined
   readonly turn?: TurnCredentials | undefined
+  readonly tickets?: LadderTickets | undefined
   /** The way to the PBX; undefined when we are the registrar. */
   readonly line: UpstreamLine | undefined
   /** A device is registered, by us or by the PBX. */

@@ -13,7 +13,7 @@ import type { Dialling, Progress } from './dialling.ts'
 import { fittingPlan } from './fail-over.ts'
 import { logLevelOf, refusalHeaders } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
-import { isSameCodec, type LegMedia } from './leg.ts'
+import { isAudio, isSameCodec, type LegMedia } from './leg.ts'
 import { keysOn } from './leg-route.ts'
 import type { AdmittedPlan, CallerPlan, PartyPlan } from './plan.ts'
 import { type Replaces, readRefer } from './refer.ts'
@@ -266,7 +266,9 @@ export class Transfers {
     const moved = other.farSideOf(otherSide)
     if (moved?.dialog === undefined) throw new GatewayFailure('transfer.no-such-call')
     if (moved.renegotiation.state !== 'idle') throw new GatewayFailure('transfer.not-now')
-    if (!far.leg.codecs.some((codec) => moved.leg.codecs.some((row) => isSameCodec(row, codec)))) {
+    if (
+      !far.leg.codecs.filter(isAudio).some((codec) => moved.leg.codecs.some((row) => isSameCodec(row, codec)))
+    ) {
       throw new GatewayFailure('transfer.no-common-codec')
     }
     report.accept()

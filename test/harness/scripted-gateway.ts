@@ -14,7 +14,7 @@ import { TrunkDoor } from '../../gateway/trunk-door.ts'
 import { TrunkStates } from '../../gateway/trunk-states.ts'
 import { TurnCredentials } from '../../gateway/turn.ts'
 import { UpstreamLine } from '../../gateway/upstream-line.ts'
-import type { MediaEngine, MediaSession } from '../../media/engine.ts'
+import type { MediaEngine, MediaObserver, MediaSession } from '../../media/engine.ts'
 import { createNativeEngine, type NativeEngineOptions } from '../../media/native-engine.ts'
 import { digestResponse } from '../../sip/digest-response.ts'
 import type { Flow } from '../../sip/flow.ts'
@@ -86,6 +86,8 @@ export class ScriptedGateway {
   /** The PBX of `registrar: upstream`. */
   readonly pbx: Peer
   readonly pbxFlow: MemoryFlow
+  /** Who is told of the media of each, by the same index. */
+  readonly observers: MediaObserver[] = []
   readonly #peers: Peer[] = []
   readonly #gatewayEnds = new Map<Peer, MemoryFlow>()
   readonly #trunkLinks = new Map<string, { readonly peer: Peer; readonly gatewayFlow: MemoryFlow }>()
@@ -162,6 +164,7 @@ export class ScriptedGateway {
     this.engine.openSession = async (callId, observer) => {
       const session = await openSession(callId, observer)
       this.sessions.push(session)
+      this.observers.push(observer)
       return session
     }
     const tokens = new TokenGate(verifier, (error) => this.#logger({}).error('internal error', { error }))

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { MediaFailure } from '../../../media/failure.ts'
+import { STANDARD_CODECS } from '../../../sdp/codecs.ts'
 import type { SipResponse } from '../../../sip/message.ts'
 import type { InviteDialog, NoAnswer } from '../../../sip/user-agent.ts'
 import {
@@ -10,6 +12,7 @@ import {
   PHONE,
   place,
   quiet,
+  reasonText,
   reofferOf,
   ringing,
   statusOf,
@@ -126,6 +129,18 @@ describe('blind transfer', () => {
     call.caller.dialog?.bye()
   })
 
+  it('whose target loses its media before it answers fails alone', async () => {
+    const call = await trunkCallsAlice()
+    const transfer = await refer(call.callee, '<sip:bob@example.com>')
+    await ringing(gateway, bob)
+    gateway.observers.at(-1)?.onFailure('transfer-1', new MediaFailure('media.internal'))
+    await gateway.time.advance(200)
+    expect(transfer.fragments.at(-1)).toBe('SIP/2.0 480 Transfer Failed')
+    expect(gateway.logged('transfer failed').at(-1)?.fields.code).toBe('transfer.no-media')
+    expect(call.caller.ended).toBeUndefined()
+    call.caller.dialog?.bye()
+  })
+
   it('goes on when the transferor hangs up before the target answers', async () => {
     const call = await trunkCallsAlice()
     await refer(call.callee, '<sip:bob@example.com>')
@@ -192,6 +207,8 @@ describe('blind transfer', () => {
     const call = await trunkCallsAlice()
     const transfer = await refer(call.callee, target)
     expect(transfer.status()).toBe(status)
+    const code = gateway.logged('transfer refused').at(-1)?.fields.code
+    if (status === 400) expect(code).toBe('transfer.malformed')
     expect(call.callee.ended).toBeUndefined()
     call.caller.dialog?.bye()
   })
@@ -213,6 +230,27 @@ describe('attended transfer', () => {
     second.callee.dialog?.bye()
     await gateway.time.advance(100)
     expect(first.caller.ended).toBe('bye')
+  })
+
+  it('of calls without a common codec is refused, and both go on', async () => {
+    const codecsOf = (name: string) => STANDARD_CODECS.filter((codec) => codec.name === name)
+    const calls = async (peer: Peer, user: string, to: Peer, number: string, codec: string) => {
+      const [caller, callee] = [new PeerDialog(peer === alice ? BROWSER : PHONE), new PeerDialog(BROWSER)]
+      const call = place(peer, user, number, offerOf(caller.local, codecsOf(codec)), caller.handler)
+      const invite = await ringing(gateway, to)
+      callee.dialog = invite.accept({ body: answerTo(invite, BROWSER) }, callee.handler)
+      await gateway.time.advance(100)
+      caller.dialog = call.dialog
+      return { caller, callee }
+    }
+    const first = await calls(gateway.trunk, '0301234', alice, 'alice', 'PCMA')
+    const { caller, callee } = await calls(alice, 'alice', bob, 'bob', 'opus')
+    const transfer = await refer(first.callee, `<sip:bob@example.com?Replaces=${replacesOf(caller.dialog)}>`)
+    expect(transfer.status()).toBe(488)
+    expect(gateway.logged('transfer refused').at(-1)?.fields.code).toBe('transfer.no-common-codec')
+    expect([first.caller.ended, callee.ended]).toEqual([undefined, undefined])
+    first.caller.dialog?.bye()
+    callee.dialog?.bye()
   })
 
   it('takes the remaining side off hold', async () => {
@@ -303,6 +341,7 @@ describe('INVITE with Replaces', () => {
     )
     await gateway.time.advance(300)
     expect(statusOf(taker)).toBe(status)
+    if (status === 486) expect(reasonText(taker)).toContain('transfer.already-answered')
     expect(call.caller.ended).toBeUndefined()
     call.caller.dialog?.bye()
   })
@@ -359,6 +398,7 @@ describe('INVITE with Replaces', () => {
     const taker = takeOverOf(call.callee.dialog)
     await gateway.time.advance(300)
     expect(statusOf(taker)).toBe(491)
+    expect(reasonText(taker)).toContain('transfer.not-now')
     const target = new PeerDialog(BROWSER)
     target.dialog = invite.accept({ body: answerTo(invite, BROWSER) }, target.handler)
     await gateway.time.advance(300)
