@@ -48,6 +48,8 @@ export interface Config {
   /** undefined: browsers get no TURN server. */
   readonly turn?: TurnConfig | undefined
   readonly admin: AdminConfig
+  /** undefined: no listener of their own. */
+  readonly metrics: MetricsConfig | undefined
   /** File of call records; undefined: they go into the log. */
   readonly cdr: { readonly file: string | undefined }
   readonly log: LogConfig
@@ -334,6 +336,13 @@ export interface TurnConfig {
 export interface AdminConfig {
   /** Path of a Unix socket; undefined: none. */
   readonly socket: string | undefined
+}
+
+export interface MetricsConfig {
+  readonly host: string
+  readonly port: number
+  /** undefined only where nobody but this machine can ask. */
+  readonly token: Secret | undefined
 }
 
 export interface LogConfig {

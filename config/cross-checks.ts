@@ -18,6 +18,18 @@ const signsInByToken = (jwt: Settings['registration']['jwt']): boolean =>
 export const CROSS_CHECKS: readonly CrossCheck[] = [
   ...LISTENER_CHECKS,
   {
+    keys: ['metrics'],
+    find: ({ metrics: { host, port, token, tokenFile } }) => [
+      ...when(token !== null && tokenFile !== null, 'metrics', 'token or tokenFile', 'both'),
+      ...when(
+        port !== 'off' && token === null && tokenFile === null && !/^(?:127\.|::1$)/.test(host),
+        'metrics.token',
+        'a token, because metrics.host is not this machine alone',
+        'nothing',
+      ),
+    ],
+  },
+  {
     keys: ['users', 'registration.jwt'],
     find: ({ users, registration: { jwt } }) => [
       ...repeated('users', users, 'name', ({ name }) => name),

@@ -7,6 +7,7 @@ import type {
   Config,
   GroupConfig,
   JwtConfig,
+  MetricsConfig,
   TrunkAccountConfig,
   TrunkConfig,
   TrunkInboundConfig,
@@ -43,6 +44,7 @@ import {
   GROUP_MEMBER,
   isField,
   MAX_MEDIA_ADDRESSES,
+  METRICS_TOKEN_FIELD,
   ROWS,
   SCHEMA,
   type Section,
@@ -251,6 +253,7 @@ function build(settings: Settings, context: BuildContext): Config {
     dscp: settings.dscp,
     dns: settings.dns,
     turn: turn(settings.turn, context),
+    metrics: metrics(settings.metrics, context),
     cdr: { file: settings.cdr.file === null ? undefined : resolve(context.base, settings.cdr.file) },
     admin: { socket: adminSocket(settings.admin.socket, context) },
     log: { level: log.level, format: logFormat(log.format, context.machine) },
@@ -416,6 +419,16 @@ function mediaAddresses(
     })
   }
   return addresses.slice(0, MAX_MEDIA_ADDRESSES).map(({ address }) => address)
+}
+
+function metrics(settings: Settings['metrics'], context: BuildContext): MetricsConfig | undefined {
+  const { host, port, token, tokenFile } = settings
+  if (port === 'off') return undefined
+  const open = { host, port }
+  if (tokenFile !== null) {
+    return { ...open, token: secretIn(tokenFile, 'metrics.tokenFile', METRICS_TOKEN_FIELD, context) }
+  }
+  return { ...open, token: token === null ? undefined : new Secret(token) }
 }
 
 /** The folder that systemd makes for us (RuntimeDirectory). */

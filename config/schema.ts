@@ -417,6 +417,20 @@ const SETTINGS = {
       SOCKET_PATH,
     ),
   },
+  metrics: {
+    host: field('Address to serve /metrics on.', 'address', '127.0.0.1'),
+    port: field(
+      'TCP port of /metrics, for a Prometheus; 0 picks one, off: only webtrunk metrics has them.',
+      'listenPort',
+      'off',
+    ),
+    token: optional(
+      'What a scraper must send as Authorization: Bearer; needed where host is not this machine alone.',
+      'secret',
+      LONG_SECRET,
+    ),
+    tokenFile: optional('File whose first line is the token.', 'text', PATH),
+  },
   cdr: {
     file: optional(
       'File for call records, one line of JSON each; left out: they are lines of the log.',
@@ -466,6 +480,8 @@ export function fieldsOf(section: Section, prefix = ''): readonly (readonly [pat
 
 /** For the same rule in a file. */
 export const TOKEN_SECRET_FIELD = optional('The secret in a file.', 'secret', TOKEN_SECRET)
+
+export const METRICS_TOKEN_FIELD = optional('The token in a file.', 'secret', LONG_SECRET)
 
 export const TURN_SECRET_FIELD = optional('The secret in a file.', 'secret', LONG_SECRET)
 

@@ -143,6 +143,12 @@ export interface Settings {
     /** A path, `auto` or `off`. */
     readonly socket: string
   }
+  readonly metrics: {
+    readonly host: string
+    readonly port: ListenPort
+    readonly token: string | null
+    readonly tokenFile: string | null
+  }
   readonly cdr: { readonly file: string | null }
   readonly log: {
     readonly level: 'error' | 'warn' | 'info' | 'debug'

@@ -18,6 +18,13 @@ export interface CallLine {
   readonly code?: string
 }
 
+/** Where softphones reach us, for those on this machine. */
+export interface Listening {
+  readonly domain: string
+  /** Of the WebSocket; undefined: there is no listener but a Unix socket. */
+  readonly url: string | undefined
+}
+
 /** What the command line may ask about calls. */
 export function answerAboutCalls(admin: Admin, history: CallHistory): void {
   admin.handle('calls', () => history.list().map((report) => lineOf(report)))

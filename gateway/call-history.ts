@@ -54,12 +54,17 @@ export class CallHistory {
     return [...[...this.#live].reverse(), ...past.map(({ trace }) => trace)].map((trace) => trace.report())
   }
 
+  /** By the Call-ID of any of its legs. */
+  findExactly(callId: string): CallTrace | undefined {
+    this.#forgetOld()
+    return [...this.#live, ...this.#past()].find((trace) => idsOf(trace).includes(callId))
+  }
+
   /** By the Call-ID of any of its legs, or by the first characters of one when only one call has them. */
   find(callId: string): CallTrace | undefined {
-    this.#forgetOld()
-    const all = [...this.#live, ...this.#past()]
-    const exact = all.find((trace) => idsOf(trace).includes(callId))
+    const exact = this.findExactly(callId)
     if (exact !== undefined || callId.length < MIN_PREFIX) return exact
+    const all = [...this.#live, ...this.#past()]
     const [one, another] = all.filter((trace) => idsOf(trace).some((id) => id.startsWith(callId)))
     return another === undefined ? one : undefined
   }

@@ -9,8 +9,8 @@ import { Admission } from './admission.ts'
 import { Call } from './call.ts'
 import { CallHistory } from './call-history.ts'
 import { CallPlans } from './call-plans.ts'
+import type { CallReport } from './call-report.ts'
 import { CallTrace } from './call-trace.ts'
-import { type Cdr, cdrOf } from './cdr.ts'
 import { type Verdict, verdictOf } from './diagnosis.ts'
 import { dialledOf } from './dialled.ts'
 import { logLevelOf, refusalHeaders } from './failure.ts'
@@ -39,8 +39,8 @@ export interface CallsOptions {
   /** The PBX that users are registered at, where we are not the registrar. */
   readonly upstream?: Upstream | undefined
   readonly flowTo: (path: TrunkPath) => Flow
-  /** Is given one record of each call, and of each refused attempt of somebody we know. */
-  readonly onRecord?: (record: Cdr) => void
+  /** Is given the last word on each call, and on each refused attempt of somebody we know. */
+  readonly onReport?: (report: CallReport) => void
 }
 
 /** Turns INVITEs into calls and keeps those that are live. */
@@ -216,7 +216,7 @@ export class Calls {
     this.history.end(call.trace)
     const report = call.trace.report()
     // The other half of a sign-in follows, and that is the call.
-    if (report.verdict?.code !== 'upstream.challenged') this.#options.onRecord?.(cdrOf(report))
+    if (report.verdict?.code !== 'upstream.challenged') this.#options.onReport?.(report)
     for (const waiting of this.#waiting) {
       if (!waiting.isOver()) continue
       this.#waiting.delete(waiting)
@@ -225,7 +225,7 @@ export class Calls {
   }
 
   #remember({ request }: IncomingInvite, caller: string, verdict: Verdict): void {
-    const { environment, onRecord } = this.#options
+    const { environment, onReport } = this.#options
     const trace = new CallTrace({
       callId: request.callId,
       caller,
@@ -235,7 +235,7 @@ export class Calls {
     })
     trace.end({ verdict, isCancelled: false })
     this.history.refuse(trace)
-    onRecord?.(cdrOf(trace.report()))
+    onReport?.(trace.report())
   }
 
   #refuse(invite: IncomingInvite, error: unknown, caller: string | undefined): void {

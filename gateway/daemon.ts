@@ -12,10 +12,10 @@ import { MIN_SESSION_S } from '../sip/session-terms.ts'
 import { WebSocketTransport } from '../sip/transport/wss.ts'
 import { createUserAgent, type IncomingRequest, type UserAgent } from '../sip/user-agent.ts'
 import { ownAddresses } from './addresses.ts'
-import { Admin } from './admin.ts'
-import { answerAboutCalls } from './call-answers.ts'
+import { Admin, PlainText } from './admin.ts'
+import { answerAboutCalls, type Listening } from './call-answers.ts'
 import { Calls } from './calls.ts'
-import { CdrWriter } from './cdr.ts'
+import { CdrWriter, cdrOf } from './cdr.ts'
 import { type KeyPair, readKeyPair, watchCertificate } from './certificate.ts'
 import { warnOfClearKeys } from './clear-keys.ts'
 import { ClientAddresses } from './client-addresses.ts'
@@ -24,6 +24,10 @@ import { systemEnvironment } from './environment.ts'
 import { Homes } from './homes.ts'
 import { createIceServers } from './ice-servers.ts'
 import { createTokenVerifier } from './jwt.ts'
+import { createLadder } from './ladder-endpoint.ts'
+import { LadderTickets } from './ladder-tickets.ts'
+import { Metrics } from './metrics.ts'
+import { openMetrics } from './metrics-server.ts'
 import type { Registrar } from './registrar.ts'
 import { registrarMode } from './registrar-mode.ts'
 import { Relay } from './relay.ts'
@@ -113,6 +117,7 @@ async function compose(
     log.error('internal error', { error, method: request?.method, callId: request?.callId })
   const tokens = new TokenGate(verifier, onError)
   const turn = config.turn === undefined ? undefined : new TurnCredentials(config.turn)
+  const tickets = new LadderTickets(environment.nowMs)
 
   const userAgent: UserAgent = createUserAgent({
     environment,
@@ -140,6 +145,25 @@ async function compose(
   })
   opened.push(() => userAgent.close())
   const records = new CdrWriter(config.cdr.file, log)
+  const metrics = new Metrics({
+    calls: () => calls.size,
+    registrations: () => mode.registrar.size,
+    webSockets: () => sockets.connectionCount,
+    trunks: () => new Map(config.trunks.map(({ name }) => [name, states.healthOf(name)])),
+    trunkRegistrations: () =>
+      new Map(
+        config.trunks.flatMap(({ name }) => {
+          const isRegistered = trunkWatch.isRegistered(name)
+          return isRegistered === undefined ? [] : [[name, isRegistered] as const]
+        }),
+      ),
+    drops: () => ({
+      sip: userAgent.counters(),
+      media: engine.counters(),
+      websocket: sockets.counters(),
+      strangers: strangers.counters(),
+    }),
+  })
   opened.push(() => records.close())
   const line =
     upstream === undefined
@@ -167,7 +191,10 @@ async function compose(
   opened.push(() => mode.registrar.close())
   const calls = new Calls({
     config,
-    onRecord: (record) => records.write(record),
+    onReport: (report) => {
+      records.write(cdrOf(report))
+      metrics.ended(report)
+    },
     userAgent,
     engine,
     environment,
@@ -277,6 +304,7 @@ async function compose(
       ...(mode.counts() === undefined ? {} : { extensions: mode.counts() }),
     }),
     clients,
+    ladder: createLadder({ history: calls.history, tickets }),
     iceServers:
       turn === undefined || mode.registration === undefined
         ? undefined
@@ -335,10 +363,22 @@ async function compose(
       wallTime: (atMs) => new Date(Date.now() - (environment.nowMs() - atMs)),
     }),
   )
+  admin.handle('listening', () => listeningOf(config, web))
+  admin.handle('metrics', async () => new PlainText(metrics.contentType, await metrics.text()))
+  const scraped = config.metrics === undefined ? undefined : await openMetrics(config.metrics, metrics, log)
+  opened.push(() => scraped?.close())
   admin.handle('registrations', () => mode.registrar.list())
   if (config.admin.socket !== undefined) await admin.listen(config.admin.socket)
 
-  logListening(log, web, { transports, pbxTransports }, config.admin.socket)
+  logListening(
+    log,
+    web,
+    { transports, pbxTransports },
+    {
+      ...(config.admin.socket === undefined ? {} : { admin: config.admin.socket }),
+      ...(scraped === undefined ? {} : { metrics: scraped.port }),
+    },
+  )
   trunkWatch.start()
   const reload = async (): Promise<void> => {
     records.reopen()
@@ -454,7 +494,7 @@ function logListening(
   log: Log,
   web: WebServer,
   { transports, pbxTransports }: Pick<Counted, 'transports' | 'pbxTransports'>,
-  adminSocket: string | undefined,
+  others: Readonly<Record<string, unknown>>,
 ): void {
   log.info('listening', {
     ...(web.https === undefined ? {} : { https: web.https.port }),
@@ -463,8 +503,20 @@ function logListening(
     ...(web.unixSocket === undefined ? {} : { unixSocket: web.unixSocket }),
     ...transports.listening(),
     ...(pbxTransports === undefined ? {} : { upstream: pbxTransports.listening() }),
-    ...(adminSocket === undefined ? {} : { admin: adminSocket }),
+    ...others,
   })
+}
+
+/** By the domain, so that the certificate fits; in clear text on this machine only. */
+function listeningOf({ domain, web: { path } }: Config, web: WebServer): Listening {
+  const rest = `${path}${WEBSOCKET_PATH}`
+  const url =
+    web.https !== undefined
+      ? `wss://${domain}:${web.https.port}${rest}`
+      : web.http !== undefined
+        ? `ws://127.0.0.1:${web.http.port}${rest}`
+        : undefined
+  return { domain, url }
 }
 
 /** Waits for a promise, at most until the deadline. */

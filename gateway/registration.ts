@@ -13,6 +13,7 @@ import { logLevelOf, reasonHeader } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { isAnonymous } from './identity.ts'
 import type { TokenVerdict } from './jwt.ts'
+import type { LadderTickets } from './ladder-tickets.ts'
 import { NumberDirectory } from './number-directory.ts'
 import type { Registered, Registrar } from './registrar.ts'
 import { type RegistrationSummary, registrationSummary } from './registration-summary.ts'
@@ -28,6 +29,8 @@ export interface RegistrationOptions {
   readonly tokens?: TokenGate | undefined
   /** Handed out with each 200 of a REGISTER, where there is a TURN server. */
   readonly turn?: TurnCredentials | undefined
+  /** Handed out likewise: who may see the ladders of the user's calls. */
+  readonly tickets?: LadderTickets | undefined
   /** A REGISTER has been answered 200. */
   readonly onRegistered?: (registered: Registered) => void
   /** Devices of a user have come or gone. */
@@ -112,9 +115,10 @@ export class Registration implements Registrar {
     const bindings = this.#location.bindingsOf(user, nowMs).length
     // A refresh every few minutes of every browser is no event.
     log[isNews ? 'info' : 'debug']('registration', { user, bindings, source: flow.remote.address })
-    // Who has just signed off needs no relay.
-    const turn = bindings === 0 ? undefined : this.#options.turn?.headerFor(user)
-    answer(status, turn === undefined ? headers : [...headers, turn])
+    const { turn, tickets } = this.#options
+    // Who has just signed off needs nothing more.
+    const gifts = bindings === 0 ? [] : [turn, tickets].flatMap((giver) => giver?.headerFor(user) ?? [])
+    answer(status, [...headers, ...gifts])
     this.#options.onRegistered?.({ user, flow, bound, superseded })
     this.#options.onDevices?.(user)
   }

@@ -32,6 +32,8 @@ export interface WebOptions {
   readonly health: () => Health
   /** Answers `/ice-servers`; undefined where there is no TURN server. */
   readonly iceServers?: Endpoint | undefined
+  /** Answers `/ladder`. */
+  readonly ladder?: Endpoint | undefined
   /** Says who is a proxy, and is told whom PROXY headers name. */
   readonly clients: ClientAddresses
   /** Takes the server's WebSocket upgrades. */
@@ -62,6 +64,7 @@ interface Site {
   readonly files: ReadonlyMap<string, StaticFile>
   readonly health: () => Health
   readonly iceServers?: Endpoint | undefined
+  readonly ladder?: Endpoint | undefined
   /** What stands before every path; empty or `/a/b`. */
   readonly base: string
 }
@@ -231,6 +234,10 @@ function respond(request: http.IncomingMessage, response: http.ServerResponse, s
     const state = health()
     const content = Buffer.from(`${JSON.stringify(state)}\n`)
     send(request, response, state.status === 'ok' ? 200 : 503, { type: 'application/json', content })
+    return
+  }
+  if (path === '/ladder' && request.method === 'GET' && site.ladder !== undefined) {
+    site.ladder(request, response)
     return
   }
   if (path === '/ice-servers' && request.method === 'GET' && site.iceServers !== undefined) {

@@ -10,8 +10,8 @@ import { parseWav, type Wav } from './wav.ts'
 
 export interface BaresipOptions {
   readonly media: 'rtp' | 'sdes' | 'dtls'
-  /** The sine it sends. */
-  readonly toneHz: number
+  /** The sine it sends, or what it hears. */
+  readonly toneHz: number | 'echo'
   /** User part of its address. */
   readonly user?: string
   readonly answer?: 'auto' | 'manual'
@@ -43,7 +43,7 @@ const configText = (options: {
   readonly controlPort: number
   readonly rtpPort: number
   readonly folder: string
-  readonly toneHz: number
+  readonly toneHz: number | 'echo'
   readonly hasCertificate: boolean
   readonly hasAuthority: boolean
   readonly isMuxed: boolean
@@ -59,10 +59,14 @@ const configText = (options: {
     `rtcp_mux ${options.isMuxed ? 'yes' : 'no'}`,
     'jitter_buffer_delay 2-10',
     // ausine speaks nothing but 48 kHz stereo (and a call without a source is never answered); baresip resamples. Nothing here touches a real sound device.
-    `audio_source ausine,${options.toneHz}`,
-    'ausrc_srate 48000',
-    'ausrc_channels 2',
-    'audio_player aubridge,sink',
+    ...(options.toneHz === 'echo'
+      ? ['audio_source aubridge,loop', 'audio_player aubridge,loop']
+      : [
+          `audio_source ausine,${options.toneHz}`,
+          'ausrc_srate 48000',
+          'ausrc_channels 2',
+          'audio_player aubridge,sink',
+        ]),
     'audio_alert aubridge,alert',
     'module_path /usr/lib/baresip/modules',
     ...['g711', 'g722', 'opus', 'ausine', 'aubridge', 'sndfile', 'srtp', 'dtls_srtp'].map(

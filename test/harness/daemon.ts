@@ -3,6 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { askDaemon } from '../../gateway/admin-client.ts'
+import type { CallReport } from '../../gateway/call-report.ts'
 import { leftTables } from './left-tables.ts'
 import { ownAddress } from './own-address.ts'
 import { PeerProcess } from './peer-process.ts'
@@ -209,6 +211,11 @@ export class Daemon {
     return pid
   }
 
+  /** That it was started with. */
+  get configFile(): string {
+    return join(this.#folder, 'webtrunk.yaml')
+  }
+
   get output(): string {
     return this.#process.output
   }
@@ -261,6 +268,23 @@ export class Daemon {
       env: { ...process.env, WEBTRUNK_ADMIN_SOCKET: join(this.#folder, 'admin.sock') },
     })
     return { status: await child.exited(), output: child.output }
+  }
+
+  /** Of all calls so far: those whose verdict is not `ok`, and rungs that were not climbed. Empty when all went well. */
+  async missedRungs(): Promise<readonly string[]> {
+    const socket = join(this.#folder, 'admin.sock')
+    const lines = (await askDaemon(socket, 'calls')) as readonly { readonly callId: string }[]
+    const reports = await Promise.all(
+      lines.map(async ({ callId: id }) => (await askDaemon(socket, 'call', { id })) as CallReport),
+    )
+    return reports.flatMap(({ callee, outcome, findings, legs }) => [
+      ...(outcome === 'ok' ? [] : [`${callee}: ${outcome} ${findings.map(({ code }) => code).join(' ')}`]),
+      ...legs.flatMap(({ name, rungs }) =>
+        rungs
+          .filter(({ state }) => state !== 'climbed')
+          .map(({ stage, direction = '', state }) => `${callee}: ${name} ${stage} ${direction} ${state}`),
+      ),
+    ])
   }
 
   /** SIGTERM; resolves with the exit code, 0 for an orderly stop. May be called twice. */

@@ -39,6 +39,8 @@ export interface ScriptedBrowserOptions {
   readonly suites?: readonly DtlsSuite[]
   /** Default 127.0.0.1. */
   readonly address?: string
+  /** What becomes of its DTLS datagrams on their way; undefined: lost. */
+  readonly alterDtls?: (datagram: Buffer) => Buffer | undefined
   /** So many of the DTLS datagrams sent to it are lost. */
   readonly lostDtls?: number
 }
@@ -75,7 +77,7 @@ export class ScriptedBrowser {
     this.#sockets = [socket]
     this.#setup = options.setup ?? 'active'
     this.#toLose = options.lostDtls ?? 0
-    this.#transport = weriftTransport((datagram) => this.#send(datagram))
+    this.#transport = weriftTransport((datagram) => this.#sendDtls(datagram))
     this.dtls = this.#openDtls()
     this.#listen(socket)
   }
@@ -247,6 +249,12 @@ export class ScriptedBrowser {
   #send(datagram: Buffer): void {
     const candidate = this.#target ?? this.#local?.candidates[0]
     if (candidate !== undefined) this.#socket.send(datagram, candidate.port, candidate.address)
+  }
+
+  #sendDtls(datagram: Buffer): void {
+    const { alterDtls } = this.#options
+    const altered = alterDtls === undefined ? datagram : alterDtls(datagram)
+    if (altered !== undefined) this.#send(altered)
   }
 
   #onDatagram(datagram: Buffer): void {

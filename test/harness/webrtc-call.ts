@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto'
+import { SelftestAudio, type SelftestAudioOptions } from '../../gateway/selftest-audio.ts'
 import { toneMs } from './goertzel.ts'
 import { answeringDirection, attributeOf, type Direction, directionOf, redescribe } from './redescribe.ts'
 import { headerOf, methodOf, type SipText, statusOf } from './sip-text.ts'
 import { type WaitOptions, waitFor } from './wait-for.ts'
-import { WebrtcAudio, type WebrtcAudioOptions } from './webrtc-audio.ts'
 import type { OutgoingText, WebrtcClient } from './webrtc-client.ts'
 
 const token = (): string => randomBytes(8).toString('hex')
 
-export interface WebrtcCallOptions extends WebrtcAudioOptions {
+export interface WebrtcCallOptions extends SelftestAudioOptions {
   /** `Supported` of the INVITE. With `100rel` reliable responses are acknowledged by PRACK. */
   readonly supports?: readonly string[]
   /** Delayed offer: the far end makes it in its 200. */
@@ -41,7 +41,7 @@ export class WebrtcCall {
   readonly #local: string
   #remote: string
   #target: string
-  #audio: WebrtcAudio
+  #audio: SelftestAudio
   #inviteNumber = 0
   #inviteBranch = ''
   #final: SipText | undefined
@@ -63,7 +63,7 @@ export class WebrtcCall {
     this.#options = options
     this.#client = client
     this.#origin = origin
-    this.#audio = new WebrtcAudio(options)
+    this.#audio = new SelftestAudio(options)
     if ('invite' in origin) {
       const { invite } = origin
       this.received.push(invite)
@@ -252,10 +252,10 @@ export class WebrtcCall {
     )
   }
 
-  async answer(options: WebrtcAudioOptions): Promise<void> {
+  async answer(options: SelftestAudioOptions): Promise<void> {
     if (!('invite' in this.#origin)) throw new Error('only an incoming call can be answered')
     await this.#audio.close()
-    this.#audio = new WebrtcAudio(options)
+    this.#audio = new SelftestAudio(options)
     this.#remoteDescription = this.#origin.invite.body
     const body = await this.#audio.answer(this.#origin.invite.body)
     const headers: SipText['headers'] = [['Contact', this.#client.contact], ['Allow', ALLOW], SDP]

@@ -22,15 +22,17 @@ test('tone is 440 Hz and nothing else; hang-up leaves no call', async () => {
   expect(toneMs(call.heard, { sampleRateHz: 8000, frequencyHz: 1000 })).toBe(0)
   await call.hangUp()
   await daemon.waitForNoCalls()
+  expect(await daemon.missedRungs()).toEqual([])
   expect(await daemon.stop()).toBe(0)
 })
 
 test.each(['PCMU', 'PCMA'] as const)('echo sends %s back', async (codec) => {
-  const { alice } = await start()
+  const { daemon, alice } = await start()
   const call = await alice.call('echo', { toneHz: 620, codecs: [codec] })
   await call.waitForConnection()
   await call.waitForTone(620, 1_000)
   await call.hangUp()
+  expect(await daemon.missedRungs()).toEqual([])
 })
 
 test('a wrong password is refused with 403 and a reason', async () => {

@@ -24,6 +24,7 @@ test('alice calls bob; both are heard; bob hangs up', async () => {
   await incoming.hangUp()
   await outgoing.waitForEnd()
   await daemon.waitForNoCalls()
+  expect(await daemon.missedRungs()).toEqual([])
 })
 
 test('bob is busy', async () => {

@@ -5,6 +5,7 @@ import { answerableCodecs, STANDARD_CODECS } from '../../../sdp/codecs.ts'
 import { createOffer, readOffer } from '../../../sdp/offer.ts'
 import {
   answered,
+  answerTo,
   BROWSER,
   offerOf,
   type PeerDialog,
@@ -15,6 +16,7 @@ import {
   reasonText,
   ringing,
   sdp,
+  statusOf,
 } from '../../harness/scripted-calls.ts'
 import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
 import { sdesKey } from '../../harness/scripted-trunk.ts'
@@ -152,5 +154,41 @@ describe('S1: in a call', () => {
       stage: 'S1',
       code: 'call.contact-unreachable',
     })
+  })
+})
+
+describe('S1: who calls', () => {
+  it('call.ack-missing: the caller never acknowledges', async () => {
+    const gateway = await open()
+    const alice = await gateway.registered('alice')
+    alice.flow.drops = (text) => text.startsWith('ACK ')
+    place(alice, 'alice', '0100', offerOf(BROWSER))
+    const invite = await ringing(gateway, gateway.trunk)
+    invite.accept({ body: answerTo(invite, PHONE) }, quiet)
+    await gateway.time.advance(70_000)
+    expect(gateway.calls.history.list()[0]?.verdict).toMatchObject({
+      code: 'call.ack-missing',
+      leg: 'caller',
+    })
+  })
+
+  it('call.internal: a mistake of ours ends this call, with 500 and a stack in the log', async () => {
+    const gateway = await open()
+    const alice = await gateway.registered('alice')
+    gateway.engine.openSession = () => Promise.reject(new Error('a defect'))
+    const call = place(alice, 'alice', '0100', offerOf(BROWSER))
+    await gateway.time.advance(1_000)
+    expect([statusOf(call), reasonText(call)]).toEqual([500, 'SIP;cause=500;text="call.internal"'])
+    expect(gateway.logged('internal error')).toHaveLength(1)
+  })
+
+  it('trunk.unresolved: the name of the trunk has no address', async () => {
+    const gateway = await open({}, { host: 'nowhere.example' }, undefined, {
+      addresses: () => Promise.reject(new Error('ENOTFOUND')),
+    })
+    const alice = await gateway.registered('alice')
+    const call = place(alice, 'alice', '0100', offerOf(BROWSER))
+    await gateway.time.advance(1_000)
+    expect(reasonText(call)).toContain('text="trunk.unresolved"')
   })
 })

@@ -364,6 +364,96 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
     })
   })
 
+  const CLIENT_HELLO = 1
+  const isHello = (datagram: Buffer): boolean => datagram[0] === 22 && datagram[13] === CLIENT_HELLO
+
+  /** Where the list of cipher suites begins, and how many octets it has. */
+  function ciphersAt(hello: Buffer): { readonly at: number; readonly length: number } {
+    const session = 13 + 12 + 2 + 32
+    const cookie = session + 1 + hello.readUInt8(session)
+    const at = cookie + 1 + hello.readUInt8(cookie)
+    return { at: at + 2, length: hello.readUInt16BE(at) }
+  }
+
+  /** Where the contents of an extension begin. */
+  function extensionAt(hello: Buffer, wanted: number): number {
+    const ciphers = ciphersAt(hello)
+    const compression = ciphers.at + ciphers.length
+    let at = compression + 1 + hello.readUInt8(compression) + 2
+    while (hello.readUInt16BE(at) !== wanted) at += 4 + hello.readUInt16BE(at + 2)
+    return at + 4
+  }
+
+  /** All that is listed there becomes something that nobody knows. */
+  const spoil = (hello: Buffer, from: number, length: number): void => {
+    hello.fill(0xfa, from, from + length)
+  }
+  const spoilExtension = (hello: Buffer, type: number): void => {
+    const at = extensionAt(hello, type)
+    spoil(hello, at + 2, hello.readUInt16BE(at))
+  }
+  const ALTERED: readonly (readonly [string, (hello: Buffer) => void])[] = [
+    ['dtls.no-common-cipher', (hello) => spoil(hello, ciphersAt(hello).at, ciphersAt(hello).length)],
+    ['dtls.no-common-group', (hello) => spoilExtension(hello, 10)],
+    [
+      'dtls.no-common-version',
+      (hello) => {
+        hello.writeUInt16BE(0xfeff, 25)
+      },
+    ],
+    // The SRTP profiles: noticed when the transcripts of both sides are compared.
+    ['dtls.handshake-failed', (hello) => spoilExtension(hello, 14)],
+  ]
+
+  it.each(ALTERED)('%s', async (code, alter) => {
+    const alterDtls = (datagram: Buffer): Buffer => {
+      const copy = Buffer.from(datagram)
+      if (isHello(copy)) alter(copy)
+      return copy
+    }
+    const call = await answered({
+      media: { ...FAST, dtlsTimeoutMs: 3_000, consentTimeoutMs: 60_000 },
+      browser: { alterDtls },
+    })
+    await call.check()
+    call.browser.startDtls()
+    expect((await ended(call)).verdict).toMatchObject({ stage: 'S4', code, leg: 'caller' })
+  })
+
+  it('dtls.handshake-timeout: the peer has our flight, and its own is lost', async () => {
+    let seen = 0
+    // The ClientHello and a piece of what follows get through.
+    const alterDtls = (datagram: Buffer): Buffer | undefined => {
+      if (isHello(datagram)) return datagram
+      seen += 1
+      return seen === 1 ? datagram : undefined
+    }
+    const call = await answered({ media: { ...FAST, consentTimeoutMs: 60_000 }, browser: { alterDtls } })
+    await call.check()
+    call.browser.startDtls()
+    expect((await ended(call)).verdict).toMatchObject({
+      stage: 'S4',
+      code: 'dtls.handshake-timeout',
+      seen: 'a part of it',
+    })
+  })
+
+  it('dtls.alert: what the peer says is told by number and name', async () => {
+    const alert = Buffer.from([21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40])
+    const alterDtls = (datagram: Buffer): Buffer => (isHello(datagram) ? datagram : alert)
+    const call = await answered({
+      media: { ...FAST, dtlsTimeoutMs: 3_000, consentTimeoutMs: 60_000 },
+      browser: { alterDtls },
+    })
+    await call.check()
+    call.browser.startDtls()
+    expect((await ended(call)).verdict).toMatchObject({
+      stage: 'S4',
+      code: 'dtls.alert',
+      seen: '40 handshake_failure',
+    })
+  })
+
   it('a fingerprint that was altered on the way: expected and seen are told', async () => {
     const altered = Array.from({ length: 32 }, () => 'AB').join(':')
     const call = await answered({

@@ -1,8 +1,8 @@
 import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket } from 'werift'
-import { decodeG711, encodeG711, type G711 } from './g711.ts'
-import { sine } from './goertzel.ts'
+import { decodeG711, encodeG711, type G711 } from '../media/g711.ts'
+import { sine } from './selftest-tone.ts'
 
-export interface WebrtcAudioOptions {
+export interface SelftestAudioOptions {
   /** The tone it sends. */
   readonly toneHz: number
   /** Offered or accepted, best first. Default: both. */
@@ -19,15 +19,16 @@ const FRAME_MS = 20
 const LOOP_MS = 1_000
 
 /** The media of one WebRTC call with G.711: werift, an implementation that shares nothing with the gateway. */
-export class WebrtcAudio {
+export class SelftestAudio {
   readonly #connection: RTCPeerConnection
   readonly #track = new MediaStreamTrack({ kind: 'audio' })
-  readonly #options: WebrtcAudioOptions
+  readonly #options: SelftestAudioOptions
   readonly #heard: Float32Array[] = []
   #sender: NodeJS.Timeout | undefined
   #isSending = true
+  #isAnswered = false
 
-  constructor(options: WebrtcAudioOptions) {
+  constructor(options: SelftestAudioOptions) {
     this.#options = options
     const codecs = options.codecs ?? ['PCMU', 'PCMA']
     this.#connection = new RTCPeerConnection({
@@ -62,6 +63,16 @@ export class WebrtcAudio {
     return this.#connection.connectionState
   }
 
+  /** The far end's answer has been taken. */
+  get isAnswered(): boolean {
+    return this.#isAnswered
+  }
+
+  /** A connectivity check of ours was answered. */
+  get isChecked(): boolean {
+    return ['connected', 'completed'].includes(this.#connection.iceConnectionState)
+  }
+
   /** G.711 heard so far, 8 kHz, in order of arrival. */
   get heard(): Float32Array {
     const whole = new Float32Array(this.#heard.length * FRAME_SAMPLES)
@@ -88,6 +99,7 @@ export class WebrtcAudio {
   }
 
   async accept(answer: string): Promise<void> {
+    this.#isAnswered = true
     await this.#connection.setRemoteDescription({ type: 'answer', sdp: answer })
   }
 
