@@ -1,7 +1,5 @@
-import { randomBytes, randomInt } from 'node:crypto'
 import { formatAddress } from './address.ts'
 import type { Clock } from './clock.ts'
-import { DtlsRtpLeg } from './dtls-rtp-leg.ts'
 import {
   type LegName,
   type LegParameters,
@@ -16,42 +14,16 @@ import {
   type SessionStats,
 } from './engine.ts'
 import { MediaFailure } from './failure.ts'
-import { makeIceCredentials } from './ice-lite.ts'
-import { KeyBytes } from './key-bytes.ts'
 import type { LegHost, LegTimeouts } from './leg-host.ts'
+import { type Leg, type LegSource, openLeg } from './leg-opening.ts'
 import { LegReports } from './leg-reports.ts'
-import type {
-  DtlsContext,
-  LegId,
-  NativeLeg,
-  NativeLegStats,
-  NativeRoute,
-  Relay,
-  RelayRecord,
-} from './native/boundary.ts'
-import {
-  type Fingerprint,
-  type IceCandidate,
-  type KeyFormat,
-  type KeyPress,
-  type LocalTransport,
-  type RemoteTransport,
-  type RtpLocal,
-  type SdesKey,
-  SRTP_SUITES,
-  type SrtpSuite,
-  type WebrtcLocal,
-} from './parameters.ts'
-import type { PortPool } from './port-pool.ts'
+import type { LegId, NativeLegStats, NativeRoute, RelayRecord } from './native/boundary.ts'
+import type { KeyFormat, KeyPress, LocalTransport, RemoteTransport, SdesKey } from './parameters.ts'
 import { RtpLeg } from './rtp-leg.ts'
 import { WebrtcLeg } from './webrtc-leg.ts'
 
 /** What all sessions of an engine share. */
-export interface SessionHost {
-  readonly relay: Relay
-  readonly dtls: DtlsContext
-  readonly candidates: readonly IceCandidate[]
-  readonly ports: PortPool
+export interface SessionHost extends LegSource {
   readonly clock: Clock
   readonly timeouts: LegTimeouts
   /** In [0, 1). */
@@ -73,7 +45,7 @@ interface Seat {
 
 interface LegEntry {
   readonly seat: Seat
-  readonly leg: WebrtcLeg | RtpLeg | DtlsRtpLeg
+  readonly leg: Leg
   readonly reports: LegReports
   route: LegRoute
   /** Rungs already reported. */
@@ -86,10 +58,6 @@ interface LegEntry {
 }
 
 type RelayLegRecord = Exclude<RelayRecord, { readonly kind: 'stun' | 'dtls' | 'rtcp' }>
-
-/** Ports that another process holds are skipped this many times before a leg is refused. */
-const BIND_ATTEMPTS = 16
-const ADDRESS_ERRORS: ReadonlySet<string> = new Set(['EADDRINUSE', 'EADDRNOTAVAIL', 'EACCES', 'EINVAL'])
 
 const NEVER_HEARD = { rtp: 'media.none-from-trunk', webrtc: 'media.none-from-browser' } as const
 /** Where an octet is a tick of 8000 Hz. */
@@ -121,7 +89,7 @@ export class NativeSession implements MediaSession {
     this.#assertOpen()
     this.#assertRoomFor(name)
     const seat: Seat = { session: this, name }
-    const leg = parameters.kind === 'webrtc' ? this.#openWebrtc(seat) : this.#openRtp(seat, parameters)
+    const leg = openLeg(parameters, this.#host, this.#legHost(seat))
     const entry: LegEntry = {
       seat,
       leg,
@@ -265,76 +233,6 @@ export class NativeSession implements MediaSession {
     this.#failed(name, new MediaFailure(code, { expected: `RTP or RTCP within ${silenceLimitS} s` }))
   }
 
-  #openWebrtc(seat: Seat): WebrtcLeg {
-    const ice = makeIceCredentials()
-    const ssrc = makeSsrc()
-    const id = this.#addToRelay({ kind: 'webrtc', ufrag: ice.ufrag, ssrc }, 'a browser leg')
-    const local: WebrtcLocal = {
-      kind: 'webrtc',
-      ice,
-      candidates: this.#host.candidates,
-      fingerprint: this.#fingerprint(),
-      ssrc,
-      cname: makeCname(),
-    }
-    return new WebrtcLeg(id, local, this.#legHost(seat))
-  }
-
-  #fingerprint(): Fingerprint {
-    return { hash: 'sha-256', value: this.#host.dtls.fingerprint }
-  }
-
-  #openRtp(seat: Seat, parameters: LegParameters & { readonly kind: 'rtp' }): RtpLeg | DtlsRtpLeg {
-    const address = parameters.localAddress
-    const ssrc = makeSsrc()
-    const isDtls = parameters.keying === 'dtls'
-    const { id, port } = this.#bindRtp(address, ssrc, isDtls)
-    const secrets = parameters.suites.map((suite) => makeSdesSecret(suite))
-    const local: RtpLocal = {
-      kind: 'rtp',
-      rtp: { address, port },
-      rtcpPort: port + 1,
-      crypto: secrets.map(({ suite, keySalt }, index) => ({ tag: index + 1, suite, keySalt })),
-      ssrc,
-      cname: makeCname(),
-    }
-    const host = this.#legHost(seat)
-    if (isDtls) return new DtlsRtpLeg(id, local, this.#fingerprint(), host)
-    const keys = secrets.map(({ keySalt }) => keySalt)
-    return new RtpLeg(id, local, { secrets: keys, isPlainAllowed: parameters.keying === 'optional' }, host)
-  }
-
-  /** A port of the pool that can be bound; those that another process holds are passed over. */
-  #bindRtp(address: string, ssrc: number, dtls: boolean): { readonly id: LegId; readonly port: number } {
-    const { ports, clock } = this.#host
-    for (let attempt = 1; ; attempt++) {
-      const port = ports.lease(clock.now())
-      try {
-        const leg = { kind: 'rtp', address, rtpPort: port, ssrc, dtls } as const
-        return { id: this.#addToRelay(leg, formatAddress({ address, port })), port }
-      } catch (failure) {
-        ports.release(port, clock.now())
-        const isTaken = failure instanceof MediaFailure && failure.seen === 'EADDRINUSE'
-        if (!isTaken || attempt === BIND_ATTEMPTS) throw failure
-      }
-    }
-  }
-
-  /** Throws `media.no-port` where the address is to blame, `media.overload` where the machine or the relay is full. */
-  #addToRelay(leg: NativeLeg, expected: string): LegId {
-    try {
-      return this.#host.relay.addLeg(leg)
-    } catch (cause) {
-      const seen = systemCode(cause)
-      if (seen === undefined) throw cause
-      throw new MediaFailure(ADDRESS_ERRORS.has(seen) ? 'media.no-port' : 'media.overload', {
-        expected,
-        seen,
-        cause,
-      })
-    }
-  }
-
   /** What the leg says goes to the session it is in at that time. */
   #legHost(seat: Seat): LegHost {
     const { relay, dtls, clock, timeouts } = this.#host
@@ -461,22 +359,4 @@ function relayRoute(route: ActiveRoute): Omit<NativeRoute, 'target'> {
   if (route.kind === 'echo') return { map: route.map }
   const { map, keys, packetMs } = route
   return { map, events: keys, frameOctets: packetMs === undefined ? undefined : packetMs * OCTETS_PER_MS }
-}
-
-function makeSsrc(): number {
-  return randomInt(1, 2 ** 32)
-}
-
-/** RFC 7022 §4.2: a random one says nothing about the host. */
-function makeCname(): string {
-  return randomBytes(12).toString('base64')
-}
-
-function makeSdesSecret(suite: SrtpSuite): { readonly suite: SrtpSuite; readonly keySalt: KeyBytes } {
-  const { keyLength, saltLength } = SRTP_SUITES[suite]
-  return { suite, keySalt: new KeyBytes(randomBytes(keyLength + saltLength)) }
-}
-
-function systemCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

@@ -1,0 +1,137 @@
+import { randomBytes, randomInt } from 'node:crypto'
+import { formatAddress } from './address.ts'
+import { DtlsRtpLeg } from './dtls-rtp-leg.ts'
+import type { LegParameters } from './engine.ts'
+import { MediaFailure } from './failure.ts'
+import { makeIceCredentials } from './ice-lite.ts'
+import { KeyBytes } from './key-bytes.ts'
+import type { LegHost } from './leg-host.ts'
+import type { DtlsContext, LegId, NativeLeg, Relay } from './native/boundary.ts'
+import {
+  type Fingerprint,
+  type IceCandidate,
+  type RtpLocal,
+  SRTP_SUITES,
+  type SrtpSuite,
+  type WebrtcLocal,
+} from './parameters.ts'
+import type { PortPool } from './port-pool.ts'
+import { RtpLeg } from './rtp-leg.ts'
+import { WebrtcLeg } from './webrtc-leg.ts'
+
+export type Leg = WebrtcLeg | RtpLeg | DtlsRtpLeg
+
+/** What legs are made of. */
+export interface LegSource {
+  readonly relay: Relay
+  readonly dtls: DtlsContext
+  readonly candidates: readonly IceCandidate[]
+  readonly ports: PortPool
+}
+
+/** Ports that another process holds are skipped this many times before a leg is refused. */
+const BIND_ATTEMPTS = 16
+const ADDRESS_ERRORS: ReadonlySet<string> = new Set(['EADDRINUSE', 'EADDRNOTAVAIL', 'EACCES', 'EINVAL'])
+
+/** A leg with sockets, keys and credentials of its own. Throws `media.no-port`, `media.overload`. */
+export function openLeg(parameters: LegParameters, source: LegSource, host: LegHost): Leg {
+  return parameters.kind === 'webrtc' ? openWebrtc(source, host) : openRtp(parameters, source, host)
+}
+
+function openWebrtc(source: LegSource, host: LegHost): WebrtcLeg {
+  const ice = makeIceCredentials()
+  const ssrc = makeSsrc()
+  const id = addToRelay(host, { kind: 'webrtc', ufrag: ice.ufrag, ssrc }, 'a browser leg')
+  const local: WebrtcLocal = {
+    kind: 'webrtc',
+    ice,
+    candidates: source.candidates,
+    fingerprint: fingerprintOf(host),
+    ssrc,
+    cname: makeCname(),
+  }
+  return new WebrtcLeg(id, local, host)
+}
+
+function fingerprintOf({ dtls }: LegHost): Fingerprint {
+  return { hash: 'sha-256', value: dtls.fingerprint }
+}
+
+function openRtp(
+  parameters: LegParameters & { readonly kind: 'rtp' },
+  source: LegSource,
+  host: LegHost,
+): RtpLeg | DtlsRtpLeg {
+  const address = parameters.localAddress
+  const ssrc = makeSsrc()
+  const isDtls = parameters.keying === 'dtls'
+  const { id, port } = bindRtp(source, host, address, ssrc, isDtls)
+  const secrets = parameters.suites.map((suite) => makeSdesSecret(suite))
+  const local: RtpLocal = {
+    kind: 'rtp',
+    rtp: { address, port },
+    rtcpPort: port + 1,
+    crypto: secrets.map(({ suite, keySalt }, index) => ({ tag: index + 1, suite, keySalt })),
+    ssrc,
+    cname: makeCname(),
+  }
+  if (isDtls) return new DtlsRtpLeg(id, local, fingerprintOf(host), host)
+  const keys = secrets.map(({ keySalt }) => keySalt)
+  return new RtpLeg(id, local, { secrets: keys, isPlainAllowed: parameters.keying === 'optional' }, host)
+}
+
+/** A port of the pool that can be bound; those that another process holds are passed over. */
+function bindRtp(
+  source: LegSource,
+  host: LegHost,
+  address: string,
+  ssrc: number,
+  dtls: boolean,
+): { readonly id: LegId; readonly port: number } {
+  const { ports } = source
+  const { clock } = host
+  for (let attempt = 1; ; attempt++) {
+    const port = ports.lease(clock.now())
+    try {
+      const leg = { kind: 'rtp', address, rtpPort: port, ssrc, dtls } as const
+      return { id: addToRelay(host, leg, formatAddress({ address, port })), port }
+    } catch (failure) {
+      ports.release(port, clock.now())
+      const isTaken = failure instanceof MediaFailure && failure.seen === 'EADDRINUSE'
+      if (!isTaken || attempt === BIND_ATTEMPTS) throw failure
+    }
+  }
+}
+
+/** Throws `media.no-port` where the address is to blame, `media.overload` where the machine or the relay is full. */
+function addToRelay(host: LegHost, leg: NativeLeg, expected: string): LegId {
+  try {
+    return host.relay.addLeg(leg)
+  } catch (cause) {
+    const seen = systemCode(cause)
+    if (seen === undefined) throw cause
+    throw new MediaFailure(ADDRESS_ERRORS.has(seen) ? 'media.no-port' : 'media.overload', {
+      expected,
+      seen,
+      cause,
+    })
+  }
+}
+
+function makeSsrc(): number {
+  return randomInt(1, 2 ** 32)
+}
+
+/** RFC 7022 §4.2: a random one says nothing about the host. */
+function makeCname(): string {
+  return randomBytes(12).toString('base64')
+}
+
+function makeSdesSecret(suite: SrtpSuite): { readonly suite: SrtpSuite; readonly keySalt: KeyBytes } {
+  const { keyLength, saltLength } = SRTP_SUITES[suite]
+  return { suite, keySalt: new KeyBytes(randomBytes(keyLength + saltLength)) }
+}
+
+function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
