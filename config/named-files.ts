@@ -21,12 +21,7 @@ export function keyPair(certificatePath: string, keyPath: string, name: string, 
 }
 
 /** A certificate that does not fit its key would show itself only at the first browser. */
-export function checkKeyPair(
-  certificatePath: string,
-  keyPath: string,
-  name: string,
-  context: BuildContext,
-): void {
+function checkKeyPair(certificatePath: string, keyPath: string, name: string, context: BuildContext): void {
   const certificate = readPem(
     certificatePath,
     `${name}.certificate`,

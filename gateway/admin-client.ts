@@ -1,7 +1,7 @@
 import * as http from 'node:http'
 
 /** sysexits(3): the daemon that the question was for does not answer. */
-export const EX_UNAVAILABLE = 69
+const EX_UNAVAILABLE = 69
 
 /** Why there is no answer, in words for the person at the terminal; `exitStatus` for scripts. */
 export class NoAnswerFromDaemon extends Error {

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts'
+import { TokenBucket } from '../sip/transport/token-bucket.ts'
 import { type GatewayCode, GatewayFailure } from './gateway-failure.ts'
 import { checkDestination, PartyLimitTable } from './party-limits.ts'
-import { TokenBucket } from './token-bucket.ts'
 
 export interface AdmissionOptions {
   readonly config: Pick<Config, 'users' | 'trunks' | 'limits' | 'calls' | 'emergency'>
@@ -117,7 +117,7 @@ export class Admission {
     const { callsPerMinute } = this.limits.of(party)
     if (callsPerMinute === 0) return
     const nowMs = this.#options.nowMs()
-    const bucket = this.#buckets.get(party) ?? new TokenBucket(callsPerMinute, nowMs)
+    const bucket = this.#buckets.get(party) ?? new TokenBucket(callsPerMinute / 60, callsPerMinute, nowMs)
     this.#buckets.set(party, bucket)
     if (bucket.take(nowMs)) return
     throw new GatewayFailure('limit.rate', { expected: `at most ${callsPerMinute} a minute`, seen: party })

@@ -29,7 +29,7 @@ export interface HomesOptions {
 export const RINGING_GRACE_MS = 20_000
 
 /** How long the connection that a device had before may take to show that it lives. */
-export const PROBE_MS = 5_000
+const PROBE_MS = 5_000
 
 /** Devices of one user that are remembered to have been at one flow; browsers have one. */
 const MAX_DEVICES_PER_FLOW = 16

@@ -1,7 +1,7 @@
 import type { KeyPress } from '../media/parameters.ts'
-import { TokenBucket } from '../media/token-bucket.ts'
 import type { DtmfWay } from '../sdp/session.ts'
 import type { Header } from '../sip/message.ts'
+import { TokenBucket } from '../sip/transport/token-bucket.ts'
 import type { Body, IncomingRequest } from '../sip/user-agent.ts'
 import { verdictOf } from './diagnosis.ts'
 import { dtmfInfo, readDtmfInfo } from './dtmf-info.ts'
@@ -93,7 +93,8 @@ export class KeyPresses {
   #keyboardOf(side: Side): Keyboard {
     const known = this.#keyboards.get(side)
     if (known !== undefined) return known
-    const made: Keyboard = { bucket: new TokenBucket(PER_SECOND, BURST), waiting: [], isSending: false }
+    const bucket = new TokenBucket(PER_SECOND, BURST, this.#nowMs())
+    const made: Keyboard = { bucket, waiting: [], isSending: false }
     this.#keyboards.set(side, made)
     return made
   }

@@ -8,7 +8,7 @@ import type { SocketAddress } from '../sip/flow.ts'
  */
 export const PREFIX_LENGTH = 16
 /** All after the prefix. Addresses take 216 at most; the rest is for extensions, which are skipped. */
-export const MAX_REST_LENGTH = 4_096
+const MAX_REST_LENGTH = 4_096
 
 const SIGNATURE = Buffer.from([0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a])
 const LOCAL = 0x20

@@ -39,7 +39,7 @@ export type InDialogPlan =
  *
  * Candidates of a browser (RFC 8840) stay here: each leg has its own ICE, and they would tell a trunk its addresses.
  */
-export function planInDialog(request: SipRequest): InDialogPlan {
+function planInDialog(request: SipRequest): InDialogPlan {
   const { method } = request
   if (method === 'OPTIONS') return { kind: 'absorb' }
   if (method === 'NOTIFY') return { kind: 'no-subscription' }

@@ -2,7 +2,7 @@ import type { Flow } from '../sip/flow.ts'
 import { GuessLimiter } from './guess-limiter.ts'
 
 /** Wrong passwords and tokens one WebSocket may try before it is cut. */
-export const MAX_FAILURES_PER_FLOW = 10
+const MAX_FAILURES_PER_FLOW = 10
 
 /** Makes guessing slow and dear, whoever judges the passwords: a WebSocket that goes on is cut, an address is barred for a while. */
 export class SignInGuard {

@@ -8,7 +8,7 @@ export const MAX_PASSED_CREDENTIALS = 4
 /** Characters of one of them. */
 export const MAX_CREDENTIAL_LENGTH = 2_048
 /** Challenges of one response that pass; what is beyond is left out. */
-export const MAX_PASSED_CHALLENGES = 8
+const MAX_PASSED_CHALLENGES = 8
 
 const OURS = ['Authorization', 'Proxy-Authorization'] as const
 const THEIRS = ['WWW-Authenticate', 'Proxy-Authenticate'] as const

@@ -11,7 +11,7 @@ import { GatewayFailure } from './gateway-failure.ts'
 
 /** Service-Route values that are kept, and characters of one; what is beyond is as good as none. */
 export const MAX_SERVICE_ROUTES = 8
-export const MAX_SERVICE_ROUTE_LENGTH = 512
+const MAX_SERVICE_ROUTE_LENGTH = 512
 const MAX_USER_LENGTH = 128
 
 /** What a browser wants of the PBX, as far as we must understand it. */

@@ -1,7 +1,7 @@
 import { unwatchFile, watchFile } from 'node:fs'
 
 /** How often files are looked at. A certificate lives for weeks; its files are small and few. */
-export const WATCH_INTERVAL_MS = 5_000
+const WATCH_INTERVAL_MS = 5_000
 
 /**
  * Calls back whenever one of the files is another than at the last look. Files are looked at rather than waited for:

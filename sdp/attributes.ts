@@ -26,7 +26,7 @@ export function attributeValues(block: AttributeBlock, name: string): readonly s
  * The value of an attribute that stands at most once in a block. Repeating it with the same value is harmless; two
  * different ones are refused, because picking either would let a middlebox and us see different calls.
  */
-export function singleAttribute(block: AttributeBlock, name: string): string | undefined {
+function singleAttribute(block: AttributeBlock, name: string): string | undefined {
   const values = new Set(attributeValues(block, name))
   if (values.size > 1) throw malformed(`two different a=${name} lines in one block`)
   const [value] = values

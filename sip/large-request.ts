@@ -4,7 +4,7 @@ import type { SipRequest } from './message.ts'
 import { buildVia } from './via.ts'
 
 /** RFC 3261 §18.1.1: the largest request that is sure to fit where nothing is known of the path. Beyond it, fragments get lost. */
-export const MAX_DATAGRAM_REQUEST_BYTES = 1_300
+const MAX_DATAGRAM_REQUEST_BYTES = 1_300
 /** A peer that did not take TCP is not asked again for so long: each try may hold up a call. */
 const AVOIDED_MS = 600_000
 /** Peers that are remembered for it; beyond it the one that failed longest ago is asked again. */

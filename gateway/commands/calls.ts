@@ -21,7 +21,7 @@ ${DAEMON_USAGE}`,
   },
 }
 
-export function callsText(found: readonly CallLine[]): string {
+function callsText(found: readonly CallLine[]): string {
   if (found.length === 0) return 'no calls\n'
   const rows = found.map(({ startedAt, caller, callee, state, durationS, outcome, stage, code, callId }) => [
     startedAt.slice(11, 19),

@@ -43,7 +43,7 @@ to judge. Exit status: 0 without errors, 1 with at least one, 78 when the config
   },
 }
 
-export const checkText = (lines: readonly CheckLine[]): string =>
+const checkText = (lines: readonly CheckLine[]): string =>
   textTable(lines.map(({ level, what, text }) => [level === 'ok' ? 'ok' : level.toUpperCase(), what, text]))
 
 function read(file: string, { environment, err }: CommandIo): Config | undefined {

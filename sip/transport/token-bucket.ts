@@ -1,4 +1,4 @@
-/** A rate with a burst. Pure: the time is the caller's. */
+/** A rate with a burst: it starts full. Pure: the time is the caller's. */
 export class TokenBucket {
   readonly #perSecond: number
   readonly #burst: number
@@ -16,8 +16,9 @@ export class TokenBucket {
   take(nowMs: number): boolean {
     const passedMs = Math.max(0, nowMs - this.#filledMs)
     this.#tokens = Math.min(this.#burst, this.#tokens + (passedMs * this.#perSecond) / 1_000)
-    this.#filledMs = nowMs
-    if (this.#tokens < 1) return false
+    this.#filledMs = Math.max(nowMs, this.#filledMs)
+    // What was gained in many small steps is a whole one all the same.
+    if (this.#tokens <= 1 - 1e-6) return false
     this.#tokens -= 1
     return true
   }
