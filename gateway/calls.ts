@@ -248,7 +248,7 @@ export class Calls {
       'call refused',
       verdict.code === 'call.internal' ? { ...fields, error } : fields,
     )
-    invite.reject(verdict.status, { headers: refusalHeaders(verdict) })
+    invite.reject(verdict.status, { headers: refusalHeaders(verdict), isOnce: caller === undefined })
   }
 }
 

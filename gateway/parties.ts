@@ -77,14 +77,16 @@ export class Parties {
 
   /** The sender. Undefined: challenged, the answer is out. Throws `call.forbidden`, `call.wrong-identity`. */
   identify(incoming: Pick<IncomingInvite, 'request' | 'flow' | 'reject'>): Caller | undefined {
-    const { request, flow, reject } = incoming
+    const { request, flow } = incoming
     if (flow.transport === 'ws' || flow.transport === 'wss') {
       const user = this.#options.registration.authenticateCaller(incoming)
       return user === undefined ? undefined : { kind: 'user', user }
     }
     const { upstream, door } = this.#options
     if (upstream?.isFrom(flow)) return { kind: 'trunk', trunk: UPSTREAM }
-    const trunk = door.identify(request, flow, (status, more) => reject(status, more))
+    const trunk = door.identify(request, flow, (status, more) =>
+      incoming.reject(status, { ...more, isOnce: true }),
+    )
     return trunk === undefined ? undefined : { kind: 'trunk', trunk: trunk.config.name }
   }
 

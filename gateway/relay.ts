@@ -240,7 +240,7 @@ export class Relay {
       verdict.code === 'call.internal' ? { ...fields, error } : fields,
     )
     const headers = [...passed, ...ownHeadersOf(error), ...refusalHeaders(verdict)]
-    incoming.respond(verdict.status, { headers })
+    incoming.respond(verdict.status, { headers, isOnce: verdict.code === 'call.forbidden' })
   }
 }
 

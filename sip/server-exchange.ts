@@ -73,7 +73,7 @@ export class ServerExchange {
     const headers = [...(options.headers ?? []), { name: 'Server', value: this.#product }]
     const response = buildResponse(this.request, status, { ...options, headers, toTag })
     encoded(response)
-    this.#drive.feed({ kind: 'respond', response })
+    this.#drive.feed({ kind: 'respond', response, isOnce: options.isOnce ?? false })
     return response
   }
 

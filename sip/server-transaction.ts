@@ -3,7 +3,7 @@ import { type Machine, type StateTable, StateTableWalk } from './state-table.ts'
 import { TIMERS } from './timers.ts'
 
 export type ServerState = 'trying' | 'proceeding' | 'accepted' | 'completed' | 'confirmed' | 'terminated'
-type ServerEvent = 'request' | 'ack' | 'provisional' | 'success' | 'failure'
+type ServerEvent = 'request' | 'ack' | 'provisional' | 'success' | 'failure' | 'dismissal'
 type ServerTimer = 'G' | 'H' | 'I' | 'J' | 'L' | 'refresh' | 'unanswered'
 type ServerAction = 'send' | 'refresh' | 'pass-ack'
 type ServerTable = StateTable<ServerState, ServerEvent, ServerTimer, ServerAction>
@@ -20,6 +20,7 @@ export const INVITE_SERVER = {
       provisional: ['proceeding', 'send'],
       success: ['accepted', 'send'],
       failure: ['completed', 'send'],
+      dismissal: ['terminated', 'send'],
     },
   },
   completed: {
@@ -46,6 +47,7 @@ export const NON_INVITE_SERVER = {
       provisional: ['proceeding', 'send'],
       success: ['completed', 'send'],
       failure: ['completed', 'send'],
+      dismissal: ['terminated', 'send'],
     },
   },
   proceeding: {
@@ -56,6 +58,7 @@ export const NON_INVITE_SERVER = {
       provisional: ['proceeding', 'send'],
       success: ['completed', 'send'],
       failure: ['completed', 'send'],
+      dismissal: ['terminated', 'send'],
     },
   },
   completed: { timers: ['J'], on: { J: ['terminated'], request: ['completed', 'send'] } },
@@ -68,7 +71,8 @@ export type ServerInput =
   /** The same request again. */
   | { readonly kind: 'request' }
   | { readonly kind: 'ack'; readonly ack: SipRequest }
-  | { readonly kind: 'respond'; readonly response: SipResponse }
+  /** `isOnce`: nothing is kept for an ACK or for the same request again. */
+  | { readonly kind: 'respond'; readonly response: SipResponse; readonly isOnce?: boolean }
   | { readonly kind: 'timeout' }
 
 export type ServerOutput =
@@ -114,7 +118,7 @@ export class ServerTransaction implements Machine<ServerInput, ServerOutput> {
       case 'respond':
         if (!this.isPending) return []
         this.#last = input.response
-        return this.#perform(this.#walk.fire(classOf(input.response.status), nowMs), undefined)
+        return this.#perform(this.#walk.fire(eventOf(input), nowMs), undefined)
       default:
         return input satisfies never
     }
@@ -138,7 +142,11 @@ export class ServerTransaction implements Machine<ServerInput, ServerOutput> {
   }
 }
 
-const classOf = (status: number): 'provisional' | 'success' | 'failure' => {
+const eventOf = ({
+  response: { status },
+  isOnce,
+}: Extract<ServerInput, { kind: 'respond' }>): ServerEvent => {
   if (status < 200) return 'provisional'
-  return status < 300 ? 'success' : 'failure'
+  if (status < 300) return 'success'
+  return isOnce === true ? 'dismissal' : 'failure'
 }

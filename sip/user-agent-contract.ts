@@ -20,6 +20,11 @@ export interface ResponseOptions {
   readonly reason?: string
   readonly headers?: readonly Header[]
   readonly body?: Body
+  /**
+   * Of a final response to somebody who has proven nothing: sent once, and the request forgotten (RFC 3261 §8.2.7). Over UDP
+   * the source may be forged, and repetitions until an ACK would go to whoever is there.
+   */
+  readonly isOnce?: boolean
 }
 
 export interface UserAgentHandler {

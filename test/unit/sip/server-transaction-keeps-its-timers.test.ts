@@ -10,6 +10,8 @@ function received(method: string, reliable = false) {
   const machine = new ServerTransaction(request, reliable, 0)
   const say = (status: number, nowMs: number): readonly string[] =>
     machine.handle({ kind: 'respond', response: responseTo(request, status) }, nowMs).map(short)
+  const dismiss = (status: number, nowMs: number): readonly string[] =>
+    machine.handle({ kind: 'respond', response: responseTo(request, status), isOnce: true }, nowMs).map(short)
   const again = (nowMs: number): readonly string[] => machine.handle({ kind: 'request' }, nowMs).map(short)
   const ack = (nowMs: number): readonly string[] =>
     machine.handle({ kind: 'ack', ack: requestOf('ACK') }, nowMs).map(short)
@@ -21,7 +23,7 @@ function received(method: string, reliable = false) {
     }
     return events
   }
-  return { machine, say, again, ack, watch }
+  return { machine, say, dismiss, again, ack, watch }
 }
 
 describe('INVITE', () => {
@@ -114,5 +116,15 @@ describe('other requests', () => {
       if (provisional) say(100, 10)
       expect(watch()).toEqual(['32000 terminated'])
     }
+  })
+})
+
+describe('a refusal that is given once', () => {
+  test.each(['INVITE', 'MESSAGE'])('ends the transaction of %s: nothing is repeated or kept', (method) => {
+    const { machine, say, dismiss, again, ack, watch } = received(method)
+    say(100, 0)
+    expect(dismiss(401, 1)).toEqual(['401'])
+    expect(machine.state).toBe('terminated')
+    expect([again(2), ack(3), watch()]).toEqual([[], [], []])
   })
 })
