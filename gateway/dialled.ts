@@ -6,6 +6,9 @@ import { internationalForm, withoutSeparators } from './number-plan.ts'
 /** Longer than any number or name; a longer one would only make a long INVITE of ours. */
 const MAX_DIALLED_LENGTH = 128
 
+/** Escaped in a URI; no number or name has one, and whoever reads ours unescaped would see a line end. */
+const CONTROL = /\p{Cc}/u
+
 /**
  * What a Request-URI or a Refer-To asks for: a name, or a number without separators and in the context it is to be read
  * in; '' when it is for the gateway itself. Read are `sip:` and `sips:` (a telephone number with its parameters in the user
@@ -15,11 +18,11 @@ const MAX_DIALLED_LENGTH = 128
  */
 export function dialledOf(uri: Uri, plan: NumbersConfig): string {
   const asked = subscriberOf(uri)
-  if (asked === undefined || asked.length > MAX_DIALLED_LENGTH) {
+  if (asked === undefined || asked.length > MAX_DIALLED_LENGTH || CONTROL.test(asked)) {
     const seen = (asked ?? uri.text).slice(0, MAX_DIALLED_LENGTH)
     throw new GatewayFailure('call.unknown-number', {
-      expected: `at most ${MAX_DIALLED_LENGTH} characters`,
-      seen,
+      expected: `at most ${MAX_DIALLED_LENGTH} characters, none of them a control`,
+      seen: JSON.stringify(seen),
     })
   }
   const [subscriber = '', ...parameters] = asked.split(';')

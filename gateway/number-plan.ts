@@ -10,6 +10,18 @@ export const withoutSeparators = (text: string): string =>
     : text
 
 /**
+ * What may be left of a number where somebody on the way passes over what is none: `~0900`, `++49900` and full-width digits are
+ * 0900 and +49900 to many. Empty for a number that has nothing of the kind.
+ */
+export function lenientForms(number: string, plan: NumbersConfig): readonly string[] {
+  if (/^(?:\+[1-9])?[0-9A-Za-z*#]*$/.test(number)) return []
+  const bare = number.normalize('NFKC').replace(/[^0-9A-Za-z+*#]/g, '')
+  const digits = bare.replace(/^\++/, '')
+  const forms = bare.startsWith('+') ? [`+${digits}`, digits] : [digits]
+  return [...forms, ...forms.flatMap((form) => internationalForm(form, plan) ?? [])]
+}
+
+/**
  * The number in international form, `+4930123`; undefined when it has none: a short number, a name, or one of another
  * country's ways of writing.
  */

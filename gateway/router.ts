@@ -3,7 +3,7 @@ import { UPSTREAM } from '../config/upstream.ts'
 import { isSos } from './dialled.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { NumberDirectory } from './number-directory.ts'
-import { internationalForm } from './number-plan.ts'
+import { internationalForm, lenientForms } from './number-plan.ts'
 import { RouteRule } from './route-rule.ts'
 
 /** Who places the call. A trunk reaches users only: it must never get out by another trunk. */
@@ -129,9 +129,13 @@ export class Router {
     if (emergency === undefined) return undefined
     const { numbers, prefix, trunks } = emergency
     const [usual = ''] = numbers
+    // `tel:112;phone-context=+49`, as telephones of networks write it (RFC 3966 §5.1.5).
+    const { countryCode } = this.#config.numbers
+    const inCountry = (known: string): string =>
+      countryCode === undefined ? known : `+${countryCode}${known}`
     const number = isSos(dialled)
       ? usual
-      : numbers.find((known) => dialled === known || dialled === `${prefix}${known}`)
+      : numbers.find((known) => [known, `${prefix}${known}`, inCountry(known)].includes(dialled))
     note('emergency numbers', number === undefined ? `${dialled} is none` : undefined)
     return number === undefined ? undefined : { kind: 'emergency', trunks, number }
   }
@@ -173,7 +177,8 @@ export class Router {
     if (trunk === undefined) return undefined
     const sent = this.#international(number) ?? number
     const asked = this.#international(dialled) ?? dialled
-    const forms = [...new Set(rule.isInternational ? [asked, sent] : [sent, asked])]
+    const written = rule.isInternational ? [asked, sent] : [sent, asked]
+    const forms = [...new Set([...written, ...lenientForms(number, this.#config.numbers)])]
     return { kind: 'trunk', trunk, number, forms }
   }
 

@@ -50,6 +50,7 @@ const NOTHING: Partial<Config> = {
     trunk: { ...demo.limits.trunk, callsPerMinute: 1, deny: ['1'] },
   },
   routes: [],
+  numbers: { countryCode: '49', nationalPrefix: '0', internationalPrefix: '00' },
 }
 const open = (more: Partial<Config> = {}) =>
   ScriptedGateway.open({ trunks, emergency: EMERGENCY, ...NOTHING, ...more })
@@ -103,6 +104,8 @@ describe('an emergency number', () => {
     ['sip:112@example.com', '112'],
     ['sip:0110@example.com', '110'],
     ['tel:112;phone-context=example.com', '112'],
+    ['tel:112;phone-context=+49', '112'],
+    ['sip:112;phone-context=+49@example.com;user=phone', '112'],
     ['urn:service:sos', '112'],
     ['urn:service:sos.fire', '112'],
   ])('%s goes out at once, is logged, and says what it is', async (uri, number) => {

@@ -271,3 +271,25 @@ describe('transfers', () => {
     expect([target.ended, call.caller.ended]).toEqual(['bye', 'bye'])
   })
 })
+
+describe('a number that is denied', () => {
+  it.each([
+    ['as it is', '0900123'],
+    ['in international form', '+49900123'],
+    ['with a plus too many', '++49900123'],
+    ['with a plus before the prefix', '+0049900123'],
+    ['behind what carriers pass over', '~0900123'],
+    ['behind a slash', '/0900123'],
+    ['behind a blank of another kind', '\u00a00900123'],
+    ['in full-width digits', '\uff10\uff19\uff10\uff10123'],
+  ])('is denied %s', async (_, number) => {
+    gateway = await open(limits({ deny: ['0900', '+49900'] }), {
+      numbers: { countryCode: '49', nationalPrefix: '0', internationalPrefix: '00' },
+    })
+    const alice = await gateway.registered('alice')
+    const call = place(alice, 'alice', `0${number}`)
+    await gateway.time.advance(200)
+    expect(seen(call)).toEqual([403, 'limit.destination'])
+    expect(gateway.trunk.invites).toEqual([])
+  })
+})

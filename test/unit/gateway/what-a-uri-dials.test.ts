@@ -40,6 +40,10 @@ describe('a URI dials', () => {
     'urn:service:sosta',
     `sip:${'1'.repeat(129)}@example.com`,
     `tel:${'1'.repeat(129)}`,
+    // Whoever gets it unescaped has a header more.
+    'sip:0%0D%0AX-Evil@example.com',
+    'sip:0%000900@example.com',
+    'sip:%C2%85112@example.com',
   ])('%s: nothing', (text) => {
     expect(() => dialled(text)).toThrow(expect.objectContaining({ code: 'call.unknown-number' }))
   })
