@@ -1,50 +1,50 @@
-import { hostname } from 'node:os'
 import type { Config } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
-import { UPSTREAM } from '../config/upstream.ts'
-import type { MediaEngine } from '../media/engine.ts'
-import { announcedFor } from '../media/host-candidates.ts'
-import { native } from '../media/native/index.ts'
-import { createNativeEngine } from '../media/native-engine.ts'
 import type { Flow } from '../sip/flow.ts'
 import type { SipRequest } from '../sip/message.ts'
 import { MIN_SESSION_S } from '../sip/session-terms.ts'
 import { WebSocketTransport } from '../sip/transport/wss.ts'
 import { createUserAgent, type IncomingRequest, type UserAgent } from '../sip/user-agent.ts'
-import { ownAddresses } from './addresses.ts'
-import { Admin, PlainText } from './admin.ts'
-import { answerAboutCalls, type Listening } from './call-answers.ts'
+import { Admin } from './admin.ts'
 import { Calls } from './calls.ts'
+import { sipLimits } from './capacity.ts'
 import { CdrWriter, cdrOf } from './cdr.ts'
 import { type KeyPair, readKeyPair, watchCertificate } from './certificate.ts'
 import { warnOfClearKeys } from './clear-keys.ts'
 import { ClientAddresses } from './client-addresses.ts'
+import { answerCommands } from './daemon-answers.ts'
+import { logCounters, logListening } from './daemon-log.ts'
 import { Dns } from './dns.ts'
+import { drain } from './drain.ts'
 import { systemEnvironment } from './environment.ts'
 import { Homes } from './homes.ts'
 import { createIceServers } from './ice-servers.ts'
 import { createTokenVerifier } from './jwt.ts'
 import { createLadder } from './ladder-endpoint.ts'
 import { LadderTickets } from './ladder-tickets.ts'
+import { openMediaEngine } from './media-engine.ts'
+import { metricSources } from './metric-sources.ts'
 import { Metrics } from './metrics.ts'
 import { openMetrics } from './metrics-server.ts'
 import type { Registrar } from './registrar.ts'
 import { registrarMode } from './registrar-mode.ts'
 import { Relay } from './relay.ts'
+import { selfSigned } from './self-signed.ts'
+import { sentBy } from './sent-by.ts'
 import { SocketMarks } from './socket-marks.ts'
 import { Strangers } from './strangers.ts'
 import { TokenGate } from './token-gate.ts'
-import { sessionExpiresOf, type TrunkTable } from './trunk.ts'
+import { sessionExpiresOf } from './trunk.ts'
 import { TrunkChoice } from './trunk-choice.ts'
 import { TrunkDoor } from './trunk-door.ts'
-import { createTrunkTable, TrunkLookup } from './trunk-lookup.ts'
-import { trunkReport } from './trunk-report.ts'
+import { openTrunkSockets } from './trunk-sockets.ts'
 import { TrunkStates } from './trunk-states.ts'
-import { STRANGER, TrunkTransports } from './trunk-transports.ts'
+import { openTrunkTables } from './trunk-tables.ts'
+import { STRANGER } from './trunk-transports.ts'
 import { TrunkWatch } from './trunk-watch.ts'
 import { TrustedProxies } from './trusted-proxies.ts'
 import { TurnCredentials } from './turn.ts'
-import { onlyUpstream, UpstreamLine } from './upstream-line.ts'
+import { UpstreamLine } from './upstream-line.ts'
 import { openWeb, type WebServer } from './web.ts'
 
 export interface Daemon {
@@ -64,12 +64,6 @@ export interface DaemonOptions {
 
 const WEBSOCKET_PATH = '/sip'
 const COUNTERS_LOG_MS = 60_000
-const DRAIN_POLL_MS = 50
-const CERTIFICATE_DAYS = 30
-
-/** Limits of the SIP tables; each call takes about four transactions and two dialogs. */
-const TRANSACTIONS_PER_CALL = 16
-const DIALOGS_PER_CALL = 4
 
 /** Builds every part from the configuration, joins them and starts. What was opened is closed again when a later part fails. */
 export async function startDaemon(config: Config, log: Log, options: DaemonOptions): Promise<Daemon> {
@@ -89,27 +83,23 @@ async function compose(
   opened: (() => unknown)[],
 ): Promise<Daemon> {
   const environment = systemEnvironment
-  const engine = createEngine(config, log)
+
+  // Media, and what is known of trunks.
+  const engine = openMediaEngine(config, log)
   opened.push(() => engine.close())
   const { upstream } = config
   const ownTrunk = upstream === undefined ? [] : [upstream.trunk]
   warnOfClearKeys([...config.trunks, ...ownTrunk], log)
   const dns = new Dns(config.dns.servers)
   opened.push(() => dns.close())
-  const trunks = createTrunkTable(config, dns, environment.nowMs)
-  const pbx = createTrunkTable(
-    upstream === undefined ? { ...config, trunks: [] } : onlyUpstream(config, upstream),
-    dns,
-    environment.nowMs,
-  )
-  const lookups = [trunks, pbx].map((table) => new TrunkLookup({ trunks: table, environment, log }))
-  opened.push(() => {
-    for (const lookup of lookups) lookup.close()
-  })
-  await Promise.all(lookups.map((lookup) => lookup.refresh()))
+  const tables = await openTrunkTables({ config, dns, environment, log })
+  opened.push(() => tables.close())
+  const { trunks, pbx } = tables
   const states = new TrunkStates(environment.nowMs)
   const choice = new TrunkChoice({ trunks, groups: config.groups, states, chance: Math.random })
   const door = new TrunkDoor({ config, trunks, environment })
+
+  // Who signs in, and by what.
   const { jwt } = config.registration
   const verifier = jwt === undefined ? undefined : await createTokenVerifier({ config: jwt, log })
   opened.push(() => verifier?.close())
@@ -119,6 +109,7 @@ async function compose(
   const turn = config.turn === undefined ? undefined : new TurnCredentials(config.turn)
   const tickets = new LadderTickets(environment.nowMs)
 
+  // SIP: requests pass the gate of tokens, then go to calls, relay, registrar or homes, which follow.
   const userAgent: UserAgent = createUserAgent({
     environment,
     product: options.product,
@@ -129,12 +120,7 @@ async function compose(
       expiresOf: (flow) => sessionExpiresOf(config, pbx.ofFlow(flow) === undefined ? trunks : pbx, flow),
       minSeOf: () => MIN_SESSION_S,
     },
-    limits: {
-      maxServerTransactions: mostCalls(config) * TRANSACTIONS_PER_CALL,
-      maxClientTransactions: mostCalls(config) * TRANSACTIONS_PER_CALL,
-      maxDialogs: mostCalls(config) * DIALOGS_PER_CALL,
-      maxForks: 16,
-    },
+    limits: sipLimits(config),
     handler: {
       onInvite: (invite) => tokens.passInvite(invite, () => calls.onInvite(invite)),
       onSubscribe: (subscribe) => tokens.passSubscribe(subscribe, () => relay.onSubscribe(subscribe)),
@@ -144,27 +130,15 @@ async function compose(
     },
   })
   opened.push(() => userAgent.close())
+
+  // What remains of a call.
   const records = new CdrWriter(config.cdr.file, log)
-  const metrics = new Metrics({
-    calls: () => calls.size,
-    registrations: () => mode.registrar.size,
-    webSockets: () => sockets.connectionCount,
-    trunks: () => new Map(config.trunks.map(({ name }) => [name, states.healthOf(name)])),
-    trunkRegistrations: () =>
-      new Map(
-        config.trunks.flatMap(({ name }) => {
-          const isRegistered = trunkWatch.isRegistered(name)
-          return isRegistered === undefined ? [] : [[name, isRegistered] as const]
-        }),
-      ),
-    drops: () => ({
-      sip: userAgent.counters(),
-      media: engine.counters(),
-      websocket: sockets.counters(),
-      strangers: strangers.counters(),
-    }),
-  })
+  const metrics = new Metrics(
+    metricSources(config, () => ({ calls, mode, sockets, states, trunkWatch, userAgent, engine, strangers })),
+  )
   opened.push(() => records.close())
+
+  // Who is where.
   const line =
     upstream === undefined
       ? undefined
@@ -189,6 +163,8 @@ async function compose(
     onRegistered: (registered) => homes.registered(registered),
   })
   opened.push(() => mode.registrar.close())
+
+  // Calls, and requests outside them.
   const calls = new Calls({
     config,
     onReport: (report) => {
@@ -231,29 +207,28 @@ async function compose(
   })
   opened.push(() => homes.close())
 
+  // Sockets: towards trunks, and of browsers.
   const receive = (bytes: Buffer, flow: Flow): void => userAgent.receive(bytes, flow)
   const marks = new SocketMarks(config.dscp.sip, log)
   const strangers = new Strangers({ nowMs: environment.nowMs, log })
-  const openTransports = async (forConfig: Config, table: TrunkTable): Promise<TrunkTransports> => {
-    const made = await TrunkTransports.open({
-      config: forConfig,
-      trunks: table,
-      token: environment.token,
-      log,
-      onSocket: marks.mark,
-      onTrouble: (trunk, reason) => states.noteTrouble(trunk, reason),
-      handler: {
-        onMessage: (bytes, flow) =>
-          flow.scope === STRANGER ? strangers.receive(bytes, flow) : receive(bytes, flow),
-        onClose: (flow) => userAgent.flowClosed(flow),
-      },
-    })
-    opened.push(() => made.close())
-    return made
-  }
-  const transports = await openTransports(config, trunks)
-  const pbxTransports =
-    upstream === undefined ? undefined : await openTransports(onlyUpstream(config, upstream), pbx)
+  const trunkSockets = await openTrunkSockets({
+    config,
+    tables,
+    token: environment.token,
+    log,
+    onSocket: marks.mark,
+    onTrouble: (trunk, reason) => states.noteTrouble(trunk, reason),
+    handler: {
+      onMessage: (bytes, flow) =>
+        flow.scope === STRANGER ? strangers.receive(bytes, flow) : receive(bytes, flow),
+      onClose: (flow) => userAgent.flowClosed(flow),
+    },
+  })
+  const { transports, pbxTransports } = trunkSockets
+  opened.push(() => {
+    pbxTransports?.close()
+    transports.close()
+  })
   const clients = new ClientAddresses(new TrustedProxies(config.web.trustedProxies))
   const trunkWatch = new TrunkWatch({
     config,
@@ -292,6 +267,7 @@ async function compose(
   opened.push(() => sockets.close())
 
   let isDraining = false
+  const webSocketPath = `${config.web.path}${WEBSOCKET_PATH}`
   const web = await openWeb({
     config: config.web,
     keyPairOf: async (files) => (files === undefined ? selfSigned(config) : readKeyPair(files)),
@@ -309,7 +285,7 @@ async function compose(
       turn === undefined || mode.registration === undefined
         ? undefined
         : createIceServers({ registration: mode.registration, turn, log, clients }),
-    attach: (server) => sockets.attach(server, `${config.web.path}${WEBSOCKET_PATH}`),
+    attach: (server) => sockets.attach(server, webSocketPath),
   })
   // A server waits for its upgraded connections, and closes none of them.
   opened.push(() => {
@@ -317,6 +293,7 @@ async function compose(
     return web.close()
   })
 
+  // Files that are read again.
   const watches = web.certificates.map(({ files, use }) => watchCertificate(files, use, log))
   opened.push(() => {
     for (const watch of watches) watch.close()
@@ -330,55 +307,23 @@ async function compose(
     trunkFiles === undefined ? undefined : watchCertificate(trunkFiles, useTrunkCertificate, log)
   opened.push(() => trunkCertificate?.close())
 
-  const [lookup, pbxLookup] = lookups
-  lookup?.keep(() => transports.refresh())
-  pbxLookup?.keep(() => pbxTransports?.refresh())
-  const counting = setInterval(
-    () =>
-      logCounters(log, {
-        calls,
-        userAgent,
-        engine,
-        sockets,
-        strangers,
-        door,
-        transports,
-        pbxTransports,
-        marks,
-      }),
-    COUNTERS_LOG_MS,
-  )
+  tables.keep(trunkSockets)
+  const counted = { calls, userAgent, engine, sockets, strangers, door, marks, ...trunkSockets }
+  const counting = setInterval(() => logCounters(log, counted), COUNTERS_LOG_MS)
   opened.push(() => clearInterval(counting))
 
+  // Who may ask: commands, and a Prometheus.
   const admin = new Admin(log)
   opened.push(() => admin.close())
-  answerAboutCalls(admin, calls.history)
-  admin.handle('trunks', () =>
-    trunkReport({
-      trunks,
-      groups: config.groups,
-      states,
-      callsOver: (trunk) => calls.callsOver(trunk),
-      isRegistered: (trunk) => trunkWatch.isRegistered(trunk),
-      wallTime: (atMs) => new Date(Date.now() - (environment.nowMs() - atMs)),
-    }),
-  )
-  admin.handle('listening', () => listeningOf(config, web))
-  admin.handle('metrics', async () => new PlainText(metrics.contentType, await metrics.text()))
+  answerCommands(admin, { config, calls, mode, trunks, states, trunkWatch, metrics, web, webSocketPath })
   const scraped = config.metrics === undefined ? undefined : await openMetrics(config.metrics, metrics, log)
   opened.push(() => scraped?.close())
-  admin.handle('registrations', () => mode.registrar.list())
   if (config.admin.socket !== undefined) await admin.listen(config.admin.socket)
 
-  logListening(
-    log,
-    web,
-    { transports, pbxTransports },
-    {
-      ...(config.admin.socket === undefined ? {} : { admin: config.admin.socket }),
-      ...(scraped === undefined ? {} : { metrics: scraped.port }),
-    },
-  )
+  logListening(log, web, trunkSockets, {
+    ...(config.admin.socket === undefined ? {} : { admin: config.admin.socket }),
+    ...(scraped === undefined ? {} : { metrics: scraped.port }),
+  })
   trunkWatch.start()
   const reload = async (): Promise<void> => {
     records.reopen()
@@ -391,51 +336,11 @@ async function compose(
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     isDraining = true
-    const inS = (seconds: number): number => environment.nowMs() + seconds * 1_000
-    const emergencyDeadlineMs = inS(config.emergency?.drainTimeoutS ?? 0)
-    relay.close()
-    await within(inS(config.calls.drainTimeoutS), calls.drain())
-    // Whoever is on the phone with the fire brigade stays, and who has to call it now can.
-    await within(emergencyDeadlineMs, calls.over())
-    calls.end()
-    const deadlineMs = inS(config.calls.drainTimeoutS)
-    await within(deadlineMs, Promise.all([calls.over(), trunkWatch.stop(), mode.stop()]))
-    homes.close()
-    await answered(userAgent, deadlineMs)
-    logCounters(log, { calls, userAgent, engine, sockets, strangers, door, transports, pbxTransports, marks })
+    await drain(config, { calls, relay, homes, mode, trunkWatch, userAgent })
+    logCounters(log, counted)
     for (const close of opened.reverse()) await close()
   }
   return { web, reload, stop: () => (stopped ??= stop()) }
-}
-
-/** Emergency calls have places of their own. */
-const mostCalls = ({ calls, emergency }: Config): number => calls.maxCalls + (emergency?.maxCalls ?? 0)
-
-function createEngine(config: Config, log: Log): MediaEngine {
-  const { media } = config
-  const options = {
-    addresses: media.addresses,
-    announced: media.announced,
-    webrtcPort: media.webrtcPort,
-    rtpPortMin: media.rtpPortMin,
-    rtpPortMax: media.rtpPortMax,
-    portRestMs: media.portRestS * 1_000,
-    latchMs: media.latchMs,
-    iceTimeoutMs: media.iceTimeoutS * 1_000,
-    dtlsTimeoutMs: media.dtlsTimeoutS * 1_000,
-    consentTimeoutMs: media.consentTimeoutS * 1_000,
-    maxSessions: mostCalls(config),
-    dscp: config.dscp.media,
-  }
-  return createNativeEngine(options, { report: (error) => log.error('internal error in media', { error }) })
-}
-
-/** Via and Contact: towards a trunk the address it can reach, towards a browser our name (it answers on its WebSocket). */
-function sentBy(config: Config, flow: Flow): { readonly host: string; readonly port: number | undefined } {
-  if (flow.transport === 'ws' || flow.transport === 'wss') return { host: config.domain, port: undefined }
-  const isPbx = flow.scope === `trunk:${UPSTREAM}`
-  const { announced } = (isPbx ? config.upstream?.local : undefined) ?? config.udp
-  return { host: announcedFor(flow.local.address, announced), port: flow.local.port }
 }
 
 /** Requests outside calls: REGISTER from browsers; all else is relayed or answered in its place. */
@@ -447,97 +352,4 @@ function onRequest(incoming: IncomingRequest, registrar: Registrar, relay: Relay
     return
   }
   registrar.onRegister(incoming)
-}
-
-/** For the demo. */
-function selfSigned(config: Config): KeyPair {
-  const { certificatePem, privateKeyPem } = native.createCertificate({
-    commonName: config.domain,
-    days: CERTIFICATE_DAYS,
-    names: ['localhost', hostname(), ...ownAddresses('IPv4', true), ...ownAddresses('IPv6', true)],
-  })
-  return { cert: certificatePem, key: privateKeyPem }
-}
-
-interface Counted {
-  readonly calls: Calls
-  readonly userAgent: UserAgent
-  readonly engine: MediaEngine
-  readonly sockets: WebSocketTransport
-  readonly strangers: Strangers
-  readonly door: TrunkDoor
-  readonly transports: TrunkTransports
-  readonly pbxTransports: TrunkTransports | undefined
-  readonly marks: SocketMarks
-}
-
-/** Drops are counters; this is where they become visible. */
-function logCounters(log: Log, counted: Counted): void {
-  const { calls, userAgent, engine, sockets, strangers, door, transports, pbxTransports, marks } = counted
-  // As many as there are users: for who asks, not for every minute.
-  const { placed: _, ...limits } = calls.counters()
-  log.info('counters', {
-    limits,
-    sip: userAgent.counters(),
-    media: engine.counters(),
-    websocket: sockets.counters(),
-    strangers: strangers.counters(),
-    trunkSignIns: door.counters(),
-    dscp: marks.counters(),
-    tables: { ...userAgent.tables(), ...engine.tables() },
-    ...transports.counters(),
-    ...(pbxTransports === undefined ? {} : { upstream: pbxTransports.counters() }),
-  })
-}
-
-function logListening(
-  log: Log,
-  web: WebServer,
-  { transports, pbxTransports }: Pick<Counted, 'transports' | 'pbxTransports'>,
-  others: Readonly<Record<string, unknown>>,
-): void {
-  log.info('listening', {
-    ...(web.https === undefined ? {} : { https: web.https.port }),
-    ...(web.http === undefined ? {} : { http: web.http.port }),
-    ...(web.others.length === 0 ? {} : { others: web.others }),
-    ...(web.unixSocket === undefined ? {} : { unixSocket: web.unixSocket }),
-    ...transports.listening(),
-    ...(pbxTransports === undefined ? {} : { upstream: pbxTransports.listening() }),
-    ...others,
-  })
-}
-
-/** By the domain, so that the certificate fits; in clear text on this machine only. */
-function listeningOf({ domain, web: { path } }: Config, web: WebServer): Listening {
-  const rest = `${path}${WEBSOCKET_PATH}`
-  const url =
-    web.https !== undefined
-      ? `wss://${domain}:${web.https.port}${rest}`
-      : web.http !== undefined
-        ? `ws://127.0.0.1:${web.http.port}${rest}`
-        : undefined
-  return { domain, url }
-}
-
-/** Waits for a promise, at most until the deadline. */
-async function within(deadlineMs: number, promise: Promise<unknown>): Promise<void> {
-  let cancel = (): void => {}
-  const deadline = new Promise<void>((resolve) => {
-    cancel = systemEnvironment.schedule(deadlineMs, resolve)
-  })
-  await Promise.race([promise, deadline])
-  cancel()
-}
-
-/** BYEs want their answers: waits until every dialog is over and no request of ours is without one, or for the deadline. */
-async function answered(userAgent: UserAgent, deadlineMs: number): Promise<void> {
-  const isWaiting = (): boolean => {
-    const { unansweredRequests = 0, dialogs = 0 } = userAgent.tables()
-    return unansweredRequests > 0 || dialogs > 0
-  }
-  while (isWaiting() && systemEnvironment.nowMs() < deadlineMs) {
-    await new Promise<void>((resolve) => {
-      systemEnvironment.schedule(systemEnvironment.nowMs() + DRAIN_POLL_MS, resolve)
-    })
-  }
 }

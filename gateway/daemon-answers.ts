@@ -1,0 +1,56 @@
+import type { Config } from '../config/config.ts'
+import { type Admin, PlainText } from './admin.ts'
+import { answerAboutCalls, type Listening } from './call-answers.ts'
+import type { Calls } from './calls.ts'
+import { systemEnvironment } from './environment.ts'
+import type { Metrics } from './metrics.ts'
+import type { RegistrarMode } from './registrar-mode.ts'
+import type { TrunkTable } from './trunk.ts'
+import { trunkReport } from './trunk-report.ts'
+import type { TrunkStates } from './trunk-states.ts'
+import type { TrunkWatch } from './trunk-watch.ts'
+import type { WebServer } from './web.ts'
+
+/** Parts of the daemon that commands ask about. */
+export interface Asked {
+  readonly config: Config
+  readonly calls: Calls
+  readonly mode: RegistrarMode
+  readonly trunks: TrunkTable
+  readonly states: TrunkStates
+  readonly trunkWatch: TrunkWatch
+  readonly metrics: Metrics
+  readonly web: WebServer
+  /** Of the WebSocket, with what stands before every path. */
+  readonly webSocketPath: string
+}
+
+/** What the command line may ask the running daemon. */
+export function answerCommands(admin: Admin, asked: Asked): void {
+  const { config, calls, mode, trunks, states, trunkWatch, metrics } = asked
+  answerAboutCalls(admin, calls.history)
+  admin.handle('trunks', () =>
+    trunkReport({
+      trunks,
+      groups: config.groups,
+      states,
+      callsOver: (trunk) => calls.callsOver(trunk),
+      isRegistered: (trunk) => trunkWatch.isRegistered(trunk),
+      wallTime: (atMs) => new Date(Date.now() - (systemEnvironment.nowMs() - atMs)),
+    }),
+  )
+  admin.handle('registrations', () => mode.registrar.list())
+  admin.handle('listening', () => listeningOf(asked))
+  admin.handle('metrics', async () => new PlainText(metrics.contentType, await metrics.text()))
+}
+
+/** By the domain, so that the certificate fits; in clear text on this machine only. */
+function listeningOf({ config: { domain }, web, webSocketPath }: Asked): Listening {
+  const url =
+    web.https !== undefined
+      ? `wss://${domain}:${web.https.port}${webSocketPath}`
+      : web.http !== undefined
+        ? `ws://127.0.0.1:${web.http.port}${webSocketPath}`
+        : undefined
+  return { domain, url }
+}

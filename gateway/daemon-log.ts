@@ -1,0 +1,57 @@
+import type { Log } from '../config/logging.ts'
+import type { MediaEngine } from '../media/engine.ts'
+import type { WebSocketTransport } from '../sip/transport/wss.ts'
+import type { UserAgent } from '../sip/user-agent.ts'
+import type { Calls } from './calls.ts'
+import type { SocketMarks } from './socket-marks.ts'
+import type { Strangers } from './strangers.ts'
+import type { TrunkDoor } from './trunk-door.ts'
+import type { TrunkSockets } from './trunk-sockets.ts'
+import type { WebServer } from './web.ts'
+
+export interface Counted extends TrunkSockets {
+  readonly calls: Calls
+  readonly userAgent: UserAgent
+  readonly engine: MediaEngine
+  readonly sockets: WebSocketTransport
+  readonly strangers: Strangers
+  readonly door: TrunkDoor
+  readonly marks: SocketMarks
+}
+
+/** Drops are counters; this is where they become visible. */
+export function logCounters(log: Log, counted: Counted): void {
+  const { calls, userAgent, engine, sockets, strangers, door, transports, pbxTransports, marks } = counted
+  // As many as there are users: for who asks, not for every minute.
+  const { placed: _, ...limits } = calls.counters()
+  log.info('counters', {
+    limits,
+    sip: userAgent.counters(),
+    media: engine.counters(),
+    websocket: sockets.counters(),
+    strangers: strangers.counters(),
+    trunkSignIns: door.counters(),
+    dscp: marks.counters(),
+    tables: { ...userAgent.tables(), ...engine.tables() },
+    ...transports.counters(),
+    ...(pbxTransports === undefined ? {} : { upstream: pbxTransports.counters() }),
+  })
+}
+
+/** Where the daemon can be reached, once, at the start. `others`: what is neither web nor SIP. */
+export function logListening(
+  log: Log,
+  web: WebServer,
+  { transports, pbxTransports }: TrunkSockets,
+  others: Readonly<Record<string, unknown>>,
+): void {
+  log.info('listening', {
+    ...(web.https === undefined ? {} : { https: web.https.port }),
+    ...(web.http === undefined ? {} : { http: web.http.port }),
+    ...(web.others.length === 0 ? {} : { others: web.others }),
+    ...(web.unixSocket === undefined ? {} : { unixSocket: web.unixSocket }),
+    ...transports.listening(),
+    ...(pbxTransports === undefined ? {} : { upstream: pbxTransports.listening() }),
+    ...others,
+  })
+}

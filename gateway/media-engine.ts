@@ -1,0 +1,25 @@
+import type { Config } from '../config/config.ts'
+import type { Log } from '../config/logging.ts'
+import type { MediaEngine } from '../media/engine.ts'
+import { createNativeEngine } from '../media/native-engine.ts'
+import { mostCalls } from './capacity.ts'
+
+/** The media engine as the configuration wants it. */
+export function openMediaEngine(config: Config, log: Log): MediaEngine {
+  const { media } = config
+  const options = {
+    addresses: media.addresses,
+    announced: media.announced,
+    webrtcPort: media.webrtcPort,
+    rtpPortMin: media.rtpPortMin,
+    rtpPortMax: media.rtpPortMax,
+    portRestMs: media.portRestS * 1_000,
+    latchMs: media.latchMs,
+    iceTimeoutMs: media.iceTimeoutS * 1_000,
+    dtlsTimeoutMs: media.dtlsTimeoutS * 1_000,
+    consentTimeoutMs: media.consentTimeoutS * 1_000,
+    maxSessions: mostCalls(config),
+    dscp: config.dscp.media,
+  }
+  return createNativeEngine(options, { report: (error) => log.error('internal error in media', { error }) })
+}
