@@ -61,6 +61,12 @@ describe('config/webtrunk.service', () => {
     expect(valuesOf('KillSignal')).toEqual(['SIGTERM'])
   })
 
+  test('has folders for the sockets and for the call records', () => {
+    expect(valuesOf('RuntimeDirectory')).toEqual(['webtrunk'])
+    expect(valuesOf('LogsDirectory')).toEqual(['webtrunk'])
+    expect(valuesOf('ProtectSystem')).toEqual(['strict'])
+  })
+
   test('does not restart on a wrong configuration', () => {
     expect(valuesOf('RestartPreventExitStatus')).toEqual(['78'])
   })
