@@ -33,6 +33,9 @@ const PLAIN_WORDS: Readonly<Record<number, string>> = {
   603: 'Declined',
 }
 
+/** What our gateway gives as the text of its reason, where its status alone says less. */
+const CODE_WORDS: Readonly<Record<string, string>> = { 'sip.bad-credentials': 'Wrong user name or password' }
+
 /** Q.850 16 and SIP 200 say that nothing went wrong. */
 const NORMAL_CAUSES: readonly string[] = ['q.850/16', 'sip/200']
 
@@ -73,6 +76,6 @@ export const failureText = ({ status, phrase, reasons }: FailureSource): string 
   if (status === undefined) return details === '' ? undefined : `Call ended: ${details}`
   const said = `${status} ${phrase}`.trim()
   const detail = details === '' ? said : `${said}: ${details}`
-  const words = PLAIN_WORDS[status]
+  const words = CODE_WORDS[details] ?? PLAIN_WORDS[status]
   return words === undefined ? detail : `${words} (${detail})`
 }

@@ -36,6 +36,7 @@ const levelIn = new LevelMeter(view.levelIn, audioContext)
 const levelOut = new LevelMeter(view.levelOut, audioContext)
 
 let account: Account | undefined
+let registration: RegistrationState = 'signed-out'
 /** The call on the screen. */
 let call: PhoneCall | undefined
 /** The call on hold behind it, while the one on the screen asks a third party. */
@@ -51,13 +52,17 @@ const devices = new Devices(view.microphone, view.speaker, view.audio, {
   },
 })
 
+const showStatus = (): void => {
+  const words = REGISTRATION_WORDS[registration]
+  view.status.textContent = registration === 'registered' ? `${words} · ${view.user.value.trim()}` : words
+}
+
 const showRegistration = (state: RegistrationState, text: string): void => {
   // A refreshed registration is no news: what is on the screen stays.
-  if (state === 'registered' && document.body.dataset.registration === state) return
+  if (state === 'registered' && registration === state) return
   document.body.dataset.registration = state
-  const user = view.user.value.trim()
-  view.status.textContent =
-    state === 'registered' ? `${REGISTRATION_WORDS[state]} · ${user}` : REGISTRATION_WORDS[state]
+  registration = state
+  showStatus()
   const isSignedIn = state === 'registered' || state === 'reconnecting'
   view.signIn.hidden = isSignedIn
   view.phone.hidden = !isSignedIn
@@ -144,6 +149,8 @@ const callObserver = {
 
 const begin = (begun: PhoneCall): void => {
   call = begun
+  // Not the end of the call before it.
+  showStatus()
   showProblem('')
   clearInterval(timer)
   timer = setInterval(() => showTimer(call), 250)
@@ -156,7 +163,7 @@ const begin = (begun: PhoneCall): void => {
 
 const dial = (target: string): void => {
   if (account === undefined || call !== undefined || target === '') return
-  if (document.body.dataset.registration !== 'registered') {
+  if (registration !== 'registered') {
     showProblem('Not connected to the gateway.')
     return
   }

@@ -79,8 +79,14 @@ describe('the page', () => {
     await phone.hangUp()
     await phone.waitForCall('none')
     expect(await phone.text('#verdict')).toBe('')
+    expect(await phone.text('#status')).toContain('Call ended after')
 
-    await phone.dial('nobody')
+    const statusOfNext = await phone.evaluate(`(() => {
+      document.querySelector('#number').value = 'nobody'
+      document.querySelector('#dial').requestSubmit()
+      return document.querySelector('#status').textContent
+    })()`)
+    expect(statusOfNext).toBe('Ready · alice')
     await phone.problem()
     await phone.waitForCall('none')
     expect(await rungs(phone)).toMatchObject({ Signalling: 'failed', Audio: 'waiting' })

@@ -30,7 +30,7 @@ describe('the page', () => {
     const phone = await open()
     await phone.open(`${daemon.pageUrl}#user=alice&password=guess`)
     await phone.waitForRegistration('failed')
-    expect(await phone.problem()).toContain('403')
+    expect(await phone.problem()).toContain('Wrong user name or password (403')
     await phone.signInAgain('open sesame')
     await phone.waitForRegistration('registered')
     expect(await phone.text('#problem')).toBe('')

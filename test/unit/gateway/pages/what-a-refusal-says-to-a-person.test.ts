@@ -11,6 +11,13 @@ describe('a final response', () => {
     expect(text).toBe('No common audio format (488 Not Acceptable Here: sdp.no-common-codec)')
   })
 
+  test('of a wrong password says so, though its status says less', () => {
+    const reasons = ['SIP;cause=403;text="sip.bad-credentials"']
+    expect(failureText({ status: 403, phrase: 'Forbidden', reasons })).toBe(
+      'Wrong user name or password (403 Forbidden: sip.bad-credentials)',
+    )
+  })
+
   test('without plain words or a Reason is told as it came', () => {
     expect(failureText({ status: 499, phrase: 'Odd', reasons: [] })).toBe('499 Odd')
     expect(failureText({ status: 499, phrase: '', reasons: [] })).toBe('499')
