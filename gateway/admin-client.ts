@@ -71,7 +71,7 @@ function get(socketPath: string, path: string): Promise<Reply> {
 function reasonOf({ code, message }: NodeJS.ErrnoException): string {
   switch (code) {
     case 'ENOENT':
-      return 'there is no such socket. Is it running, and is admin.socket another?'
+      return 'there is no such socket. Is it running, and with this admin.socket?'
     case 'ECONNREFUSED':
       return 'nobody listens there. Is it running?'
     case 'EACCES':

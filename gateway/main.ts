@@ -123,6 +123,10 @@ const command = COMMANDS.find(({ name }) => name === word)
 
 try {
   if (command !== undefined) await runCommand(command, rest)
+  else if (word !== '' && !word.startsWith('-')) {
+    process.stderr.write(`webtrunk: no command ${JSON.stringify(word)}\n\n${USAGE}`)
+    process.exitCode = EX_USAGE
+  }
   else {
     const args = readArguments()
     if (args !== undefined) await run(args)
@@ -141,6 +145,10 @@ try {
   ) {
     process.stderr.write(`${error.message}\n\n${command?.usage ?? USAGE}`)
     process.exitCode = EX_USAGE
+  } else if (error instanceof Error && 'syscall' in error) {
+    // A port in use, a folder that is not ours: what the system says is what has to change, and no stack helps.
+    process.stderr.write(`webtrunk could not start: ${error.message}\n`)
+    process.exitCode = 1
   } else {
     process.stderr.write(
       `webtrunk could not start: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,

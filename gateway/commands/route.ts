@@ -34,6 +34,7 @@ Reads the configuration file only, no daemon is asked. NUMBER may be a URI. Exit
     const [number, ...others] = positionals
     if (
       number === undefined ||
+      number === '' ||
       others.length > 0 ||
       (values.from !== undefined && values['from-trunk'] !== undefined)
     ) {

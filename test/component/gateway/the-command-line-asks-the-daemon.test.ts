@@ -143,7 +143,7 @@ describe('a command that asks', () => {
   it('says so, with a status, when no daemon answers', async () => {
     expect(await refusalOf(askDaemon(path, 'calls'))).toMatchObject({
       exitStatus: 69,
-      message: `no daemon answers at ${path}: there is no such socket. Is it running, and is admin.socket another?`,
+      message: `no daemon answers at ${path}: there is no such socket. Is it running, and with this admin.socket?`,
     })
     await admin.listen(path)
     await admin.close()

@@ -108,6 +108,7 @@ goes to out
 
   it.each([
     [[], 64, /^webtrunk route NUMBER/],
+    [[''], 64, /^webtrunk route NUMBER/],
     [['1', '2'], 64, /^webtrunk route NUMBER/],
     [['1', '--from', 'alice', '--from-trunk', 'pbx'], 64, /^webtrunk route NUMBER/],
     [['1', '--from', 'zoe'], 78, /no user "zoe"/],
