@@ -126,8 +126,7 @@ try {
   else if (word !== '' && !word.startsWith('-')) {
     process.stderr.write(`webtrunk: no command ${JSON.stringify(word)}\n\n${USAGE}`)
     process.exitCode = EX_USAGE
-  }
-  else {
+  } else {
     const args = readArguments()
     if (args !== undefined) await run(args)
   }

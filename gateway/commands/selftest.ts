@@ -23,7 +23,7 @@ came, and what the gateway knows of the call. Exit status 0: two-way audio; 1: n
   --user NAME            left out: the first user with a password in --config
   --password-file FILE   its first line; left out: from --config
   --insecure             take any certificate
-  --timeout SECONDS      for all of it; left out: 20
+  --timeout SECONDS      for all of it; left out: 40, longer than a silent trunk may take
 ${DAEMON_USAGE}`
 
 const OPTIONS = {
@@ -36,7 +36,7 @@ const OPTIONS = {
   user: { type: 'string' },
   'password-file': { type: 'string' },
   insecure: { type: 'boolean', default: false },
-  timeout: { type: 'string', default: '20' },
+  timeout: { type: 'string', default: '40' },
 } as const
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values']
