@@ -34,7 +34,7 @@ using CertificatePointer = std::unique_ptr<X509, FreeX509>;
 using KeyPointer = std::unique_ptr<EVP_PKEY, FreeKey>;
 using BioPointer = std::unique_ptr<BIO, FreeBio>;
 
-/** RSA only for peers that are servers with such a certificate; ours is ECDSA. GCM only: see `usable_length`. */
+/** RSA only for peers that are servers with such a certificate; ours is ECDSA. GCM only: see `usable_record`. */
 constexpr char kCiphers[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384";
@@ -51,8 +51,8 @@ constexpr unsigned kLongestTimeoutUs = 3'200'000;
 constexpr char kExporterLabel[] = "EXTRACTOR-dtls_srtp";
 constexpr size_t kRecordHeader = 13;
 /**
- * Protected records a session takes before it is connected. OpenSSL keeps those that come too early, each in a buffer of 17 KB and
- * up to 100 of them; a handshake has one, Finished, and repeats it at most 12 times.
+ * Protected records a session takes before the peer's ChangeCipherSpec. OpenSSL keeps them, each in a buffer of 17 KB and up to
+ * 100 of them; a handshake that is reordered has one, Finished, and repeats it at most 12 times.
  */
 constexpr int kMaxEarlyRecords = 24;
 /** Explicit nonce and tag of the GCM suites (RFC 5288 §3). */
@@ -61,29 +61,27 @@ constexpr size_t kMinProtectedRecord = 8 + 16;
 enum ContentType : uint8_t { kChangeCipherSpec = 20, kAlert = 21, kHandshake = 22, kApplicationData = 23 };
 
 /**
- * How many bytes of a datagram are whole records that we can have a use for, counted from its start. RFC 6347 §4.1.2.7 says
- * to drop others silently, but OpenSSL 3.0 may end the association, even a connected one: on a protected record too short
- * for nonce and tag, for instance. It also goes on reading behind the header of a record that announces too much, and finds
- * such a record there; so it gets nothing from the first doubtful one on. `early_left`: how many protected records are taken yet;
- * null when there is no such limit.
+ * Length of the record that a datagram (or what is left of one) begins with; 0 when it is none that we can have a use for. RFC
+ * 6347 §4.1.2.7 says to drop others silently, but OpenSSL 3.0 may end the association, even a connected one: on a protected
+ * record too short for nonce and tag, for instance. It also goes on reading behind the header of a record that announces too
+ * much, and finds such a record there; so it gets nothing from the first doubtful one on.
  */
-size_t usable_length(const uint8_t* datagram, size_t length, int* early_left) {
-  size_t at = 0;
-  while (length - at >= kRecordHeader) {
-    const uint8_t* record = datagram + at;
-    const uint8_t type = record[0];
-    const unsigned epoch = read_u16(record + 3);
-    const size_t size = read_u16(record + 11);
-    if (type < kChangeCipherSpec || type > kApplicationData || record[1] != 0xfe || epoch > 1) break;
-    if (epoch == 0 ? type == kApplicationData || size == 0 : size < kMinProtectedRecord) break;
-    if (size > length - at - kRecordHeader) break;
-    if (epoch == 1 && early_left != nullptr) {
-      if (*early_left == 0) break;
-      --*early_left;
-    }
-    at += kRecordHeader + size;
+size_t usable_record(const uint8_t* record, size_t length) {
+  if (length < kRecordHeader) return 0;
+  const uint8_t type = record[0];
+  const size_t size = read_u16(record + 11);
+  if (type < kChangeCipherSpec || type > kApplicationData || record[1] != 0xfe) return 0;
+  switch (read_u16(record + 3)) {
+    case 0:
+      if (type == kApplicationData || size == 0) return 0;
+      break;
+    case 1:
+      if (size < kMinProtectedRecord) return 0;
+      break;
+    default:
+      return 0;
   }
-  return at;
+  return size > length - kRecordHeader ? 0 : kRecordHeader + size;
 }
 
 unsigned next_timeout(SSL*, unsigned current_us) {
@@ -267,11 +265,26 @@ void DtlsSession::start() {
 void DtlsSession::feed(const uint8_t* datagram, size_t length) {
   if (state_ == DtlsState::failed || state_ == DtlsState::closed) return;
   if (length > kMaxDatagram) return;
-  incoming_length_ = usable_length(datagram, length, state_ == DtlsState::handshaking ? &early_left_ : nullptr);
-  if (incoming_length_ == 0) return;
-  incoming_ = datagram;
-  advance();
+  // One by one, because what a record may do depends on what the one before it has done.
+  for (size_t size; (size = usable_record(datagram, length)) > 0; datagram += size, length -= size) {
+    if (!has_place_for(datagram)) continue;
+    incoming_ = datagram;
+    incoming_length_ = size;
+    advance();
+    if (state_ == DtlsState::failed || state_ == DtlsState::closed) break;
+  }
   incoming_ = nullptr;
+  incoming_length_ = 0;
+}
+
+bool DtlsSession::has_place_for(const uint8_t* record) {
+  if (state_ != DtlsState::handshaking || read_u16(record + 3) == 0) return true;
+  // Behind the peer's ChangeCipherSpec protected records are read at once.
+  const OSSL_HANDSHAKE_STATE at = SSL_get_state(ssl_);
+  if (at == TLS_ST_SR_CHANGE || at == TLS_ST_CR_CHANGE) return true;
+  if (early_left_ == 0) return false;
+  --early_left_;
+  return true;
 }
 
 void DtlsSession::advance() {

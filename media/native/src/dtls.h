@@ -108,6 +108,8 @@ class DtlsSession {
   static BIO_METHOD* bio_method();
   static void on_info(const SSL* ssl, int where, int value);
 
+  /** False for a record that would only cost memory. */
+  bool has_place_for(const uint8_t* record);
   void advance();
   void handle_result(int result);
   void fail(std::string reason);
@@ -119,7 +121,7 @@ class DtlsSession {
   const SuiteParameters* suite_ = nullptr;
   const uint8_t* incoming_ = nullptr;
   size_t incoming_length_ = 0;
-  /** Protected records it may still be given before it is connected. */
+  /** Protected records it may still be given before the peer's ChangeCipherSpec. */
   int early_left_;
   std::vector<std::vector<uint8_t>> outgoing_;
   size_t mtu_ = DtlsContext::kMaxMtu;
