@@ -65,6 +65,7 @@ export class Account {
     peerConnectionConfiguration: { iceServers: [], bundlePolicy: 'max-bundle' },
   }
   #relayTimer: number | undefined
+  #ladderTicket: string | undefined
   #retryMs = FIRST_RETRY_MS
   #retryTimer: number | undefined
   readonly #stop = new AbortController()
@@ -121,6 +122,11 @@ export class Account {
     return sipUri(name, target.includes('@') ? domain : this.#domain)
   }
 
+  /** Lets us ask the gateway about our own calls; undefined before the first registration. */
+  get ladderTicket(): string | undefined {
+    return this.#ladderTicket
+  }
+
   /** Ends calls, unregisters, disconnects. */
   async close(): Promise<void> {
     if (this.#isClosed) return
@@ -149,6 +155,7 @@ export class Account {
     this.#isRegistering = false
     if (this.#isClosed) return
     this.#useRelays(message.getHeader('X-Ice-Servers'))
+    this.#ladderTicket = message.getHeader('X-Ladder-Ticket') ?? this.#ladderTicket
     this.#retryMs = FIRST_RETRY_MS
     this.#observer.onRegistration('registered', '')
   }

@@ -1,4 +1,5 @@
-import { CODES } from '../diagnosis.ts'
+import { CODES, type Code } from '../diagnosis.ts'
+import type { GatewayFinding } from './gateway-findings.ts'
 import { newLadder } from './ladder.ts'
 import { LadderView } from './ladder-view.ts'
 import type { PhoneCall } from './phone-call.ts'
@@ -82,6 +83,28 @@ export const showLadder = ({ ladder, code, state }: PhoneCall): void => {
   const failed = ladder.find((rung) => rung.state === 'failed')
   view.ladderCard.dataset.failed = failed?.name ?? ''
   view.verdict.textContent = code === undefined || state !== 'ended' ? '' : `${code}: ${CODES[code].text}`
+}
+
+export const isCode = (code: string): code is Code => code in CODES
+
+const SIDES = { own: ' (our side)', far: ' (far side)' } as const
+
+/** What the gateway found, each with its usual cause and what to do. */
+export const showFindings = (findings: readonly GatewayFinding[]): void => {
+  view.findings.hidden = findings.length === 0
+  view.findings.replaceChildren(
+    ...findings.flatMap(({ code, side }) => {
+      const { text, cause, remedy } = CODES[code]
+      const term = document.createElement('dt')
+      term.textContent = `${code}${side === undefined ? '' : SIDES[side]}`
+      const lines = [text, `Usually: ${cause}`, `What to do: ${remedy}`].map((line) => {
+        const description = document.createElement('dd')
+        description.textContent = line
+        return description
+      })
+      return [term, ...lines]
+    }),
+  )
 }
 
 /** Back to the dial form. */

@@ -98,6 +98,11 @@ export class PhoneCall {
     return this.#isMuted
   }
 
+  /** By which the gateway knows it. */
+  get callId(): string {
+    return this.#session.request.callId
+  }
+
   /** How far the call has come, stage by stage. */
   get ladder(): Ladder {
     return this.#ladder

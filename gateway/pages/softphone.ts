@@ -1,7 +1,17 @@
 import type { Invitation } from 'sip.js'
 import { Account, type RegistrationState } from './account.ts'
-import { closePanels, showCall, showLadder, showNoCall, showTimer, togglePanel } from './call-view.ts'
+import {
+  closePanels,
+  isCode,
+  showCall,
+  showFindings,
+  showLadder,
+  showNoCall,
+  showTimer,
+  togglePanel,
+} from './call-view.ts'
 import { Devices } from './devices.ts'
+import { GatewayLadder } from './gateway-ladder.ts'
 import { KeyPad } from './key-pad.ts'
 import { LevelMeter } from './level-meter.ts'
 import { Loudspeaker } from './loudspeaker.ts'
@@ -44,6 +54,7 @@ let parked: PhoneCall | undefined
 let timer: number | undefined
 
 const keyPad = new KeyPad(view.keyPad, view.pressed, (key) => call?.press(key))
+const gatewayLadder = new GatewayLadder(() => account?.ladderTicket, isCode, showFindings)
 const devices = new Devices(view.microphone, view.speaker, view.audio, {
   onMicrophone: (deviceId) => {
     for (const live of [call, parked]) {
@@ -107,6 +118,7 @@ const endCall = (ended: PhoneCall): void => {
   parked = undefined
   if (call === undefined) {
     clearInterval(timer)
+    gatewayLadder.stop()
     showNoCall(ended)
     keyPad.clear()
   } else {
@@ -136,6 +148,7 @@ const callObserver = {
     }
     showCall(changed, parked)
     ring(changed)
+    gatewayLadder.follow(changed.callId)
   },
   onStreams: (changed: PhoneCall, local: MediaStream, remote: MediaStream): void => {
     if (changed === call) listenTo(local, remote)

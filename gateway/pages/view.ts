@@ -44,6 +44,7 @@ export const view = {
   speaker: element('speaker', HTMLSelectElement),
   ladderCard: element('ladder-card', HTMLElement),
   ladder: element('ladder', HTMLOListElement),
+  findings: element('findings', HTMLDListElement),
   verdict: element('verdict', HTMLParagraphElement),
   audio: element('remote-audio', HTMLAudioElement),
 }

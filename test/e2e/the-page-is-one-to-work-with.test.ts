@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { afterEach, describe, expect, test } from 'vitest'
+import { CODES } from '../../gateway/diagnosis.ts'
 import { Baresip } from '../harness/baresip.ts'
 import type { SoftphonePage } from '../harness/browser-page.ts'
 import { Capture, kindOfDatagram, parseRtp } from '../harness/capture.ts'
@@ -9,6 +10,7 @@ import { closeAll, closing } from '../harness/closing.ts'
 import { Daemon } from '../harness/daemon.ts'
 import { decodeG711 } from '../harness/g711.ts'
 import { toneMs } from '../harness/goertzel.ts'
+import { Sipp } from '../harness/sipp.ts'
 import { waitFor } from '../harness/wait-for.ts'
 
 afterEach(closeAll)
@@ -93,6 +95,21 @@ describe('the page', () => {
     expect(await phone.text('#verdict')).toContain('call.unknown-number')
     expect(await seriousProblems(phone)).toEqual([])
     expect(await phone.text('#microphone')).toContain('Fake')
+  })
+
+  test('shows what the gateway found: a trunk that sends nothing', async () => {
+    // Without the option to echo it is mute.
+    const trunk = closing(await Sipp.start('uas-echo-is-held'))
+    const daemon = closing(await Daemon.start({ trunks: [{ port: trunk.sipPort }] }))
+    const phone = await openPage(daemon, 'alice', ALICE_HZ)
+    await phone.dial('9100')
+    await phone.waitForCall('active')
+    const found = await waitFor('a finding', async () => (await phone.text('#findings')) || undefined)
+    expect(found).toContain('(far side)')
+    expect(found).toContain(CODES['media.none-from-trunk'].remedy)
+    expect(await seriousProblems(phone)).toEqual([])
+    await phone.hangUp()
+    await daemon.waitForNoCalls()
   })
 
   test('holds and resumes, and its keys are heard by the trunk', async () => {
