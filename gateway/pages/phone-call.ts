@@ -172,8 +172,8 @@ export class PhoneCall {
     await this.#reoffer({ hold: isHeld })
     this.#isHeld = isHeld
     if (this.#watch !== undefined) this.#watch.isOnHold = isHeld
+    // The microphone only: a receiver that is switched off and on again over a hold stays silent in Chromium now and then.
     this.#enableMicrophone()
-    this.#mediaHandler()?.enableReceiverTracks(!isHeld)
     this.#observer.onState(this)
   }
 
