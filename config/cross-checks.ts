@@ -136,16 +136,6 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
   },
   ...GROUP_CHECKS,
   { keys: ['trunks', 'groups', 'users', 'routes'], find: mistakesInRoutes },
-  {
-    keys: ['calls.attemptS', 'calls.progressS', 'calls.ringTimeoutS'],
-    find: ({ calls: { attemptS, progressS, ringTimeoutS } }) =>
-      when(
-        attemptS > ringTimeoutS || progressS > ringTimeoutS,
-        'calls.ringTimeoutS',
-        'more than calls.attemptS and calls.progressS',
-        String(ringTimeoutS),
-      ),
-  },
   { keys: ['trunks', 'groups', 'emergency'], find: mistakesInEmergency },
   {
     keys: ['registration'],
