@@ -142,6 +142,7 @@ export class SelftestClient {
         : inviter?.state === SessionState.Establishing
           ? inviter.cancel()
           : undefined
+    // The result stands by now: a goodbye that fails changes nothing of it.
     await goodbye?.catch(() => undefined)
     await this.audio.close()
     if (this.#registerer.state === RegistererState.Registered) {
