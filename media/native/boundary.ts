@@ -87,19 +87,29 @@ export interface RelayOptions {
 
 /** A small integer; never reused while any command for it may be under way (it carries a generation). */
 export type LegId = number
-/** Index of a bound mux socket. */
+/** Index of a bound socket. */
 export type SocketId = number
 
 export type NativeLeg =
   | { readonly kind: 'webrtc'; readonly ufrag: string; readonly ssrc: number }
-  /** Binds `rtpPort` and `rtpPort + 1` of `address`; throws with code EADDRINUSE. `dtls`: its keys come of a handshake there. */
-  | {
-      readonly kind: 'rtp'
-      readonly address: string
-      readonly rtpPort: number
-      readonly ssrc: number
-      readonly dtls?: boolean
-    }
+  /** Binds its ports; throws with code EADDRINUSE. `dtls`: its keys come of a handshake there. */
+  | ({ readonly kind: 'rtp'; readonly ssrc: number; readonly dtls?: boolean } & NativePorts)
+  /**
+   * Has its place on sockets bound for `rtp` and `rtcp`, among other legs: what comes there from exactly the remote of its
+   * description is its own, and nothing else ever is.
+   */
+  | { readonly kind: 'rtp'; readonly ssrc: number; readonly shared: NativePlace }
+
+/** `rtpPort` and `rtpPort + 1` of `address`. */
+export interface NativePorts {
+  readonly address: string
+  readonly rtpPort: number
+}
+
+export interface NativePlace {
+  readonly rtp: SocketId
+  readonly rtcp: SocketId
+}
 
 export interface NativeKey {
   readonly suite: SrtpSuite
@@ -150,8 +160,11 @@ export interface NativePlayback {
  * after a burst of 400, dropped as `media.up-rate`).
  */
 export interface Relay {
-  /** Binds a mux socket for browser legs; port 0 picks one. At most 16, then throws with code ELIMIT. */
-  bind(local: TransportAddress): { readonly socket: SocketId; readonly port: number }
+  /**
+   * Binds a socket for browser legs, or with `use` one that trunk legs share; port 0 picks one. At most 16 and 32, then
+   * throws with code ELIMIT. What comes to a shared one from no leg's remote is dropped as `media.unmatched`.
+   */
+  bind(local: TransportAddress, use?: 'rtp' | 'rtcp'): { readonly socket: SocketId; readonly port: number }
   /** Throws with code ELIMIT one past `maxLegs`. */
   addLeg(leg: NativeLeg): LegId
   /**
@@ -168,8 +181,17 @@ export interface Relay {
   /**
    * Trunk leg: where to send and whom to believe; never the unspecified address. Undefined: nothing is sent from now
    * on, and who was believed still is.
+   *
+   * On shared sockets `latchMs` is without effect, and a remote that another leg has there throws with code ECOLLISION and
+   * changes nothing but this: for 10 s the other leg, if plain, believes no other SSRC than the one it hears, because its
+   * source may send for both until its description says another port.
    */
   setRemote(leg: LegId, target: RtpTarget | undefined): void
+  /**
+   * Trunk leg on shared sockets: from now on it has ports of its own, with the remote, keys and stream that it has. Throws as
+   * `addLeg`, and changes nothing then.
+   */
+  moveLeg(leg: LegId, ports: NativePorts): void
   /**
    * Keys or, for a plain RTP leg, 'none' (only then cleartext flows). Until set, everything on the leg is dropped and
    * counted. A repeated call with the same key keeps rollover counters; a new key starts a new context. A trunk leg goes
@@ -207,7 +229,7 @@ export interface Relay {
   /** Of the thread: what belonged to no leg, by reason. A reason that did not occur is absent, here and in `drops`. */
   counters(): Readonly<Record<string, number>>
   /**
-   * `legs`, `tuples`, `sockets` (mux sockets and those of trunk legs), `players`, `straySources` (forgotten when their
+   * `legs`, `tuples`, `sockets` (bound ones and those of trunk legs), `players`, `straySources` (forgotten when their
    * bucket has recovered). Waits for the commands under way, so what was just removed is gone. All zero once closed.
    */
   tables(): Readonly<Record<string, number>>

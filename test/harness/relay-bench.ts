@@ -3,7 +3,15 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
 import { decodeBatch } from '../../media/native/batch.ts'
-import type { LegId, NativeRoute, Relay, RelayOptions, RelayRecord } from '../../media/native/boundary.ts'
+import type {
+  LegId,
+  NativePlace,
+  NativePorts,
+  NativeRoute,
+  Relay,
+  RelayOptions,
+  RelayRecord,
+} from '../../media/native/boundary.ts'
 import { native } from '../../media/native/index.ts'
 import type { SrtpSuite, TransportAddress } from '../../media/parameters.ts'
 
@@ -65,6 +73,12 @@ const OPTIONS: Omit<RelayOptions, 'onReady'> = {
   dscp: 0,
 }
 
+export interface SharedSockets {
+  readonly place: NativePlace
+  readonly at: TransportAddress
+  readonly rtcpAt: TransportAddress
+}
+
 /** A relay with everything it sent up, and short ways to say what tests say often. Closes with the test. */
 export class RelayBench {
   readonly relay: Relay
@@ -98,18 +112,52 @@ export class RelayBench {
 
   /** A trunk leg on a free pair of ports. */
   rtp(ssrc: number, address = '127.0.0.1'): { readonly leg: LegId; readonly at: TransportAddress } {
+    return this.#onFreePorts(address, (ports) => this.relay.addLeg({ kind: 'rtp', ...ports, ssrc }))
+  }
+
+  /** From shared sockets to a free pair of ports. */
+  move(leg: LegId, address = '127.0.0.1'): TransportAddress {
+    return this.#onFreePorts(address, (ports) => {
+      this.relay.moveLeg(leg, ports)
+      return leg
+    }).at
+  }
+
+  #onFreePorts(
+    address: string,
+    open: (ports: NativePorts) => LegId,
+  ): { readonly leg: LegId; readonly at: TransportAddress } {
     for (let attempt = 0; attempt < 200; attempt++) {
       const port = 20_000 + 2 * Math.floor(Math.random() * 5_000)
       try {
-        return {
-          leg: this.relay.addLeg({ kind: 'rtp', address, rtpPort: port, ssrc }),
-          at: { address, port },
-        }
+        return { leg: open({ address, rtpPort: port }), at: { address, port } }
       } catch (error) {
         if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error
       }
     }
     throw new Error('no free pair of ports')
+  }
+
+  /** A pair of sockets that trunk legs share. */
+  shared(address = '127.0.0.1'): SharedSockets {
+    const [rtp, rtcp] = [
+      this.relay.bind({ address, port: 0 }, 'rtp'),
+      this.relay.bind({ address, port: 0 }, 'rtcp'),
+    ]
+    return {
+      place: { rtp: rtp.socket, rtcp: rtcp.socket },
+      at: { address, port: rtp.port },
+      rtcpAt: { address, port: rtcp.port },
+    }
+  }
+
+  /** A plain trunk leg on shared sockets whose peer is `peer`; RTCP muxed. */
+  sharing(ssrc: number, { place }: SharedSockets, peer: UdpPeer): LegId {
+    const leg = this.relay.addLeg({ kind: 'rtp', ssrc, shared: place })
+    this.relay.setKeys(leg, 'receive', 'none')
+    this.relay.setKeys(leg, 'send', 'none')
+    this.relay.setRemote(leg, { rtp: peer.address, rtcp: undefined, latchMs: 0 })
+    return leg
   }
 
   /** A plain trunk leg that believes and answers `peer`; RTCP muxed. */

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "check.h"
+#include "leg_directory.h"
 #include "player.h"
 #include "queue.h"
 #include "relay_address.h"
@@ -57,6 +58,66 @@ TEST(table_model, "a fixed table does what a map does, through thousands of coll
     }
     CHECK(table.size() == model.size());
   }
+}
+
+TEST(tuples_model, "tuples that a peer may choose are told apart: addresses and ports in a row, and every bit of one") {
+  FixedTable<Tuple, uint32_t> table(4096, KeyedHash::random());
+  std::mt19937 random(2);
+  const Endpoint base = endpoint("192.0.2.1", 5004);
+  const auto chosen = [&](uint32_t at) {
+    Tuple tuple{base, static_cast<SocketId>(at % 3)};
+    tuple.remote.port = static_cast<uint16_t>(at >> 4);
+    tuple.remote.address[15] = static_cast<uint8_t>(at >> 12);
+    if (at % 7 == 0) tuple.remote.address[at % 12] ^= static_cast<uint8_t>(1 << (at % 8));
+    return tuple;
+  };
+  std::map<std::array<uint8_t, sizeof(Tuple)>, uint32_t> model;
+  const auto bytes_of = [](const Tuple& tuple) {
+    std::array<uint8_t, sizeof(Tuple)> bytes;
+    std::memcpy(bytes.data(), &tuple, sizeof tuple);
+    return bytes;
+  };
+  for (uint32_t step = 0; step < 400'000; step++) {
+    const Tuple tuple = chosen(random() % 20'000);
+    if (step % 3 == 0) {
+      const bool fits = model.size() < 4096 || model.count(bytes_of(tuple)) > 0;
+      CHECK(table.put(tuple, step) == fits);
+      if (fits) model[bytes_of(tuple)] = step;
+    } else if (step % 3 == 1) {
+      table.erase(tuple);
+      model.erase(bytes_of(tuple));
+    } else {
+      const uint32_t* found = table.find(tuple);
+      const auto expected = model.find(bytes_of(tuple));
+      CHECK((found == nullptr) == (expected == model.end()));
+      if (found != nullptr && expected != model.end()) CHECK(*found == expected->second);
+    }
+    CHECK(table.size() == model.size());
+  }
+}
+
+TEST(claims, "a tuple has one leg: the next is told whose it is, keeps what it had, and has it when the first gives it back") {
+  LegDirectory directory(3);
+  const auto add = [&] { return directory.add(LegKind::rtp, 1, "").id; };
+  const LegId first = add(), second = add();
+  const Tuple rtp{endpoint("192.0.2.1", 5004), 1}, rtcp{endpoint("192.0.2.1", 5005), 2};
+  const Tuple other{endpoint("192.0.2.1", 6004), 1};
+  CHECK(directory.claim(*directory.find(first), {rtp, rtcp}) == 0);
+  CHECK(directory.claim(*directory.find(first), {rtp, rtcp}) == 0);
+  CHECK(directory.claim(*directory.find(second), {other}) == 0);
+  CHECK(directory.claim(*directory.find(second), {rtp}) == first);
+  CHECK(directory.claim(*directory.find(second), {other, rtcp}) == first);
+  CHECK(directory.claim(*directory.find(first), {other}) == second);
+  CHECK(directory.claim(*directory.find(first), {rtp}) == 0);
+  CHECK(directory.claim(*directory.find(second), {other, rtcp}) == 0);
+  directory.remove(second);
+  CHECK(directory.claim(*directory.find(first), {other, rtcp}) == 0);
+  // As many as there may be legs.
+  const LegId third = add(), fourth = add();
+  CHECK(directory.is_full());
+  CHECK(directory.claim(*directory.find(third), {{endpoint("::1", 1), 1}, {endpoint("::1", 2), 2}}) == 0);
+  CHECK(directory.claim(*directory.find(fourth), {rtp, {endpoint("::1", 4), 2}}) == 0);
+  CHECK(directory.claim(*directory.find(fourth), {{endpoint("::1", 1), 1}}) == third);
 }
 
 TEST(hash_seeds, "two seeds hash apart, one seed hashes alike") {

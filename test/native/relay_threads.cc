@@ -62,9 +62,11 @@ void command(RelayLoop& relay, LegDirectory& directory, int round, uint16_t peer
   auto leg = std::make_unique<Leg>(id, kind, 7, entry.counters);
   leg->ufrags = entry.ufrags;
   leg->tuples.reserve(Leg::kMaxTuples);
-  // A trunk leg hears itself.
-  uint16_t rtp_port = 0;
-  if (kind == LegKind::rtp) {
+  // A trunk leg hears itself, or on shared sockets the peer.
+  uint16_t rtp_port = peer_port;
+  const bool is_sharing = round % 8 == 3;
+  if (is_sharing) leg->place = SharedPlace{1, 2};
+  if (kind == LegKind::rtp && !is_sharing) {
     leg->rtp.socket = open_udp(loopback(0), 1 << 16, 0);
     leg->rtcp.socket = open_udp(loopback(0), 1 << 16, 0);
     rtp_port = local_port(leg->rtp.socket);
@@ -80,7 +82,14 @@ void command(RelayLoop& relay, LegDirectory& directory, int round, uint16_t peer
     auto sender = SrtpSender::create(material->suite, material->bytes.data(), material->length, 7);
     relay.mailbox.post(SetSendKeyCommand{id, std::move(material), std::move(sender)});
   } else {
-    relay.mailbox.post(SetRemoteCommand{id, round % 4 == 1, loopback(rtp_port), {}, true, 1000});
+    // One leg on the shared sockets has the peer's tuple, and gives it back when it moves.
+    const bool is_muted = is_sharing && directory.claim(*directory.find(id), {{loopback(peer_port), 1}}) != 0;
+    relay.mailbox.post(SetRemoteCommand{id, is_muted || round % 4 == 1, loopback(rtp_port), {}, true, 1000});
+    if (is_sharing && round % 16 == 3) {
+      directory.claim(*directory.find(id), {});
+      relay.mailbox.post(ContestCommand{id});
+      relay.mailbox.post(MoveLegCommand{id, open_udp(loopback(0), 1 << 16, 0), open_udp(loopback(0), 1 << 16, 0)});
+    }
     relay.mailbox.post(SetReceiveKeyCommand{id, nullptr, nullptr});
     relay.mailbox.post(SetSendKeyCommand{id, nullptr, nullptr});
   }
@@ -138,10 +147,17 @@ int main() {
   LegDirectory directory(kLegs);
   Fd mux = open_udp(loopback(0), 1 << 20, 46);
   const Fd peer = open_udp(loopback(0), 1 << 20, 46);
+  Fd shared_rtp = open_udp(loopback(0), 1 << 20, 46);
+  Fd shared_rtcp = open_udp(loopback(0), 1 << 20, 46);
   const uint16_t mux_port = local_port(mux);
+  const uint16_t shared_port = local_port(shared_rtp);
   const uint16_t peer_port = local_port(peer);
   relay.watch(mux, EventSource::mux, 0);
   relay.mailbox.post(AddSocketCommand{std::move(mux)});
+  relay.watch(shared_rtp, EventSource::shared_rtp, 1);
+  relay.watch(shared_rtcp, EventSource::shared_rtcp, 2);
+  relay.mailbox.post(AddSocketCommand{std::move(shared_rtp)});
+  relay.mailbox.post(AddSocketCommand{std::move(shared_rtcp)});
 
   std::thread thread([&] { relay.run(); });
   std::atomic<bool> is_over{false};
@@ -154,6 +170,7 @@ int main() {
       send(peer, mux_port, dtls, sizeof dtls);
       rtp[3] = i;
       send(peer, mux_port, rtp, sizeof rtp);
+      send(peer, shared_port, rtp, sizeof rtp);
     }
   });
 

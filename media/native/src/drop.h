@@ -33,6 +33,8 @@ namespace webtrunk {
   X(media_unknown_kind, "media.unknown-kind")                  \
   X(media_too_long, "media.too-long")                          \
   X(media_not_admitted, "media.not-admitted")                  \
+  X(media_unmatched, "media.unmatched")                        \
+  X(media_contested, "media.contested")                        \
   X(media_playing, "media.playing")                            \
   X(media_key_down, "media.key-down")                          \
   X(media_late, "media.late")                                  \

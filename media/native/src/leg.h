@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -64,12 +65,18 @@ struct Route {
 enum class Task : uint8_t { play, press, cut, end_press };
 constexpr size_t kTasks = 4;
 
-/** 5-tuple of a browser leg: our mux socket and the remote. Compared by its bytes. */
+/** A 5-tuple on a socket that several legs share: ours and the remote. Compared by its bytes. */
 struct Tuple {
   Endpoint remote;
   SocketId socket = 0;
 
   bool operator==(const Tuple& other) const { return socket == other.socket && remote == other.remote; }
+};
+
+/** Shared sockets of a trunk leg. */
+struct SharedPlace {
+  SocketId rtp = 0;
+  SocketId rtcp = 0;
 };
 
 /** One leg as the relay thread has it. Made on the JavaScript thread, then touched by the relay thread only. */
@@ -128,15 +135,20 @@ struct Leg {
   bool first_sent_told = false;
   bool move_untold = false;
 
-  /** Browser leg. `tuples` oldest first. */
-  std::vector<std::string> ufrags;
+  /** By which the packets of its peer are known on a shared socket. Browser leg: oldest first. */
   std::vector<Tuple> tuples;
+
+  /** Browser leg. */
+  std::vector<std::string> ufrags;
   Tuple target;
   bool has_target = false;
   /** DTLS or authenticated media chose the target; nominations no longer do. */
   bool is_target_proven = false;
 
-  /** Trunk leg. */
+  /** Trunk leg. Its own sockets, unless it has its place on shared ones. */
+  std::optional<SharedPlace> place;
+  /** Another leg's peer names the same source: until then no SSRC but the one heard is believed. */
+  int64_t contested_until_ns = 0;
   Transmitter rtp;
   /** Its keys come of a handshake on the RTP port: DTLS goes up, and nothing ever leaves unencrypted. */
   bool is_dtls = false;

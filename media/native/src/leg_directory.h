@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <vector>
 
 #include "leg.h"
+#include "relay_table.h"
 
 namespace webtrunk {
 
@@ -20,11 +22,15 @@ class LegDirectory {
     LegKind kind = LegKind::rtp;
     uint32_t ssrc = 0;
     bool is_dtls = false;
+    /** Trunk leg on shared sockets: where, and the tuples that are its own. */
+    std::optional<SharedPlace> place;
+    std::vector<Tuple> tuples;
     std::vector<std::string> ufrags;
     std::shared_ptr<LegCounters> counters;
   };
 
-  explicit LegDirectory(uint16_t max_legs) : entries_(max_legs), generations_(max_legs, 0) {
+  explicit LegDirectory(uint16_t max_legs)
+      : entries_(max_legs), generations_(max_legs, 0), claims_(max_legs * kMaxClaims, KeyedHash::random()) {
     for (uint32_t slot = 0; slot < max_legs; slot++) free_.push_back(static_cast<uint16_t>(slot));
   }
 
@@ -38,7 +44,11 @@ class LegDirectory {
     uint16_t& generation = generations_[slot];
     generation = generation == UINT16_MAX ? 1 : static_cast<uint16_t>(generation + 1);
     Entry& entry = entries_[slot];
-    entry = {static_cast<LegId>(generation) << 16 | slot, kind, ssrc, false, {}, std::make_shared<LegCounters>()};
+    entry = Entry();
+    entry.id = static_cast<LegId>(generation) << 16 | slot;
+    entry.kind = kind;
+    entry.ssrc = ssrc;
+    entry.counters = std::make_shared<LegCounters>();
     if (kind == LegKind::webrtc) set_ufrags(entry, {ufrag});
     return entry;
   }
@@ -55,6 +65,21 @@ class LegDirectory {
     return true;
   }
 
+  /**
+   * The tuples of a leg on shared sockets, RTP and at most one for RTCP, in place of those before. 0, or the leg that has one
+   * of them; then nothing changed.
+   */
+  LegId claim(Entry& entry, const std::vector<Tuple>& tuples) {
+    for (const Tuple& tuple : tuples) {
+      const LegId* owner = claims_.find(tuple);
+      if (owner != nullptr && *owner != entry.id) return *owner;
+    }
+    for (const Tuple& tuple : entry.tuples) claims_.erase(tuple);
+    for (const Tuple& tuple : tuples) claims_.put(tuple, entry.id);
+    entry.tuples = tuples;
+    return 0;
+  }
+
   /** Null when the id is not, or no longer, a leg. */
   Entry* find(LegId id) {
     const size_t slot = id & 0xffff;
@@ -65,6 +90,7 @@ class LegDirectory {
     Entry* entry = find(id);
     if (entry == nullptr) return;
     set_ufrags(*entry, {});
+    claim(*entry, {});
     *entry = Entry();
     free_.push_back(static_cast<uint16_t>(id & 0xffff));
   }
@@ -74,6 +100,8 @@ class LegDirectory {
   std::vector<uint16_t> generations_;
   std::deque<uint16_t> free_;
   std::unordered_set<std::string> ufrags_;
+  static constexpr size_t kMaxClaims = 2;
+  FixedTable<Tuple, LegId> claims_;
 };
 
 }  // namespace webtrunk

@@ -42,6 +42,18 @@ struct SetRemoteCommand {
   uint32_t latch_ms;
 };
 
+/** From its place on shared sockets to sockets of its own; it keeps its target. */
+struct MoveLegCommand {
+  LegId leg;
+  Fd rtp;
+  Fd rtcp;
+};
+
+/** See `Leg::contested_until_ns`. */
+struct ContestCommand {
+  LegId leg;
+};
+
 /** Key as it was given, to compare with the one in use; cleansed when it goes. */
 struct KeyMaterial {
   static constexpr size_t kMaxLength = 64;
@@ -118,6 +130,7 @@ struct RemoveCommand {
 };
 
 using Command = std::variant<AddSocketCommand, AddLegCommand, AdmitCommand, SetUfragsCommand, SetRemoteCommand,
+                             MoveLegCommand, ContestCommand,
                              SetReceiveKeyCommand, SetSendKeyCommand, SetRouteCommand, PlayCommand, PressCommand,
                              WatchCommand, SendCommand, SendRtcpCommand, SendDtlsCommand, RemoveCommand>;
 

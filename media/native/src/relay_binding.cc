@@ -4,11 +4,13 @@
 #include <signal.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -58,6 +60,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
                        {InstanceMethod<&RelayObject::bind>("bind"), InstanceMethod<&RelayObject::add_leg>("addLeg"),
                         InstanceMethod<&RelayObject::admit>("admit"), InstanceMethod<&RelayObject::set_ufrags>("setUfrags"),
                         InstanceMethod<&RelayObject::set_remote>("setRemote"),
+                        InstanceMethod<&RelayObject::move_leg>("moveLeg"),
                         InstanceMethod<&RelayObject::set_keys>("setKeys"),
                         InstanceMethod<&RelayObject::set_route>("setRoute"), InstanceMethod<&RelayObject::play>("play"),
                         InstanceMethod<&RelayObject::press>("press"), InstanceMethod<&RelayObject::watch>("watch"),
@@ -78,6 +81,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   void admit(const Napi::CallbackInfo& info);
   void set_ufrags(const Napi::CallbackInfo& info);
   void set_remote(const Napi::CallbackInfo& info);
+  void move_leg(const Napi::CallbackInfo& info);
   void set_keys(const Napi::CallbackInfo& info);
   void set_route(const Napi::CallbackInfo& info);
   void play(const Napi::CallbackInfo& info);
@@ -98,7 +102,12 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   LegDirectory::Entry* read_leg(Napi::Value value);
   /** Null `material`: 'none'. */
   bool read_key(Napi::Value value, std::unique_ptr<KeyMaterial>& material);
-  bool add_trunk_sockets(Napi::Env env, const Endpoint& rtp, Leg& leg);
+  bool read_socket(Napi::Value value, const char* name, EventSource use, SocketId& out);
+  bool read_place(Napi::Value value, SharedPlace& out);
+  bool read_port_pair(Napi::Object options, Endpoint& rtp);
+  /** Opens and watches the pair from `rtp`; false after it has thrown. */
+  bool open_port_pair(Napi::Env env, LegId leg, const Endpoint& rtp, Fd& rtp_socket, Fd& rtcp_socket);
+  bool claim(Napi::Env env, LegDirectory::Entry& entry, SetRemoteCommand& command);
   Fd open_released(const Endpoint& local);
   bool throw_if_closed(Napi::Env env);
   RelayLoop& loop() { return *announcer_->loop; }
@@ -111,7 +120,8 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   OnReady on_ready_;
   std::thread thread_;
   std::unique_ptr<LegDirectory> directory_;
-  uint16_t mux_count_ = 0;
+  /** What each bound socket is for, by its id. */
+  std::vector<EventSource> uses_;
   uint8_t dscp_ = 0;
   uint64_t mailbox_full_ = 0;
   bool is_closed_ = true;
@@ -198,27 +208,42 @@ Napi::Value RelayObject::bind(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Endpoint local;
   if (throw_if_closed(env) || !read_endpoint(info[0], "local", 0, local)) return env.Undefined();
-  if (mux_count_ == kMaxMuxSockets) {
-    throw_coded(env, "ELIMIT", "the relay has its " + std::to_string(kMaxMuxSockets) + " mux sockets");
+  EventSource use = EventSource::mux;
+  std::string use_text;
+  if (!info[1].IsUndefined()) {
+    if (!read_text(info[1], "use", 1, 16, use_text)) return env.Undefined();
+    if (use_text != "rtp" && use_text != "rtcp") {
+      throw_type_error(env, "use is neither rtp nor rtcp");
+      return env.Undefined();
+    }
+    use = use_text == "rtp" ? EventSource::shared_rtp : EventSource::shared_rtcp;
+  }
+  const auto of_browsers = static_cast<size_t>(std::count(uses_.begin(), uses_.end(), EventSource::mux));
+  const bool is_full = use == EventSource::mux ? of_browsers == kMaxMuxSockets
+                                               : uses_.size() - of_browsers == kMaxSharedSockets;
+  if (is_full) {
+    throw_coded(env, "ELIMIT", "the relay has its largest number of such sockets");
     return env.Undefined();
   }
+  const auto id = static_cast<SocketId>(uses_.size());
   Fd socket = open_udp(local, kMuxReceiveBuffer, dscp_);
-  if (!socket.is_open() || !loop().watch(socket, EventSource::mux, mux_count_)) {
-    throw_system(env, errno, "bind mux socket");
+  if (!socket.is_open() || !loop().watch(socket, use, id)) {
+    throw_system(env, errno, "bind socket");
     return env.Undefined();
   }
   Napi::Object bound = Napi::Object::New(env);
-  bound.Set("socket", Napi::Number::New(env, mux_count_));
+  bound.Set("socket", Napi::Number::New(env, id));
   bound.Set("port", Napi::Number::New(env, local_port(socket)));
   loop().mailbox.post(AddSocketCommand{std::move(socket)});
-  mux_count_++;
+  uses_.push_back(use);
   return bound;
 }
 
 Napi::Value RelayObject::add_leg(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Object options;
-  std::string kind_text, ufrag, address;
+  std::string kind_text, ufrag;
+  std::optional<SharedPlace> place;
   uint32_t ssrc;
   Endpoint rtp;
   if (throw_if_closed(env) || !read_object(info[0], "leg", options) ||
@@ -233,16 +258,19 @@ Napi::Value RelayObject::add_leg(const Napi::CallbackInfo& info) {
       return env.Undefined();
     }
   } else {
-    uint16_t port;
     if (kind_text != "rtp") {
       throw_type_error(env, "kind is neither webrtc nor rtp");
       return env.Undefined();
     }
-    if (!read_text(options.Get("address"), "address", 1, INET6_ADDRSTRLEN, address) ||
-        !read_integer(options.Get("rtpPort"), "rtpPort", 1, UINT16_MAX - 1, port))
-      return env.Undefined();
-    if (!parse_endpoint(address.c_str(), port, rtp)) {
-      throw_type_error(env, "address is not an IP address");
+    const Napi::Value shared = options.Get("shared");
+    if (!shared.IsUndefined()) {
+      if (!read_place(shared, place.emplace())) return env.Undefined();
+      // A ClientHello says not whose it is before its leg has a description.
+      if (options.Get("dtls").ToBoolean()) {
+        throw_type_error(env, "a leg with dtls has ports of its own");
+        return env.Undefined();
+      }
+    } else if (!read_port_pair(options, rtp)) {
       return env.Undefined();
     }
   }
@@ -256,9 +284,11 @@ Napi::Value RelayObject::add_leg(const Napi::CallbackInfo& info) {
   const LegId id = entry.id;
   auto leg = std::make_unique<Leg>(id, kind, ssrc, entry.counters);
   leg->is_dtls = entry.is_dtls;
+  entry.place = leg->place = place;
   leg->ufrags = entry.ufrags;
   leg->tuples.reserve(Leg::kMaxTuples);
-  if (kind == LegKind::rtp && !add_trunk_sockets(env, rtp, *leg)) {
+  const bool has_sockets = kind == LegKind::rtp && !place.has_value();
+  if (has_sockets && !open_port_pair(env, id, rtp, leg->rtp.socket, leg->rtcp.socket)) {
     directory_->remove(id);
     return env.Undefined();
   }
@@ -266,13 +296,38 @@ Napi::Value RelayObject::add_leg(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, id);
 }
 
-bool RelayObject::add_trunk_sockets(Napi::Env env, const Endpoint& rtp, Leg& leg) {
+bool RelayObject::read_socket(Napi::Value value, const char* name, EventSource use, SocketId& out) {
+  if (!read_integer(value, name, 0, static_cast<double>(uses_.size()) - 1, out)) return false;
+  if (uses_[out] == use) return true;
+  throw_type_error(value.Env(), std::string(name) + " is a socket for something else");
+  return false;
+}
+
+bool RelayObject::read_place(Napi::Value value, SharedPlace& out) {
+  Napi::Object options;
+  return read_object(value, "shared", options) &&
+         read_socket(options.Get("rtp"), "shared.rtp", EventSource::shared_rtp, out.rtp) &&
+         read_socket(options.Get("rtcp"), "shared.rtcp", EventSource::shared_rtcp, out.rtcp);
+}
+
+bool RelayObject::read_port_pair(Napi::Object options, Endpoint& rtp) {
+  std::string address;
+  uint16_t port;
+  if (!read_text(options.Get("address"), "address", 1, INET6_ADDRSTRLEN, address) ||
+      !read_integer(options.Get("rtpPort"), "rtpPort", 1, UINT16_MAX - 1, port))
+    return false;
+  if (parse_endpoint(address.c_str(), port, rtp)) return true;
+  throw_type_error(options.Env(), "address is not an IP address");
+  return false;
+}
+
+bool RelayObject::open_port_pair(Napi::Env env, LegId leg, const Endpoint& rtp, Fd& rtp_socket, Fd& rtcp_socket) {
   Endpoint rtcp = rtp;
   rtcp.port++;
-  leg.rtp.socket = open_released(rtp);
-  if (leg.rtp.socket.is_open()) leg.rtcp.socket = open_released(rtcp);
-  const bool is_watched = leg.rtcp.socket.is_open() && loop().watch(leg.rtp.socket, EventSource::leg_rtp, leg.id) &&
-                          loop().watch(leg.rtcp.socket, EventSource::leg_rtcp, leg.id);
+  rtp_socket = open_released(rtp);
+  if (rtp_socket.is_open()) rtcp_socket = open_released(rtcp);
+  const bool is_watched = rtcp_socket.is_open() && loop().watch(rtp_socket, EventSource::leg_rtp, leg) &&
+                          loop().watch(rtcp_socket, EventSource::leg_rtcp, leg);
   if (!is_watched) throw_system(env, errno, "bind RTP and RTCP port from " + std::to_string(rtp.port));
   return is_watched;
 }
@@ -311,7 +366,7 @@ void RelayObject::admit(const Napi::CallbackInfo& info) {
   Tuple tuple;
   if (entry == nullptr) return;
   if (entry->kind != LegKind::webrtc) return throw_type_error(info.Env(), "only a webrtc leg admits 5-tuples");
-  if (!read_integer(info[1], "socket", 0, mux_count_ - 1.0, tuple.socket) ||
+  if (!read_socket(info[1], "socket", EventSource::mux, tuple.socket) ||
       !read_endpoint(info[2], "remote", 1, tuple.remote))
     return;
   loop().mailbox.post(AdmitCommand{entry->id, tuple, info[3].ToBoolean()});
@@ -336,7 +391,7 @@ void RelayObject::set_ufrags(const Napi::CallbackInfo& info) {
 }
 
 void RelayObject::set_remote(const Napi::CallbackInfo& info) {
-  const LegDirectory::Entry* entry = read_leg(info[0]);
+  LegDirectory::Entry* entry = read_leg(info[0]);
   if (entry == nullptr) return;
   if (entry->kind != LegKind::rtp) return throw_type_error(info.Env(), "a webrtc leg learns its remote by admit");
   Napi::Object target;
@@ -350,6 +405,35 @@ void RelayObject::set_remote(const Napi::CallbackInfo& info) {
   if (!command.is_rtcp_muxed && !read_endpoint(rtcp, "rtcp", 1, command.rtcp)) return;
   if (is_unspecified(command.rtp) || (!command.is_rtcp_muxed && is_unspecified(command.rtcp)))
     return throw_range_error(info.Env(), "target is the unspecified address");
+  if (entry->place.has_value() && !claim(info.Env(), *entry, command)) return;
+  loop().mailbox.post(std::move(command));
+}
+
+bool RelayObject::claim(Napi::Env env, LegDirectory::Entry& entry, SetRemoteCommand& command) {
+  std::vector<Tuple> tuples = {{command.rtp, entry.place->rtp}};
+  if (!command.is_rtcp_muxed) tuples.push_back({command.rtcp, entry.place->rtcp});
+  const LegId owner = directory_->claim(entry, tuples);
+  if (owner == 0) {
+    command.latch_ms = 0;
+    return true;
+  }
+  loop().mailbox.post(ContestCommand{owner});
+  throw_coded(env, "ECOLLISION", "another leg on these ports has this remote");
+  return false;
+}
+
+void RelayObject::move_leg(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  LegDirectory::Entry* entry = read_leg(info[0]);
+  Napi::Object options;
+  Endpoint rtp;
+  if (entry == nullptr) return;
+  if (!entry->place.has_value()) return throw_type_error(env, "the leg has ports of its own");
+  if (!read_object(info[1], "ports", options) || !read_port_pair(options, rtp)) return;
+  MoveLegCommand command{entry->id, Fd(), Fd()};
+  if (!open_port_pair(env, entry->id, rtp, command.rtp, command.rtcp)) return;
+  directory_->claim(*entry, {});
+  entry->place.reset();
   loop().mailbox.post(std::move(command));
 }
 
@@ -498,7 +582,7 @@ void RelayObject::send(const Napi::CallbackInfo& info) {
   const uint8_t* bytes;
   size_t length;
   if (is_closed_) return;
-  if (!read_integer(info[0], "socket", 0, mux_count_ - 1.0, command.tuple.socket) ||
+  if (!read_socket(info[0], "socket", EventSource::mux, command.tuple.socket) ||
       !read_endpoint(info[1], "remote", 1, command.tuple.remote) ||
       !read_bytes(info[2], "datagram", 1, kMaxDatagram, bytes, length))
     return;

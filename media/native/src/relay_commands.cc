@@ -8,6 +8,9 @@ namespace webtrunk {
 
 namespace {
 
+/** In which a peer whose answer names a source of another leg has been told another port of ours, or its call is over. */
+constexpr int64_t kContestNs = 10'000'000'000;
+
 Ufrag padded(const std::string& text) {
   Ufrag ufrag{};
   std::memcpy(ufrag.data(), text.data(), std::min(text.size(), ufrag.size()));
@@ -54,7 +57,7 @@ void RelayLoop::carry_out(AddLegCommand& command) {
   leg_count_++;
   if (slot->kind == LegKind::webrtc) {
     for (const std::string& ufrag : slot->ufrags) ufrags_.put(padded(ufrag), id);
-  } else {
+  } else if (!slot->place.has_value()) {
     counters.sockets.add(2);
   }
 }
@@ -104,6 +107,11 @@ void RelayLoop::carry_out(SetRemoteCommand& command) {
     leg->outbound.end_source();
     return;
   }
+  if (leg->place.has_value()) {
+    std::vector<Tuple> tuples = {{command.rtp, leg->place->rtp}};
+    if (!command.is_rtcp_muxed) tuples.push_back({command.rtcp, leg->place->rtcp});
+    set_tuples(*leg, tuples);
+  }
   const bool had_target = leg->latch.has_target();
   const Endpoint before = leg->latch.target();
   leg->latch.expect(command.rtp, command.latch_ms, static_cast<uint64_t>(now_ns_ / 1'000'000));
@@ -111,6 +119,28 @@ void RelayLoop::carry_out(SetRemoteCommand& command) {
   if (command.rtcp != leg->rtcp_announced) leg->rtcp_target = command.rtcp;
   leg->rtcp_announced = command.rtcp;
   if (!had_target || before != leg->latch.target()) leg->counters->remote.set(leg->latch.target());
+}
+
+/** Trunk leg; the JavaScript thread has seen to it that no other leg has one of them. */
+void RelayLoop::set_tuples(Leg& leg, const std::vector<Tuple>& tuples) {
+  for (const Tuple& tuple : leg.tuples) tuples_.erase(tuple);
+  leg.tuples = tuples;
+  for (const Tuple& tuple : leg.tuples) tuples_.put(tuple, leg.id);
+}
+
+void RelayLoop::carry_out(MoveLegCommand& command) {
+  Leg* leg = find_leg(command.leg);
+  if (leg == nullptr) return;
+  set_tuples(*leg, {});
+  leg->place.reset();
+  leg->contested_until_ns = 0;
+  leg->rtp.socket = std::move(command.rtp);
+  leg->rtcp.socket = std::move(command.rtcp);
+  counters.sockets.add(2);
+}
+
+void RelayLoop::carry_out(ContestCommand& command) {
+  if (Leg* leg = find_leg(command.leg)) leg->contested_until_ns = now_ns_ + kContestNs;
 }
 
 void RelayLoop::carry_out(SetReceiveKeyCommand& command) {
@@ -242,7 +272,7 @@ void RelayLoop::carry_out(SendDtlsCommand& command) {
   Packet* packet = pool_.take();
   packet->length = command.datagram.size();
   std::memcpy(packet->data, command.datagram.data(), packet->length);
-  enqueue(leg->rtp, packet, leg->latch.target());
+  enqueue(rtp_of(*leg), packet, leg->latch.target());
 }
 
 void RelayLoop::carry_out(RemoveCommand& command) {
@@ -254,7 +284,7 @@ void RelayLoop::carry_out(RemoveCommand& command) {
   for (const Tuple& tuple : leg->tuples) tuples_.erase(tuple);
   if (leg->kind == LegKind::webrtc) {
     for (const std::string& ufrag : leg->ufrags) ufrags_.erase(padded(ufrag));
-  } else {
+  } else if (!leg->place.has_value()) {
     counters.sockets.set(counters.sockets.get() - 2);
   }
   leg_count_--;

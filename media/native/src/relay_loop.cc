@@ -35,7 +35,7 @@ RelayLoop::RelayLoop(const RelayLimits& limits, std::function<void()> notify)
       tuples_(limits.max_legs * Leg::kMaxTuples, KeyedHash::random()),
       strays_(limits.max_stray_sources, limits.stray_rate, KeyedHash::random()),
       pool_(kPackets) {
-  mux_.reserve(kMaxMuxSockets);  // Never reallocated: packets and events refer to its elements.
+  mux_.reserve(kMaxMuxSockets + kMaxSharedSockets);  // Never reallocated: packets and events refer to its elements.
   to_flush_.reserve(kPackets);
   // Of each task there is one entry, and seldom a void one beside it.
   due_.reserve(limits.max_legs * kTasks);
@@ -98,6 +98,10 @@ void RelayLoop::dispatch(const epoll_event& event) {
     case EventSource::mux:
       if (id < mux_.size()) receive_mux(static_cast<SocketId>(id));
       return;
+    case EventSource::shared_rtp:
+    case EventSource::shared_rtcp:
+      if (id < mux_.size()) receive_shared(static_cast<SocketId>(id), source == EventSource::shared_rtcp);
+      return;
     case EventSource::leg_rtp:
     case EventSource::leg_rtcp:
       receive_leg(id, source == EventSource::leg_rtcp);
@@ -109,6 +113,22 @@ void RelayLoop::receive_mux(SocketId socket) {
   receive(mux_[socket], kMuxBatch, [&](Packet* packet, bool is_whole) {
     if (is_whole) return on_mux_datagram(socket, packet, endpoint_of(packet->remote));
     count(counters.drops, Drop::media_too_long);
+    return false;
+  });
+}
+
+/** Who sends from where no description said belongs to no leg: there is nothing to learn on a shared socket. */
+void RelayLoop::receive_shared(SocketId socket, bool is_rtcp) {
+  receive(mux_[socket], kMuxBatch, [&](Packet* packet, bool is_whole) {
+    const Endpoint from = endpoint_of(packet->remote);
+    const LegId* owner = find_tuple({from, socket});
+    Leg* leg = owner == nullptr ? nullptr : find_leg(*owner);
+    if (leg == nullptr) {
+      count(counters.drops, Drop::media_unmatched);
+      return false;
+    }
+    if (is_whole) return on_trunk_datagram(*leg, is_rtcp, packet, from);
+    count(leg->counters->drops, Drop::media_too_long);
     return false;
   });
 }

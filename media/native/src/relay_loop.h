@@ -30,9 +30,11 @@ struct RelayLimits {
 };
 
 constexpr size_t kMaxMuxSockets = 16;
+/** Two an address: RTP and RTCP of the trunk legs that share them. */
+constexpr size_t kMaxSharedSockets = 32;
 
 /** What an epoll event belongs to. */
-enum class EventSource : uint32_t { mailbox, timer, mux, leg_rtp, leg_rtcp };
+enum class EventSource : uint32_t { mailbox, timer, mux, shared_rtp, shared_rtcp, leg_rtp, leg_rtcp };
 
 /** The relay's time. */
 int64_t monotonic_ns();
@@ -79,6 +81,7 @@ class RelayLoop {
   void round(int timeout_ms);
   void dispatch(const epoll_event& event);
   void receive_mux(SocketId socket);
+  void receive_shared(SocketId socket, bool is_rtcp);
   void receive_leg(LegId id, bool is_rtcp);
   /** `handle(packet, is_whole)` says whether it handed the packet on. */
   template <typename Handler>
@@ -112,6 +115,8 @@ class RelayLoop {
   void carry_out(AdmitCommand& command);
   void carry_out(SetUfragsCommand& command);
   void carry_out(SetRemoteCommand& command);
+  void carry_out(MoveLegCommand& command);
+  void carry_out(ContestCommand& command);
   void carry_out(SetReceiveKeyCommand& command);
   void carry_out(SetSendKeyCommand& command);
   void carry_out(SetRouteCommand& command);
@@ -123,6 +128,7 @@ class RelayLoop {
   void carry_out(SendDtlsCommand& command);
   void carry_out(RemoveCommand& command);
   void forget_tuple(Leg& leg, const Tuple& tuple);
+  void set_tuples(Leg& leg, const std::vector<Tuple>& tuples);
   void stop_player(Leg& leg);
 
   // relay_path.cc. Those that return bool say whether the packet was handed on; otherwise it is the caller's again.
@@ -139,6 +145,9 @@ class RelayLoop {
   bool forward(Leg& source, Packet* packet, const Endpoint& from);
   bool carry(Leg& source, Leg& target, Packet* packet, const RtpHeader& header, size_t payload_length);
   static Drop readiness(const Leg& leg);
+  /** Of a trunk leg. */
+  Transmitter& rtp_of(Leg& leg) { return leg.place.has_value() ? mux_[leg.place->rtp] : leg.rtp; }
+  Transmitter& rtcp_of(Leg& leg) { return leg.place.has_value() ? mux_[leg.place->rtcp] : leg.rtcp; }
   bool send_rtp(Leg& leg, Packet* packet, uint8_t payload_type, uint32_t clock_rate_hz);
   bool send_written(Leg& leg, Packet* packet, size_t length, uint32_t clock_rate_hz);
   Drop send_rtcp(Leg& leg, Packet* packet);
@@ -159,6 +168,7 @@ class RelayLoop {
   Fd timer_;
   int64_t now_ns_ = 0;
 
+  /** Those of browser legs, and those that trunk legs share. */
   std::vector<Transmitter> mux_;
   std::vector<std::unique_ptr<Leg>> legs_;
   size_t leg_count_ = 0;

@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include "bytes.h"
 #include "demux.h"
 #include "relay_loop.h"
 #include "rtp.h"
@@ -49,6 +50,12 @@ bool may_go_up(Leg& leg, RecordKind kind, int64_t now_ns) {
 /** Whether a packet may move the latch: where nothing is authenticated, it carries at least a payload type we expect. */
 bool is_plausible(const Leg& leg, const Packet& packet) {
   return leg.route == nullptr || leg.route->clock_rate_hz(packet.data[1] & 0x7f) != 0;
+}
+
+/** Of a contested leg. Where packets are authenticated, their key says whose they are. */
+bool is_of_another_call(const Leg& leg, const Packet& packet) {
+  const ReceiveFigures& heard = leg.inbound.figures();
+  return leg.receive_protection == Protection::plain && heard.epoch > 0 && read_u32(packet.data + 8) != heard.ssrc;
 }
 
 }  // namespace
@@ -187,6 +194,10 @@ bool RelayLoop::on_trunk_rtp(Leg& leg, Packet* packet, const Endpoint& from) {
   }
   if (const Drop drop = unprotect(leg, *packet, false); drop != Drop::none) {
     count(leg.counters->drops, drop);
+    return false;
+  }
+  if (leg.contested_until_ns > now_ns_ && is_of_another_call(leg, *packet)) {
+    count(leg.counters->drops, Drop::media_contested);
     return false;
   }
   if (from != leg.latch.target() && !is_plausible(leg, *packet)) {
@@ -354,7 +365,7 @@ bool RelayLoop::send_written(Leg& leg, Packet* packet, size_t length, uint32_t c
   if (leg.kind == LegKind::webrtc) {
     enqueue(mux_[leg.target.socket], packet, leg.target.remote);
   } else {
-    enqueue(leg.rtp, packet, leg.latch.target());
+    enqueue(rtp_of(leg), packet, leg.latch.target());
   }
   return true;
 }
@@ -372,9 +383,9 @@ Drop RelayLoop::send_rtcp(Leg& leg, Packet* packet) {
   if (leg.kind == LegKind::webrtc) {
     enqueue(mux_[leg.target.socket], packet, leg.target.remote);
   } else if (leg.is_rtcp_muxed) {
-    enqueue(leg.rtp, packet, leg.latch.target());
+    enqueue(rtp_of(leg), packet, leg.latch.target());
   } else {
-    enqueue(leg.rtcp, packet, leg.rtcp_target);
+    enqueue(rtcp_of(leg), packet, leg.rtcp_target);
   }
   return Drop::none;
 }

@@ -310,7 +310,9 @@ test('garbage on every socket harms nothing', async () => {
   bench.relay.setRemote(sdes.leg, { rtp: trunkPeer.address, rtcp: undefined, latchMs: 600_000 })
   bench.setKeys(sdes.leg, 'AEAD_AES_128_GCM', new SrtpOracle('AEAD_AES_128_GCM'))
   bench.relay.setRoute(trunk.leg, sameTypes(leg, 0, 8))
-  const targets = [at, trunk.at, sdes.at]
+  const shared = bench.shared()
+  const sharing = bench.sharing(0x9, shared, trunkPeer)
+  const targets = [at, trunk.at, sdes.at, shared.at, shared.rtcpAt]
   for (const { address, port } of [trunk.at, sdes.at]) targets.push({ address, port: port + 1 })
 
   const total = (legId: LegId): number => Object.values(bench.drops(legId)).reduce((sum, n) => sum + n, 0)
@@ -326,6 +328,8 @@ test('garbage on every socket harms nothing', async () => {
     if (round % 10 === 0) await new Promise(setImmediate)
   }
   await until(() => total(leg) + total(trunk.leg) + total(sdes.leg) > 1_000, 'a thousand drops')
+  await until(() => total(sharing) > 100, 'a hundred of the leg on shared ports')
+  await bench.untilCounted('media.unmatched', 100)
 
   peer.send(oracle.protect(rtp({ sequence: 100, payload: Buffer.from('still here') })), at)
   await until(
@@ -339,5 +343,5 @@ test('garbage on every socket harms nothing', async () => {
       }),
     'the echo',
   )
-  expect(bench.relay.tables()).toMatchObject({ legs: 3, tuples: 1, sockets: 5 })
+  expect(bench.relay.tables()).toMatchObject({ legs: 4, tuples: 2, sockets: 7 })
 })
