@@ -14,12 +14,24 @@ export function addressBytes(address: string): Uint8Array | undefined {
   return undefined
 }
 
+/** The same text for every spelling of one address, of IPv4 in IPv6 too; what is no address stays as it is. */
+export function addressKey(address: string): string {
+  const bytes = addressBytes(address)
+  if (bytes === undefined) return address
+  return addressText(isMapped(bytes) ? bytes.subarray(12) : bytes)
+}
+
+const isMapped = (bytes: Uint8Array): boolean =>
+  bytes.length === 16 &&
+  bytes.subarray(0, 10).every((byte) => byte === 0) &&
+  bytes[10] === 0xff &&
+  bytes[11] === 0xff
+
 /** 0.0.0.0 and ::, in any spelling: nobody's address, which a kernel would take for this machine. */
 export function isUnspecified(address: string): boolean {
   const bytes = addressBytes(address)
   if (bytes === undefined) return false
-  const isMapped = bytes.length === 16 && bytes[10] === 0xff && bytes[11] === 0xff
-  return bytes.every((byte, at) => byte === 0 || (isMapped && (at === 10 || at === 11)))
+  return (isMapped(bytes) ? bytes.subarray(12) : bytes).every((byte) => byte === 0)
 }
 
 /** The text of 4 or 16 bytes; IPv6 in full, uncompressed groups. */

@@ -44,6 +44,13 @@ export type LegParameters =
        * says; no suites then.
        */
       readonly keying?: 'required' | 'optional' | 'dtls'
+      /**
+       * `per-call` (default): a port pair of its own, where the peer's source is learnt. `shared`: one port pair for many legs,
+       * for a peer that sends from exactly where its description says; what comes from elsewhere is dropped. The leg gets
+       * ports of its own where its peer cannot be told apart there: another leg has the same remote, it is an address of ours
+       * (`NativeEngineOptions.ownAddresses`), or it is not heard. With `dtls` always per call.
+       */
+      readonly ports?: 'per-call' | 'shared'
     }
 
 /** What one leg's source does with the packets it receives. */
@@ -98,8 +105,9 @@ export interface MediaSession {
    * (same tag; undefined for plain RTP). May be called again (re-INVITE): the same values change nothing. An `rtp`
    * address that is 0.0.0.0, :: or has port 0 is no target: nothing is sent until another is told.
    *
-   * Resolves to our own side as it stands afterwards, which is what the answer says. It is the same as before, byte for
-   * byte, except after an ICE restart: a later description with another ufrag or password gives a `webrtc` leg new
+   * Resolves to our own side as it stands afterwards, which is what the answer says; after an answer of the peer's, an offer
+   * must tell it what is new. It is the same as before, byte for byte, except when a leg leaves shared ports, and after an
+   * ICE restart: a later description with another ufrag or password gives a `webrtc` leg new
    * credentials (RFC 8839 §4.4); all else of the leg goes on. A later description with another certificate means a new
    * DTLS association (RFC 8842 §5); the old keys serve until it has its own. The description before takes either back,
    * as long as the peer has not used the new one. No stage is told again; a handshake that fails ends the leg.
@@ -164,7 +172,7 @@ export type MediaStageEvent =
 
 /** What else happens before media flows, for the history of a call; as often as it happens. */
 export interface MediaNote {
-  readonly what: 'ice-nominated' | 'ice-refused' | 'dtls-flight' | 'target-moved'
+  readonly what: 'ice-nominated' | 'ice-refused' | 'dtls-flight' | 'target-moved' | 'port-moved'
   readonly direction?: 'received' | 'sent'
   readonly detail: string
 }
@@ -176,5 +184,7 @@ export interface MediaObserver {
   onFailure(leg: LegName, failure: MediaFailure): void
   /** The leg's peer pressed a key, and its route says that you are told. */
   onKeyPress(leg: LegName, key: KeyPress): void
+  /** The leg has left shared ports by itself, and the peer must be told by an offer. */
+  onMoved?(leg: LegName, local: LocalTransport): void
   onNote?(leg: LegName, note: MediaNote): void
 }

@@ -6,7 +6,7 @@ import { MediaFailure } from './failure.ts'
 import { makeIceCredentials } from './ice-lite.ts'
 import { KeyBytes } from './key-bytes.ts'
 import type { LegHost } from './leg-host.ts'
-import type { DtlsContext, LegId, NativeLeg, Relay } from './native/boundary.ts'
+import type { DtlsContext, LegId, NativeLeg, NativePorts, Relay } from './native/boundary.ts'
 import {
   type Fingerprint,
   type IceCandidate,
@@ -16,7 +16,8 @@ import {
   type WebrtcLocal,
 } from './parameters.ts'
 import type { PortPool } from './port-pool.ts'
-import { RtpLeg } from './rtp-leg.ts'
+import { RtpLeg, type Sharing } from './rtp-leg.ts'
+import type { SharedPorts } from './shared-ports.ts'
 import { WebrtcLeg } from './webrtc-leg.ts'
 
 export type Leg = WebrtcLeg | RtpLeg | DtlsRtpLeg
@@ -27,6 +28,7 @@ export interface LegSource {
   readonly dtls: DtlsContext
   readonly candidates: readonly IceCandidate[]
   readonly ports: PortPool
+  readonly shared: SharedPorts
 }
 
 /** Ports that another process holds are skipped this many times before a leg is refused. */
@@ -65,7 +67,10 @@ function openRtp(
   const address = parameters.localAddress
   const ssrc = makeSsrc()
   const isDtls = parameters.keying === 'dtls'
-  const { id, port } = bindRtp(source, host, address, ssrc, isDtls)
+  const isSharing = parameters.ports === 'shared' && !isDtls
+  const { id, port, sharing } = isSharing
+    ? shareRtp(source, host, address, ssrc)
+    : bindRtp(source, host, address, ssrc, isDtls)
   const secrets = parameters.suites.map((suite) => makeSdesSecret(suite))
   const local: RtpLocal = {
     kind: 'rtp',
@@ -77,24 +82,48 @@ function openRtp(
   }
   if (isDtls) return new DtlsRtpLeg(id, local, fingerprintOf(host), host)
   const keys = secrets.map(({ keySalt }) => keySalt)
-  return new RtpLeg(id, local, { secrets: keys, isPlainAllowed: parameters.keying === 'optional' }, host)
+  const isPlainAllowed = parameters.keying === 'optional'
+  const options = { secrets: keys, isPlainAllowed, ...(sharing === undefined ? {} : { sharing }) }
+  return new RtpLeg(id, local, options, host)
 }
 
-/** A port of the pool that can be bound; those that another process holds are passed over. */
-function bindRtp(
-  source: LegSource,
-  host: LegHost,
+interface RtpSeat {
+  readonly id: LegId
+  readonly port: number
+  readonly sharing?: Sharing
+}
+
+function bindRtp(source: LegSource, host: LegHost, address: string, ssrc: number, dtls: boolean): RtpSeat {
+  const { made, port } = onFreePorts(source, host, address, (ports) =>
+    host.relay.addLeg({ kind: 'rtp', ...ports, ssrc, dtls }),
+  )
+  return { id: made, port }
+}
+
+function shareRtp(source: LegSource, host: LegHost, address: string, ssrc: number): RtpSeat {
+  const { shared } = source
+  const pair = shared.at(address)
+  if (pair === undefined) return bindRtp(source, host, address, ssrc, false)
+  const { place, port } = pair
+  const id = addToRelay(host, { kind: 'rtp', ssrc, shared: place }, formatAddress({ address, port }))
+  const sharing = {
+    isOwn: (remote: string) => shared.isOwn(remote),
+    move: () => onFreePorts(source, host, address, (ports) => host.relay.moveLeg(id, ports)).port,
+  }
+  return { id, port, sharing }
+}
+
+/** On a port of the pool that can be bound; those that another process holds are passed over. */
+function onFreePorts<Made>(
+  { ports }: LegSource,
+  { clock }: LegHost,
   address: string,
-  ssrc: number,
-  dtls: boolean,
-): { readonly id: LegId; readonly port: number } {
-  const { ports } = source
-  const { clock } = host
+  open: (ports: NativePorts) => Made,
+): { readonly made: Made; readonly port: number } {
   for (let attempt = 1; ; attempt++) {
     const port = ports.lease(clock.now())
     try {
-      const leg = { kind: 'rtp', address, rtpPort: port, ssrc, dtls } as const
-      return { id: addToRelay(host, leg, formatAddress({ address, port })), port }
+      return { made: named(() => open({ address, rtpPort: port }), formatAddress({ address, port })), port }
     } catch (failure) {
       ports.release(port, clock.now())
       const isTaken = failure instanceof MediaFailure && failure.seen === 'EADDRINUSE'
@@ -103,10 +132,14 @@ function bindRtp(
   }
 }
 
-/** Throws `media.no-port` where the address is to blame, `media.overload` where the machine or the relay is full. */
 function addToRelay(host: LegHost, leg: NativeLeg, expected: string): LegId {
+  return named(() => host.relay.addLeg(leg), expected)
+}
+
+/** Throws `media.no-port` where the address is to blame, `media.overload` where the machine or the relay is full. */
+function named<Made>(open: () => Made, expected: string): Made {
   try {
-    return host.relay.addLeg(leg)
+    return open()
   } catch (cause) {
     const seen = systemCode(cause)
     if (seen === undefined) throw cause

@@ -10,6 +10,7 @@ import { native } from './native/index.ts'
 import { NativeSession, type SessionHost } from './native-session.ts'
 import type { SrtpSuite } from './parameters.ts'
 import { PortPool } from './port-pool.ts'
+import { SharedPorts } from './shared-ports.ts'
 
 export interface NativeEngineOptions extends LegTimeouts {
   /** Local addresses of browser media, in order of preference; at least one. */
@@ -18,6 +19,8 @@ export interface NativeEngineOptions extends LegTimeouts {
   readonly announced: readonly string[]
   /** Shared by all browser legs on each address; 0 picks one. */
   readonly webrtcPort: number
+  /** Further addresses from which a socket of ours may send, or under which it is known: those towards trunks. */
+  readonly ownAddresses?: readonly string[]
   readonly rtpPortMin: number
   readonly rtpPortMax: number
   readonly portRestMs: number
@@ -99,12 +102,20 @@ class NativeEngine implements MediaEngine {
     const dtls = createDtls(addon)
     const { relay, port } = openRelay(addon, options, () => this.#drain())
     this.#relay = relay
+    const clock = parts.clock ?? systemClock
+    const { addresses, announced, ownAddresses = [] } = options
     this.#host = {
       relay,
       dtls,
       candidates: hostCandidates(options.addresses, options.announced, port),
       ports: this.#ports,
-      clock: parts.clock ?? systemClock,
+      shared: new SharedPorts({
+        relay,
+        ports: this.#ports,
+        clock,
+        ownAddresses: [...addresses, ...announced, ...ownAddresses],
+      }),
+      clock,
       timeouts: options,
       random,
       count: (reason) => this.#count(reason),

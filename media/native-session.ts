@@ -163,6 +163,7 @@ export class NativeSession implements MediaSession {
     const entry = this.#entry(name)
     entry.silenceLimitS = silenceLimitS
     if (entry.hasFailed) return
+    if (entry.leg instanceof RtpLeg) entry.leg.expectMedia()
     this.#host.relay.watch(entry.leg.id, silenceLimitS === undefined ? undefined : silenceLimitS * 1000)
   }
 
@@ -244,8 +245,14 @@ export class NativeSession implements MediaSession {
       stage: (event) => seat.session.#stage(seat.name, event),
       fail: (failure) => seat.session.#failed(seat.name, failure),
       count: (reason) => this.#host.count(reason),
+      moved: (local) => seat.session.#moved(seat.name, local),
       note: (note) => seat.session.#note(seat.name, note),
     }
+  }
+
+  #moved(name: LegName, local: LocalTransport): void {
+    const entry = this.#legs.get(name)
+    if (entry !== undefined) this.#notify(entry, (observer, at) => observer.onMoved?.(at, local))
   }
 
   #note(name: LegName, note: MediaNote): void {

@@ -54,6 +54,11 @@ export class PortPool {
     this.#resting.push({ port, untilMs: nowMs + this.#options.restMs })
   }
 
+  /** A leased port is no longer one of the pool: it is bound for good. */
+  keep(port: number): void {
+    this.#leased.delete(port)
+  }
+
   #wake(nowMs: number): void {
     const awake = this.#resting.findIndex(({ untilMs }) => untilMs > nowMs)
     const woken = this.#resting.splice(0, awake < 0 ? this.#resting.length : awake)

@@ -1,33 +1,64 @@
 import { formatAddress, isUnspecified } from './address.ts'
+import { DeadlineTimer } from './deadline-timer.ts'
 import { MediaFailure } from './failure.ts'
 import type { KeyBytes } from './key-bytes.ts'
 import type { LegHost } from './leg-host.ts'
-import type { LegId } from './native/boundary.ts'
+import type { LegId, RtpTarget } from './native/boundary.ts'
 import type { RtpLocal, RtpRemote, SdesKey, SrtpSuite, TransportAddress } from './parameters.ts'
 
-/** A trunk leg: RTP or SDES-SRTP on a port pair of its own. */
+/** How a leg gets away from shared ports. */
+export interface Sharing {
+  /** Addresses from which a socket of ours may send. */
+  isOwn(address: string): boolean
+  /** Gives it ports of its own, that of RTP is returned. Throws `media.no-port`; then nothing has changed. */
+  move(): number
+}
+
+export interface RtpLegOptions {
+  /** The keys inside `local.crypto`; the leg owns and wipes them. Without any it is plain. */
+  readonly secrets: readonly KeyBytes[]
+  readonly isPlainAllowed: boolean
+  /** Of a leg on shared ports. */
+  readonly sharing?: Sharing
+}
+
+/** A peer that is answered and not heard for so long may send from elsewhere than it says. */
+const UNHEARD_MS = 2_000
+
+/** A trunk leg: RTP or SDES-SRTP, on a port pair of its own or, while its peer can be told apart there, on one that legs share. */
 export class RtpLeg {
   readonly kind = 'rtp'
   readonly id: LegId
-  readonly local: RtpLocal
   readonly #host: LegHost
   readonly #secrets: readonly KeyBytes[]
   readonly #isPlainAllowed: boolean
+  readonly #unheard: DeadlineTimer
+  #local: RtpLocal
+  #sharing: Sharing | undefined
+  #aimed: RtpTarget | undefined
+  /** Packets that were nobody's when media began to be expected. */
+  #strays = 0
   #target: string | undefined
   #suite: SrtpSuite | 'none' | undefined
 
-  /** `secrets` are the keys inside `local.crypto`; the leg owns and wipes them. Without any it is plain. */
   constructor(
     id: LegId,
     local: RtpLocal,
-    { secrets, isPlainAllowed }: { readonly secrets: readonly KeyBytes[]; readonly isPlainAllowed: boolean },
+    { secrets, isPlainAllowed, sharing }: RtpLegOptions,
     host: LegHost,
   ) {
     this.id = id
-    this.local = local
+    this.#local = local
+    this.#sharing = sharing
     this.#secrets = secrets
     this.#isPlainAllowed = isPlainAllowed || secrets.length === 0
     this.#host = host
+    this.#unheard = new DeadlineTimer(host.clock, () => this.#leaveUnheard())
+  }
+
+  /** The same object until the leg moves to other ports. */
+  get local(): RtpLocal {
+    return this.#local
   }
 
   get dtlsSessions(): number {
@@ -55,12 +86,62 @@ export class RtpLeg {
     const rtcp = rtcpTarget(remote)
     const target = `${formatAddress(rtp)} ${rtcp === undefined ? 'mux' : formatAddress(rtcp)}`
     if (target === this.#target) return
+    this.#aim({ rtp, rtcp, latchMs: this.#host.timeouts.latchMs })
     this.#target = target
-    this.#host.relay.setRemote(this.id, { rtp, rtcp, latchMs: this.#host.timeouts.latchMs })
+  }
+
+  /** The call is answered: from now on the peer ought to be heard. */
+  expectMedia(): void {
+    if (this.#sharing === undefined) return
+    const { clock, relay } = this.#host
+    this.#strays = relay.counters()['media.unmatched'] ?? 0
+    this.#unheard.set(clock.now() + UNHEARD_MS)
   }
 
   close(): void {
+    this.#unheard.set(undefined)
     for (const secret of this.#secrets) secret.wipe()
+  }
+
+  /** On shared ports a peer is known by the remote it describes, which must be its alone. */
+  #aim(target: RtpTarget): void {
+    const { relay } = this.#host
+    this.#aimed = target
+    if (this.#sharing?.isOwn(target.rtp.address)) this.#leave(`${target.rtp.address} is an address of ours`)
+    try {
+      relay.setRemote(this.id, target)
+    } catch (error) {
+      if (!isCollision(error)) throw error
+      this.#leave(`another call has ${formatAddress(target.rtp)}`)
+      relay.setRemote(this.id, target)
+    }
+  }
+
+  /** Not heard, while packets come that are nobody's: they may be the peer's, through a NAT. On ports of its own it is learnt. */
+  #leaveUnheard(): void {
+    const { relay } = this.#host
+    // Nothing of a leg that has failed and left the relay.
+    const isUnheard = relay.stats(this.id)?.packetsReceived === 0
+    const isAnyoneLost = (relay.counters()['media.unmatched'] ?? 0) > this.#strays
+    if (this.#sharing === undefined || this.#aimed === undefined || !isUnheard || !isAnyoneLost) return
+    try {
+      this.#leave(`nothing came from ${formatAddress(this.#aimed.rtp)}`)
+    } catch (failure) {
+      // Without a free port it stays where it is; that it is not heard is told otherwise.
+      if (!(failure instanceof MediaFailure)) throw failure
+      return
+    }
+    relay.setRemote(this.id, this.#aimed)
+    this.#host.moved(this.#local)
+  }
+
+  #leave(why: string): void {
+    if (this.#sharing === undefined) throw new Error('a collision on ports of its own')
+    const port = this.#sharing.move()
+    this.#sharing = undefined
+    this.#local = { ...this.#local, rtp: { ...this.#local.rtp, port }, rtcpPort: port + 1 }
+    this.#host.count('relay.port-moved')
+    this.#host.note({ what: 'port-moved', detail: `${port}: ${why}` })
   }
 
   #setKeys(receive: SdesKey | undefined, send: SdesKey | undefined): void {
@@ -98,6 +179,9 @@ export class RtpLeg {
     this.#host.stage({ kind: 'keys-ready' })
   }
 }
+
+const isCollision = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ECOLLISION'
 
 export function isReachable({ address, port }: TransportAddress): boolean {
   return port > 0 && !isUnspecified(address)

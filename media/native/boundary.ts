@@ -95,7 +95,7 @@ export type NativeLeg =
   /** Binds its ports; throws with code EADDRINUSE. `dtls`: its keys come of a handshake there. */
   | ({ readonly kind: 'rtp'; readonly ssrc: number; readonly dtls?: boolean } & NativePorts)
   /**
-   * Has its place on sockets bound for `rtp` and `rtcp`, among other legs: what comes there from exactly the remote of its
+   * Has its place on shared sockets, among other legs: what comes there from exactly the remote of its
    * description is its own, and nothing else ever is.
    */
   | { readonly kind: 'rtp'; readonly ssrc: number; readonly shared: NativePlace }
@@ -106,6 +106,7 @@ export interface NativePorts {
   readonly rtpPort: number
 }
 
+/** A pair of shared sockets. */
 export interface NativePlace {
   readonly rtp: SocketId
   readonly rtcp: SocketId
@@ -160,11 +161,13 @@ export interface NativePlayback {
  * after a burst of 400, dropped as `media.up-rate`).
  */
 export interface Relay {
+  /** Binds a mux socket for browser legs; port 0 picks one. At most 16, then throws with code ELIMIT. */
+  bind(local: TransportAddress): { readonly socket: SocketId; readonly port: number }
   /**
-   * Binds a socket for browser legs, or with `use` one that trunk legs share; port 0 picks one. At most 16 and 32, then
-   * throws with code ELIMIT. What comes to a shared one from no leg's remote is dropped as `media.unmatched`.
+   * Binds a pair that trunk legs share. At most 16, then throws with code ELIMIT. What comes there from no leg's remote is
+   * dropped as `media.unmatched`.
    */
-  bind(local: TransportAddress, use?: 'rtp' | 'rtcp'): { readonly socket: SocketId; readonly port: number }
+  bindShared(ports: NativePorts): NativePlace
   /** Throws with code ELIMIT one past `maxLegs`. */
   addLeg(leg: NativeLeg): LegId
   /**

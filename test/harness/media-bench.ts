@@ -1,7 +1,9 @@
 import { onTestFinished } from 'vitest'
 import type {
   LegName,
+  LegParameters,
   MediaEngine,
+  MediaNote,
   MediaObserver,
   MediaSession,
   MediaStageEvent,
@@ -12,9 +14,9 @@ import {
   type NativeEngineOptions,
   type NativeEngineParts,
 } from '../../media/native-engine.ts'
-import type { KeyPress, RtpLocal, WebrtcLocal } from '../../media/parameters.ts'
+import type { KeyPress, LocalTransport, RtpLocal, WebrtcLocal } from '../../media/parameters.ts'
 import { ScriptedBrowser, type ScriptedBrowserOptions } from './scripted-browser.ts'
-import { ScriptedTrunk } from './scripted-trunk.ts'
+import { ScriptedTrunk, type ScriptedTrunkOptions } from './scripted-trunk.ts'
 import { until } from './until.ts'
 
 export const PCMU = { from: 0, to: 0, clockRateHz: 8000 }
@@ -26,6 +28,8 @@ export class MediaLog implements MediaObserver {
   readonly stages: { readonly leg: LegName; readonly event: MediaStageEvent }[] = []
   readonly keys: { readonly leg: LegName; readonly key: KeyPress }[] = []
   readonly failures: { readonly leg: LegName; readonly failure: MediaFailure }[] = []
+  readonly notes: (MediaNote & { readonly leg: LegName })[] = []
+  readonly moves: { readonly leg: LegName; readonly local: LocalTransport }[] = []
 
   onStage(leg: LegName, event: MediaStageEvent): void {
     this.stages.push({ leg, event })
@@ -37,6 +41,14 @@ export class MediaLog implements MediaObserver {
 
   onKeyPress(leg: LegName, key: KeyPress): void {
     this.keys.push({ leg, key })
+  }
+
+  onNote(leg: LegName, note: MediaNote): void {
+    this.notes.push({ leg, ...note })
+  }
+
+  onMoved(leg: LegName, local: LocalTransport): void {
+    this.moves.push({ leg, local })
   }
 
   rungs(leg: LegName): readonly string[] {
@@ -78,7 +90,7 @@ export async function openBrowser(options: ScriptedBrowserOptions = {}): Promise
   return browser
 }
 
-export async function openTrunk(options: { readonly hasRtcpPort?: boolean } = {}): Promise<ScriptedTrunk> {
+export async function openTrunk(options: ScriptedTrunkOptions = {}): Promise<ScriptedTrunk> {
   const trunk = await ScriptedTrunk.open(options)
   onTestFinished(() => trunk.close())
   return trunk
@@ -92,7 +104,7 @@ export async function addWebrtc(session: MediaSession, name: LegName = 'caller')
 
 export async function addRtp(
   session: MediaSession,
-  parameters: typeof PLAIN | typeof SDES,
+  parameters: LegParameters & { readonly kind: 'rtp' },
   name: LegName = 'callee',
 ): Promise<RtpLocal> {
   const local = await session.addLeg(name, parameters)

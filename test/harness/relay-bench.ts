@@ -112,43 +112,20 @@ export class RelayBench {
 
   /** A trunk leg on a free pair of ports. */
   rtp(ssrc: number, address = '127.0.0.1'): { readonly leg: LegId; readonly at: TransportAddress } {
-    return this.#onFreePorts(address, (ports) => this.relay.addLeg({ kind: 'rtp', ...ports, ssrc }))
+    const open = (ports: NativePorts): LegId => this.relay.addLeg({ kind: 'rtp', ...ports, ssrc })
+    const { made: leg, at } = onFreePorts(address, open)
+    return { leg, at }
   }
 
   /** From shared sockets to a free pair of ports. */
   move(leg: LegId, address = '127.0.0.1'): TransportAddress {
-    return this.#onFreePorts(address, (ports) => {
-      this.relay.moveLeg(leg, ports)
-      return leg
-    }).at
-  }
-
-  #onFreePorts(
-    address: string,
-    open: (ports: NativePorts) => LegId,
-  ): { readonly leg: LegId; readonly at: TransportAddress } {
-    for (let attempt = 0; attempt < 200; attempt++) {
-      const port = 20_000 + 2 * Math.floor(Math.random() * 5_000)
-      try {
-        return { leg: open({ address, rtpPort: port }), at: { address, port } }
-      } catch (error) {
-        if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error
-      }
-    }
-    throw new Error('no free pair of ports')
+    return onFreePorts(address, (ports) => this.relay.moveLeg(leg, ports)).at
   }
 
   /** A pair of sockets that trunk legs share. */
   shared(address = '127.0.0.1'): SharedSockets {
-    const [rtp, rtcp] = [
-      this.relay.bind({ address, port: 0 }, 'rtp'),
-      this.relay.bind({ address, port: 0 }, 'rtcp'),
-    ]
-    return {
-      place: { rtp: rtp.socket, rtcp: rtcp.socket },
-      at: { address, port: rtp.port },
-      rtcpAt: { address, port: rtcp.port },
-    }
+    const { made: place, at } = onFreePorts(address, (ports) => this.relay.bindShared(ports))
+    return { place, at, rtcpAt: { address, port: at.port + 1 } }
   }
 
   /** A plain trunk leg on shared sockets whose peer is `peer`; RTCP muxed. */
@@ -202,6 +179,21 @@ export class RelayBench {
   count(kind: RelayRecord['kind']): number {
     return this.records.filter((record) => record.kind === kind).length
   }
+}
+
+function onFreePorts<Made>(
+  address: string,
+  open: (ports: NativePorts) => Made,
+): { readonly made: Made; readonly at: TransportAddress } {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const port = 20_000 + 2 * Math.floor(Math.random() * 5_000)
+    try {
+      return { made: open({ address, rtpPort: port }), at: { address, port } }
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error
+    }
+  }
+  throw new Error('no free pair of ports')
 }
 
 /** Payload types that stay what they are. */

@@ -1,8 +1,14 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { RtpHeader, RtpPacket, SrtcpSession, SrtpSession } from 'werift'
-import type { RtpLocal, RtpRemote, SdesKey, SrtpSuite } from '../../media/parameters.ts'
+import type { RtpLocal, RtpRemote, SdesKey, SrtpSuite, TransportAddress } from '../../media/parameters.ts'
 import type { ReceivedRtp } from './scripted-browser.ts'
+
+export interface ScriptedTrunkOptions {
+  readonly hasRtcpPort?: boolean
+  /** Of loopback. */
+  readonly address?: string
+}
 
 /** A PBX's media port: plain RTP, or SRTP by werift when it has keys. */
 export class ScriptedTrunk {
@@ -31,19 +37,26 @@ export class ScriptedTrunk {
     rtcpSocket?.on('message', (datagram) => this.#onRtcp(datagram))
   }
 
-  static async open(options: { readonly hasRtcpPort?: boolean } = {}): Promise<ScriptedTrunk> {
-    return new ScriptedTrunk(await openSocket(), options.hasRtcpPort ? await openSocket() : undefined)
+  static async open({
+    hasRtcpPort,
+    address = '127.0.0.1',
+  }: ScriptedTrunkOptions = {}): Promise<ScriptedTrunk> {
+    return new ScriptedTrunk(await openSocket(address), hasRtcpPort ? await openSocket(address) : undefined)
   }
 
   get address(): string {
-    return `127.0.0.1:${this.#socket.address().port}`
+    const { address, port } = this.#socket.address()
+    return `${address}:${port}`
   }
 
   /** What its description says; `crypto`: the key it sends with. */
   remote(crypto?: SdesKey): RtpRemote {
-    const { port } = this.#socket.address()
-    const rtcp = this.#rtcpSocket && { address: '127.0.0.1', port: this.#rtcpSocket.address().port }
-    return { kind: 'rtp', rtp: { address: '127.0.0.1', port }, rtcp, crypto }
+    return {
+      kind: 'rtp',
+      rtp: placeOf(this.#socket),
+      rtcp: this.#rtcpSocket && placeOf(this.#rtcpSocket),
+      crypto,
+    }
   }
 
   /** Where it sends; with keys, SRTP of werift's only CM suite. */
@@ -74,11 +87,10 @@ export class ScriptedTrunk {
       ssrc,
     })
     const plain = Buffer.concat([header.serialize(header.serializeSize), payload])
-    const { port } = this.#local?.rtp ?? { port: 0 }
     const encrypted = this.#srtp?.rtp.encrypt(payload, header)
     const datagram = encrypted === undefined ? plain : this.#withMki(encrypted)
     if (this.keepSent) this.sent.push(datagram)
-    this.#socket.send(datagram, port, '127.0.0.1')
+    this.#send(this.#socket, datagram, this.#local?.rtp.port)
   }
 
   /** RFC 3711 §3.1: before the tag, which is 80 bits in the one suite there is here. */
@@ -93,14 +105,17 @@ export class ScriptedTrunk {
   }
 
   sendRtcp(compound: Buffer): void {
-    const port = (this.#rtcpSocket ? this.#local?.rtcpPort : this.#local?.rtp.port) ?? 0
-    const socket = this.#rtcpSocket ?? this.#socket
-    socket.send(this.#srtp?.rtcp.encrypt(compound) ?? compound, port, '127.0.0.1')
+    const port = this.#rtcpSocket ? this.#local?.rtcpPort : this.#local?.rtp.port
+    this.#send(this.#rtcpSocket ?? this.#socket, this.#srtp?.rtcp.encrypt(compound) ?? compound, port)
   }
 
   /** A datagram as it is, to the RTP port. */
   sendRaw(datagram: Buffer): void {
-    this.#socket.send(datagram, this.#local?.rtp.port ?? 0, '127.0.0.1')
+    this.#send(this.#socket, datagram, this.#local?.rtp.port)
+  }
+
+  #send(from: Socket, datagram: Buffer, port = 0): void {
+    from.send(datagram, port, this.#local?.rtp.address)
   }
 
   close(): void {
@@ -131,9 +146,14 @@ export class ScriptedTrunk {
   }
 }
 
-async function openSocket(): Promise<Socket> {
+function placeOf(socket: Socket): TransportAddress {
+  const { address, port } = socket.address()
+  return { address, port }
+}
+
+async function openSocket(address: string): Promise<Socket> {
   const socket = createSocket('udp4')
-  socket.bind(0, '127.0.0.1')
+  socket.bind(0, address)
   await once(socket, 'listening')
   return socket
 }

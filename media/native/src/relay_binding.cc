@@ -53,11 +53,18 @@ void call_on_ready(Napi::Env env, Napi::Function on_ready, std::shared_ptr<Annou
 
 using OnReady = Napi::TypedThreadSafeFunction<std::shared_ptr<Announcer>, void, call_on_ready>;
 
+struct PortPair {
+  Fd rtp;
+  Fd rtcp;
+};
+
 class RelayObject : public Napi::ObjectWrap<RelayObject> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "Relay",
-                       {InstanceMethod<&RelayObject::bind>("bind"), InstanceMethod<&RelayObject::add_leg>("addLeg"),
+                       {InstanceMethod<&RelayObject::bind>("bind"),
+                        InstanceMethod<&RelayObject::bind_shared>("bindShared"),
+                        InstanceMethod<&RelayObject::add_leg>("addLeg"),
                         InstanceMethod<&RelayObject::admit>("admit"), InstanceMethod<&RelayObject::set_ufrags>("setUfrags"),
                         InstanceMethod<&RelayObject::set_remote>("setRemote"),
                         InstanceMethod<&RelayObject::move_leg>("moveLeg"),
@@ -77,6 +84,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
 
  private:
   Napi::Value bind(const Napi::CallbackInfo& info);
+  Napi::Value bind_shared(const Napi::CallbackInfo& info);
   Napi::Value add_leg(const Napi::CallbackInfo& info);
   void admit(const Napi::CallbackInfo& info);
   void set_ufrags(const Napi::CallbackInfo& info);
@@ -102,13 +110,17 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   LegDirectory::Entry* read_leg(Napi::Value value);
   /** Null `material`: 'none'. */
   bool read_key(Napi::Value value, std::unique_ptr<KeyMaterial>& material);
+  SocketId next_socket() const { return static_cast<SocketId>(uses_.size()); }
+  size_t bound_for(EventSource use) const;
+  void add_socket(Fd socket, EventSource use);
   bool read_socket(Napi::Value value, const char* name, EventSource use, SocketId& out);
   bool read_place(Napi::Value value, SharedPlace& out);
   bool read_port_pair(Napi::Object options, Endpoint& rtp);
-  /** Opens and watches the pair from `rtp`; false after it has thrown. */
-  bool open_port_pair(Napi::Env env, LegId leg, const Endpoint& rtp, Fd& rtp_socket, Fd& rtcp_socket);
+  /** These return false after they have thrown. */
+  bool open_port_pair(Napi::Env env, const Endpoint& rtp, int receive_buffer, PortPair& pair);
+  bool open_leg_ports(Napi::Env env, LegId leg, const Endpoint& rtp, PortPair& pair);
   bool claim(Napi::Env env, LegDirectory::Entry& entry, SetRemoteCommand& command);
-  Fd open_released(const Endpoint& local);
+  Fd open_released(const Endpoint& local, int receive_buffer);
   bool throw_if_closed(Napi::Env env);
   RelayLoop& loop() { return *announcer_->loop; }
   void announce();
@@ -208,35 +220,56 @@ Napi::Value RelayObject::bind(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Endpoint local;
   if (throw_if_closed(env) || !read_endpoint(info[0], "local", 0, local)) return env.Undefined();
-  EventSource use = EventSource::mux;
-  std::string use_text;
-  if (!info[1].IsUndefined()) {
-    if (!read_text(info[1], "use", 1, 16, use_text)) return env.Undefined();
-    if (use_text != "rtp" && use_text != "rtcp") {
-      throw_type_error(env, "use is neither rtp nor rtcp");
-      return env.Undefined();
-    }
-    use = use_text == "rtp" ? EventSource::shared_rtp : EventSource::shared_rtcp;
-  }
-  const auto of_browsers = static_cast<size_t>(std::count(uses_.begin(), uses_.end(), EventSource::mux));
-  const bool is_full = use == EventSource::mux ? of_browsers == kMaxMuxSockets
-                                               : uses_.size() - of_browsers == kMaxSharedSockets;
-  if (is_full) {
-    throw_coded(env, "ELIMIT", "the relay has its largest number of such sockets");
+  if (bound_for(EventSource::mux) == kMaxMuxSockets) {
+    throw_coded(env, "ELIMIT", "the relay has its " + std::to_string(kMaxMuxSockets) + " mux sockets");
     return env.Undefined();
   }
-  const auto id = static_cast<SocketId>(uses_.size());
+  const SocketId id = next_socket();
   Fd socket = open_udp(local, kMuxReceiveBuffer, dscp_);
-  if (!socket.is_open() || !loop().watch(socket, use, id)) {
-    throw_system(env, errno, "bind socket");
+  if (!socket.is_open() || !loop().watch(socket, EventSource::mux, id)) {
+    throw_system(env, errno, "bind mux socket");
     return env.Undefined();
   }
   Napi::Object bound = Napi::Object::New(env);
   bound.Set("socket", Napi::Number::New(env, id));
   bound.Set("port", Napi::Number::New(env, local_port(socket)));
+  add_socket(std::move(socket), EventSource::mux);
+  return bound;
+}
+
+Napi::Value RelayObject::bind_shared(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Object options;
+  Endpoint local;
+  if (throw_if_closed(env) || !read_object(info[0], "ports", options) || !read_port_pair(options, local))
+    return env.Undefined();
+  if (bound_for(EventSource::shared_rtp) == kMaxSharedPairs) {
+    throw_coded(env, "ELIMIT", "the relay has its " + std::to_string(kMaxSharedPairs) + " shared pairs of ports");
+    return env.Undefined();
+  }
+  const SharedPlace place = {next_socket(), static_cast<SocketId>(next_socket() + 1)};
+  PortPair pair;
+  if (!open_port_pair(env, local, kMuxReceiveBuffer, pair)) return env.Undefined();
+  if (!loop().watch(pair.rtp, EventSource::shared_rtp, place.rtp) ||
+      !loop().watch(pair.rtcp, EventSource::shared_rtcp, place.rtcp)) {
+    throw_system(env, errno, "watch shared ports");
+    return env.Undefined();
+  }
+  add_socket(std::move(pair.rtp), EventSource::shared_rtp);
+  add_socket(std::move(pair.rtcp), EventSource::shared_rtcp);
+  Napi::Object bound = Napi::Object::New(env);
+  bound.Set("rtp", Napi::Number::New(env, place.rtp));
+  bound.Set("rtcp", Napi::Number::New(env, place.rtcp));
+  return bound;
+}
+
+size_t RelayObject::bound_for(EventSource use) const {
+  return static_cast<size_t>(std::count(uses_.begin(), uses_.end(), use));
+}
+
+void RelayObject::add_socket(Fd socket, EventSource use) {
   loop().mailbox.post(AddSocketCommand{std::move(socket)});
   uses_.push_back(use);
-  return bound;
 }
 
 Napi::Value RelayObject::add_leg(const Napi::CallbackInfo& info) {
@@ -288,10 +321,13 @@ Napi::Value RelayObject::add_leg(const Napi::CallbackInfo& info) {
   leg->ufrags = entry.ufrags;
   leg->tuples.reserve(Leg::kMaxTuples);
   const bool has_sockets = kind == LegKind::rtp && !place.has_value();
-  if (has_sockets && !open_port_pair(env, id, rtp, leg->rtp.socket, leg->rtcp.socket)) {
+  PortPair pair;
+  if (has_sockets && !open_leg_ports(env, id, rtp, pair)) {
     directory_->remove(id);
     return env.Undefined();
   }
+  leg->rtp.socket = std::move(pair.rtp);
+  leg->rtcp.socket = std::move(pair.rtcp);
   loop().mailbox.post(AddLegCommand{std::move(leg)});
   return Napi::Number::New(env, id);
 }
@@ -321,23 +357,29 @@ bool RelayObject::read_port_pair(Napi::Object options, Endpoint& rtp) {
   return false;
 }
 
-bool RelayObject::open_port_pair(Napi::Env env, LegId leg, const Endpoint& rtp, Fd& rtp_socket, Fd& rtcp_socket) {
+bool RelayObject::open_port_pair(Napi::Env env, const Endpoint& rtp, int receive_buffer, PortPair& pair) {
   Endpoint rtcp = rtp;
   rtcp.port++;
-  rtp_socket = open_released(rtp);
-  if (rtp_socket.is_open()) rtcp_socket = open_released(rtcp);
-  const bool is_watched = rtcp_socket.is_open() && loop().watch(rtp_socket, EventSource::leg_rtp, leg) &&
-                          loop().watch(rtcp_socket, EventSource::leg_rtcp, leg);
-  if (!is_watched) throw_system(env, errno, "bind RTP and RTCP port from " + std::to_string(rtp.port));
-  return is_watched;
+  pair.rtp = open_released(rtp, receive_buffer);
+  if (pair.rtp.is_open()) pair.rtcp = open_released(rtcp, receive_buffer);
+  if (pair.rtcp.is_open()) return true;
+  throw_system(env, errno, "bind RTP and RTCP port from " + std::to_string(rtp.port));
+  return false;
+}
+
+bool RelayObject::open_leg_ports(Napi::Env env, LegId leg, const Endpoint& rtp, PortPair& pair) {
+  if (!open_port_pair(env, rtp, kLegReceiveBuffer, pair)) return false;
+  if (loop().watch(pair.rtp, EventSource::leg_rtp, leg) && loop().watch(pair.rtcp, EventSource::leg_rtcp, leg)) return true;
+  throw_system(env, errno, "watch RTP and RTCP port");
+  return false;
 }
 
 /** Opens a socket that a removed leg may still hold for the moment that its command is under way. */
-Fd RelayObject::open_released(const Endpoint& local) {
-  Fd socket = open_udp(local, kLegReceiveBuffer, dscp_);
+Fd RelayObject::open_released(const Endpoint& local, int receive_buffer) {
+  Fd socket = open_udp(local, receive_buffer, dscp_);
   if (socket.is_open() || errno != EADDRINUSE) return socket;
   loop().mailbox.wait_until_done();
-  return open_udp(local, kLegReceiveBuffer, dscp_);
+  return open_udp(local, receive_buffer, dscp_);
 }
 
 void RelayObject::remove(const Napi::CallbackInfo& info) {
@@ -430,11 +472,11 @@ void RelayObject::move_leg(const Napi::CallbackInfo& info) {
   if (entry == nullptr) return;
   if (!entry->place.has_value()) return throw_type_error(env, "the leg has ports of its own");
   if (!read_object(info[1], "ports", options) || !read_port_pair(options, rtp)) return;
-  MoveLegCommand command{entry->id, Fd(), Fd()};
-  if (!open_port_pair(env, entry->id, rtp, command.rtp, command.rtcp)) return;
+  PortPair pair;
+  if (!open_leg_ports(env, entry->id, rtp, pair)) return;
   directory_->claim(*entry, {});
   entry->place.reset();
-  loop().mailbox.post(std::move(command));
+  loop().mailbox.post(MoveLegCommand{entry->id, std::move(pair.rtp), std::move(pair.rtcp)});
 }
 
 bool RelayObject::read_key(Napi::Value value, std::unique_ptr<KeyMaterial>& material) {

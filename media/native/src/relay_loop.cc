@@ -35,7 +35,7 @@ RelayLoop::RelayLoop(const RelayLimits& limits, std::function<void()> notify)
       tuples_(limits.max_legs * Leg::kMaxTuples, KeyedHash::random()),
       strays_(limits.max_stray_sources, limits.stray_rate, KeyedHash::random()),
       pool_(kPackets) {
-  mux_.reserve(kMaxMuxSockets + kMaxSharedSockets);  // Never reallocated: packets and events refer to its elements.
+  mux_.reserve(kMaxMuxSockets + 2 * kMaxSharedPairs);  // Never reallocated: packets and events refer to its elements.
   to_flush_.reserve(kPackets);
   // Of each task there is one entry, and seldom a void one beside it.
   due_.reserve(limits.max_legs * kTasks);

@@ -30,8 +30,8 @@ struct RelayLimits {
 };
 
 constexpr size_t kMaxMuxSockets = 16;
-/** Two an address: RTP and RTCP of the trunk legs that share them. */
-constexpr size_t kMaxSharedSockets = 32;
+/** One an address, for RTP and RTCP of the trunk legs that share it. */
+constexpr size_t kMaxSharedPairs = 16;
 
 /** What an epoll event belongs to. */
 enum class EventSource : uint32_t { mailbox, timer, mux, shared_rtp, shared_rtcp, leg_rtp, leg_rtcp };

@@ -130,6 +130,7 @@ class Bench {
       stage: (event) => this.stages.push(event),
       fail: (failure) => this.failures.push(failure),
       count: (reason) => this.counts.push(reason),
+      moved: () => undefined,
       note: () => undefined,
     })
   }

@@ -36,6 +36,15 @@ test('none left: media.no-port with what is in use', () => {
   )
 })
 
+test('a port that is kept is neither in use nor ever handed out again', () => {
+  const ports = pool(10_000, 10_003)
+  const port = ports.lease(0)
+  ports.keep(port)
+  expect(ports.leased).toBe(0)
+  ports.release(port, 0)
+  expect(leaseAll(ports, 5_000)).toEqual([10_002])
+})
+
 test('a released port rests, then comes last', () => {
   const ports = pool(10_000, 10_005)
   expect(ports.lease(0)).toBe(10_000)

@@ -38,6 +38,7 @@ function host(): LegHost {
     stage: (event) => calls.push(event.kind),
     fail: () => undefined,
     count: () => undefined,
+    moved: () => undefined,
     note: () => undefined,
   }
 }
