@@ -22,5 +22,9 @@ await build({
   packages: 'external',
   logLevel: 'warning',
 })
+if (name === 'media') {
+  const { buildLoadGenerator } = await import('./native/build.mjs')
+  buildLoadGenerator()
+}
 const { status } = spawnSync(process.execPath, [`${outdir}${name}.js`, ...rest], { stdio: 'inherit' })
 process.exit(status ?? 1)

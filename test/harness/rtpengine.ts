@@ -10,6 +10,12 @@ export interface RtpengineOptions {
   readonly address?: string
   /** Pairs of RTP ports: a call takes two, or with mux one. */
   readonly portPairs?: number
+  /** Instead of pairs that were looked for: it takes what is free there. */
+  readonly ports?: { readonly min: number; readonly max: number }
+  /** What it is started by, such as taskset; must become it. */
+  readonly launcher?: readonly string[]
+  /** As syslog has it; default 6, a few lines for each call. */
+  readonly logLevel?: number
 }
 
 type Reply = Readonly<Record<string, Bencoded>>
@@ -31,21 +37,25 @@ export class Rtpengine {
   readonly #waiting = new Map<string, (reply: Reply) => void>()
   #cookies = 0
 
-  static async start({ address = '127.0.0.1', portPairs = 32 }: RtpengineOptions = {}): Promise<Rtpengine> {
+  static async start(options: RtpengineOptions = {}): Promise<Rtpengine> {
+    const { address = '127.0.0.1', launcher = [], logLevel = 6 } = options
     const port = await freePort()
-    const firstRtp = await freePortRange(portPairs * 2, address)
-    const child = new PeerProcess('rtpengine', [
+    const ports = options.ports ?? (await freePorts(options.portPairs ?? 32, address))
+    const [command, ...args] = [
+      ...launcher,
+      'rtpengine',
       '--config-file=none',
       '--foreground',
       '--log-stderr',
-      '--log-level=6',
+      `--log-level=${logLevel}`,
       '--table=-1',
       '--num-threads=1',
       `--interface=${address}`,
       `--listen-ng=127.0.0.1:${port}`,
-      `--port-min=${firstRtp}`,
-      `--port-max=${firstRtp + portPairs * 2 - 1}`,
-    ])
+      `--port-min=${ports.min}`,
+      `--port-max=${ports.max}`,
+    ]
+    const child = new PeerProcess(command ?? 'rtpengine', args)
     const socket = createSocket('udp4')
     socket.bind(0, '127.0.0.1')
     await once(socket, 'listening')
@@ -69,6 +79,10 @@ export class Rtpengine {
     this.#socket = socket
     this.port = port
     socket.on('message', (datagram) => this.#onReply(datagram))
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0
   }
 
   get log(): string {
@@ -119,4 +133,12 @@ export class Rtpengine {
     if (typeof reply === 'object' && !Array.isArray(reply)) this.#waiting.get(cookie)?.(reply as Reply)
     this.#waiting.delete(cookie)
   }
+}
+
+async function freePorts(
+  pairs: number,
+  address: string,
+): Promise<{ readonly min: number; readonly max: number }> {
+  const min = await freePortRange(pairs * 2, address)
+  return { min, max: min + pairs * 2 - 1 }
 }

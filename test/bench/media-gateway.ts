@@ -1,0 +1,97 @@
+/**
+ * The gateway side of `npm run bench`: the media engine as the daemon has it, in a process of its own, and around it what a
+ * call of the daemon does while media flows (it looks at the figures every 5 s). Told what to do by its parent's messages.
+ */
+import type { MediaObserver, MediaSession } from '../../media/engine.ts'
+import { KeyBytes } from '../../media/key-bytes.ts'
+import { createNativeEngine } from '../../media/native-engine.ts'
+import type { LocalTransport, RtpLocal } from '../../media/parameters.ts'
+import type { GatewayReply, GatewayRequest } from './media/gateway-messages.ts'
+import { type FarEnds, type NearEnds, RTP_PORTS, SUITE } from './media/system.ts'
+
+const HOST = '127.0.0.1'
+const MAX_CALLS = 8_000
+/** As `gateway/media-watch.ts`. */
+const LOOK_MS = 5_000
+const SILENCE_LIMIT_S = 60
+const MAP = [{ from: 0, to: 0, clockRateHz: 8000, isOneOctetATick: true }]
+
+const engine = createNativeEngine(
+  {
+    addresses: [HOST],
+    announced: [],
+    webrtcPort: 0,
+    rtpPortMin: RTP_PORTS.min,
+    rtpPortMax: RTP_PORTS.max,
+    portRestMs: 0,
+    latchMs: 1_000,
+    iceTimeoutMs: 15_000,
+    dtlsTimeoutMs: 15_000,
+    consentTimeoutMs: 30_000,
+    maxSessions: MAX_CALLS,
+    dscp: 46,
+  },
+  { report: (error) => console.error(error) },
+)
+const observer: MediaObserver = {
+  onStage: () => undefined,
+  onFailure: (leg, failure) => console.error(`leg ${leg}`, failure),
+  onKeyPress: () => undefined,
+}
+const sessions: MediaSession[] = []
+
+const rtpLocal = (local: LocalTransport): RtpLocal => {
+  if (local.kind !== 'rtp') throw new Error('not a trunk leg')
+  return local
+}
+
+async function openCall({ plain, secure, key }: FarEnds): Promise<NearEnds> {
+  const session = await engine.openSession(`bench-${sessions.length}`, observer)
+  sessions.push(session)
+  const callee = rtpLocal(await session.addLeg('callee', { kind: 'rtp', localAddress: HOST, suites: [] }))
+  const caller = rtpLocal(
+    await session.addLeg('caller', { kind: 'rtp', localAddress: HOST, suites: [SUITE] }),
+  )
+  const own = caller.crypto[0]
+  if (own === undefined) throw new Error('no key on the encrypted side')
+  const crypto = { tag: 1, suite: SUITE, keySalt: new KeyBytes(Buffer.from(key, 'hex')) }
+  await session.setRemote('callee', { kind: 'rtp', rtp: plain, rtcp: undefined, crypto: undefined })
+  await session.setRemote('caller', { kind: 'rtp', rtp: secure, rtcp: undefined, crypto }, own)
+  await session.setRoute('callee', { kind: 'bridge', to: 'caller', map: MAP })
+  await session.setRoute('caller', { kind: 'bridge', to: 'callee', map: MAP })
+  for (const leg of ['callee', 'caller']) await session.watch(leg, SILENCE_LIMIT_S)
+  setInterval(() => void session.stats(), LOOK_MS)
+  return { plain: callee.rtp, secure: caller.rtp, key: Buffer.from(own.keySalt.reveal()).toString('hex') }
+}
+
+/** Those of the relay, and those of all legs together. */
+async function drops(): Promise<Record<string, number>> {
+  const sum: Record<string, number> = { ...engine.counters() }
+  for (const session of sessions) {
+    const { legs } = await session.stats()
+    for (const leg of Object.values(legs)) {
+      for (const [reason, count] of Object.entries(leg?.drops ?? {})) sum[reason] = (sum[reason] ?? 0) + count
+    }
+  }
+  return Object.fromEntries(Object.entries(sum).filter(([, count]) => count > 0))
+}
+
+async function answer(request: GatewayRequest): Promise<GatewayReply> {
+  if (request.kind === 'drops') return { kind: 'drops', drops: await drops() }
+  const calls: NearEnds[] = []
+  for (const call of request.calls) calls.push(await openCall(call))
+  return { kind: 'opened', calls }
+}
+
+const reply = (message: GatewayReply): void => void process.send?.(message)
+
+process.on('message', (request: GatewayRequest) => {
+  answer(request).then(reply, (error: unknown) =>
+    reply({
+      kind: 'failed',
+      reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    }),
+  )
+})
+process.on('disconnect', () => process.exit(0))
+reply({ kind: 'ready' })

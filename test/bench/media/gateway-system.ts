@@ -1,0 +1,75 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { GatewayReply, GatewayRequest } from './gateway-messages.ts'
+import { type FarEnds, type MediaSystem, type NearEnds, onCore, SYSTEM_CORE } from './system.ts'
+
+/** `run.mjs` puts both files into one folder. */
+const PROGRAM = fileURLToPath(new URL('media-gateway.js', import.meta.url))
+
+/** The gateway's media engine in a Node process of its own. */
+export class GatewaySystem implements MediaSystem {
+  readonly pid: number
+  readonly #child: ChildProcess
+
+  static async start(): Promise<GatewaySystem> {
+    const [command = '', ...args] = [...onCore(SYSTEM_CORE), process.execPath, PROGRAM]
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
+    const system = new GatewaySystem(child)
+    await system.#next('ready')
+    return system
+  }
+
+  private constructor(child: ChildProcess) {
+    this.#child = child
+    this.pid = child.pid ?? 0
+  }
+
+  async open(calls: readonly FarEnds[]): Promise<readonly NearEnds[]> {
+    this.#send({ kind: 'open', calls })
+    return (await this.#next('opened')).calls
+  }
+
+  async drops(): Promise<Readonly<Record<string, number>>> {
+    this.#send({ kind: 'drops' })
+    return (await this.#next('drops')).drops
+  }
+
+  async close(): Promise<void> {
+    const exit = once(this.#child, 'exit')
+    this.#child.kill('SIGKILL')
+    await exit
+  }
+
+  #send(request: GatewayRequest): void {
+    this.#child.send(request)
+  }
+
+  async #next<Kind extends GatewayReply['kind']>(
+    kind: Kind,
+  ): Promise<Extract<GatewayReply, { readonly kind: Kind }>> {
+    const ended = new AbortController()
+    const exit = once(this.#child, 'exit', { signal: ended.signal }).then(([code]) => {
+      throw new Error(`the gateway process ended with ${String(code)}`)
+    })
+    try {
+      const [reply] = (await Promise.race([once(this.#child, 'message'), exit])) as [GatewayReply]
+      if (reply.kind === 'failed') throw new Error(`the gateway process: ${reply.reason}`)
+      if (!isOfKind(reply, kind))
+        throw new Error(`${kind} expected from the gateway process, ${reply.kind} came`)
+      return reply
+    } finally {
+      exit.catch(() => undefined)
+      ended.abort()
+    }
+  }
+}
+
+function isOfKind<Kind extends GatewayReply['kind']>(
+  reply: GatewayReply,
+  kind: Kind,
+): reply is Extract<GatewayReply, { readonly kind: Kind }> {
+  return reply.kind === kind
+}

@@ -1,0 +1,105 @@
+import { Rtpengine } from '../../harness/rtpengine.ts'
+import {
+  type FarEnds,
+  type MediaSystem,
+  type NearEnds,
+  onCore,
+  RTP_PORTS,
+  SUITE,
+  SYSTEM_CORE,
+} from './system.ts'
+
+/** Commands under way at once: its answers come one by one, and a core is waiting. */
+const WIDTH = 16
+
+/** rtpengine without its kernel module, driven as a SIP proxy drives it. */
+export class RtpengineSystem implements MediaSystem {
+  readonly #rtpengine: Rtpengine
+
+  static async start(): Promise<RtpengineSystem> {
+    const ports = { min: RTP_PORTS.min, max: RTP_PORTS.max }
+    return new RtpengineSystem(await Rtpengine.start({ launcher: onCore(SYSTEM_CORE), ports, logLevel: 4 }))
+  }
+
+  private constructor(rtpengine: Rtpengine) {
+    this.#rtpengine = rtpengine
+  }
+
+  get pid(): number {
+    return this.#rtpengine.pid
+  }
+
+  async open(calls: readonly FarEnds[]): Promise<readonly NearEnds[]> {
+    const opened: NearEnds[] = []
+    let next = 0
+    const worker = async (): Promise<void> => {
+      for (let index = next++; index < calls.length; index = next++) {
+        const call = calls[index]
+        if (call !== undefined) opened[index] = await this.#open(index, call)
+      }
+    }
+    await Promise.all(Array.from({ length: WIDTH }, worker))
+    return opened
+  }
+
+  /** It counts none. */
+  async drops(): Promise<Readonly<Record<string, number>>> {
+    return {}
+  }
+
+  close(): Promise<void> {
+    return this.#rtpengine.close()
+  }
+
+  async #open(index: number, { plain, secure, key }: FarEnds): Promise<NearEnds> {
+    const call = { 'call-id': `bench-${index}`, 'from-tag': 'plain', ICE: 'remove' }
+    const forSecure = await this.#rtpengine.describe('offer', {
+      ...call,
+      sdp: describe(plain, 'RTP/AVP'),
+      'transport-protocol': 'RTP/SAVP',
+      DTLS: 'off',
+    })
+    // It offers all that it knows; the answer takes one, by its tag.
+    const offered = new RegExp(`a=crypto:(\\d+) ${SUITE} inline:([A-Za-z0-9+/=]+)`).exec(forSecure)
+    const [, tag, inline] = offered ?? []
+    if (tag === undefined || inline === undefined) throw new Error(`no key of ${SUITE} in ${forSecure}`)
+    const forPlain = await this.#rtpengine.describe('answer', {
+      ...call,
+      'to-tag': 'secure',
+      sdp: describe(secure, 'RTP/SAVP', [
+        `a=crypto:${tag} ${SUITE} inline:${Buffer.from(key, 'hex').toString('base64')}`,
+      ]),
+    })
+    return {
+      plain: audioOf(forPlain),
+      secure: audioOf(forSecure),
+      key: Buffer.from(inline, 'base64').toString('hex'),
+    }
+  }
+}
+
+function describe(
+  { address, port }: { readonly address: string; readonly port: number },
+  protocol: string,
+  attributes: readonly string[] = [],
+): string {
+  return [
+    'v=0',
+    `o=- 1 1 IN IP4 ${address}`,
+    's=-',
+    `c=IN IP4 ${address}`,
+    't=0 0',
+    `m=audio ${port} ${protocol} 0`,
+    'a=rtpmap:0 PCMU/8000',
+    ...attributes,
+    'a=sendrecv',
+    '',
+  ].join('\r\n')
+}
+
+function audioOf(sdp: string): { readonly address: string; readonly port: number } {
+  const address = /^c=IN IP4 (\S+)/m.exec(sdp)?.[1]
+  const port = /^m=audio (\d+) /m.exec(sdp)?.[1]
+  if (address === undefined || port === undefined) throw new Error(`no audio in ${sdp}`)
+  return { address, port: Number(port) }
+}

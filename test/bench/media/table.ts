@@ -1,0 +1,49 @@
+import { type Row, ratio } from './summary.ts'
+
+const COLUMNS = [
+  'keys',
+  'calls',
+  'system',
+  'CPU us/packet',
+  'ratio',
+  'core %',
+  'loss %',
+  'p50 ms',
+  'p99 ms',
+  'p99.9 ms',
+  'KiB/call',
+  'set-up ms',
+  'queue drops',
+  'wrong',
+  'disturbed',
+] as const
+
+/** A line for each row, under a head. */
+export function formatTable(rows: readonly Row[]): string {
+  const lines = [COLUMNS, ...rows.map((row) => cellsOf(row, rows))]
+  const widths = COLUMNS.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+  return lines
+    .map((line) => line.map((text, column) => text.padStart(widths[column] ?? 0)).join('  '))
+    .join('\n')
+}
+
+function cellsOf(row: Row, rows: readonly Row[]): readonly string[] {
+  const share = row.system === 'gateway' ? ratio(rows, row.scenario, row.calls) : undefined
+  return [
+    row.scenario,
+    String(row.calls),
+    row.system,
+    row.cpuUsPerPacket.toFixed(2),
+    share?.toFixed(3) ?? '',
+    (row.coreShare * 100).toFixed(0),
+    (row.lossShare * 100).toFixed(3),
+    row.p50Ms.toFixed(3),
+    row.p99Ms.toFixed(2),
+    row.p999Ms.toFixed(2),
+    row.kiBPerCall.toFixed(1),
+    row.setUpMs.toFixed(2),
+    String(row.queueDrops),
+    String(row.wrong),
+    row.disturbed === 0 ? '' : `${row.disturbed} of ${row.rounds}`,
+  ]
+}
