@@ -100,9 +100,10 @@ function browserAudio(input: Composition, local: WebrtcLocal, slot: Section | un
         )
       }),
       attribute('end-of-candidates'),
-      ...(sends(input.direction)
-        ? [attribute('msid', `${local.cname} audio`), attribute('ssrc', `${local.ssrc} cname:${local.cname}`)]
-        : []),
+      ...(sends(input.direction) ? [attribute('msid', `${local.cname} audio`)] : []),
+      // Also while nothing is sent: Chromium drops a source that is named no more, with what listened to it, and hears nothing
+      // of it when it comes back.
+      attribute('ssrc', `${local.ssrc} cname:${local.cname}`),
     ],
   }
 }

@@ -6,8 +6,6 @@ export interface AudioSample {
   /** Milliseconds; undefined while the browser does not know. */
   readonly jitterMs: number | undefined
   readonly roundTripMs: number | undefined
-  /** Of what was decoded last, 0..1 linear. */
-  readonly level: number | undefined
   readonly codec: string | undefined
   readonly cipher: string | undefined
 }
@@ -49,7 +47,6 @@ export function readSample(report: Iterable<[string, StatsEntry]>): AudioSample 
     packetsSent: numberOf(find('outbound-rtp')?.packetsSent) ?? 0,
     jitterMs: inMs(inbound?.jitter),
     roundTripMs: inMs(find('remote-inbound-rtp')?.roundTripTime),
-    level: numberOf(inbound?.audioLevel),
     codec: textOf(codec?.mimeType)?.replace(/^audio\//, ''),
     cipher: textOf(find('transport')?.srtpCipher),
   }

@@ -1,7 +1,7 @@
 import { type AudioSample, describeSample, readSample } from './audio-sample.ts'
 import type { RungEvent } from './ladder.ts'
 
-/** How often packets are counted, and the level of what comes is looked at. */
+/** How often packets are counted. */
 const SAMPLE_MS = 500
 /** Without a packet for so many samples the audio has stopped. */
 const SILENT_SAMPLES = 6
@@ -25,11 +25,6 @@ export class CallWatch {
     connection.addEventListener('iceconnectionstatechange', () => this.#onIce(), { signal })
     connection.addEventListener('connectionstatechange', () => this.#onDtls(), { signal })
     this.#timer = setInterval(() => void this.#sample(), SAMPLE_MS)
-  }
-
-  /** Level of what came last, 0..1 linear. */
-  get level(): number | undefined {
-    return this.#last?.level
   }
 
   close(): void {

@@ -16,11 +16,7 @@ export class LevelMeter {
     this.#context = context
   }
 
-  /**
-   * `heard`: the level of a remote stream as its receiver tells it, 0..1 linear. After a hold of our own Chromium gives a track's
-   * sound to the loudspeaker only, and an audio context hears nothing of it.
-   */
-  start(stream: MediaStream, heard: () => number | undefined = () => undefined): void {
+  start(stream: MediaStream): void {
     this.stop()
     const analyser = this.#context.createAnalyser()
     analyser.fftSize = 1024
@@ -33,7 +29,7 @@ export class LevelMeter {
     const draw = (): void => {
       connect()
       analyser.getFloatTimeDomainData(samples)
-      this.#element.value = Math.max(levelOf(powerOf(samples)), levelOf((heard() ?? 0) ** 2))
+      this.#element.value = levelOf(powerOf(samples))
       this.#frame = requestAnimationFrame(draw)
     }
     draw()

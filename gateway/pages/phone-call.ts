@@ -119,11 +119,6 @@ export class PhoneCall {
     return handler && { local: handler.localMediaStream, remote: handler.remoteMediaStream }
   }
 
-  /** Level of what comes from the far end, 0..1 linear; undefined while nothing has come. */
-  get heardLevel(): number | undefined {
-    return this.#watch?.level
-  }
-
   dial(constraints: MediaStreamConstraints): void {
     if (this.#session instanceof Invitation) return
     this.#climb({ rung: 'signalling', kind: 'began', detail: 'calling' })

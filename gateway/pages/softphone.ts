@@ -98,7 +98,7 @@ const ring = ({ state, hasEarlyMedia }: PhoneCall): void => {
 
 const listenTo = (local: MediaStream, remote: MediaStream): void => {
   loudspeaker.start(remote)
-  levelIn.start(remote, () => call?.heardLevel)
+  levelIn.start(remote)
   levelOut.start(local)
 }
 

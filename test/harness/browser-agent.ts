@@ -18,8 +18,6 @@ const TONE_TOLERANCE_HZ = 15
 const TONE_MIN_DB = -55
 /** Comfort noise and the codec's own grain stay below; every tone of the tests is far above. */
 const SILENCE_MAX_DB = -70
-/** Half a second at a tenth of full scale: level squared, in seconds. */
-const MIN_SOUND_ENERGY = 0.005
 
 /** Serves the page of the browser agents. The gateway must allow its origin: `AGENT_ORIGINS`. */
 export class AgentSite {
@@ -270,20 +268,6 @@ export class AgentCall {
       `${frequencyHz} Hz`,
       ({ hz, db }) => Math.abs(hz - frequencyHz) <= TONE_TOLERANCE_HZ && db >= TONE_MIN_DB,
       options,
-    )
-  }
-
-  /**
-   * Waits until sound is played, by the energy of what the browser decodes. After a hold of our own Chromium gives a track's
-   * sound to the loudspeaker only, and `waitForTone` stays deaf.
-   */
-  async waitForSound(options?: WaitOptions): Promise<void> {
-    const { audioEnergy } = await this.stats()
-    await waitFor(
-      `sound in call ${this.number}`,
-      async () => (await this.stats()).audioEnergy > audioEnergy + MIN_SOUND_ENERGY,
-      options,
-      () => this.#agent.log,
     )
   }
 

@@ -238,10 +238,7 @@ export class SoftphonePage {
     )
   }
 
-  /**
-   * Waits until the page plays sound, by its own meter and its loudspeaker. After a hold of our own Chromium gives a track's sound
-   * to the loudspeaker only, and `waitForTone` stays deaf.
-   */
+  /** Waits until the page plays sound, by its own meter and its loudspeaker. */
   async waitForSound(options?: WaitOptions): Promise<void> {
     await waitFor('sound in the page', async () => (await this.evaluate(SOUND)) === true, options)
   }

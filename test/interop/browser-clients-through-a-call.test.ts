@@ -179,7 +179,7 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
     await call.hold()
     await call.waitForSilence()
     await call.resume()
-    await call.waitForSound()
+    await call.waitForTone(MICROPHONE_HZ)
     expect((await call.stats()).signalingState).toBe('stable')
     await call.hangUp()
     await expectSuccess(trunk)

@@ -54,8 +54,6 @@ export interface AgentAudio {
 export interface AgentStats {
   readonly packetsReceived: number
   readonly packetsSent: number
-  /** Energy of all that was played so far: it grows with every sound. */
-  readonly audioEnergy: number
   readonly codec: string | undefined
   readonly connectionState: string
   /** `stable` unless a re-offer is under way or was left half done. */

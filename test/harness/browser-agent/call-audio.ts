@@ -40,7 +40,6 @@ export class CallAudio {
     const codec = report.find((entry) => entry.id === inbound?.codecId)
     return {
       packetsReceived: Number(inbound?.packetsReceived ?? 0),
-      audioEnergy: Number(inbound?.totalAudioEnergy ?? 0),
       packetsSent: Number(outbound?.packetsSent ?? 0),
       codec: codec === undefined ? undefined : String(codec.mimeType),
       connectionState: this.connection.connectionState,

@@ -99,9 +99,9 @@ describe('our answer', () => {
     expect(answerTo(body, { direction })).toContain(`a=${answered}`)
   })
 
-  it('tells a source only while it sends', () => {
+  it('names its source also while nothing is sent, and a stream of it only while it sends', () => {
     const held = answerTo(fixture('chromium-reoffer-hold'))
-    expect(held.filter((line) => /^a=(msid|ssrc)/.test(line))).toEqual([])
+    expect(held.filter((line) => /^a=(msid|ssrc)/.test(line))).toEqual(['a=ssrc:305419896 cname:pY3lBnX8'])
     expect(
       answerTo(fixture('chromium-reoffer-resume')).filter((line) => /^a=(msid|ssrc)/.test(line)),
     ).toHaveLength(2)

@@ -102,7 +102,6 @@ describe('statistics of a connection', () => {
       packetsLost: 2,
       packetsSent: 51,
       jitterMs: 4,
-      level: 0.5,
       roundTripMs: 20,
       codec: 'opus',
       cipher: 'SRTP_AEAD_AES_128_GCM',
