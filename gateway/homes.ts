@@ -56,6 +56,7 @@ export class Homes {
   readonly #devices = new Map<string, Map<string, Map<string, Uri>>>()
   /** By flow id, of connections that are closed and had something to wait for. */
   readonly #lost = new Map<string, Lost>()
+  #isClosed = false
 
   constructor(options: HomesOptions) {
     this.#options = options
@@ -85,6 +86,10 @@ export class Homes {
     const devices = this.#devices.get(flow.id) ?? new Map()
     this.#devices.delete(flow.id)
     if (this.#uses(flow) === 0) return
+    if (this.#isClosed) {
+      this.#options.userAgent.forsake(flow, 'all')
+      return
+    }
     const lost = { flow, devices, cancel: this.#scheduleEnd(flow) }
     this.#lost.set(flow.id, lost)
     for (const [user, own] of devices) {
@@ -115,8 +120,9 @@ export class Homes {
     }
   }
 
-  /** Nobody is waited for any more. */
+  /** Nobody is waited for any more, whenever a connection closes. */
   close(): void {
+    this.#isClosed = true
     for (const { flow } of [...this.#lost.values()]) {
       this.#options.userAgent.forsake(flow, 'all')
       this.#forget(flow)

@@ -327,3 +327,12 @@ it('a gateway that stops waits for nobody who is away', async () => {
   gateway.homes.close()
   expect(gateway.userAgent.tables()).toMatchObject({ flowsInUse: 0 })
 })
+
+it('a gateway that has stopped waits for nobody whose connection closes then', async () => {
+  gateway = await ScriptedGateway.open()
+  const { alice } = await WAYS['that a browser has placed']()
+  gateway.homes.close()
+  await gateway.disconnect(alice)
+  expect(gateway.homes.tables()).toEqual({ lostConnections: 0 })
+  expect(gateway.userAgent.tables()).toMatchObject({ flowsInUse: 0 })
+})
