@@ -51,6 +51,8 @@ let registration: RegistrationState = 'signed-out'
 let call: PhoneCall | undefined
 /** The call on hold behind it, while the one on the screen asks a third party. */
 let parked: PhoneCall | undefined
+/** The call on hold that is being joined with the one on the screen: the gateway then ends both, in either order. */
+let joining: PhoneCall | undefined
 let timer: number | undefined
 
 const keyPad = new KeyPad(view.keyPad, view.pressed, (key) => call?.press(key))
@@ -125,7 +127,7 @@ const endCall = (ended: PhoneCall): void => {
     showCall(call, undefined)
     showLadder(call)
     if (call.streams !== undefined) listenTo(call.streams.local, call.streams.remote)
-    resume(call)
+    if (call !== joining) resume(call)
   }
   showProblem(problem ?? '')
 }
@@ -137,7 +139,7 @@ const resume = (held: PhoneCall): void => {
 const callObserver = {
   onState: (changed: PhoneCall): void => {
     if (changed === parked && changed.state === 'ended') {
-      showProblem(changed.problem ?? `${changed.peer} hung up.`)
+      showProblem(changed.problem ?? (changed === joining ? '' : `${changed.peer} hung up.`))
       parked = undefined
       if (call !== undefined) showCall(call, parked)
     }
@@ -224,13 +226,25 @@ const bringBack = (held: PhoneCall): void => {
   resume(held)
 }
 
-const transfer = async (work: Promise<void> | undefined): Promise<void> => {
+/** Whether it was done. */
+const transfer = async (work: Promise<void> | undefined): Promise<boolean> => {
   try {
     await work
     closePanels()
+    return true
   } catch (error) {
     showProblem(`Not transferred: ${problemOf(error)}`)
+    return false
   }
+}
+
+/** Joins the far ends of the two calls. */
+const join = async (held: PhoneCall, asked: PhoneCall): Promise<void> => {
+  joining = held
+  if (await transfer(held.transfer(asked))) return
+  joining = undefined
+  // The one who was asked has gone meanwhile.
+  if (call === held) resume(held)
 }
 
 const signIn = (): void => {
@@ -292,7 +306,7 @@ view.transfer.addEventListener('submit', (event) => {
 })
 view.askFirst.addEventListener('click', () => void askFirst(view.transferTo.value.trim()))
 view.connect.addEventListener('click', () => {
-  if (call !== undefined) void transfer(parked?.transfer(call))
+  if (call !== undefined && parked !== undefined) void join(parked, call)
 })
 view.back.addEventListener('click', () => call?.hangUp())
 
