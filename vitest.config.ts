@@ -8,6 +8,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/{unit,vectors,component,fuzz}/**/*.test.ts'],
           testTimeout: 20_000,
+          maxWorkers: 2,
         },
       },
       {
@@ -16,8 +17,10 @@ export default defineConfig({
           include: ['test/{interop,e2e}/**/*.test.ts'],
           testTimeout: 90_000,
           hookTimeout: 90_000,
-          // Two cores: browsers and SIP peers beside each other only disturb one another's audio.
-          fileParallelism: false,
+          // Peers wait most of the time. More of them beside each other on two cores disturb one another's audio.
+          maxWorkers: 2,
+          // After the unit tests, which leave no core to a call.
+          sequence: { groupOrder: 1 },
           // Real peers in real time on a shared machine: CI gives a test a second try and shows it as `(retry x1)`.
           retry: process.env.CI === undefined ? 0 : 1,
         },
