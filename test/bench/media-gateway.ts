@@ -5,9 +5,9 @@
 import type { MediaObserver, MediaSession } from '../../media/engine.ts'
 import { KeyBytes } from '../../media/key-bytes.ts'
 import { createNativeEngine } from '../../media/native-engine.ts'
-import type { LocalTransport, RtpLocal } from '../../media/parameters.ts'
+import type { TransportAddress } from '../../media/parameters.ts'
 import type { GatewayReply, GatewayRequest } from './media/gateway-messages.ts'
-import { type FarEnds, type NearEnds, RTP_PORTS, SUITE } from './media/system.ts'
+import { type FarEnds, type FarKeys, type NearEnds, RTP_PORTS, SUITE } from './media/system.ts'
 
 const HOST = '127.0.0.1'
 const MAX_CALLS = 8_000
@@ -40,28 +40,54 @@ const observer: MediaObserver = {
 }
 const sessions: MediaSession[] = []
 
-const rtpLocal = (local: LocalTransport): RtpLocal => {
-  if (local.kind !== 'rtp') throw new Error('not a trunk leg')
-  return local
-}
-
-async function openCall({ plain, secure, key }: FarEnds): Promise<NearEnds> {
+async function openCall({ plain, secure, keys }: FarEnds): Promise<NearEnds> {
   const session = await engine.openSession(`bench-${sessions.length}`, observer)
   sessions.push(session)
-  const callee = rtpLocal(await session.addLeg('callee', { kind: 'rtp', localAddress: HOST, suites: [] }))
-  const caller = rtpLocal(
-    await session.addLeg('caller', { kind: 'rtp', localAddress: HOST, suites: [SUITE] }),
-  )
-  const own = caller.crypto[0]
-  if (own === undefined) throw new Error('no key on the encrypted side')
-  const crypto = { tag: 1, suite: SUITE, keySalt: new KeyBytes(Buffer.from(key, 'hex')) }
+  const callee = await session.addLeg('callee', { kind: 'rtp', localAddress: HOST, suites: [] })
+  if (callee.kind !== 'rtp') throw new Error('not a trunk leg')
   await session.setRemote('callee', { kind: 'rtp', rtp: plain, rtcp: undefined, crypto: undefined })
-  await session.setRemote('caller', { kind: 'rtp', rtp: secure, rtcp: undefined, crypto }, own)
+  const caller =
+    keys.kind === 'sdes' ? await openSdes(session, secure, keys) : await openBrowser(session, keys)
   await session.setRoute('callee', { kind: 'bridge', to: 'caller', map: MAP })
   await session.setRoute('caller', { kind: 'bridge', to: 'callee', map: MAP })
   for (const leg of ['callee', 'caller']) await session.watch(leg, SILENCE_LIMIT_S)
   setInterval(() => void session.stats(), LOOK_MS)
-  return { plain: callee.rtp, secure: caller.rtp, key: Buffer.from(own.keySalt.reveal()).toString('hex') }
+  return { plain: callee.rtp, ...caller }
+}
+
+type Secure = Pick<NearEnds, 'secure' | 'keys'>
+
+async function openSdes(
+  session: MediaSession,
+  secure: TransportAddress,
+  { key }: FarKeys & { readonly kind: 'sdes' },
+): Promise<Secure> {
+  const local = await session.addLeg('caller', { kind: 'rtp', localAddress: HOST, suites: [SUITE] })
+  if (local.kind !== 'rtp') throw new Error('not a trunk leg')
+  const [own] = local.crypto
+  if (own === undefined) throw new Error('no key on the encrypted side')
+  const crypto = { tag: own.tag, suite: SUITE, keySalt: new KeyBytes(Buffer.from(key, 'hex')) }
+  await session.setRemote('caller', { kind: 'rtp', rtp: secure, rtcp: undefined, crypto }, own)
+  return {
+    secure: local.rtp,
+    keys: { kind: 'sdes', key: Buffer.from(own.keySalt.reveal()).toString('hex') },
+  }
+}
+
+async function openBrowser(
+  session: MediaSession,
+  { ice, fingerprint }: FarKeys & { readonly kind: 'dtls' },
+): Promise<Secure> {
+  const local = await session.addLeg('caller', { kind: 'webrtc' })
+  if (local.kind !== 'webrtc') throw new Error('not a browser leg')
+  const fingerprints = [{ hash: 'sha-256', value: fingerprint }]
+  await session.setRemote('caller', { kind: 'webrtc', ice, fingerprints, setup: 'active' })
+  const [candidate] = local.candidates
+  if (candidate === undefined) throw new Error('no candidate')
+  return {
+    secure: { address: candidate.address, port: candidate.port },
+    keys: { kind: 'dtls', fingerprint: local.fingerprint.value, ice: local.ice },
+  }
 }
 
 /** Those of the relay, and those of all legs together. */

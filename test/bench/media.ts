@@ -10,6 +10,7 @@ import {
   cpuUsPerPacket,
   isDisturbed,
   lossShare,
+  othersShare,
   type Row,
   ratio,
   summarise,
@@ -39,7 +40,7 @@ function tell(sample: Sample): void {
   if (wrongPackets(sample) > 0) words.push(`wrong packets ${JSON.stringify(load.faults)}`)
   if (isDisturbed(sample)) {
     words.push(
-      `(generator disturbed: ${load.late} packets late, at most ${(load.mostLateNs / 1e6).toFixed(1)} ms, ${load.overflowed} lost)`,
+      `(disturbed: ${(othersShare(sample) * 100).toFixed(0)} % of the core went to others, ${load.late} packets left late, at most ${(load.mostLateNs / 1e6).toFixed(1)} ms, generator lost ${load.overflowed})`,
     )
   }
   console.log(words.join(' '))

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 
 export type SystemName = 'gateway' | 'rtpengine'
 /** What the encrypted side gets its keys from. */
-export type Scenario = 'sdes'
+export type Scenario = 'sdes' | 'dtls'
 
 export interface BenchOptions {
   readonly calls: readonly number[]
@@ -14,17 +14,17 @@ export interface BenchOptions {
 }
 
 export const USAGE = `usage: npm run bench -- [--quick] [--calls 50,200,...] [--rounds N] [--only gateway,rtpengine]
-                        [--scenario sdes] [--seconds S]
+                        [--scenario sdes,dtls] [--seconds S]
 
   --quick     500 calls, 2 rounds, 2 s each: within a minute
   --calls     numbers of calls at once, default 50,200,500,1000
   --rounds    how often each is measured, the systems in turn; default 5
   --only      one system or some: gateway, rtpengine
-  --scenario  where the keys of the encrypted side come from: sdes
+  --scenario  where the keys of the encrypted side come from: sdes, dtls
   --seconds   measured time of each, default 4`
 
 const SYSTEMS: readonly SystemName[] = ['gateway', 'rtpengine']
-const SCENARIOS: readonly Scenario[] = ['sdes']
+const SCENARIOS: readonly Scenario[] = ['sdes', 'dtls']
 const FULL = { calls: '50,200,500,1000', rounds: '5', seconds: '4' }
 const QUICK = { calls: '500', rounds: '2', seconds: '2' }
 /** Above it a core has no room for the generator. */

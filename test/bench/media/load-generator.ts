@@ -1,9 +1,19 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
-import type { TransportAddress } from '../../../media/parameters.ts'
-import { type FarEnds, GENERATOR_CORE, type NearEnds, onCore, SUITE } from './system.ts'
+import type { IceCredentials, TransportAddress } from '../../../media/parameters.ts'
+import { formatStun, STUN_ATTRIBUTE } from '../../../media/stun.ts'
+import {
+  type FarEnds,
+  type FarKeys,
+  GENERATOR_CORE,
+  type NearEnds,
+  onCore,
+  SUITE,
+  SYSTEM_CORE,
+} from './system.ts'
 
 /** What one run of the generator found; counts are of packets, times in nanoseconds. */
 export interface LoadResult {
@@ -14,6 +24,8 @@ export interface LoadResult {
   readonly forwarded: number
   readonly systemNs: number
   readonly windowNs: number
+  /** What its core did meanwhile, for it or for others; in steps of 10 ms. */
+  readonly coreNs: number
   /** The generator's own share of its core. */
   readonly ownNs: number
   /** Packets that left more than 2 ms later than planned, and the worst. */
@@ -33,20 +45,36 @@ export interface LoadResult {
   }
 }
 
+/** Handshakes made, and how long all of them took. */
+export interface ConnectResult {
+  readonly connected: number
+  readonly tookNs: number
+}
+
+interface Start {
+  readonly plain: Side
+  readonly secure: Side
+  /** Of the browsers' certificate. */
+  readonly fingerprint: string
+}
+
 interface Side {
   readonly network: number
   readonly ports: readonly number[]
 }
 
+/** Master key and salt of the suite. */
+const KEY_BYTES = 30
+
 /** The native load generator, on its own core. */
 export class LoadGenerator {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>
   readonly #lines: AsyncIterator<string>
-  #sides: { readonly plain: Side; readonly secure: Side } | undefined
+  #start: Start | undefined
 
   static async start(program: string): Promise<LoadGenerator> {
     const generator = new LoadGenerator(program)
-    generator.#sides = (await generator.#answer()) as { readonly plain: Side; readonly secure: Side }
+    generator.#start = (await generator.#answer()) as Start
     return generator
   }
 
@@ -57,19 +85,35 @@ export class LoadGenerator {
   }
 
   /** Its ends of call number `call`. */
-  farEnds(call: number, key: string): FarEnds {
-    if (this.#sides === undefined) throw new Error('the generator has not started')
-    return { plain: endOf(this.#sides.plain, call), secure: endOf(this.#sides.secure, call), key }
+  farEnds(call: number, scenario: FarKeys['kind']): FarEnds {
+    if (this.#start === undefined) throw new Error('the generator has not started')
+    const { plain, secure, fingerprint } = this.#start
+    const keys: FarKeys =
+      scenario === 'sdes'
+        ? { kind: 'sdes', key: randomBytes(KEY_BYTES).toString('hex') }
+        : { kind: 'dtls', fingerprint, ice: { ufrag: `b${call}`, pwd: randomBytes(16).toString('hex') } }
+    return { plain: endOf(plain, call), secure: endOf(secure, call), keys }
   }
 
-  /** The next call. */
+  /** The next call. With keys of a handshake, `connect` is to follow. */
   add(far: FarEnds, near: NearEnds): void {
-    const words = ['call', text(near.plain), text(near.secure), SUITE, far.key, near.key]
-    this.#child.stdin.write(`${words.join(' ')}\n`)
+    const targets = `${text(near.plain)} ${text(near.secure)}`
+    if (far.keys.kind === 'sdes' && near.keys.kind === 'sdes') {
+      this.#tell(`call ${targets} ${SUITE} ${far.keys.key} ${near.keys.key}`)
+    } else if (far.keys.kind === 'dtls' && near.keys.kind === 'dtls') {
+      const check = near.keys.ice === undefined ? '-' : checkOf(far.keys.ice, near.keys.ice)
+      this.#tell(`browser ${targets} ${near.keys.fingerprint} ${check}`)
+    } else throw new Error('the two sides have keys of different kinds')
+  }
+
+  /** Checks and handshakes of all browsers. */
+  async connect(): Promise<ConnectResult> {
+    this.#tell('connect')
+    return (await this.#answer()) as ConnectResult
   }
 
   async run(pid: number, warmupMs: number, windowMs: number): Promise<LoadResult> {
-    this.#child.stdin.write(`run ${pid} ${warmupMs} ${windowMs}\n`)
+    this.#tell(`run ${pid} ${SYSTEM_CORE} ${warmupMs} ${windowMs}`)
     return (await this.#answer()) as LoadResult
   }
 
@@ -81,6 +125,10 @@ export class LoadGenerator {
     await exit
   }
 
+  #tell(line: string): void {
+    this.#child.stdin.write(`${line}\n`)
+  }
+
   async #answer(): Promise<unknown> {
     const { value, done } = await this.#lines.next()
     if (done === true) throw new Error('the load generator ended')
@@ -89,6 +137,21 @@ export class LoadGenerator {
 }
 
 const text = ({ address, port }: TransportAddress): string => `${address}:${port}`
+
+/** A nominating check of a browser (RFC 8445 §7.2), in hex. It may be sent again as it is. */
+function checkOf(own: IceCredentials, theirs: IceCredentials): string {
+  return formatStun({
+    class: 'request',
+    transactionId: randomBytes(12),
+    attributes: [
+      [STUN_ATTRIBUTE.username, Buffer.from(`${theirs.ufrag}:${own.ufrag}`)],
+      [STUN_ATTRIBUTE.priority, Buffer.from([0x6e, 0, 1, 0xff])],
+      [STUN_ATTRIBUTE.iceControlling, randomBytes(8)],
+      [STUN_ATTRIBUTE.useCandidate, Buffer.alloc(0)],
+    ],
+    password: theirs.pwd,
+  }).toString('hex')
+}
 
 /** As `native/peers.cc` has it. */
 function endOf({ network, ports }: Side, call: number): TransportAddress {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { Scenario, SystemName } from './arguments.ts'
 import { GatewaySystem } from './gateway-system.ts'
 import { LoadGenerator, type LoadResult } from './load-generator.ts'
@@ -18,6 +17,8 @@ export interface Sample extends Cell {
   readonly load: LoadResult
   /** What it used to open all calls. */
   readonly setUpMs: number
+  /** What it used for all handshakes and the checks before them; undefined where there are none. */
+  readonly handshakeMs: number | undefined
   /** How much it grew by all calls and their traffic. */
   readonly grownKiB: number
   /** Of the system, by its own account. */
@@ -31,9 +32,6 @@ export interface MeasureOptions {
   readonly warmupMs: number
   readonly windowMs: number
 }
-
-/** Master key and salt of the suite. */
-const KEY_BYTES = 30
 
 const START: Readonly<Record<SystemName, () => Promise<MediaSystem>>> = {
   gateway: () => GatewaySystem.start(),
@@ -61,25 +59,27 @@ async function measureIn(
   generator: LoadGenerator,
   system: MediaSystem,
 ): Promise<Sample> {
-  const far = Array.from({ length: cell.calls }, (_, call) =>
-    generator.farEnds(call, randomBytes(KEY_BYTES).toString('hex')),
-  )
-  const before = { kiB: residentKiB(system.pid), ms: processTimeMs(system.pid) }
+  const { pid } = system
+  const far = Array.from({ length: cell.calls }, (_, call) => generator.farEnds(call, cell.scenario))
+  const before = { kiB: residentKiB(pid), ms: processTimeMs(pid) }
   const near = await system.open(far)
-  const setUpMs = processTimeMs(system.pid) - before.ms
+  const openedMs = processTimeMs(pid)
   far.forEach((ends, call) => {
     const own = near[call]
     if (own === undefined) throw new Error(`call ${call} was not opened`)
     generator.add(ends, own)
   })
-  const dropsBefore = queueDrops(system.pid)
-  const load = await generator.run(system.pid, warmupMs, windowMs)
+  if (cell.scenario === 'dtls') await generator.connect()
+  const connectedMs = processTimeMs(pid)
+  const dropsBefore = queueDrops(pid)
+  const load = await generator.run(pid, warmupMs, windowMs)
   return {
     ...cell,
     load,
-    setUpMs,
-    grownKiB: residentKiB(system.pid) - before.kiB,
+    setUpMs: openedMs - before.ms,
+    handshakeMs: cell.scenario === 'dtls' ? connectedMs - openedMs : undefined,
+    grownKiB: residentKiB(pid) - before.kiB,
     drops: await system.drops(),
-    queueDrops: queueDrops(system.pid) - dropsBefore,
+    queueDrops: queueDrops(pid) - dropsBefore,
   }
 }

@@ -1,8 +1,10 @@
 import { Rtpengine } from '../../harness/rtpengine.ts'
 import {
   type FarEnds,
+  type FarKeys,
   type MediaSystem,
   type NearEnds,
+  type NearKeys,
   onCore,
   RTP_PORTS,
   SUITE,
@@ -51,30 +53,53 @@ export class RtpengineSystem implements MediaSystem {
     return this.#rtpengine.close()
   }
 
-  async #open(index: number, { plain, secure, key }: FarEnds): Promise<NearEnds> {
+  async #open(index: number, { plain, secure, keys }: FarEnds): Promise<NearEnds> {
     const call = { 'call-id': `bench-${index}`, 'from-tag': 'plain', ICE: 'remove' }
     const forSecure = await this.#rtpengine.describe('offer', {
       ...call,
       sdp: describe(plain, 'RTP/AVP'),
-      'transport-protocol': 'RTP/SAVP',
-      DTLS: 'off',
+      ...SECURED[keys.kind],
     })
-    // It offers all that it knows; the answer takes one, by its tag.
-    const offered = new RegExp(`a=crypto:(\\d+) ${SUITE} inline:([A-Za-z0-9+/=]+)`).exec(forSecure)
-    const [, tag, inline] = offered ?? []
-    if (tag === undefined || inline === undefined) throw new Error(`no key of ${SUITE} in ${forSecure}`)
+    const { near, attributes } =
+      keys.kind === 'sdes' ? answerSdes(forSecure, keys) : answerDtls(forSecure, keys)
     const forPlain = await this.#rtpengine.describe('answer', {
       ...call,
       'to-tag': 'secure',
-      sdp: describe(secure, 'RTP/SAVP', [
-        `a=crypto:${tag} ${SUITE} inline:${Buffer.from(key, 'hex').toString('base64')}`,
-      ]),
+      sdp: describe(secure, PROTOCOLS[keys.kind], attributes),
     })
-    return {
-      plain: audioOf(forPlain),
-      secure: audioOf(forSecure),
-      key: Buffer.from(inline, 'base64').toString('hex'),
-    }
+    return { plain: audioOf(forPlain), secure: audioOf(forSecure), keys: near }
+  }
+}
+
+const PROTOCOLS = { sdes: 'RTP/SAVP', dtls: 'UDP/TLS/RTP/SAVP' } as const
+const SECURED = {
+  sdes: { 'transport-protocol': PROTOCOLS.sdes, DTLS: 'off' },
+  dtls: { 'transport-protocol': PROTOCOLS.dtls, SDES: ['off'], 'rtcp-mux': ['offer', 'require'] },
+} as const
+
+interface Answered {
+  readonly near: NearKeys
+  /** What the answer says of keys. */
+  readonly attributes: readonly string[]
+}
+
+/** It offers all suites that it knows; the answer takes one, by its tag. */
+function answerSdes(sdp: string, { key }: FarKeys & { readonly kind: 'sdes' }): Answered {
+  const [, tag, inline] = new RegExp(`a=crypto:(\\d+) ${SUITE} inline:([A-Za-z0-9+/=]+)`).exec(sdp) ?? []
+  if (tag === undefined || inline === undefined) throw new Error(`no key of ${SUITE} in ${sdp}`)
+  return {
+    near: { kind: 'sdes', key: Buffer.from(inline, 'base64').toString('hex') },
+    attributes: [`a=crypto:${tag} ${SUITE} inline:${Buffer.from(key, 'hex').toString('base64')}`],
+  }
+}
+
+/** Without ICE: the handshake begins at once. */
+function answerDtls(sdp: string, { fingerprint }: FarKeys & { readonly kind: 'dtls' }): Answered {
+  const own = /^a=fingerprint:sha-256 (\S+)/im.exec(sdp)?.[1]
+  if (own === undefined) throw new Error(`no fingerprint in ${sdp}`)
+  return {
+    near: { kind: 'dtls', fingerprint: own.toUpperCase(), ice: undefined },
+    attributes: ['a=setup:active', `a=fingerprint:sha-256 ${fingerprint}`, 'a=rtcp-mux'],
   }
 }
 

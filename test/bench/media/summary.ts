@@ -11,17 +11,24 @@ export interface Row extends Cell {
   readonly p99Ms: number
   readonly p999Ms: number
   readonly kiBPerCall: number
+  /** CPU of the system to open a call, and for its handshake; undefined where it has none. */
   readonly setUpMs: number
+  readonly handshakeMs: number | undefined
+  /** Share of the system's core that went to others meanwhile: above a few per cent its caches are not its own. */
+  readonly othersShare: number
   /** Datagrams lost in receive queues of the system, all rounds together. */
   readonly queueDrops: number
   /** Packets that were not what they should be, all rounds together. */
   readonly wrong: number
-  /** Rounds in which the generator was held up, and so measured itself. */
+  /** Rounds in which the generator was held up, or others had much of the system's core. */
   readonly disturbed: number
 }
 
 /** Of its packets, so many may be late before a round is called disturbed. */
 const LATE_SHARE = 0.001
+
+/** So much of the system's core may go to others. */
+const MOST_OF_OTHERS = 0.05
 
 /** 0 when there is nothing; of an even number the mean of the middle two. */
 export function median(values: readonly number[]): number {
@@ -35,8 +42,14 @@ export const cpuUsPerPacket = ({ load }: Sample): number => load.systemNs / 1e3 
 export const lossShare = ({ load }: Sample): number => load.lost / load.sent
 export const wrongPackets = ({ load }: Sample): number =>
   Object.values(load.faults).reduce((sum, count) => sum + count, 0)
-export const isDisturbed = ({ load }: Sample): boolean =>
-  load.late > load.sent * LATE_SHARE || load.overflowed > 0 || load.unsent > 0
+/** 0 or more: the two are counted in different ways. */
+export const othersShare = ({ load }: Pick<Sample, 'load'>): number =>
+  Math.max(0, (load.coreNs - load.systemNs) / load.windowNs)
+export const isDisturbed = ({ load }: Pick<Sample, 'load'>): boolean =>
+  load.late > load.sent * LATE_SHARE ||
+  othersShare({ load }) > MOST_OF_OTHERS ||
+  load.overflowed > 0 ||
+  load.unsent > 0
 
 /** One row for each cell, in the order in which they come. */
 export function summarise(samples: readonly Sample[]): readonly Row[] {
@@ -68,6 +81,9 @@ function rowOf(rounds: readonly Sample[]): Row {
     p999Ms: middle(({ load }) => load.latencyNs.p999 / 1e6),
     kiBPerCall: middle(({ grownKiB }) => grownKiB / calls),
     setUpMs: middle(({ setUpMs }) => setUpMs / calls),
+    handshakeMs:
+      first.handshakeMs === undefined ? undefined : middle(({ handshakeMs = 0 }) => handshakeMs / calls),
+    othersShare: middle(othersShare),
     queueDrops: sum(({ queueDrops }) => queueDrops),
     wrong: sum(wrongPackets),
     disturbed: sum((sample) => (isDisturbed(sample) ? 1 : 0)),

@@ -1,4 +1,4 @@
-import type { SrtpSuite, TransportAddress } from '../../../media/parameters.ts'
+import type { IceCredentials, SrtpSuite, TransportAddress } from '../../../media/parameters.ts'
 
 /** What both systems encrypt with, so that their figures are of the same work. */
 export const SUITE: SrtpSuite = 'AES_CM_128_HMAC_SHA1_80'
@@ -20,20 +20,30 @@ export function onCore(core: number): readonly string[] {
   return ['setsid', 'sh', '-c', weigh, 'sh', 'nice', '-n', '-19', ...pinned]
 }
 
+/** Where the keys of a call's encrypted side come from; see `Scenario`. */
+export type FarKeys =
+  /** Master key and salt that the peer sends with, in hex. */
+  | { readonly kind: 'sdes'; readonly key: string }
+  /** The peer is a browser: ICE (where the system does that) and then the handshake's client. */
+  | { readonly kind: 'dtls'; readonly fingerprint: string; readonly ice: IceCredentials }
+
 /** The generator's ends of a call. */
 export interface FarEnds {
   readonly plain: TransportAddress
   readonly secure: TransportAddress
-  /** Master key and salt that the encrypted side's peer sends with, in hex. */
-  readonly key: string
+  readonly keys: FarKeys
 }
+
+export type NearKeys =
+  | { readonly kind: 'sdes'; readonly key: string }
+  /** `ice` undefined: the handshake begins without a check. */
+  | { readonly kind: 'dtls'; readonly fingerprint: string; readonly ice: IceCredentials | undefined }
 
 /** The system's ends of a call, for the generator. */
 export interface NearEnds {
   readonly plain: TransportAddress
   readonly secure: TransportAddress
-  /** What the system sends with, in hex. */
-  readonly key: string
+  readonly keys: NearKeys
 }
 
 /** A system under test: a process of its own on a core of its own. */

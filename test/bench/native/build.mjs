@@ -1,5 +1,5 @@
 /**
- * Builds the load generator with the addon's SRTP (not its packet path) into dist/bench. Does nothing when the stamp of the
+ * Builds the load generator with the addon's SRTP and DTLS (not its packet path) into dist/bench. Does nothing when the stamp of the
  * last build still fits. Plain JavaScript: `run.mjs` calls it before anything is bundled.
  */
 import { spawnSync } from 'node:child_process'
@@ -14,7 +14,17 @@ const ADDON = join(ROOT, 'media', 'native', 'src')
 const OUTPUT = join(ROOT, 'dist', 'bench')
 const LOAD_PROGRAM = join(OUTPUT, 'load')
 const STAMP = join(OUTPUT, 'load.stamp')
-const SHARED = ['replay', 'rtp', 'srtp', 'srtp_cipher', 'srtp_hmac', 'srtp_key_derivation', 'srtp_suite']
+const SHARED = [
+  'certificate',
+  'dtls',
+  'replay',
+  'rtp',
+  'srtp',
+  'srtp_cipher',
+  'srtp_hmac',
+  'srtp_key_derivation',
+  'srtp_suite',
+]
 const FLAGS = ['-std=c++17', '-O2', '-Wall', '-Wextra', '-Werror', `-I${ADDON}`, `-I${HERE}`]
 
 /** Throws an Error that says what is missing. */

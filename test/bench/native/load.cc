@@ -30,9 +30,25 @@ bool is_rtcp(const uint8_t* packet) { return packet[1] >= 192 && packet[1] < 224
 
 }  // namespace
 
+bool Call::set_keys(webtrunk::Suite suite, const std::vector<uint8_t>& send, const std::vector<uint8_t>& receive,
+                    uint32_t ssrc) {
+  sender = webtrunk::SrtpSender::create(suite, send.data(), send.size(), ssrc);
+  receiver = webtrunk::SrtpReceiver::create(suite, receive.data(), receive.size());
+  return sender != nullptr && receiver != nullptr;
+}
+
 std::string Load::open() {
   const std::string error = plain_.open(20);
   return error.empty() ? secure_.open(21) : error;
+}
+
+std::string Load::connect(Handshakes& handshakes, const std::vector<Browser>& browsers, HandshakeResult& result) {
+  bool is_good = true;
+  const auto done = [&](uint32_t index, const webtrunk::DtlsKeys& keys) {
+    is_good = calls_[index].set_keys(keys.suite, keys.send, keys.receive, ssrc_of(to_plain_of(index))) && is_good;
+  };
+  const std::string error = handshakes.run(secure_, static_cast<uint32_t>(calls_.size()), browsers, done, result);
+  return error.empty() && !is_good ? "unusable keys" : error;
 }
 
 int64_t Load::Schedule::due_ns(uint64_t slot) const {
@@ -66,12 +82,9 @@ void Load::begin_streams(const Schedule& schedule) {
   const Range measured{static_cast<uint32_t>(schedule.first / schedule.streams),
                        static_cast<uint32_t>(schedule.end / schedule.streams)};
   const uint32_t sampling = calls_.size() > kFullyDecrypted ? kSampling : 1;
-  uint32_t id = 0;
-  for (Call& call : calls_) {
-    for (Stream* stream : {&call.to_secure, &call.to_plain}) {
-      stream->begin(id++, packets, sampling);
-      stream->measure(measured);
-    }
+  for (uint32_t index = 0; index < calls_.size(); index++) {
+    calls_[index].to_secure.begin(to_secure_of(index), packets, sampling, measured);
+    calls_[index].to_plain.begin(to_plain_of(index), packets, sampling, measured);
   }
 }
 
@@ -139,6 +152,7 @@ void Load::mark(uint64_t slot, const Schedule& schedule, const Plan& plan, Resul
   const int64_t system_ns = process_time_ns(plan.pid);
   if (sign < 0) result.system_ns = 0;
   result.system_ns = system_ns < 0 ? -1 : result.system_ns + sign * system_ns;
+  result.core_ns += sign * core_busy_ns(plan.core);
   result.own_ns += sign * process_time_ns(getpid());
   result.window_ns += sign * now_ns();
   result.forwarded += static_cast<uint64_t>(sign) * result.tally.received;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "handshakes.h"
 #include "histogram.h"
 #include "peers.h"
 #include "srtp.h"
@@ -17,6 +18,8 @@ namespace bench {
 /** Of one run, all times in milliseconds. */
 struct Plan {
   int pid;
+  /** The core it has. */
+  unsigned core;
   uint32_t warmup_ms;
   uint32_t window_ms;
 };
@@ -28,6 +31,8 @@ struct Result {
   /** Those that came out of the system during the window, and what it ran for that; -1: no such process. */
   uint64_t forwarded = 0;
   int64_t system_ns = -1;
+  /** What its core did in that time, for it or for others; the kernel's own count, in steps of 10 ms. */
+  int64_t core_ns = 0;
   int64_t own_ns = 0;
   int64_t window_ns = 0;
   /** How much later than planned packets of the window left. */
@@ -44,6 +49,10 @@ struct Call {
   sockaddr_in secure_target{};
   std::unique_ptr<webtrunk::SrtpSender> sender;
   std::unique_ptr<webtrunk::SrtpReceiver> receiver;
+
+  /** False when OpenSSL or a length refuses. `ssrc`: of what is sent. */
+  bool set_keys(webtrunk::Suite suite, const std::vector<uint8_t>& send, const std::vector<uint8_t>& receive,
+                uint32_t ssrc);
   /** From the plain side to the encrypted one, and back. */
   Stream to_secure;
   Stream to_plain;
@@ -63,6 +72,8 @@ class Load {
   Peers& secure() { return secure_; }
   std::vector<Call>& calls() { return calls_; }
 
+  /** Has the calls of these browsers get their keys by handshakes. Empty when it worked. */
+  std::string connect(Handshakes& handshakes, const std::vector<Browser>& browsers, HandshakeResult& result);
   /** Every call must have its keys. */
   Result run(const Plan& plan);
 

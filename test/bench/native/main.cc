@@ -1,9 +1,11 @@
 /**
  * The load generator of `npm run bench`, told what to do by lines on standard input, answers in JSON, one a line:
  *
- *     ->                                             <- {"plain":{"network":20,"ports":[..]},"secure":{..}}
- *     -> call PLAIN_IP:PORT SECURE_IP:PORT SUITE SEND_KEY RECEIVE_KEY     (keys in hex; the targets in the system)
- *     -> run PID WARMUP_MS WINDOW_MS                 <- {"sent":..,"lost":..,...}
+ *     ->                                 <- {"plain":{"network":20,"ports":[..]},"secure":{..},"fingerprint":".."}
+ *     -> call PLAIN SECURE SUITE SEND_KEY RECEIVE_KEY    addresses with ports in the system under test, keys in hex
+ *     -> browser PLAIN SECURE FINGERPRINT CHECK          a STUN check in hex, `-` where there is no ICE
+ *     -> connect                         <- {"connected":..,"tookNs":..}
+ *     -> run PID CORE WARMUP_MS WINDOW_MS <- {"sent":..,"lost":..,...}
  *
  * Call number c has the addresses 127.NETWORK.x.y with x.y = c + 1, and port number c modulo 4 of those told.
  */
@@ -46,24 +48,43 @@ std::vector<uint8_t> parse_hex(const std::string& text) {
   return bytes;
 }
 
-void set_keys(Call& call, const std::string& suite_name, const std::vector<uint8_t>& send,
-              const std::vector<uint8_t>& receive, uint32_t ssrc) {
-  const webtrunk::SuiteParameters* suite = webtrunk::find_suite(suite_name);
-  if (suite == nullptr) fail("no such suite: " + suite_name);
-  call.sender = webtrunk::SrtpSender::create(suite->suite, send.data(), send.size(), ssrc);
-  call.receiver = webtrunk::SrtpReceiver::create(suite->suite, receive.data(), receive.size());
-  if (call.sender == nullptr || call.receiver == nullptr) fail("unusable key for " + suite_name);
-}
-
-void add_call(Load& load, std::istringstream& words) {
-  std::string plain, secure, suite, send, receive;
-  if (!(words >> plain >> secure >> suite >> send >> receive)) fail("call: words missing");
+/** What both kinds of calls begin with. */
+Call& add(Load& load, std::istringstream& words) {
+  std::string plain, secure;
+  if (!(words >> plain >> secure)) fail("addresses missing");
   if (load.calls().size() == Load::kMaxCalls) fail("too many calls");
-  const auto index = static_cast<uint32_t>(load.calls().size());
   Call& call = load.calls().emplace_back();
   call.plain_target = parse_target(plain);
   call.secure_target = parse_target(secure);
-  set_keys(call, suite, parse_hex(send), parse_hex(receive), ssrc_of(2 * index + 1));
+  return call;
+}
+
+void add_call(Load& load, std::istringstream& words) {
+  const auto index = static_cast<uint32_t>(load.calls().size());
+  Call& call = add(load, words);
+  std::string suite_name, send, receive;
+  if (!(words >> suite_name >> send >> receive)) fail("call: words missing");
+  const webtrunk::SuiteParameters* suite = webtrunk::find_suite(suite_name);
+  if (suite == nullptr) fail("no such suite: " + suite_name);
+  if (!call.set_keys(suite->suite, parse_hex(send), parse_hex(receive), ssrc_of(to_plain_of(index))))
+    fail("unusable key for " + suite_name);
+}
+
+void add_browser(Load& load, std::istringstream& words, std::vector<Browser>& browsers) {
+  const auto index = static_cast<uint32_t>(load.calls().size());
+  const Call& call = add(load, words);
+  std::string fingerprint, check;
+  if (!(words >> fingerprint >> check)) fail("browser: words missing");
+  browsers.push_back({index, call.secure_target, fingerprint, parse_hex(check)});
+}
+
+void connect(Load& load, Handshakes& handshakes, std::vector<Browser>& browsers) {
+  HandshakeResult result;
+  const std::string error = load.connect(handshakes, browsers, result);
+  if (!error.empty()) fail(error);
+  browsers.clear();
+  printf("{\"connected\":%llu,\"tookNs\":%lld}\n", static_cast<unsigned long long>(result.connected),
+         static_cast<long long>(result.took_ns));
 }
 
 void print_side(const char* name, uint8_t network, const Peers& peers) {
@@ -79,6 +100,7 @@ void print(const Result& result) {
   number("lost", result.lost);
   number("forwarded", result.forwarded);
   number("systemNs", result.system_ns);
+  number("coreNs", result.core_ns);
   number("ownNs", result.own_ns);
   number("windowNs", result.window_ns);
   number("mostLateNs", result.most_late_ns);
@@ -103,8 +125,10 @@ void print(const Result& result) {
 
 void run(Load& load, std::istringstream& words) {
   Plan plan{};
-  if (!(words >> plan.pid >> plan.warmup_ms >> plan.window_ms)) fail("run: words missing");
+  if (!(words >> plan.pid >> plan.core >> plan.warmup_ms >> plan.window_ms)) fail("run: words missing");
   if (load.calls().empty()) fail("run: no calls");
+  for (const Call& call : load.calls())
+    if (call.sender == nullptr) fail("run: a call without keys");
   print(load.run(plan));
 }
 
@@ -116,18 +140,23 @@ int main() {
   using namespace bench;
   setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   Load load;
-  const std::string error = load.open();
+  Handshakes handshakes;
+  std::vector<Browser> browsers;
+  std::string error = load.open();
+  if (error.empty()) error = handshakes.create({webtrunk::Suite::aes_cm_128_hmac_sha1_80});
   if (!error.empty()) fail(error);
   printf("{");
   print_side("plain", 20, load.plain());
   printf(",");
   print_side("secure", 21, load.secure());
-  printf("}\n");
+  printf(",\"fingerprint\":\"%s\"}\n", handshakes.fingerprint().c_str());
   for (std::string line; std::getline(std::cin, line);) {
     std::istringstream words(line);
     std::string command;
     words >> command;
     if (command == "call") add_call(load, words);
+    else if (command == "browser") add_browser(load, words, browsers);
+    else if (command == "connect") connect(load, handshakes, browsers);
     else if (command == "run") run(load, words);
     else fail("unknown command: " + command);
   }

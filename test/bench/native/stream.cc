@@ -17,8 +17,9 @@ constexpr uint32_t kTicks = kPayloadLength;
 
 }  // namespace
 
-void Stream::begin(uint32_t id, uint32_t packets, uint32_t sampling) {
+void Stream::begin(uint32_t id, uint32_t packets, uint32_t sampling, Range measured) {
   id_ = id;
+  measured_ = measured;
   sampling_ = sampling;
   seen_.assign(packets / 64 + 1, 0);
 }

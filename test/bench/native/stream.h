@@ -13,6 +13,9 @@ namespace bench {
 constexpr size_t kRtpPacket = 12 + kPayloadLength;
 constexpr size_t kMaxPacket = 2048;
 
+/** Numbers of the two streams of a call. */
+constexpr uint32_t to_secure_of(uint32_t call) { return 2 * call; }
+constexpr uint32_t to_plain_of(uint32_t call) { return 2 * call + 1; }
 /** SSRC of a stream as we send it. */
 constexpr uint32_t ssrc_of(uint32_t stream) { return 0xbe000000 + stream; }
 
@@ -53,8 +56,7 @@ struct Range {
 class Stream {
  public:
   /** `packets`: how many there will be at most. Fewer than 2^16, so that a sequence number names one. */
-  void begin(uint32_t id, uint32_t packets, uint32_t sampling);
-  void measure(Range range) { measured_ = range; }
+  void begin(uint32_t id, uint32_t packets, uint32_t sampling, Range measured);
 
   /** The next packet; its length. `sender` is null for plain RTP. */
   size_t make(uint8_t* packet, int64_t now_ns, webtrunk::SrtpSender* sender);

@@ -12,6 +12,7 @@ const LOAD: LoadResult = {
   forwarded: 10_000,
   systemNs: 50_000_000,
   windowNs: 2_000_000_000,
+  coreNs: 110_000_000,
   ownNs: 2_000_000_000,
   late: 0,
   mostLateNs: 0,
@@ -29,6 +30,7 @@ function sample(system: Sample['system'], load: Partial<LoadResult> = {}, calls 
     calls,
     load: { ...LOAD, ...load },
     setUpMs: 500,
+    handshakeMs: undefined,
     grownKiB: 3_000,
     drops: {},
     queueDrops: 0,
@@ -41,7 +43,7 @@ describe('the arguments', () => {
       calls: [50, 200, 500, 1_000],
       rounds: 5,
       systems: ['gateway', 'rtpengine'],
-      scenarios: ['sdes'],
+      scenarios: ['sdes', 'dtls'],
       warmupMs: 1_000,
       windowMs: 4_000,
     })
@@ -111,6 +113,7 @@ describe('a summary', () => {
       p999Ms: 1.5,
       kiBPerCall: 6,
       setUpMs: 1,
+      handshakeMs: undefined,
     })
   })
 
