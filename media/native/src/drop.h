@@ -32,6 +32,7 @@ namespace webtrunk {
   X(media_send_failed, "media.send-failed")                    \
   X(media_unknown_kind, "media.unknown-kind")                  \
   X(media_too_long, "media.too-long")                          \
+  X(media_receive_overflow, "media.receive-overflow")          \
   X(media_not_admitted, "media.not-admitted")                  \
   X(media_unmatched, "media.unmatched")                        \
   X(media_contested, "media.contested")                        \

@@ -33,8 +33,6 @@ void RelayLoop::carry_out_commands() {
   flush();  // So that no packet refers to a leg or a socket that goes.
   mailbox.collect(commands_);
   for (Command& command : commands_) {
-    // Datagrams of commands wait in packets too.
-    if (pool_.available() == 0) flush();
     std::visit([this](auto& alternative) { carry_out(alternative); }, command);
   }
   commands_.clear();
@@ -44,9 +42,9 @@ void RelayLoop::carry_out_commands() {
 }
 
 void RelayLoop::carry_out(AddSocketCommand& command) {
-  Transmitter transmitter;
-  transmitter.socket = std::move(command.socket);
-  mux_.push_back(std::move(transmitter));
+  MuxSocket socket;
+  socket.socket = std::move(command.socket);
+  mux_.push_back(std::move(socket));
   counters.sockets.add(1);
 }
 
@@ -240,7 +238,7 @@ void RelayLoop::carry_out(SendCommand& command) {
     count(counters.drops, Drop::media_send_failed);
     return;
   }
-  Packet* packet = pool_.take();
+  Packet* packet = take_packet();
   packet->length = command.datagram.size();
   std::memcpy(packet->data, command.datagram.data(), packet->length);
   enqueue(mux_[command.tuple.socket], packet, command.tuple.remote);
@@ -253,7 +251,7 @@ void RelayLoop::carry_out(SendRtcpCommand& command) {
     count(leg->counters->drops, Drop::media_too_long);
     return;
   }
-  Packet* packet = pool_.take();
+  Packet* packet = take_packet();
   packet->length = command.packet.size();
   std::memcpy(packet->data, command.packet.data(), packet->length);
   if (const Drop drop = send_rtcp(*leg, packet); drop != Drop::none) {
@@ -269,7 +267,7 @@ void RelayLoop::carry_out(SendDtlsCommand& command) {
     count(leg->counters->drops, Drop::media_no_target);
     return;
   }
-  Packet* packet = pool_.take();
+  Packet* packet = take_packet();
   packet->length = command.datagram.size();
   std::memcpy(packet->data, command.datagram.data(), packet->length);
   enqueue(rtp_of(*leg), packet, leg->latch.target());

@@ -74,7 +74,7 @@ struct SendFigures {
 
 using DropCounters = std::array<Counter, kDropCount>;
 
-inline void count(DropCounters& drops, Drop drop) { drops[static_cast<size_t>(drop)].add(1); }
+inline void count(DropCounters& drops, Drop drop, uint64_t amount = 1) { drops[static_cast<size_t>(drop)].add(amount); }
 
 /** RTP of one leg. Octets are of RTP payload, as in sender reports (RFC 3550 §6.4.1). */
 struct LegCounters {

@@ -29,7 +29,6 @@ void RelayLoop::do_due() {
     int64_t& due_ns = leg->due_ns[static_cast<size_t>(due.task)];
     if (due_ns != due.at_ns) continue;
     due_ns = 0;
-    if (pool_.available() == 0) flush();
     switch (due.task) {
       case Task::play:
         play(*leg);
@@ -51,7 +50,7 @@ void RelayLoop::play(Leg& leg) {
   if (leg.player == nullptr) return;
   Player& player = *leg.player;
   player.skip_missed(now_ns_);
-  Packet* packet = pool_.take();
+  Packet* packet = take_packet();
   packet->length = player.next(packet->data);
   const Playback& playback = player.playback();
   // A leg without target or keys is not a drop but the usual beginning: its time passes unheard.
@@ -74,8 +73,7 @@ void RelayLoop::send_cut(Leg& source) {
   if (frames == nullptr) return;
   Leg* target = find_leg(source.route->target);
   while (true) {
-    if (pool_.available() == 0) flush();
-    Packet* packet = pool_.take();
+    Packet* packet = take_packet();
     packet->length = frames->next(now_ns_, packet->data);
     const bool is_wanted = packet->length > 0 && target != nullptr && target->player == nullptr;
     const Route::Entry entry = source.route->map[packet->data[1] & 0x7f];

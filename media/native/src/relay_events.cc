@@ -93,7 +93,7 @@ void RelayLoop::send_event(Leg& leg) {
     const uint64_t offset = event.offset * stream_hz / event.clock_rate_hz;
     // A leg that cannot send is not a drop: the press passes unheard, as music does.
     if (readiness(leg) == Drop::none) {
-      Packet* packet = pool_.take();
+      Packet* packet = take_packet();
       leg.outbound.insert(packet->data, event.payload_type, event.is_first,
                           leg.press_timestamp + static_cast<uint32_t>(offset));
       event.payload.write(packet->data + kRtpFixedHeader);

@@ -1,20 +1,17 @@
 #include "relay_loop.h"
 
+#include <sys/prctl.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <cerrno>
 
 namespace webtrunk {
 
 namespace {
 
-/** Per socket and round, so that no socket starves another. */
-constexpr size_t kMuxBatch = 64;
-constexpr size_t kLegBatch = 16;
-constexpr size_t kEventsPerRound = 64;
-constexpr size_t kPackets = 512;
+/** Sockets of legs that are served in one round, and then those that waited longest are next: epoll goes round in a ring. */
+constexpr size_t kEventsPerRound = 256;
+constexpr size_t kPackets = 512 + Intake::kSize;
 constexpr int kHousekeepingMs = 1000;
 
 }  // namespace
@@ -34,7 +31,9 @@ RelayLoop::RelayLoop(const RelayLimits& limits, std::function<void()> notify)
       ufrags_(limits.max_legs * Leg::kMaxUfrags, KeyedHash::random()),
       tuples_(limits.max_legs * Leg::kMaxTuples, KeyedHash::random()),
       strays_(limits.max_stray_sources, limits.stray_rate, KeyedHash::random()),
-      pool_(kPackets) {
+      gathering_(limits.gather_ns),
+      pool_(kPackets),
+      intake_(pool_) {
   mux_.reserve(kMaxMuxSockets + 2 * kMaxSharedPairs);  // Never reallocated: packets and events refer to its elements.
   to_flush_.reserve(kPackets);
   // Of each task there is one entry, and seldom a void one beside it.
@@ -53,7 +52,12 @@ bool RelayLoop::watch(const Fd& socket, EventSource source, uint32_t id) {
 }
 
 void RelayLoop::run() {
-  while (!mailbox.is_stopped()) round(strays_.size() > 0 || leg_count_ > 0 ? kHousekeepingMs : -1);
+  // Pauses are shorter than the 50 us by which the kernel may lengthen them otherwise.
+  prctl(PR_SET_TIMERSLACK, 1);
+  while (!mailbox.is_stopped()) {
+    gather();
+    round(has_backlog_ ? 0 : strays_.size() > 0 || leg_count_ > 0 ? kHousekeepingMs : -1);
+  }
   // What was posted before the end still goes out (a close_notify, a BYE), or is at least freed.
   carry_out_commands();
   for (std::unique_ptr<Leg>& leg : legs_) leg.reset();
@@ -65,13 +69,30 @@ void RelayLoop::run() {
   counters.stray_sources.set(0);
 }
 
+/** Leaves the sockets alone for a while, so that there are several packets then. */
+void RelayLoop::gather() {
+  if (has_backlog_ || gathering_.pause_ns() == 0) return;
+  const int64_t until_ns = now_ns_ + gathering_.pause_ns();
+  const timespec until = {static_cast<time_t>(until_ns / 1'000'000'000), static_cast<long>(until_ns % 1'000'000'000)};
+  // It has passed already when the round took as long: then this returns at once, as it may for a signal.
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
+}
+
 void RelayLoop::round(int timeout_ms) {
   std::array<epoll_event, kEventsPerRound> events;
   const int ready = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
   now_ns_ = monotonic_ns();
+  packets_in_round_ = 0;
 
   if (mailbox.has_mail()) carry_out_commands();
   for (int i = 0; i < ready; i++) dispatch(events[i]);
+  // Whatever epoll found this time: a full one must not wait for its turn among a thousand trunk sockets.
+  has_backlog_ = ready == static_cast<int>(events.size());
+  for (size_t id = 0; id < mux_.size(); id++) {
+    if (mux_[id].is_ready) serve(static_cast<SocketId>(id));
+    has_backlog_ = has_backlog_ || mux_[id].is_ready;
+  }
+  gathering_.note(packets_in_round_, now_ns_);
   do_due();
   flush();
   notice_silence();
@@ -96,145 +117,17 @@ void RelayLoop::dispatch(const epoll_event& event) {
       return;
     }
     case EventSource::mux:
-      if (id < mux_.size()) receive_mux(static_cast<SocketId>(id));
-      return;
     case EventSource::shared_rtp:
     case EventSource::shared_rtcp:
-      if (id < mux_.size()) receive_shared(static_cast<SocketId>(id), source == EventSource::shared_rtcp);
+      if (id >= mux_.size()) return;
+      mux_[id].kind = source;
+      mux_[id].is_ready = true;
       return;
     case EventSource::leg_rtp:
     case EventSource::leg_rtcp:
       receive_leg(id, source == EventSource::leg_rtcp);
       return;
   }
-}
-
-void RelayLoop::receive_mux(SocketId socket) {
-  receive(mux_[socket], kMuxBatch, [&](Packet* packet, bool is_whole) {
-    if (is_whole) return on_mux_datagram(socket, packet, endpoint_of(packet->remote));
-    count(counters.drops, Drop::media_too_long);
-    return false;
-  });
-}
-
-/** Who sends from where no description said belongs to no leg: there is nothing to learn on a shared socket. */
-void RelayLoop::receive_shared(SocketId socket, bool is_rtcp) {
-  receive(mux_[socket], kMuxBatch, [&](Packet* packet, bool is_whole) {
-    const Endpoint from = endpoint_of(packet->remote);
-    const LegId* owner = find_tuple({from, socket});
-    Leg* leg = owner == nullptr ? nullptr : find_leg(*owner);
-    if (leg == nullptr) {
-      count(counters.drops, Drop::media_unmatched);
-      return false;
-    }
-    if (is_whole) return on_trunk_datagram(*leg, is_rtcp, packet, from);
-    count(leg->counters->drops, Drop::media_too_long);
-    return false;
-  });
-}
-
-void RelayLoop::receive_leg(LegId id, bool is_rtcp) {
-  Leg* ready = find_leg(id);
-  if (ready == nullptr) return;  // The command that adds it is under way.
-  receive(is_rtcp ? ready->rtcp : ready->rtp, kLegBatch, [&](Packet* packet, bool is_whole) {
-    Leg* leg = find_leg(id);  // Again: commands may have been carried out since.
-    if (leg == nullptr) return false;
-    if (is_whole) return on_trunk_datagram(*leg, is_rtcp, packet, endpoint_of(packet->remote));
-    count(leg->counters->drops, Drop::media_too_long);
-    return false;
-  });
-}
-
-template <typename Handler>
-void RelayLoop::receive(const Transmitter& from, size_t maximum, Handler handle) {
-  std::array<mmsghdr, kMuxBatch> messages;
-  std::array<iovec, kMuxBatch> buffers;
-  std::array<Packet*, kMuxBatch> packets;
-  if (pool_.available() < maximum) flush();
-  for (size_t i = 0; i < maximum; i++) {
-    packets[i] = pool_.take();
-    buffers[i] = {packets[i]->data, kMaxDatagram};
-    messages[i] = {};
-    messages[i].msg_hdr.msg_name = &packets[i]->remote;
-    messages[i].msg_hdr.msg_namelen = sizeof packets[i]->remote;
-    messages[i].msg_hdr.msg_iov = &buffers[i];
-    messages[i].msg_hdr.msg_iovlen = 1;
-  }
-  // An error is of an earlier datagram of ours (ICMP), or there is nothing: either way the next round tells.
-  const int result = recvmmsg(from.socket.get(), messages.data(), static_cast<unsigned>(maximum), MSG_DONTWAIT, nullptr);
-  const size_t received = result > 0 ? static_cast<size_t>(result) : 0;
-  // What was commanded before these packets came holds for them.
-  if (received > 0 && mailbox.has_mail()) carry_out_commands();
-  for (size_t i = 0; i < maximum; i++) {
-    bool is_handed_on = false;
-    if (i < received) {
-      packets[i]->length = messages[i].msg_len;
-      is_handed_on = handle(packets[i], (messages[i].msg_hdr.msg_flags & MSG_TRUNC) == 0);
-    }
-    if (!is_handed_on) pool_.give_back(packets[i]);
-  }
-}
-
-void RelayLoop::enqueue(Transmitter& on, Packet* packet, const Endpoint& remote) {
-  packet->remote_length = socket_address_of(remote, packet->remote);
-  packet->next = nullptr;
-  if (on.first == nullptr) {
-    on.first = packet;
-    to_flush_.push_back(&on);
-  } else {
-    on.last->next = packet;
-  }
-  on.last = packet;
-}
-
-void RelayLoop::flush() {
-  for (Transmitter* on : to_flush_) flush(*on);
-  to_flush_.clear();
-}
-
-void RelayLoop::flush(Transmitter& on) {
-  std::array<mmsghdr, kMuxBatch> messages;
-  std::array<iovec, kMuxBatch> buffers;
-  std::array<Packet*, kMuxBatch> packets;
-  while (on.first != nullptr) {
-    size_t size = 0;
-    for (; size < packets.size() && on.first != nullptr; size++) {
-      Packet* packet = on.first;
-      on.first = packet->next;
-      packets[size] = packet;
-      buffers[size] = {packet->data, packet->length};
-      messages[size] = {};
-      messages[size].msg_hdr.msg_name = &packet->remote;
-      messages[size].msg_hdr.msg_namelen = packet->remote_length;
-      messages[size].msg_hdr.msg_iov = &buffers[size];
-      messages[size].msg_hdr.msg_iovlen = 1;
-    }
-    for (size_t at = 0; at < size;) {
-      const int sent = sendmmsg(on.socket.get(), &messages[at], static_cast<unsigned>(size - at), MSG_DONTWAIT);
-      if (sent <= 0) {
-        if (sent < 0 && errno == EINTR) continue;
-        count_unsent(*packets[at]);  // This one cannot go, the next may: it has another address.
-        at++;
-        continue;
-      }
-      for (int i = 0; i < sent; i++) count_sent(*packets[at++]);
-    }
-    for (size_t i = 0; i < size; i++) pool_.give_back(packets[i]);
-  }
-  on.last = nullptr;
-}
-
-void RelayLoop::count_sent(const Packet& packet) {
-  Leg* leg = packet.octets > 0 ? find_leg(packet.leg) : nullptr;
-  if (leg == nullptr) return;
-  leg->counters->packets_sent.add(1);
-  leg->counters->octets_sent.add(packet.octets);
-  if (!leg->first_sent_told) tell(*leg, RecordKind::first_sent, endpoint_of(packet.remote), leg->first_sent_told);
-}
-
-void RelayLoop::count_unsent(const Packet& packet) {
-  Leg* leg = find_leg(packet.leg);
-  count(leg == nullptr ? counters.drops : leg->counters->drops, Drop::media_send_failed);
 }
 
 void RelayLoop::arm_timer() {

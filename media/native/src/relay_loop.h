@@ -1,7 +1,6 @@
 #pragma once
 
 #include <sys/epoll.h>
-#include <sys/uio.h>
 
 #include <array>
 #include <cstdint>
@@ -9,10 +8,12 @@
 #include <memory>
 #include <vector>
 
+#include "gathering.h"
 #include "leg.h"
 #include "mailbox.h"
 #include "queue.h"
 #include "relay_counters.h"
+#include "relay_intake.h"
 #include "relay_packets.h"
 #include "relay_table.h"
 #include "stray_limiter.h"
@@ -27,6 +28,8 @@ struct RelayLimits {
   size_t queue_bytes;
   BucketRate stray_rate;
   size_t max_stray_sources;
+  /** Longest pause between two looks at the sockets; 0: none. */
+  int64_t gather_ns;
 };
 
 constexpr size_t kMaxMuxSockets = 16;
@@ -35,6 +38,14 @@ constexpr size_t kMaxSharedPairs = 16;
 
 /** What an epoll event belongs to. */
 enum class EventSource : uint32_t { mailbox, timer, mux, shared_rtp, shared_rtcp, leg_rtp, leg_rtcp };
+
+/** A socket that several legs share. */
+struct MuxSocket : Transmitter {
+  /** Of which kind it is; known once it was ready. */
+  EventSource kind = EventSource::mux;
+  /** It has, or may have, something to be taken in. */
+  bool is_ready = false;
+};
 
 /** The relay's time. */
 int64_t monotonic_ns();
@@ -45,7 +56,8 @@ inline uint64_t event_tag(EventSource source, uint32_t id) { return static_cast<
  * The relay thread: sockets, legs and the packet path between them. `run` is the thread; everything else in here is
  * called by it. Other threads reach it through the mailbox, and read its counters and its queue.
  *
- * A round is: wait, carry out commands, take in a bounded batch from every ready socket, play, send what came of it.
+ * A round is: pause under load, wait, carry out commands, take in a bounded batch from every ready socket, play, send what
+ * came of it.
  * Nothing is allocated, locked, thrown or logged for a packet. A command posted before a datagram arrived is in force
  * for it.
  */
@@ -78,21 +90,26 @@ class RelayLoop {
   static bool is_later(const Due& one, const Due& other) { return one.at_ns > other.at_ns; }
 
   // relay_loop.cc
+  void gather();
   void round(int timeout_ms);
   void dispatch(const epoll_event& event);
-  void receive_mux(SocketId socket);
-  void receive_shared(SocketId socket, bool is_rtcp);
-  void receive_leg(LegId id, bool is_rtcp);
-  /** `handle(packet, is_whole)` says whether it handed the packet on. */
-  template <typename Handler>
-  void receive(const Transmitter& from, size_t maximum, Handler handle);
-  void enqueue(Transmitter& on, Packet* packet, const Endpoint& remote);
-  void flush();
-  void flush(Transmitter& on);
-  void count_sent(const Packet& packet);
-  void count_unsent(const Packet& packet);
   void arm_timer();
   void publish();
+
+  // relay_io.cc
+  void serve(SocketId id);
+  bool on_shared_datagram(SocketId id, bool is_rtcp, Packet* packet, bool is_whole);
+  void receive_leg(LegId id, bool is_rtcp);
+  /** `handle(packet, is_whole)` says whether it handed the packet on. Returns how many came. */
+  template <typename Handler>
+  size_t receive(Transmitter& from, size_t maximum, DropCounters& drops, Handler handle);
+  Packet* take_packet();
+  void enqueue(Transmitter& on, Packet* packet, const Endpoint& remote);
+  void flush();
+  void send_one(const Transmitter& on);
+  void send_all(const Transmitter& on);
+  void count_sent(const Packet& packet);
+  void count_unsent(const Packet& packet);
 
   // relay_due.cc
   void schedule(Leg& leg, Task task, int64_t at_ns);
@@ -169,7 +186,7 @@ class RelayLoop {
   int64_t now_ns_ = 0;
 
   /** Those of browser legs, and those that trunk legs share. */
-  std::vector<Transmitter> mux_;
+  std::vector<MuxSocket> mux_;
   std::vector<std::unique_ptr<Leg>> legs_;
   size_t leg_count_ = 0;
   FixedTable<Ufrag, LegId> ufrags_;
@@ -177,7 +194,13 @@ class RelayLoop {
   StrayLimiter strays_;
   std::vector<Command> commands_;
 
+  Gathering gathering_;
+  size_t packets_in_round_ = 0;
+  /** Some sockets were left unserved, or not emptied: no pause. */
+  bool has_backlog_ = false;
+
   PacketPool pool_;
+  Intake intake_;
   std::vector<Transmitter*> to_flush_;
 
   /** A heap by time, soonest first. */

@@ -35,6 +35,8 @@ struct Transmitter {
   Fd socket;
   Packet* first = nullptr;
   Packet* last = nullptr;
+  /** Datagrams that the kernel has told us it threw away because its buffer was full. */
+  uint32_t overflown = 0;
 };
 
 /** All packets of a relay thread, taken at the start. */

@@ -48,6 +48,7 @@ Fd open_udp(const Endpoint& local, int receive_buffer, uint8_t dscp) {
   if (address.any.sa_family == AF_INET6)
     setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+  setsockopt(socket.get(), SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
   // A network that does not treat media better is no reason to have none.
   set_dscp(socket.get(), dscp);
 

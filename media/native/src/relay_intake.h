@@ -1,0 +1,50 @@
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "relay_packets.h"
+
+namespace webtrunk {
+
+/** A batch of datagrams as the kernel hands it over, with the packets that the next batch goes into. Made once. */
+class Intake {
+ public:
+  static constexpr size_t kSize = 64;
+
+  /** Takes `kSize` packets out of the pool for good. */
+  explicit Intake(PacketPool& pool);
+
+  /** Takes in what is there, at most `maximum`; returns how many. Errors are of earlier datagrams of ours: none came then. */
+  size_t receive(const Fd& socket, size_t maximum);
+
+  /** Of a datagram taken in: with length and source. */
+  Packet* packet(size_t at) const { return packets_[at]; }
+  bool is_whole(size_t at) const { return (messages_[at].msg_hdr.msg_flags & MSG_TRUNC) == 0; }
+  /** The packet was handed on; `other` is in its place from now on. */
+  void replace(size_t at, Packet* other);
+
+  /** How many datagrams the socket has thrown away in all when this one was queued, as far as it says so; else `before`. */
+  uint32_t overflown(size_t at, uint32_t before) const;
+
+ private:
+  /** Room for what `SO_RXQ_OVFL` adds. */
+  struct alignas(cmsghdr) Control {
+    uint8_t bytes[CMSG_SPACE(sizeof(uint32_t))];
+  };
+
+  void prepare(size_t at);
+
+  std::array<mmsghdr, kSize> messages_{};
+  std::array<iovec, kSize> buffers_{};
+  std::array<Control, kSize> controls_{};
+  std::array<Packet*, kSize> packets_{};
+  /** Of the batch before: their headers are the kernel's, and not prepared again yet. */
+  size_t used_ = 0;
+};
+
+}  // namespace webtrunk
