@@ -309,6 +309,8 @@ export interface MediaConfig {
   readonly rtpTimeoutS: number
   /** The same while either side holds. */
   readonly rtpHoldTimeoutS: number
+  /** Longest time in microseconds that packets wait for each other under load; 0: they never do. */
+  readonly gatherUs: number
 }
 
 /** Code points (RFC 2474) of what we send; 0: not marked. */

@@ -130,6 +130,7 @@ export interface Settings {
     readonly consentTimeoutS: number
     readonly rtpTimeoutS: number
     readonly rtpHoldTimeoutS: number
+    readonly gatherUs: number
   }
   readonly dscp: { readonly media: number; readonly sip: number }
   readonly dns: { readonly servers: readonly string[] }

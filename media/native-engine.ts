@@ -25,6 +25,8 @@ export interface NativeEngineOptions extends LegTimeouts {
   readonly rtpPortMax: number
   readonly portRestMs: number
   readonly maxSessions: number
+  /** Longest time that packets wait for each other under load; default 0. */
+  readonly gatherUs?: number
   /** Mark of all media that leaves (RFC 2474), 0 to 63; default 0, none. */
   readonly dscp?: number
 }
@@ -222,6 +224,7 @@ function openRelay(
       strayPerSecond: STRAY_PER_SECOND,
       strayBurst: STRAY_BURST,
       maxStraySources: MAX_STRAY_SOURCES,
+      gatherUs: options.gatherUs ?? 0,
       dscp: options.dscp ?? 0,
       onReady,
     })

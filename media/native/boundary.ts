@@ -79,6 +79,11 @@ export interface RelayOptions {
   readonly strayBurst: number
   /** Source addresses kept for the buckets; beyond it, the least recently seen is replaced. */
   readonly maxStraySources: number
+  /**
+   * Longest pause between two looks at the sockets, 0 to 5000 microseconds. There is none while it would gather less than four
+   * packets, and a shorter one when 32 come in less.
+   */
+  readonly gatherUs: number
   /** Mark of all packets that leave, 0 to 63; 0: none. Where the kernel refuses it they leave without. */
   readonly dscp: number
   /** Called on the JavaScript thread when `takeBatch` has something; not again before it was called. */

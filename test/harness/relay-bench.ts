@@ -70,6 +70,7 @@ const OPTIONS: Omit<RelayOptions, 'onReady'> = {
   strayPerSecond: 1_000,
   strayBurst: 1_000,
   maxStraySources: 100,
+  gatherUs: 0,
   dscp: 0,
 }
 

@@ -142,7 +142,7 @@ void command(RelayLoop& relay, LegDirectory& directory, int round, uint16_t peer
 
 int main() {
   std::atomic<uint64_t> notices{0};
-  RelayLoop relay({kLegs, 16 << 10, {1'000'000, 1'000'000}, 100}, [&] { notices++; });
+  RelayLoop relay({kLegs, 16 << 10, {1'000'000, 1'000'000}, 100, 500'000}, [&] { notices++; });
   if (!relay.is_ready()) return 1;
   LegDirectory directory(kLegs);
   Fd mux = open_udp(loopback(0), 1 << 20, 46);

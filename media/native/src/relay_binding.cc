@@ -24,14 +24,17 @@ namespace webtrunk {
 
 namespace {
 
-/** Bytes asked of the kernel for what arrives during a hold-up; it may grant less. */
-constexpr int kMuxReceiveBuffer = 4 << 20;
-constexpr int kLegReceiveBuffer = 256 << 10;
+/** Bytes asked of the kernel, each way, for what a hold-up leaves; it grants at most `net.core.rmem_max` and `wmem_max`. */
+constexpr int kMuxBuffer = 4 << 20;
+/** One to three seconds of one call: what is older than that is of no use to a listener. */
+constexpr int kLegBuffer = 64 << 10;
 constexpr size_t kMaxBatch = 64 << 10;
 constexpr size_t kMinQueue = 4 << 10;
 constexpr size_t kMaxQueue = 256 << 20;
 /** Slots are 16 bits of the leg id. */
 constexpr size_t kMaxLegs = UINT16_MAX;
+/** More would be heard as delay. */
+constexpr uint32_t kMaxGatherUs = 5'000;
 constexpr size_t kMaxFrames = 10'000;
 
 /** Tells JavaScript that the queue has something: at most one call is under way, and none follows until it was emptied. */
@@ -57,6 +60,13 @@ struct PortPair {
   Fd rtp;
   Fd rtcp;
 };
+
+bool read_gathering(Napi::Value value, int64_t& gather_ns) {
+  uint32_t gather_us;
+  if (!read_integer(value, "gatherUs", 0, kMaxGatherUs, gather_us)) return false;
+  gather_ns = int64_t{gather_us} * 1000;
+  return true;
+}
 
 class RelayObject : public Napi::ObjectWrap<RelayObject> {
  public:
@@ -117,10 +127,10 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   bool read_place(Napi::Value value, SharedPlace& out);
   bool read_port_pair(Napi::Object options, Endpoint& rtp);
   /** These return false after they have thrown. */
-  bool open_port_pair(Napi::Env env, const Endpoint& rtp, int receive_buffer, PortPair& pair);
+  bool open_port_pair(Napi::Env env, const Endpoint& rtp, int buffer, PortPair& pair);
   bool open_leg_ports(Napi::Env env, LegId leg, const Endpoint& rtp, PortPair& pair);
   bool claim(Napi::Env env, LegDirectory::Entry& entry, SetRemoteCommand& command);
-  Fd open_released(const Endpoint& local, int receive_buffer);
+  Fd open_released(const Endpoint& local, int buffer);
   bool throw_if_closed(Napi::Env env);
   RelayLoop& loop() { return *announcer_->loop; }
   void announce();
@@ -186,6 +196,7 @@ bool RelayObject::read_limits(Napi::Object options, RelayLimits& limits) {
          read_integer(options.Get("strayPerSecond"), "strayPerSecond", 1, 1e6, limits.stray_rate.per_second) &&
          read_integer(options.Get("strayBurst"), "strayBurst", 1, 1e6, limits.stray_rate.burst) &&
          read_integer(options.Get("maxStraySources"), "maxStraySources", 1, 1e6, limits.max_stray_sources) &&
+         read_gathering(options.Get("gatherUs"), limits.gather_ns) &&
          read_integer(options.Get("dscp"), "dscp", 0, kMaxDscp, dscp_);
 }
 
@@ -225,7 +236,7 @@ Napi::Value RelayObject::bind(const Napi::CallbackInfo& info) {
     return env.Undefined();
   }
   const SocketId id = next_socket();
-  Fd socket = open_udp(local, kMuxReceiveBuffer, dscp_);
+  Fd socket = open_udp(local, kMuxBuffer, dscp_);
   if (!socket.is_open() || !loop().watch(socket, EventSource::mux, id)) {
     throw_system(env, errno, "bind mux socket");
     return env.Undefined();
@@ -249,7 +260,7 @@ Napi::Value RelayObject::bind_shared(const Napi::CallbackInfo& info) {
   }
   const SharedPlace place = {next_socket(), static_cast<SocketId>(next_socket() + 1)};
   PortPair pair;
-  if (!open_port_pair(env, local, kMuxReceiveBuffer, pair)) return env.Undefined();
+  if (!open_port_pair(env, local, kMuxBuffer, pair)) return env.Undefined();
   if (!loop().watch(pair.rtp, EventSource::shared_rtp, place.rtp) ||
       !loop().watch(pair.rtcp, EventSource::shared_rtcp, place.rtcp)) {
     throw_system(env, errno, "watch shared ports");
@@ -357,29 +368,29 @@ bool RelayObject::read_port_pair(Napi::Object options, Endpoint& rtp) {
   return false;
 }
 
-bool RelayObject::open_port_pair(Napi::Env env, const Endpoint& rtp, int receive_buffer, PortPair& pair) {
+bool RelayObject::open_port_pair(Napi::Env env, const Endpoint& rtp, int buffer, PortPair& pair) {
   Endpoint rtcp = rtp;
   rtcp.port++;
-  pair.rtp = open_released(rtp, receive_buffer);
-  if (pair.rtp.is_open()) pair.rtcp = open_released(rtcp, receive_buffer);
+  pair.rtp = open_released(rtp, buffer);
+  if (pair.rtp.is_open()) pair.rtcp = open_released(rtcp, buffer);
   if (pair.rtcp.is_open()) return true;
   throw_system(env, errno, "bind RTP and RTCP port from " + std::to_string(rtp.port));
   return false;
 }
 
 bool RelayObject::open_leg_ports(Napi::Env env, LegId leg, const Endpoint& rtp, PortPair& pair) {
-  if (!open_port_pair(env, rtp, kLegReceiveBuffer, pair)) return false;
+  if (!open_port_pair(env, rtp, kLegBuffer, pair)) return false;
   if (loop().watch(pair.rtp, EventSource::leg_rtp, leg) && loop().watch(pair.rtcp, EventSource::leg_rtcp, leg)) return true;
   throw_system(env, errno, "watch RTP and RTCP port");
   return false;
 }
 
 /** Opens a socket that a removed leg may still hold for the moment that its command is under way. */
-Fd RelayObject::open_released(const Endpoint& local, int receive_buffer) {
-  Fd socket = open_udp(local, receive_buffer, dscp_);
+Fd RelayObject::open_released(const Endpoint& local, int buffer) {
+  Fd socket = open_udp(local, buffer, dscp_);
   if (socket.is_open() || errno != EADDRINUSE) return socket;
   loop().mailbox.wait_until_done();
-  return open_udp(local, receive_buffer, dscp_);
+  return open_udp(local, buffer, dscp_);
 }
 
 void RelayObject::remove(const Napi::CallbackInfo& info) {

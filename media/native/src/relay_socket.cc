@@ -38,7 +38,7 @@ bool set_dscp(int socket, uint8_t dscp) {
              : setsockopt(socket, IPPROTO_IP, IP_TOS, &traffic_class, sizeof traffic_class) == 0;
 }
 
-Fd open_udp(const Endpoint& local, int receive_buffer, uint8_t dscp) {
+Fd open_udp(const Endpoint& local, int buffer, uint8_t dscp) {
   SocketAddress address;
   const socklen_t length = socket_address_of(local, address);
   Fd socket(::socket(address.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP));
@@ -47,7 +47,8 @@ Fd open_udp(const Endpoint& local, int receive_buffer, uint8_t dscp) {
   const int on = 1;
   if (address.any.sa_family == AF_INET6)
     setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+  setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+  setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
   setsockopt(socket.get(), SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
   // A network that does not treat media better is no reason to have none.
   set_dscp(socket.get(), dscp);

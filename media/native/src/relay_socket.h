@@ -25,10 +25,10 @@ class Fd {
 };
 
 /**
- * Bound UDP socket, not blocking. On failure not open, and `errno` tells why. `receive_buffer` in bytes, as far as granted;
+ * Bound UDP socket, not blocking. On failure not open, and `errno` tells why. `buffer`: bytes for each way, as far as granted;
  * `dscp` as `set_dscp` takes it.
  */
-Fd open_udp(const Endpoint& local, int receive_buffer, uint8_t dscp);
+Fd open_udp(const Endpoint& local, int buffer, uint8_t dscp);
 
 constexpr uint8_t kMaxDscp = 63;
 
