@@ -135,6 +135,7 @@ export class Daemon {
   readonly rtpPorts: { readonly min: number; readonly max: number }
   readonly #process: PeerProcess
   readonly #folder: string
+  #isKilled = false
 
   /** With users alice and bob, and the given trunks. */
   static async start(options: DaemonOptions = {}): Promise<Daemon> {
@@ -296,13 +297,16 @@ export class Daemon {
 
   /** The end without a goodbye: SIGKILL. */
   async kill(): Promise<void> {
+    this.#isKilled = true
     await this.#process.stop('SIGKILL')
   }
 
-  /** For clean-up. Throws when the daemon stopped in order and something of a call was left in its tables. */
+  /** For clean-up. Throws when it was not killed and did not stop in order, or something of a call was left in its tables. */
   async close(): Promise<void> {
-    const isOrderly = (await this.stop()) === 0
-    const left = isOrderly ? (leftTables(this.log, false) ?? []) : []
+    const status = await this.stop()
+    if (this.#isKilled) return
+    if (status !== 0) throw new Error(`the gateway stopped with ${status}\n${this.output.slice(-8_000)}`)
+    const left = leftTables(this.log, false) ?? []
     if (left.length > 0) throw new Error(`left behind: ${JSON.stringify(left)}\n${this.output.slice(-8_000)}`)
   }
 }

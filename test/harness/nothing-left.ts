@@ -10,12 +10,14 @@ const TRANSACTION_LIFETIME_MS = 34_000
  * media session or port is left; with `afterTransactions` when anything at all is.
  */
 export const expectNothingLeft = async (daemon: Daemon, afterTransactions = false): Promise<void> => {
+  let status: number
   try {
     await daemon.waitForNoCalls()
     if (afterTransactions) await new Promise((resolve) => setTimeout(resolve, TRANSACTION_LIFETIME_MS))
   } finally {
-    await daemon.stop()
+    status = await daemon.stop()
   }
+  expect(status, daemon.output.slice(-8_000)).toBe(0)
   expect(leftTables(daemon.log, afterTransactions), daemon.output.slice(-8_000)).toEqual([])
   const defects = daemon.log.filter(({ level }) => level === 'error')
   expect(defects).toEqual([])
