@@ -171,6 +171,8 @@ export interface TrunkConfig extends TrunkProfile {
   readonly maxCalls: number
   /** Addresses and networks that requests are accepted from; empty: all addresses of `host`. */
   readonly sources: readonly string[]
+  /** Whether its calls have media ports of their own, or share a pair as long as its packets come from where its SDP says. */
+  readonly mediaPorts: 'per-call' | 'shared'
   /** Show a number of the user who calls, where he has one (default). */
   readonly userNumbers?: boolean
   /** User part of From else; undefined: the caller's user name. */

@@ -117,6 +117,12 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
         ...tlsMistakes(`trunks[${index}].tls`, row.tls),
         ...accountMistakes(`trunks[${index}].account`, row.account),
         ...inboundMistakes(`trunks[${index}]`, row),
+        ...when(
+          row.mediaPorts === 'shared' && row.media === 'dtls',
+          `trunks[${index}].mediaPorts`,
+          'per-call, because media is dtls',
+          row.mediaPorts,
+        ),
       ]),
       ...trunks.flatMap((row, index) => mediaMistakes(`trunks[${index}]`, row)),
     ],

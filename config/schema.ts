@@ -156,6 +156,11 @@ const TRUNK = {
   ),
   profile: choice('Kind of peer: gives the keys that are left out below.', 'generic', PROFILE_NAMES),
   ...TRUNK_PROFILE,
+  mediaPorts: choice(
+    'Of its calls: a pair of media ports each, or one for many, if it sends from exactly where its SDP says.',
+    'per-call',
+    ['per-call', 'shared'],
+  ),
   userNumbers: yesNo('Show a number of the user who calls, where he has one.', true),
   callerId: optional('What is shown else; left out: the user name of the caller.', 'text', {
     ...DIALLED,

@@ -91,6 +91,7 @@ export interface Settings {
     | 'inbound'
     | 'optionsS'
     | 'maxCalls'
+    | 'mediaPorts'
     | 'callerId'
     | 'trusted'
   > & {
@@ -196,6 +197,7 @@ export interface TrunkRow extends Omit<TrunkProfile, 'ptimeMs' | 'sessionExpires
   readonly optionsS: number
   readonly maxCalls: number
   readonly sources: readonly string[]
+  readonly mediaPorts: 'per-call' | 'shared'
   readonly userNumbers: boolean
   readonly callerId: string | null
   readonly limits: Readonly<Record<string, unknown>> | null

@@ -40,7 +40,8 @@ export class CallPlans {
       ...options,
       parties: this.parties,
       admit: (trunk, forms) => options.admission.useTrunk(trunk, forms),
-      mediaOf: ({ name }, localAddress) => this.#trunkMedia(this.#trunk(name), localAddress),
+      mediaOf: ({ name }, localAddress, isEmergency) =>
+        this.#trunkMedia(this.#trunk(name), localAddress, isEmergency),
     })
   }
 
@@ -156,11 +157,13 @@ export class CallPlans {
     return trunk
   }
 
-  #trunkMedia(trunk: Trunk, localAddress: string): LegMedia {
+  /** An emergency call is heard from wherever its trunk sends: its source is learnt, on ports of its own. */
+  #trunkMedia(trunk: Trunk, localAddress: string, isEmergency = false): LegMedia {
     const { udp, upstream } = this.#options.config
     const isOfPbx = trunk.config.name === UPSTREAM && upstream !== undefined
     const announced = announcedFor(localAddress, (isOfPbx ? upstream.local : udp).announced)
-    return { kind: 'rtp', ...trunk.media, localAddress, announced }
+    const ports = isEmergency ? 'per-call' : trunk.config.mediaPorts
+    return { kind: 'rtp', ...trunk.media, localAddress, announced, ports }
   }
 
   #toPbx({ trunk, localAddress, ...party }: UpstreamParty): PartyPlan {

@@ -294,6 +294,7 @@ export class Call implements SideOwner, JoinableCall {
       },
       onFailure: (leg, failure) => this.#onMediaFailure(leg, failure),
       onKeyPress: (leg, key) => this.#keys.onHeard(this.#conversation.otherThan(leg), key),
+      onMoved: (leg, local) => this.#run(() => this.#conversation.moved(leg, local)),
       onNote: (leg, note) => this.#observer.note(leg, note),
     })
     if (this.#hasEnded()) return
@@ -428,6 +429,7 @@ export class Call implements SideOwner, JoinableCall {
     // Without an offer in the INVITE the 200 carries ours, and ACK the answer (RFC 3261 §13.2.1).
     this.#answer ??= sdpBody(caller.leg.offer(this.#conversation.wishFor(caller)))
     if (!this.#hasEnded()) this.#accept(caller, this.#headersOf(response))
+    this.#conversation.tellMove(callee)
   }
 
   #headersOf(response: SipResponse): readonly Header[] {

@@ -1,7 +1,7 @@
 import type { MediaConfig } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
 import type { LegName } from '../media/engine.ts'
-import type { Codec } from '../media/parameters.ts'
+import type { Codec, LocalTransport } from '../media/parameters.ts'
 import { answerableCodecs, STANDARD_CODECS } from '../sdp/codecs.ts'
 import { receives, sends } from '../sdp/direction.ts'
 import type { Offer } from '../sdp/session.ts'
@@ -121,6 +121,7 @@ export class Conversation {
     if (body.length === 0) throw new GatewayFailure('call.no-answer-body', { seen: 'ACK' })
     await side.leg.take(body)
     await this.changed(side)
+    this.tellMove(side)
   }
 
   /** One side's media has changed: routes follow, and the other side is told what is new for it. */
@@ -135,6 +136,18 @@ export class Conversation {
   inform(side: Side): void {
     if (side.dialog !== undefined && !side.leg.isTold(this.wishFor(side)))
       this.#renegotiate(side, { kind: 'wish' })
+  }
+
+  /** Offers to a side the ports that its leg has now, where the last description named others. */
+  tellMove(side: Side): void {
+    if (side.dialog !== undefined && side.leg.hasMoved) this.#renegotiate(side, { kind: 'wish' })
+  }
+
+  /** The media plane has moved this leg. */
+  moved(leg: LegName, local: LocalTransport): void {
+    const side = this.#sides.find((one) => one.leg.name === leg)
+    side?.leg.moved(local)
+    if (side !== undefined) this.tellMove(side)
   }
 
   /** Offers to a side what holds already: its session must be refreshed and it takes no UPDATE (RFC 4028). */
@@ -214,5 +227,6 @@ export class Conversation {
     await side.leg.take(sdpIn(response))
     await this.changed(side)
     this.#renegotiate(side, { kind: 'answered' })
+    this.tellMove(side)
   }
 }

@@ -26,6 +26,7 @@ export type LegMedia =
       readonly localAddress: string
       /** Stands in the description instead of `localAddress` (1:1 NAT). */
       readonly announced: string | undefined
+      readonly ports: 'per-call' | 'shared'
     } & TrunkMedia)
 
 /** What we want of a leg, given by the leg on the other side. */
@@ -62,6 +63,8 @@ export class Leg {
   #session: MediaSession
   readonly #sessionId: string
   #local: LocalTransport
+  /** The port in our last description. */
+  #toldPort: number | undefined
   #version = 0
   /** Last description of ours, without its o= line, and with it. */
   #last: { readonly content: string; readonly text: string } | undefined
@@ -200,7 +203,17 @@ export class Leg {
 
   /** Whether the peer has been told this wish already, in an offer or an answer. */
   isTold(wish: Wish): boolean {
-    return this.#told !== undefined && signature(this.#told) === signature(wish)
+    return !this.hasMoved && this.#told !== undefined && signature(this.#told) === signature(wish)
+  }
+
+  /** Whether the peer has been told another port than we have now. */
+  get hasMoved(): boolean {
+    return this.#toldPort !== portOf(this.#local)
+  }
+
+  /** The media plane has moved it by itself. */
+  moved(local: LocalTransport): void {
+    this.#local = announce(local, this.media)
   }
 
   /** What becomes of the packets this leg receives: to `other`, as far as both peers want it. */
@@ -258,13 +271,14 @@ export class Leg {
       // Hold by 0.0.0.0: the direction says what it means, and there is nowhere to send.
       return
     }
-    // An ICE restart gives us new credentials (RFC 8839 §4.4).
+    // An ICE restart gives us new credentials (RFC 8839 §4.4), a remote that another call has new ports.
     this.#local = announce(await this.#session.setRemote(this.#name, remote, own), this.media)
   }
 
   /** RFC 3264 §8: the version goes up with each change, and only then. */
   #write(make: (version: number) => string): string {
     const text = make(this.#version + 1)
+    this.#toldPort = portOf(this.#local)
     const content = text.replace(/^o=.*$/m, '')
     if (this.#last?.content !== content) {
       this.#version += 1
@@ -303,12 +317,15 @@ export const isAudio = (codec: Codec): boolean =>
 const signature = ({ direction, codecs }: Pick<Wish, 'direction' | 'codecs'>): string =>
   [direction, ...codecs.filter(isAudio).map(({ name, clockRateHz }) => `${name}/${clockRateHz}`)].join(' ')
 
+const portOf = (local: LocalTransport): number | undefined =>
+  local.kind === 'rtp' ? local.rtp.port : undefined
+
 const termsOf = (media: LegMedia): Partial<TrunkTerms> => (media.kind === 'rtp' ? media : {})
 
 function parametersOf(media: LegMedia): LegParameters {
   if (media.kind === 'webrtc') return { kind: 'webrtc' }
-  const { localAddress, suites, keying } = media
-  return { kind: 'rtp', localAddress, suites, keying: ENGINE_KEYING[keying] }
+  const { localAddress, suites, keying, ports } = media
+  return { kind: 'rtp', localAddress, suites, keying: ENGINE_KEYING[keying], ports }
 }
 
 const ENGINE_KEYING = {

@@ -6,10 +6,13 @@ import { mostCalls } from './capacity.ts'
 
 /** The media engine as the configuration wants it. */
 export function openMediaEngine(config: Config, log: Log): MediaEngine {
-  const { media } = config
+  const { media, udp, upstream } = config
   const options = {
     addresses: media.addresses,
     announced: media.announced,
+    ownAddresses: [udp, upstream?.local].flatMap((local) =>
+      local === undefined ? [] : [...local.host, ...local.announced],
+    ),
     webrtcPort: media.webrtcPort,
     rtpPortMin: media.rtpPortMin,
     rtpPortMax: media.rtpPortMax,

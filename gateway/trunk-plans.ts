@@ -19,7 +19,7 @@ export interface TrunkPlansOptions {
   /** Throws when the trunk is not for this number, or takes no more calls now. */
   readonly admit: (trunk: string, forms: readonly string[]) => void
   /** How media looks on the leg of a trunk, from this address of ours. */
-  readonly mediaOf: (trunk: TrunkConfig, localAddress: string) => LegMedia
+  readonly mediaOf: (trunk: TrunkConfig, localAddress: string, isEmergency: boolean) => LegMedia
 }
 
 /** What is called, and by whom, whichever trunk takes it. */
@@ -90,7 +90,7 @@ export class TrunkPlans {
     return {
       kind: 'party',
       ...party,
-      media: mediaOf(trunk, localAddress),
+      media: mediaOf(trunk, localAddress, call.isEmergency),
       passHeaders: trunk.passHeaders,
       isEmergency: call.isEmergency,
       redirectHosts: new Set([trunk.host.toLowerCase(), remote.address]),

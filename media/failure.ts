@@ -47,7 +47,7 @@ export const MEDIA_CODES = {
     cause:
       'a firewall or NAT between the trunk and media.rtpPortMin to rtpPortMax, or an address in our SDP that it cannot reach',
     remedy:
-      'open the range for UDP from the trunk; behind 1:1 NAT set udp.announced; see with tcpdump where its RTP goes',
+      'open the range for UDP from the trunk; behind 1:1 NAT set udp.announced; see with tcpdump where its RTP goes; leave out mediaPorts: shared',
   },
 
   'media.none-from-browser': {

@@ -30,6 +30,7 @@ const media: LegMedia = {
   ptimeMs: undefined,
   localAddress: HOST,
   announced: undefined,
+  ports: 'per-call',
 }
 const party = (user: string, port: number): NameAddr => ({
   displayName: undefined,

@@ -36,6 +36,7 @@ export interface TrunkOptions {
   readonly optionsS?: number
   readonly dtmf?: 'rfc4733' | 'info-relay' | 'info-dtmf'
   readonly ptimeMs?: number
+  readonly mediaPorts?: 'per-call' | 'shared'
   /** Default: where `host` is. */
   readonly sources?: readonly string[]
 }

@@ -16,6 +16,7 @@ export const trunkConfig = (over: Partial<TrunkConfig> = {}): TrunkConfig => ({
   sources: [],
   profile: 'generic',
   ...PROFILES.generic,
+  mediaPorts: 'per-call',
   callerId: undefined,
   trusted: false,
   ...over,

@@ -48,6 +48,7 @@ describe('a file', () => {
         optionsS: 0,
         maxCalls: 0,
         sources: [],
+        mediaPorts: 'per-call',
         profile: 'generic',
         media: 'rtp',
         osrtp: 'off',

@@ -84,6 +84,8 @@ describe('the profile of a trunk', () => {
     ['dtmf: inband', 'trunks[0].dtmf: rfc4733 or info-relay or info-dtmf, "inband"'],
     ['media: sdes, osrtp: optional', 'trunks[0].osrtp: off, because media is not rtp, optional'],
     ['osrtp: optional, suites: []', 'trunks[0].suites: at least one suite for keys in the SDP, none'],
+    ['media: dtls, mediaPorts: shared', 'trunks[0].mediaPorts: per-call, because media is dtls, shared'],
+    ['mediaPorts: one', 'trunks[0].mediaPorts: per-call or shared, "one"'],
     ['codecs: []', 'trunks[0].codecs: at least one codec, none'],
   ])('%s is a mistake', (row, mistake) => {
     expect(mistakesOf(`, ${row}`)).toEqual([mistake])
