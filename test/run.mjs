@@ -55,6 +55,14 @@ const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=$
 const vitest = ['node_modules/vitest/vitest.mjs', 'run', ...projects, ...asked, ...reporters]
 const status = await statusOf(process.execPath, vitest)
 
+// Only lost and wrong packets are failures here: a time says more of the machine than of us.
+if (
+  asked.length === 0 &&
+  (await statusOf(process.execPath, ['test/bench/run.mjs', 'media', '--quick'])) !== 0
+) {
+  failedChecks.push('bench')
+}
+
 const report = existsSync(REPORT) ? JSON.parse(readFileSync(REPORT, 'utf8')) : undefined
 const { lines, isGood } = summaryOf(report, status, failedChecks)
 console.log(lines.join('\n'))

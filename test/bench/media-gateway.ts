@@ -1,13 +1,21 @@
 /**
  * The gateway side of `npm run bench`: the media engine as the daemon has it, in a process of its own, and around it what a
- * call of the daemon does while media flows (it looks at the figures every 5 s). Told what to do by its parent's messages.
+ * call of the daemon does while media flows (it looks at the figures every 5 s). Its argument says whether trunk calls share ports; its
+ * parent's messages tell what to do.
  */
 import type { MediaObserver, MediaSession } from '../../media/engine.ts'
 import { KeyBytes } from '../../media/key-bytes.ts'
 import { createNativeEngine } from '../../media/native-engine.ts'
 import type { TransportAddress } from '../../media/parameters.ts'
 import type { GatewayReply, GatewayRequest } from './media/gateway-messages.ts'
-import { type FarEnds, type FarKeys, type NearEnds, RTP_PORTS, SUITE } from './media/system.ts'
+import {
+  type FarEnds,
+  type FarKeys,
+  type NearEnds,
+  RTP_PORTS,
+  SUITE,
+  type TrunkPorts,
+} from './media/system.ts'
 
 const HOST = '127.0.0.1'
 const MAX_CALLS = 8_000
@@ -16,6 +24,7 @@ const LOOK_MS = 5_000
 const SILENCE_LIMIT_S = 60
 const MAP = [{ from: 0, to: 0, clockRateHz: 8000, isOneOctetATick: true }]
 
+const ports: TrunkPorts = process.argv[2] === 'shared' ? 'shared' : 'per-call'
 const engine = createNativeEngine(
   {
     addresses: [HOST],
@@ -43,7 +52,7 @@ const sessions: MediaSession[] = []
 async function openCall({ plain, secure, keys }: FarEnds): Promise<NearEnds> {
   const session = await engine.openSession(`bench-${sessions.length}`, observer)
   sessions.push(session)
-  const callee = await session.addLeg('callee', { kind: 'rtp', localAddress: HOST, suites: [] })
+  const callee = await session.addLeg('callee', { kind: 'rtp', localAddress: HOST, suites: [], ports })
   if (callee.kind !== 'rtp') throw new Error('not a trunk leg')
   await session.setRemote('callee', { kind: 'rtp', rtp: plain, rtcp: undefined, crypto: undefined })
   const caller =
@@ -62,7 +71,7 @@ async function openSdes(
   secure: TransportAddress,
   { key }: FarKeys & { readonly kind: 'sdes' },
 ): Promise<Secure> {
-  const local = await session.addLeg('caller', { kind: 'rtp', localAddress: HOST, suites: [SUITE] })
+  const local = await session.addLeg('caller', { kind: 'rtp', localAddress: HOST, suites: [SUITE], ports })
   if (local.kind !== 'rtp') throw new Error('not a trunk leg')
   const [own] = local.crypto
   if (own === undefined) throw new Error('no key on the encrypted side')

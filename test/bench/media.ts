@@ -1,69 +1,129 @@
 /**
  * `npm run bench`: the gateway's media engine and rtpengine (userspace) side by side, the same calls from the same load
- * generator, in turns. A table, and as the last line the gateway's CPU per packet over rtpengine's at 500 calls.
+ * generator, in turns. A table, JSON and a plot in dist/bench, and as the last line the gateway's CPU per packet over
+ * rtpengine's, of browsers' calls at 500 of them. Ends with status 1 when the gateway lost a packet below its capacity or
+ * anybody's packet was wrong, never because of a time.
  */
-
+import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type BenchOptions, readArguments, USAGE } from './media/arguments.ts'
+import { findCapacity, type Verdict } from './media/capacity.ts'
+import { describeMachine, machineLine, mostOpenFiles } from './media/machine.ts'
 import { type Cell, measure, type Sample } from './media/measurement.ts'
 import {
-  cpuUsPerPacket,
-  isDisturbed,
-  lossShare,
-  othersShare,
-  type Row,
-  ratio,
-  summarise,
-  wrongPackets,
-} from './media/summary.ts'
+  type CapacityRow,
+  capacityLine,
+  plotOf,
+  ratioLines,
+  reportOf,
+  sampleLine,
+  troubles,
+} from './media/report.ts'
+import { cellsOf } from './media/rounds.ts'
+import { isWithinLimits, type Row, summarise } from './media/summary.ts'
 import { formatTable } from './media/table.ts'
 
-const RATIO_CALLS = 500
 /** `run.mjs` has it built there, beside this. */
 const LOAD_PROGRAM = fileURLToPath(new URL('load', import.meta.url))
+const REPORT = fileURLToPath(new URL('media.json', import.meta.url))
+const PLOT = fileURLToPath(new URL('media.svg', import.meta.url))
+/** Two port pairs for a call, beside what a process has open anyway. */
+const FILES_PER_CALL = 4
+const OTHER_FILES = 200
+/** The most the generator can be asked for. */
+const MOST_CALLS = 6_000
+/** Where a search begins when there is nothing to guess from, and what share of a core is aimed at when there is. */
+const FIRST_GUESS = 800
+const GUESSED_SHARE = 0.8
 
-function* cells({ scenarios, calls, rounds, systems }: BenchOptions): Generator<Cell> {
-  for (const scenario of scenarios)
-    for (const count of calls)
-      for (let round = 0; round < rounds; round += 1)
-        for (const system of systems) yield { scenario, system, calls: count }
+async function measureOne(cell: Cell, options: BenchOptions): Promise<Sample> {
+  const sample = await measure(cell, { program: LOAD_PROGRAM, ...options })
+  console.log(sampleLine(sample))
+  return sample
 }
 
-function tell(sample: Sample): void {
-  const { load, scenario, system, calls } = sample
-  const words = [
-    `${scenario} ${calls} ${system}:`,
-    `${cpuUsPerPacket(sample).toFixed(2)} us/packet,`,
-    `p50 ${(load.latencyNs.p50 / 1e6).toFixed(3)} ms,`,
-    `loss ${(lossShare(sample) * 100).toFixed(3)} %`,
-  ]
-  if (wrongPackets(sample) > 0) words.push(`wrong packets ${JSON.stringify(load.faults)}`)
-  if (isDisturbed(sample)) {
-    words.push(
-      `(disturbed: ${(othersShare(sample) * 100).toFixed(0)} % of the core went to others, ${load.late} packets left late, at most ${(load.mostLateNs / 1e6).toFixed(1)} ms, generator lost ${load.overflowed})`,
+async function measureAll(options: BenchOptions, deadlineMs: number): Promise<readonly Sample[]> {
+  const cells = cellsOf(options)
+  const samples: Sample[] = []
+  for (const cell of cells) {
+    if (performance.now() > deadlineMs) {
+      console.log(`time is up: ${samples.length} of ${cells.length} measured`)
+      break
+    }
+    samples.push(await measureOne(cell, options))
+  }
+  return samples
+}
+
+async function measureCapacities(
+  rows: readonly Row[],
+  options: BenchOptions,
+  deadlineMs: number,
+): Promise<readonly CapacityRow[]> {
+  const found: CapacityRow[] = []
+  for (const scenario of options.scenarios) {
+    for (const system of options.systems) {
+      const judge = async (calls: number): Promise<Verdict> => {
+        if (performance.now() > deadlineMs) return 'unknown'
+        const sample = await measureOne({ scenario, system, calls }, options)
+        if (isWithinLimits(sample)) return 'holds'
+        // What the generator could not send in time says nothing of the system.
+        return sample.load.late > sample.load.sent / 2 ? 'unknown' : 'fails'
+      }
+      const most = Math.min(MOST_CALLS, mostCalls())
+      const row = { scenario, system, ...(await findCapacity(guess(rows, scenario, system), most, judge)) }
+      console.log(capacityLine(row))
+      found.push(row)
+    }
+  }
+  return found
+}
+
+/** From the largest number of calls that was measured. */
+function guess(rows: readonly Row[], scenario: Row['scenario'], system: Row['system']): number {
+  const own = rows.filter((row) => row.scenario === scenario && row.system === system)
+  const last = own.sort((a, b) => a.calls - b.calls).at(-1)
+  return last === undefined ? FIRST_GUESS : (last.calls / last.coreShare) * GUESSED_SHARE
+}
+
+const mostCalls = (): number => Math.floor((mostOpenFiles() - OTHER_FILES) / FILES_PER_CALL)
+
+/** What this machine can: without rtpengine, and with as many calls as it has file descriptors for. */
+function possible(options: BenchOptions, hasRtpengine: boolean): BenchOptions {
+  const calls = options.calls.filter((count) => count <= mostCalls())
+  if (calls.length < options.calls.length) {
+    console.log(
+      `more than ${mostCalls()} calls need more open files than the hard limit of ${mostOpenFiles()}`,
     )
   }
-  console.log(words.join(' '))
+  if (hasRtpengine || !options.systems.includes('rtpengine')) return { ...options, calls }
+  console.log('rtpengine is not installed (apt-get install rtpengine-daemon): the gateway alone')
+  return { ...options, calls, systems: options.systems.filter((system) => system !== 'rtpengine') }
 }
 
-/** The calls nearest to those that the ratio is defined for. */
-function finalRatio(rows: readonly Row[], { scenarios, calls }: BenchOptions): string {
-  const count = calls.includes(RATIO_CALLS) ? RATIO_CALLS : (calls.at(-1) ?? RATIO_CALLS)
-  const [scenario] = scenarios
-  return (scenario === undefined ? undefined : ratio(rows, scenario, count))?.toFixed(3) ?? 'not-measured'
-}
-
-async function run(options: BenchOptions): Promise<void> {
-  const samples: Sample[] = []
-  for (const cell of cells(options)) {
-    const sample = await measure(cell, { program: LOAD_PROGRAM, ...options })
-    tell(sample)
-    samples.push(sample)
-  }
+async function run(asked: BenchOptions): Promise<void> {
+  const machine = describeMachine()
+  console.log(machineLine(machine))
+  const options = possible(asked, machine.rtpengine !== undefined)
+  const deadlineMs = performance.now() + options.limitMs
+  const samples = options.capacity === 'only' ? [] : await measureAll(options, deadlineMs)
   const rows = summarise(samples)
+  const capacities = options.capacity === 'no' ? [] : await measureCapacities(rows, options, deadlineMs)
+  const command = ['npm run bench --', ...process.argv.slice(2)].join(' ')
+  writeFileSync(REPORT, reportOf({ machine, command, options, samples, rows, capacities }))
+  writeFileSync(PLOT, plotOf(rows, machine))
+
   console.log(`\n${formatTable(rows)}\n`)
-  console.log(`ratio_cpu_per_packet=${finalRatio(rows, options)}`)
+  for (const row of capacities) console.log(capacityLine(row))
+  const wrong = troubles(samples)
+  for (const trouble of wrong) console.log(`TROUBLE: ${trouble}`)
+  console.log(`figures: ${REPORT}\nplot: ${PLOT}`)
+  for (const line of ratioLines(rows, options)) console.log(line)
+  if (wrong.length > 0) process.exitCode = 1
 }
+
+// What runs on other cores ends with us, see `onCore`.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
 
 let options: BenchOptions | undefined
 try {

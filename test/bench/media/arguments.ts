@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util'
 
-export type SystemName = 'gateway' | 'rtpengine'
-/** What the encrypted side gets its keys from. */
+/** The gateway with a port pair for each trunk call, the gateway with ports that they share, rtpengine. */
+export type SystemName = 'gateway' | 'shared' | 'rtpengine'
+/** Where the keys of the encrypted side come from: descriptions, or a browser's handshake. */
 export type Scenario = 'sdes' | 'dtls'
 
 export interface BenchOptions {
@@ -9,28 +10,37 @@ export interface BenchOptions {
   readonly rounds: number
   readonly systems: readonly SystemName[]
   readonly scenarios: readonly Scenario[]
+  readonly capacity: 'yes' | 'no' | 'only'
   readonly warmupMs: number
   readonly windowMs: number
+  /** Nothing new is begun after this. */
+  readonly limitMs: number
 }
 
-export const USAGE = `usage: npm run bench -- [--quick] [--calls 50,200,...] [--rounds N] [--only gateway,rtpengine]
-                        [--scenario sdes,dtls] [--seconds S]
+export const USAGE = `usage: npm run bench -- [--quick] [--calls 50,200,...] [--rounds N] [--seconds S] [--capacity yes|no|only]
+                        [--only gateway,shared,rtpengine] [--scenario sdes,dtls]
 
-  --quick     500 calls, 2 rounds, 2 s each: within a minute
+  --quick     500 calls, 2 rounds, 2 s each, no capacity: within a minute
   --calls     numbers of calls at once, default 50,200,500,1000
   --rounds    how often each is measured, the systems in turn; default 5
-  --only      one system or some: gateway, rtpengine
-  --scenario  where the keys of the encrypted side come from: sdes, dtls
-  --seconds   measured time of each, default 4`
+  --seconds   measured time of each, default 4, at most 15
+  --capacity  also look for the most calls that one core holds, or only that; default yes
+  --only      some of the systems: gateway (a port pair for each trunk call), shared (ports that trunk calls share), rtpengine
+  --scenario  where the keys of the encrypted side come from: sdes (descriptions), dtls (browsers)`
 
-const SYSTEMS: readonly SystemName[] = ['gateway', 'rtpengine']
+const SYSTEMS: readonly SystemName[] = ['gateway', 'shared', 'rtpengine']
 const SCENARIOS: readonly Scenario[] = ['sdes', 'dtls']
-const FULL = { calls: '50,200,500,1000', rounds: '5', seconds: '4' }
-const QUICK = { calls: '500', rounds: '2', seconds: '2' }
+const CAPACITY: readonly BenchOptions['capacity'][] = ['yes', 'no', 'only']
+const FULL = { calls: '50,200,500,1000', rounds: '5', seconds: '4', capacity: 'yes' }
+const QUICK = { calls: '500', rounds: '2', seconds: '2', capacity: 'no' }
 /** Above it a core has no room for the generator. */
 const MOST_CALLS = 8_000
+/** The gateway wants a new check of a browser 30 s after the last, and the generator's browsers make one. */
+const MOST_SECONDS = 15
 const WARMUP_MS = 1_000
 const QUICK_WARMUP_MS = 600
+const LIMIT_MS = 1_500_000
+const QUICK_LIMIT_MS = 45_000
 
 /** Throws an Error that says what is wrong. */
 export function readArguments(words: readonly string[]): BenchOptions {
@@ -43,17 +53,23 @@ export function readArguments(words: readonly string[]): BenchOptions {
       only: { type: 'string' },
       scenario: { type: 'string' },
       seconds: { type: 'string' },
+      capacity: { type: 'string' },
     },
   })
   const usual = values.quick ? QUICK : FULL
-  const number = (name: 'rounds' | 'seconds'): number => positive(`--${name}`, values[name] ?? usual[name])
+  const [capacity = 'yes', ...more] = chosen('--capacity', values.capacity ?? usual.capacity, CAPACITY)
+  if (more.length > 0) throw new Error(`--capacity: '${values.capacity}' is more than one`)
+  const seconds = positive('--seconds', values.seconds ?? usual.seconds)
+  if (seconds > MOST_SECONDS) throw new Error(`--seconds: '${seconds}' is more than ${MOST_SECONDS}`)
   return {
     calls: (values.calls ?? usual.calls).split(',').map((text) => wholeUpTo('--calls', text, MOST_CALLS)),
-    rounds: wholeUpTo('--rounds', String(number('rounds')), 100),
+    rounds: wholeUpTo('--rounds', values.rounds ?? usual.rounds, 100),
     systems: chosen('--only', values.only, SYSTEMS),
     scenarios: chosen('--scenario', values.scenario, SCENARIOS),
     warmupMs: values.quick ? QUICK_WARMUP_MS : WARMUP_MS,
-    windowMs: Math.round(number('seconds') * 1_000),
+    windowMs: Math.round(seconds * 1_000),
+    limitMs: values.quick ? QUICK_LIMIT_MS : LIMIT_MS,
+    capacity,
   }
 }
 

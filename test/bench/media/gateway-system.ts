@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { CORES, onCore } from './cores.ts'
 import type { GatewayReply, GatewayRequest } from './gateway-messages.ts'
-import { type FarEnds, type MediaSystem, type NearEnds, onCore, SYSTEM_CORE } from './system.ts'
+import type { FarEnds, MediaSystem, NearEnds, TrunkPorts } from './system.ts'
 
 /** `run.mjs` puts both files into one folder. */
 const PROGRAM = fileURLToPath(new URL('media-gateway.js', import.meta.url))
@@ -12,8 +13,9 @@ export class GatewaySystem implements MediaSystem {
   readonly pid: number
   readonly #child: ChildProcess
 
-  static async start(): Promise<GatewaySystem> {
-    const [command = '', ...args] = [...onCore(SYSTEM_CORE), process.execPath, PROGRAM]
+  /** `ports`: of trunk legs. */
+  static async start(ports: TrunkPorts): Promise<GatewaySystem> {
+    const [command = '', ...args] = [...onCore(CORES.system), process.execPath, PROGRAM, ports]
     const child = spawn(command, args, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })

@@ -5,15 +5,8 @@ import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import type { IceCredentials, TransportAddress } from '../../../media/parameters.ts'
 import { formatStun, STUN_ATTRIBUTE } from '../../../media/stun.ts'
-import {
-  type FarEnds,
-  type FarKeys,
-  GENERATOR_CORE,
-  type NearEnds,
-  onCore,
-  SUITE,
-  SYSTEM_CORE,
-} from './system.ts'
+import { CORES, onCore } from './cores.ts'
+import { type FarEnds, type FarKeys, type NearEnds, SUITE } from './system.ts'
 
 /** What one run of the generator found; counts are of packets, times in nanoseconds. */
 export interface LoadResult {
@@ -34,7 +27,9 @@ export interface LoadResult {
   /** Datagrams that the generator's own receive queues had no place for, and those it could not send. */
   readonly overflowed: number
   readonly unsent: number
+  /** Datagrams that are no RTP. */
   readonly rtcp: number
+  readonly other: number
   /** Packets that are not what they should be, by what is wrong with them. */
   readonly faults: Readonly<Record<string, number>>
   readonly latencyNs: {
@@ -79,7 +74,7 @@ export class LoadGenerator {
   }
 
   private constructor(program: string) {
-    const [command = '', ...args] = [...onCore(GENERATOR_CORE), program]
+    const [command = '', ...args] = [...onCore(CORES.generator), program]
     this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
   }
@@ -113,7 +108,7 @@ export class LoadGenerator {
   }
 
   async run(pid: number, warmupMs: number, windowMs: number): Promise<LoadResult> {
-    this.#tell(`run ${pid} ${SYSTEM_CORE} ${warmupMs} ${windowMs}`)
+    this.#tell(`run ${pid} ${CORES.system} ${warmupMs} ${windowMs}`)
     return (await this.#answer()) as LoadResult
   }
 

@@ -34,7 +34,8 @@ export interface MeasureOptions {
 }
 
 const START: Readonly<Record<SystemName, () => Promise<MediaSystem>>> = {
-  gateway: () => GatewaySystem.start(),
+  gateway: () => GatewaySystem.start('per-call'),
+  shared: () => GatewaySystem.start('shared'),
   rtpengine: () => RtpengineSystem.start(),
 }
 
@@ -71,7 +72,7 @@ async function measureIn(
   })
   if (cell.scenario === 'dtls') await generator.connect()
   const connectedMs = processTimeMs(pid)
-  const dropsBefore = queueDrops(pid)
+  const quiet = { queueDrops: queueDrops(pid), drops: await system.drops() }
   const load = await generator.run(pid, warmupMs, windowMs)
   return {
     ...cell,
@@ -79,7 +80,18 @@ async function measureIn(
     setUpMs: openedMs - before.ms,
     handshakeMs: cell.scenario === 'dtls' ? connectedMs - openedMs : undefined,
     grownKiB: residentKiB(pid) - before.kiB,
-    drops: await system.drops(),
-    queueDrops: queueDrops(pid) - dropsBefore,
+    drops: increase(quiet.drops, await system.drops()),
+    queueDrops: queueDrops(pid) - quiet.queueDrops,
   }
+}
+
+/** Reasons that came up since. */
+function increase(
+  before: Readonly<Record<string, number>>,
+  after: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
+  const more = Object.entries(after).map(
+    ([reason, count]) => [reason, count - (before[reason] ?? 0)] as const,
+  )
+  return Object.fromEntries(more.filter(([, count]) => count > 0))
 }

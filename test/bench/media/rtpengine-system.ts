@@ -1,14 +1,13 @@
 import { Rtpengine } from '../../harness/rtpengine.ts'
+import { CORES, onCore } from './cores.ts'
 import {
   type FarEnds,
   type FarKeys,
   type MediaSystem,
   type NearEnds,
   type NearKeys,
-  onCore,
   RTP_PORTS,
   SUITE,
-  SYSTEM_CORE,
 } from './system.ts'
 
 /** Commands under way at once: its answers come one by one, and a core is waiting. */
@@ -20,7 +19,7 @@ export class RtpengineSystem implements MediaSystem {
 
   static async start(): Promise<RtpengineSystem> {
     const ports = { min: RTP_PORTS.min, max: RTP_PORTS.max }
-    return new RtpengineSystem(await Rtpengine.start({ launcher: onCore(SYSTEM_CORE), ports, logLevel: 4 }))
+    return new RtpengineSystem(await Rtpengine.start({ launcher: onCore(CORES.system), ports, logLevel: 4 }))
   }
 
   private constructor(rtpengine: Rtpengine) {

@@ -1,6 +1,8 @@
 import type { Cell, Sample } from './measurement.ts'
 
-/** The rounds of a cell in one row: medians, except that nothing wrong is forgotten. */
+/**
+ * The rounds of a cell in one row: medians of those that were not disturbed (of all, if all were), and nothing wrong is forgotten.
+ */
 export interface Row extends Cell {
   readonly rounds: number
   readonly cpuUsPerPacket: number
@@ -18,6 +20,8 @@ export interface Row extends Cell {
   readonly othersShare: number
   /** Datagrams lost in receive queues of the system, all rounds together. */
   readonly queueDrops: number
+  /** Packets that the system dropped by its own account, all rounds together. */
+  readonly ownDrops: number
   /** Packets that were not what they should be, all rounds together. */
   readonly wrong: number
   /** Rounds in which the generator was held up, or others had much of the system's core. */
@@ -51,6 +55,13 @@ export const isDisturbed = ({ load }: Pick<Sample, 'load'>): boolean =>
   load.overflowed > 0 ||
   load.unsent > 0
 
+/** What a core that holds so many calls must show, all at once: loss alone flatters. */
+const MOST_LOSS = 0.001
+const MOST_P50_NS = 5e6
+
+export const isWithinLimits = (sample: Sample): boolean =>
+  lossShare(sample) < MOST_LOSS && sample.load.latencyNs.p50 < MOST_P50_NS
+
 /** One row for each cell, in the order in which they come. */
 export function summarise(samples: readonly Sample[]): readonly Row[] {
   const cells = new Map<string, Sample[]>()
@@ -64,7 +75,9 @@ export function summarise(samples: readonly Sample[]): readonly Row[] {
 function rowOf(rounds: readonly Sample[]): Row {
   const [first] = rounds
   if (first === undefined) throw new Error('a cell without a round')
-  const middle = (value: (sample: Sample) => number): number => median(rounds.map(value))
+  const calm = rounds.filter((sample) => !isDisturbed(sample))
+  const middle = (value: (sample: Sample) => number): number =>
+    median((calm.length > 0 ? calm : rounds).map(value))
   const sum = (value: (sample: Sample) => number): number =>
     rounds.map(value).reduce((total, one) => total + one, 0)
   const { scenario, system, calls } = first
@@ -84,17 +97,23 @@ function rowOf(rounds: readonly Sample[]): Row {
     handshakeMs:
       first.handshakeMs === undefined ? undefined : middle(({ handshakeMs = 0 }) => handshakeMs / calls),
     othersShare: middle(othersShare),
+    ownDrops: sum(({ drops }) => Object.values(drops).reduce((total, count) => total + count, 0)),
     queueDrops: sum(({ queueDrops }) => queueDrops),
     wrong: sum(wrongPackets),
     disturbed: sum((sample) => (isDisturbed(sample) ? 1 : 0)),
   }
 }
 
-/** The gateway's CPU per packet over rtpengine's; undefined where one of them was not measured. */
-export function ratio(rows: readonly Row[], scenario: Row['scenario'], calls: number): number | undefined {
+/** A gateway's CPU per packet over rtpengine's; undefined where one of them was not measured. */
+export function ratio(
+  rows: readonly Row[],
+  scenario: Row['scenario'],
+  calls: number,
+  gateway: Row['system'],
+): number | undefined {
   const of = (system: Row['system']): number | undefined =>
     rows.find((row) => row.scenario === scenario && row.calls === calls && row.system === system)
       ?.cpuUsPerPacket
-  const [gateway, rtpengine] = [of('gateway'), of('rtpengine')]
-  return gateway === undefined || rtpengine === undefined ? undefined : gateway / rtpengine
+  const [own, theirs] = [of(gateway), of('rtpengine')]
+  return own === undefined || theirs === undefined ? undefined : own / theirs
 }

@@ -2,23 +2,10 @@ import type { IceCredentials, SrtpSuite, TransportAddress } from '../../../media
 
 /** What both systems encrypt with, so that their figures are of the same work. */
 export const SUITE: SrtpSuite = 'AES_CM_128_HMAC_SHA1_80'
-/** The system under test has one core, everything else the other. */
-export const SYSTEM_CORE = 0
-export const GENERATOR_CORE = 1
+/** How the gateway's trunk legs have their ports: see `LegParameters`. */
+export type TrunkPorts = 'per-call' | 'shared'
 /** Where the systems have their ports: below those that the kernel gives to others. */
 export const RTP_PORTS = { min: 10_000, max: 31_999 } as const
-
-/**
- * What starts a command on one core, before all other work there where we may say so (root): what else the machine does then
- * delays it little. `nice` counts inside a session only, where the kernel shares the machine out by sessions; so it gets one
- * of its own, with a weight. Each of these programs becomes the next: the process that was started is the command.
- */
-export function onCore(core: number): readonly string[] {
-  const pinned = ['taskset', '-c', String(core)]
-  if (process.getuid?.() !== 0) return pinned
-  const weigh = '{ echo -19 > /proc/self/autogroup; } 2> /dev/null; exec "$@"'
-  return ['setsid', 'sh', '-c', weigh, 'sh', 'nice', '-n', '-19', ...pinned]
-}
 
 /** Where the keys of a call's encrypted side come from; see `Scenario`. */
 export type FarKeys =

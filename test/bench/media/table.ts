@@ -16,6 +16,7 @@ const COLUMNS = [
   'set-up ms',
   'DTLS ms',
   'queue drops',
+  'own drops',
   'wrong',
   'disturbed',
 ] as const
@@ -30,7 +31,7 @@ export function formatTable(rows: readonly Row[]): string {
 }
 
 function cellsOf(row: Row, rows: readonly Row[]): readonly string[] {
-  const share = row.system === 'gateway' ? ratio(rows, row.scenario, row.calls) : undefined
+  const share = row.system === 'rtpengine' ? undefined : ratio(rows, row.scenario, row.calls, row.system)
   return [
     row.scenario,
     String(row.calls),
@@ -47,6 +48,7 @@ function cellsOf(row: Row, rows: readonly Row[]): readonly string[] {
     row.setUpMs.toFixed(2),
     row.handshakeMs?.toFixed(2) ?? '',
     String(row.queueDrops),
+    String(row.ownDrops),
     String(row.wrong),
     row.disturbed === 0 ? '' : `${row.disturbed} of ${row.rounds}`,
   ]

@@ -124,8 +124,10 @@ bool Load::receive(Tally& tally) {
   const auto calls = static_cast<uint32_t>(calls_.size());
   const auto take = [&](Peers& peers, bool is_plain) {
     return peers.receive(calls, [&](uint32_t index, uint8_t* packet, size_t length) {
-      if (index == UINT32_MAX || !is_rtp(packet, length)) {
+      if (index == UINT32_MAX) {
         tally.faults.stray++;
+      } else if (!is_rtp(packet, length)) {
+        tally.other++;
       } else if (is_rtcp(packet)) {
         tally.rtcp++;
       } else {

@@ -108,6 +108,7 @@ void print(const Result& result) {
   number("overflowed", result.overflowed);
   number("unsent", result.unsent);
   number("rtcp", result.tally.rtcp);
+  number("other", result.tally.other);
   const Faults& faults = result.tally.faults;
   printf("\"faults\":{");
   number("header", faults.header);

@@ -30,7 +30,7 @@ struct Faults {
   /** Its SSRC or the distance of its sequence number from ours changed in mid-stream. */
   uint64_t order = 0;
   uint64_t duplicate = 0;
-  /** No RTP and no RTCP, or from somebody unknown. */
+  /** To an address that no call has. */
   uint64_t stray = 0;
 };
 
@@ -38,6 +38,8 @@ struct Faults {
 struct Tally {
   uint64_t received = 0;
   uint64_t rtcp = 0;
+  /** Neither RTP nor RTCP: what is left of handshakes. */
+  uint64_t other = 0;
   Faults faults;
   Histogram latency;
 };

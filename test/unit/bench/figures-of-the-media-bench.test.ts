@@ -1,56 +1,38 @@
 import { describe, expect, test } from 'vitest'
 import { readArguments } from '../../bench/media/arguments.ts'
+import { chooseCores } from '../../bench/media/cores.ts'
 import type { LoadResult } from '../../bench/media/load-generator.ts'
-import type { Sample } from '../../bench/media/measurement.ts'
+import type { Cell, Sample } from '../../bench/media/measurement.ts'
 import { sumOfDrops } from '../../bench/media/process-figures.ts'
 import { isDisturbed, median, ratio, summarise } from '../../bench/media/summary.ts'
 import { formatTable } from '../../bench/media/table.ts'
+import { benchSample } from '../../harness/bench-sample.ts'
 
-const LOAD: LoadResult = {
-  sent: 10_000,
-  lost: 0,
-  forwarded: 10_000,
-  systemNs: 50_000_000,
-  windowNs: 2_000_000_000,
-  coreNs: 110_000_000,
-  ownNs: 2_000_000_000,
-  late: 0,
-  mostLateNs: 0,
-  overflowed: 0,
-  unsent: 0,
-  rtcp: 0,
-  faults: {},
-  latencyNs: { samples: 10_000, p50: 40_000, p99: 200_000, p999: 1_500_000 },
-}
-
-function sample(system: Sample['system'], load: Partial<LoadResult> = {}, calls = 500): Sample {
-  return {
-    scenario: 'sdes',
-    system,
-    calls,
-    load: { ...LOAD, ...load },
-    setUpMs: 500,
-    handshakeMs: undefined,
-    grownKiB: 3_000,
-    drops: {},
-    queueDrops: 0,
-  }
-}
+const sample = (system: Cell['system'], load: Partial<LoadResult> = {}): Sample =>
+  benchSample(system, 'sdes', load)
 
 describe('the arguments', () => {
   test('none: everything, five rounds', () => {
     expect(readArguments([])).toEqual({
       calls: [50, 200, 500, 1_000],
       rounds: 5,
-      systems: ['gateway', 'rtpengine'],
+      systems: ['gateway', 'shared', 'rtpengine'],
       scenarios: ['sdes', 'dtls'],
       warmupMs: 1_000,
       windowMs: 4_000,
+      limitMs: 1_500_000,
+      capacity: 'yes',
     })
   })
 
   test('--quick is less of everything, and each may still be chosen', () => {
-    expect(readArguments(['--quick'])).toMatchObject({ calls: [500], rounds: 2, windowMs: 2_000 })
+    expect(readArguments(['--quick'])).toMatchObject({
+      calls: [500],
+      rounds: 2,
+      windowMs: 2_000,
+      limitMs: 45_000,
+      capacity: 'no',
+    })
     const words = ['--quick', '--calls', '50,1000', '--rounds', '1', '--only', 'gateway', '--seconds', '0.5']
     expect(readArguments(words)).toMatchObject({
       calls: [50, 1_000],
@@ -71,6 +53,9 @@ describe('the arguments', () => {
     ['--calls', '1.5'],
     ['--rounds', '0'],
     ['--seconds', '-1'],
+    ['--seconds', '16'],
+    ['--capacity', 'maybe'],
+    ['--capacity', 'yes,no'],
     ['--only', 'asterisk'],
     ['--scenario', 'zrtp'],
     ['--fast'],
@@ -117,6 +102,11 @@ describe('a summary', () => {
     })
   })
 
+  test('leaves disturbed rounds out, as long as there are others', () => {
+    expect(rows[1]).toMatchObject({ system: 'rtpengine', cpuUsPerPacket: 11.5, rounds: 3 })
+    expect(summarise([sample('gateway', { late: 11 })])[0]?.cpuUsPerPacket).toBe(5)
+  })
+
   test('forgets no wrong packet and no disturbed round', () => {
     expect(rows.map(({ wrong, disturbed }) => [wrong, disturbed])).toEqual([
       [2, 0],
@@ -125,16 +115,16 @@ describe('a summary', () => {
   })
 
   test('has the ratio of medians, where both were measured', () => {
-    expect(ratio(rows, 'sdes', 500)).toBeCloseTo(5 / 11)
-    expect(ratio(rows, 'sdes', 50)).toBeUndefined()
-    expect(ratio(summarise([sample('gateway')]), 'sdes', 500)).toBeUndefined()
+    expect(ratio(rows, 'sdes', 500, 'gateway')).toBeCloseTo(5 / 11.5)
+    expect(ratio(rows, 'sdes', 50, 'gateway')).toBeUndefined()
+    expect(ratio(summarise([sample('gateway')]), 'sdes', 500, 'gateway')).toBeUndefined()
   })
 
   test('is printed with the ratio beside the gateway', () => {
     const [head, gateway, rtpengine] = formatTable(rows).split('\n')
     expect(head).toMatch(/calls +system +CPU us\/packet +ratio/)
-    expect(gateway).toMatch(/500 +gateway +5\.00 +0\.455/)
-    expect(rtpengine).toMatch(/500 +rtpengine +11\.00 .*1 of 3$/)
+    expect(gateway).toMatch(/500 +gateway +5\.00 +0\.435/)
+    expect(rtpengine).toMatch(/500 +rtpengine +11\.50 .*1 of 3$/)
     expect(new Set([head?.length, rtpengine?.length]).size).toBe(1)
   })
 })
@@ -154,4 +144,19 @@ test('drops in receive queues are those of the own sockets', () => {
 `
   expect(sumOfDrops(table, new Set(['5501', '5503']))).toBe(9)
   expect(sumOfDrops(table, new Set())).toBe(0)
+})
+
+describe('the cores', () => {
+  test.each([
+    ['0-1', 0, 1],
+    ['0-63', 0, 1],
+    ['3,7-9', 3, 7],
+    ['2-3', 2, 3],
+  ])('of %s are %d and %d', (list, system, generator) => {
+    expect(chooseCores(`Cpus_allowed:\tff\nCpus_allowed_list:\t${list}\n`)).toEqual({ system, generator })
+  })
+
+  test('one is too few', () => {
+    expect(() => chooseCores('Cpus_allowed_list:\t5\n')).toThrow('two cores')
+  })
 })
