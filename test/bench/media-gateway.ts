@@ -1,7 +1,7 @@
 /**
  * The gateway side of `npm run bench`: the media engine as the daemon has it, in a process of its own, and around it what a
- * call of the daemon does while media flows (it looks at the figures every 5 s). Its argument says whether trunk calls share ports; its
- * parent's messages tell what to do.
+ * call of the daemon does while media flows (it looks at the figures every 5 s). Its arguments say whether trunk calls share ports, and
+ * how long packets may wait for each other; its parent's messages tell what to do.
  */
 import type { MediaObserver, MediaSession } from '../../media/engine.ts'
 import { KeyBytes } from '../../media/key-bytes.ts'
@@ -37,6 +37,7 @@ const engine = createNativeEngine(
     iceTimeoutMs: 15_000,
     dtlsTimeoutMs: 15_000,
     consentTimeoutMs: 30_000,
+    gatherUs: Number(process.argv[3]),
     maxSessions: MAX_CALLS,
     dscp: 46,
   },

@@ -11,6 +11,8 @@ export interface BenchOptions {
   readonly systems: readonly SystemName[]
   readonly scenarios: readonly Scenario[]
   readonly capacity: 'yes' | 'no' | 'only'
+  /** The gateway's `media.gatherUs`. */
+  readonly gatherUs: number
   readonly warmupMs: number
   readonly windowMs: number
   /** Nothing new is begun after this. */
@@ -18,13 +20,14 @@ export interface BenchOptions {
 }
 
 export const USAGE = `usage: npm run bench -- [--quick] [--calls 50,200,...] [--rounds N] [--seconds S] [--capacity yes|no|only]
-                        [--only gateway,shared,rtpengine] [--scenario sdes,dtls]
+                        [--gather-us US] [--only gateway,shared,rtpengine] [--scenario sdes,dtls]
 
   --quick     500 calls, 2 rounds, 2 s each, no capacity: within a minute
   --calls     numbers of calls at once, default 50,200,500,1000
   --rounds    how often each is measured, the systems in turn; default 5
   --seconds   measured time of each, default 4, at most 15
   --capacity  also look for the most calls that one core holds, or only that; default yes
+  --gather-us the gateway's media.gatherUs, default 500 as there
   --only      some of the systems: gateway (a port pair for each trunk call), shared (ports that trunk calls share), rtpengine
   --scenario  where the keys of the encrypted side come from: sdes (descriptions), dtls (browsers)`
 
@@ -37,6 +40,8 @@ const QUICK = { calls: '500', rounds: '2', seconds: '2', capacity: 'no' }
 const MOST_CALLS = 8_000
 /** The gateway wants a new check of a browser 30 s after the last, and the generator's browsers make one. */
 const MOST_SECONDS = 15
+/** As the configuration has it. */
+const MOST_GATHER_US = 5_000
 const WARMUP_MS = 1_000
 const QUICK_WARMUP_MS = 600
 const LIMIT_MS = 1_500_000
@@ -54,6 +59,7 @@ export function readArguments(words: readonly string[]): BenchOptions {
       scenario: { type: 'string' },
       seconds: { type: 'string' },
       capacity: { type: 'string' },
+      'gather-us': { type: 'string', default: '500' },
     },
   })
   const usual = values.quick ? QUICK : FULL
@@ -66,6 +72,7 @@ export function readArguments(words: readonly string[]): BenchOptions {
     rounds: wholeUpTo('--rounds', values.rounds ?? usual.rounds, 100),
     systems: chosen('--only', values.only, SYSTEMS),
     scenarios: chosen('--scenario', values.scenario, SCENARIOS),
+    gatherUs: wholeUpTo('--gather-us', values['gather-us'], MOST_GATHER_US, 0),
     warmupMs: values.quick ? QUICK_WARMUP_MS : WARMUP_MS,
     windowMs: Math.round(seconds * 1_000),
     limitMs: values.quick ? QUICK_LIMIT_MS : LIMIT_MS,
@@ -79,10 +86,10 @@ function positive(name: string, text: string): number {
   return value
 }
 
-function wholeUpTo(name: string, text: string, most: number): number {
-  const value = positive(name, text)
-  if (!Number.isInteger(value) || value > most)
-    throw new Error(`${name}: '${text}' is no whole number up to ${most}`)
+function wholeUpTo(name: string, text: string, most: number, least = 1): number {
+  const value = text === '' ? Number.NaN : Number(text)
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw new Error(`${name}: '${text}' is no whole number from ${least} to ${most}`)
   return value
 }
 

@@ -13,9 +13,15 @@ export class GatewaySystem implements MediaSystem {
   readonly pid: number
   readonly #child: ChildProcess
 
-  /** `ports`: of trunk legs. */
-  static async start(ports: TrunkPorts): Promise<GatewaySystem> {
-    const [command = '', ...args] = [...onCore(CORES.system), process.execPath, PROGRAM, ports]
+  /** `ports`: of trunk legs. `gatherUs`: as in the configuration. */
+  static async start(ports: TrunkPorts, gatherUs: number): Promise<GatewaySystem> {
+    const [command = '', ...args] = [
+      ...onCore(CORES.system),
+      process.execPath,
+      PROGRAM,
+      ports,
+      String(gatherUs),
+    ]
     const child = spawn(command, args, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })

@@ -67,14 +67,17 @@ export class LoadGenerator {
   readonly #lines: AsyncIterator<string>
   #start: Start | undefined
 
-  static async start(program: string): Promise<LoadGenerator> {
-    const generator = new LoadGenerator(program)
+  /** `launcher`: what starts it, and becomes it. */
+  static async start(
+    program: string,
+    launcher: readonly string[] = onCore(CORES.generator),
+  ): Promise<LoadGenerator> {
+    const generator = new LoadGenerator([...launcher, program])
     generator.#start = (await generator.#answer()) as Start
     return generator
   }
 
-  private constructor(program: string) {
-    const [command = '', ...args] = [...onCore(CORES.generator), program]
+  private constructor([command = '', ...args]: readonly string[]) {
     this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
   }

@@ -29,13 +29,14 @@ export interface Sample extends Cell {
 
 export interface MeasureOptions {
   readonly program: string
+  readonly gatherUs: number
   readonly warmupMs: number
   readonly windowMs: number
 }
 
-const START: Readonly<Record<SystemName, () => Promise<MediaSystem>>> = {
-  gateway: () => GatewaySystem.start('per-call'),
-  shared: () => GatewaySystem.start('shared'),
+const START: Readonly<Record<SystemName, (gatherUs: number) => Promise<MediaSystem>>> = {
+  gateway: (gatherUs) => GatewaySystem.start('per-call', gatherUs),
+  shared: (gatherUs) => GatewaySystem.start('shared', gatherUs),
   rtpengine: () => RtpengineSystem.start(),
 }
 
@@ -43,7 +44,7 @@ const START: Readonly<Record<SystemName, () => Promise<MediaSystem>>> = {
 export async function measure(cell: Cell, options: MeasureOptions): Promise<Sample> {
   const generator = await LoadGenerator.start(options.program)
   try {
-    const system = await START[cell.system]()
+    const system = await START[cell.system](options.gatherUs)
     try {
       return await measureIn(cell, options, generator, system)
     } finally {

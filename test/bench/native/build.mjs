@@ -27,7 +27,7 @@ const SHARED = [
 ]
 const FLAGS = ['-std=c++17', '-O2', '-Wall', '-Wextra', '-Werror', `-I${ADDON}`, `-I${HERE}`]
 
-/** Throws an Error that says what is missing. */
+/** @returns {string} the path of the program. Throws an Error that says what is missing. */
 export function buildLoadGenerator() {
   const inFolder = (folder, pattern) =>
     readdirSync(folder)
@@ -40,7 +40,8 @@ export function buildLoadGenerator() {
     hash.update(file).update(readFileSync(file))
   }
   const wanted = hash.digest('hex')
-  if (existsSync(LOAD_PROGRAM) && existsSync(STAMP) && readFileSync(STAMP, 'utf8') === wanted) return
+  if (existsSync(LOAD_PROGRAM) && existsSync(STAMP) && readFileSync(STAMP, 'utf8') === wanted)
+    return LOAD_PROGRAM
   const check = spawnSync('g++', ['-E', '-x', 'c++', '-'], { input: '#include <openssl/ssl.h>\n' })
   if (check.status !== 0) throw new Error('the load generator needs: apt-get install g++ libssl-dev')
   mkdirSync(OUTPUT, { recursive: true })
@@ -49,4 +50,5 @@ export function buildLoadGenerator() {
   })
   if (status !== 0) throw new Error('the load generator could not be compiled, see above')
   writeFileSync(STAMP, wanted)
+  return LOAD_PROGRAM
 }
