@@ -75,10 +75,12 @@ export class SelftestAudio {
 
   /** G.711 heard so far, 8 kHz, in order of arrival. */
   get heard(): Float32Array {
-    const whole = new Float32Array(this.#heard.length * FRAME_SAMPLES)
-    this.#heard.forEach((frame, index) => {
-      whole.set(frame.subarray(0, FRAME_SAMPLES), index * FRAME_SAMPLES)
-    })
+    const whole = new Float32Array(this.#heard.reduce((length, frame) => length + frame.length, 0))
+    let end = 0
+    for (const frame of this.#heard) {
+      whole.set(frame, end)
+      end += frame.length
+    }
     return whole
   }
 
