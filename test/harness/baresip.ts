@@ -17,6 +17,8 @@ export interface BaresipOptions {
   readonly answer?: 'auto' | 'manual'
   /** In its own spelling, in order of preference. */
   readonly codecs?: string
+  /** Milliseconds of each packet it sends and asks for; 20 unless given. */
+  readonly ptimeMs?: number
   readonly address?: string
   /** PEM, for TLS at `tlsPort`. */
   readonly identity?: { readonly certificate: string; readonly key: string }
@@ -150,7 +152,7 @@ export class Baresip {
       registrar === undefined ? 'regint=0' : `regint=60;auth_user=${user};auth_pass=${registrar.password}`
     await writeFile(
       join(folder, 'accounts'),
-      `<${aor}>;${registration};answermode=${options.answer ?? 'auto'};audio_codecs=${options.codecs ?? 'PCMU/8000/1,PCMA/8000/1'}${ENCRYPTION[options.media]}\n`,
+      `<${aor}>;${registration};answermode=${options.answer ?? 'auto'};audio_codecs=${options.codecs ?? 'PCMU/8000/1,PCMA/8000/1'}${ENCRYPTION[options.media]}${options.ptimeMs === undefined ? '' : `;ptime=${options.ptimeMs}`}\n`,
     )
     const child = new PeerProcess('baresip', ['-f', folder])
     try {
