@@ -51,7 +51,7 @@ std::string Handshakes::run(Peers& peers, uint32_t calls, const std::vector<Brow
       begin(peers, attempts.back(), now_ns());
     }
     peers.flush();
-    peers.receive(calls, [&](uint32_t call, uint8_t* datagram, size_t length) {
+    peers.receive(calls, [&](uint32_t call, uint8_t* datagram, size_t length, int64_t) {
       const size_t index = call == UINT32_MAX ? SIZE_MAX : attempt_of[call];
       if (index != SIZE_MAX) feed(peers, attempts[index], datagram, length);
     });

@@ -18,6 +18,8 @@ constexpr uint32_t kAfterMs = 100;
 /** A packet that is not there when nothing came for so long is lost. */
 constexpr int64_t kSilenceNs = 300'000'000;
 constexpr int64_t kDrainNs = 2'000'000'000;
+/** How often it looks what came in. The kernel has stamped that with its time of arrival. */
+constexpr int64_t kLookNs = 100'000;
 /** Before it looks at what came in again. */
 constexpr size_t kMostDue = 16;
 /** Up to so many calls every packet is decrypted, then one in 4. */
@@ -65,9 +67,12 @@ Result Load::run(const Plan& plan) {
   begin_streams(schedule);
   next_slot_ = 0;
   Result result;
-  while (next_slot_ < schedule.total) {
-    send_due(schedule, plan, result);
+  for (int64_t looked_ns = 0; next_slot_ < schedule.total;) {
+    const int64_t now = now_ns();
+    send_due(schedule, plan, now, result);
+    if (now - looked_ns < kLookNs) continue;
     receive(result.tally);
+    looked_ns = now;
   }
   drain(result.tally);
   result.sent = schedule.end - schedule.first;
@@ -88,8 +93,7 @@ void Load::begin_streams(const Schedule& schedule) {
   }
 }
 
-void Load::send_due(const Schedule& schedule, const Plan& plan, Result& result) {
-  const int64_t now = now_ns();
+void Load::send_due(const Schedule& schedule, const Plan& plan, int64_t now, Result& result) {
   for (size_t count = 0; count < kMostDue && next_slot_ < schedule.total; count++) {
     const int64_t late_ns = now - schedule.due_ns(next_slot_);
     if (late_ns < 0) break;
@@ -114,16 +118,16 @@ void Load::send(uint64_t slot, uint64_t streams) {
   Peers& peers = is_from_plain ? plain_ : secure_;
   uint8_t* packet = peers.place(index);
   if (is_from_plain) {
-    peers.send(index, call.to_secure.make(packet, now_ns(), nullptr), call.plain_target);
+    peers.send(index, call.to_secure.make(packet, nullptr), call.plain_target);
   } else {
-    peers.send(index, call.to_plain.make(packet, now_ns(), call.sender.get()), call.secure_target);
+    peers.send(index, call.to_plain.make(packet, call.sender.get()), call.secure_target);
   }
 }
 
 bool Load::receive(Tally& tally) {
   const auto calls = static_cast<uint32_t>(calls_.size());
   const auto take = [&](Peers& peers, bool is_plain) {
-    return peers.receive(calls, [&](uint32_t index, uint8_t* packet, size_t length) {
+    return peers.receive(calls, [&](uint32_t index, uint8_t* packet, size_t length, int64_t arrived_ns) {
       if (index == UINT32_MAX) {
         tally.faults.stray++;
       } else if (!is_rtp(packet, length)) {
@@ -133,7 +137,7 @@ bool Load::receive(Tally& tally) {
       } else {
         Call& call = calls_[index];
         Stream& stream = is_plain ? call.to_plain : call.to_secure;
-        stream.check(packet, length, now_ns(), is_plain ? nullptr : call.receiver.get(), tally);
+        stream.check(packet, length, arrived_ns, is_plain ? nullptr : call.receiver.get(), tally);
       }
     });
   };

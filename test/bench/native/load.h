@@ -89,7 +89,7 @@ class Load {
   };
 
   void begin_streams(const Schedule& schedule);
-  void send_due(const Schedule& schedule, const Plan& plan, Result& result);
+  void send_due(const Schedule& schedule, const Plan& plan, int64_t now, Result& result);
   void send(uint64_t slot, uint64_t streams);
   /** Whether anything came. */
   bool receive(Tally& tally);

@@ -7,7 +7,7 @@
  *     -> connect                         <- {"connected":..,"tookNs":..}
  *     -> run PID CORE WARMUP_MS WINDOW_MS <- {"sent":..,"lost":..,...}
  *
- * Call number c has the addresses 127.NETWORK.x.y with x.y = c + 1, and port number c modulo 4 of those told.
+ * Call number c has the addresses 127.NETWORK.x.y with x.y = c + 1, and port number c modulo their count of those told.
  */
 #include <arpa/inet.h>
 

@@ -15,6 +15,7 @@ constexpr size_t kPayloadLength = 160;
 struct Mark {
   uint32_t stream;
   uint32_t number;
+  /** By the wall clock. */
   int64_t sent_ns;
 };
 

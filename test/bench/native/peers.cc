@@ -35,6 +35,7 @@ std::string Peers::open(uint8_t network) {
     if (setsockopt(socket, SOL_SOCKET, SO_RCVBUFFORCE, &kQueueBytes, sizeof kQueueBytes) != 0)
       setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &kQueueBytes, sizeof kQueueBytes);
     setsockopt(socket, SOL_SOCKET, SO_RXQ_OVFL, &yes, sizeof yes);
+    if (setsockopt(socket, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes) != 0) return failed("SO_TIMESTAMPNS");
     if (setsockopt(socket, IPPROTO_IP, IP_PKTINFO, &yes, sizeof yes) != 0) return failed("IP_PKTINFO");
     // Bound to all addresses of loopback, and to nothing else.
     if (setsockopt(socket, SOL_SOCKET, SO_BINDTODEVICE, kLoopback, sizeof kLoopback) != 0) return failed("SO_BINDTODEVICE");
@@ -132,6 +133,10 @@ int Peers::receive_batch(size_t socket) {
         in_pktinfo info;
         memcpy(&info, CMSG_DATA(control), sizeof info);
         datagram.local = info.ipi_addr;
+      } else if (control->cmsg_level == SOL_SOCKET && control->cmsg_type == SCM_TIMESTAMPNS) {
+        timespec time;
+        memcpy(&time, CMSG_DATA(control), sizeof time);
+        datagram.arrived_ns = time.tv_sec * 1'000'000'000LL + time.tv_nsec;
       } else if (control->cmsg_level == SOL_SOCKET && control->cmsg_type == SO_RXQ_OVFL) {
         memcpy(&overflowed_[socket], CMSG_DATA(control), sizeof overflowed_[socket]);
       }

@@ -20,8 +20,8 @@ namespace bench {
  */
 class Peers {
  public:
-  static constexpr size_t kSockets = 4;
-  static constexpr size_t kBatch = 32;
+  static constexpr size_t kSockets = 2;
+  static constexpr size_t kBatch = 64;
 
   Peers() = default;
   ~Peers();
@@ -41,16 +41,17 @@ class Peers {
   void send(uint32_t call, size_t length, const sockaddr_in& target);
   void flush();
 
-  /** `handle(call, packet, length)` for what is there, up to a batch for each socket. How many there were. */
+  /** `handle(call, packet, length, arrived_ns)` for what is there, with the kernel's own time of arrival, up to a batch for each socket. How many there were. */
   template <typename Handler>
   size_t receive(uint32_t calls, Handler handle) {
     size_t count = 0;
     for (size_t socket = 0; socket < kSockets; socket++) {
       const int received = receive_batch(socket);
       for (int i = 0; i < received; i++) {
-        const uint32_t call = call_of(incoming_[static_cast<size_t>(i)]);
-        handle(call < calls ? call : UINT32_MAX, incoming_[static_cast<size_t>(i)].data,
-               static_cast<size_t>(messages_[static_cast<size_t>(i)].msg_len));
+        Datagram& datagram = incoming_[static_cast<size_t>(i)];
+        const uint32_t call = call_of(datagram);
+        handle(call < calls ? call : UINT32_MAX, datagram.data,
+               static_cast<size_t>(messages_[static_cast<size_t>(i)].msg_len), datagram.arrived_ns);
       }
       count += received > 0 ? static_cast<size_t>(received) : 0;
     }
@@ -70,6 +71,7 @@ class Peers {
     iovec buffer;
     alignas(cmsghdr) uint8_t control[kControl];
     in_addr local;
+    int64_t arrived_ns;
   };
   struct Batch {
     std::vector<Datagram> datagrams;
@@ -83,7 +85,7 @@ class Peers {
   void flush(size_t socket);
 
   uint8_t network_ = 0;
-  std::array<int, kSockets> sockets_{-1, -1, -1, -1};
+  std::array<int, kSockets> sockets_{-1, -1};
   std::array<uint16_t, kSockets> ports_{};
   std::array<uint32_t, kSockets> overflowed_{};
   std::array<Batch, kSockets> outgoing_;

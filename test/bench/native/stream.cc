@@ -1,6 +1,7 @@
 #include "stream.h"
 
 #include "bytes.h"
+#include "clock.h"
 #include "rtp.h"
 
 namespace bench {
@@ -24,20 +25,20 @@ void Stream::begin(uint32_t id, uint32_t packets, uint32_t sampling, Range measu
   seen_.assign(packets / 64 + 1, 0);
 }
 
-size_t Stream::make(uint8_t* packet, int64_t now_ns, webtrunk::SrtpSender* sender) {
+size_t Stream::make(uint8_t* packet, webtrunk::SrtpSender* sender) {
   const uint32_t number = next_++;
   packet[0] = 0x80;
   packet[1] = static_cast<uint8_t>(kPcmu | (number == 0 ? 0x80 : 0));
   write_u16(packet + 2, static_cast<uint16_t>(kFirstSequence + number));
   write_u32(packet + 4, number * kTicks);
   write_u32(packet + 8, ssrc_of(id_));
-  write_payload(packet + 12, {id_, number, now_ns});
+  write_payload(packet + 12, {id_, number, wall_ns()});
   if (sender == nullptr) return kRtpPacket;
   const webtrunk::Outcome outcome = sender->protect_rtp(packet, kRtpPacket, kMaxPacket);
   return outcome ? outcome.length : 0;
 }
 
-void Stream::check(uint8_t* packet, size_t length, int64_t now_ns, webtrunk::SrtpReceiver* receiver, Tally& tally) {
+void Stream::check(uint8_t* packet, size_t length, int64_t arrived_ns, webtrunk::SrtpReceiver* receiver, Tally& tally) {
   webtrunk::RtpHeader header;
   if (parse_rtp_header(packet, length, header) != webtrunk::Drop::none || header.payload_type != kPcmu ||
       header.header_length != webtrunk::kRtpFixedHeader) {
@@ -67,7 +68,7 @@ void Stream::check(uint8_t* packet, size_t length, int64_t now_ns, webtrunk::Srt
     if (!learn(mark, header.sequence, header.ssrc, tally)) return;
     number = mark.number;
     if (number % sampling_ == 0 && number >= measured_.first && number < measured_.end)
-      tally.latency.add(now_ns - mark.sent_ns);
+      tally.latency.add(arrived_ns - mark.sent_ns);
   } else if (header.ssrc != ssrc_) {
     tally.faults.order++;
     return;

@@ -61,9 +61,9 @@ class Stream {
   void begin(uint32_t id, uint32_t packets, uint32_t sampling, Range measured);
 
   /** The next packet; its length. `sender` is null for plain RTP. */
-  size_t make(uint8_t* packet, int64_t now_ns, webtrunk::SrtpSender* sender);
+  size_t make(uint8_t* packet, webtrunk::SrtpSender* sender);
   /** A packet that arrived where this stream's packets should. Decrypts in place. */
-  void check(uint8_t* packet, size_t length, int64_t now_ns, webtrunk::SrtpReceiver* receiver, Tally& tally);
+  void check(uint8_t* packet, size_t length, int64_t arrived_ns, webtrunk::SrtpReceiver* receiver, Tally& tally);
   /** Of those measured, how many never came. */
   uint64_t lost() const;
 
