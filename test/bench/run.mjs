@@ -1,5 +1,5 @@
 // Runs a TypeScript bench on Node 20: bundles test/bench/NAME*.ts into dist/bench (packages stay outside) and starts it.
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -26,5 +26,6 @@ if (name === 'media') {
   const { buildLoadGenerator } = await import('./native/build.mjs')
   buildLoadGenerator()
 }
-const { status } = spawnSync(process.execPath, [`${outdir}${name}.js`, ...rest], { stdio: 'inherit' })
-process.exit(status ?? 1)
+const bench = spawn(process.execPath, [`${outdir}${name}.js`, ...rest], { stdio: 'inherit' })
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => bench.kill(signal))
+bench.on('exit', (status) => process.exit(status ?? 1))
