@@ -6,7 +6,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { type BenchOptions, readArguments, USAGE } from './media/arguments.ts'
+import { ArgumentError, type BenchOptions, readArguments, USAGE } from './media/arguments.ts'
 import { findCapacity, type Verdict } from './media/capacity.ts'
 import { describeMachine, machineLine, mostOpenFiles } from './media/machine.ts'
 import { type Cell, measure, type Sample } from './media/measurement.ts'
@@ -125,11 +125,12 @@ async function run(asked: BenchOptions): Promise<void> {
 // What runs on other cores ends with us, see `onCore`.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
 
-let options: BenchOptions | undefined
 try {
-  options = readArguments(process.argv.slice(2))
+  const options = readArguments(process.argv.slice(2))
+  if (options === undefined) console.log(USAGE)
+  else await run(options)
 } catch (error) {
-  console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`)
+  if (!(error instanceof ArgumentError)) throw error
+  console.error(`${error.message}\n\n${USAGE}`)
   process.exitCode = 64
 }
-if (options !== undefined) await run(options)

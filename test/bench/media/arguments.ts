@@ -31,6 +31,19 @@ export const USAGE = `usage: npm run bench -- [--quick] [--calls 50,200,...] [--
   --only      some of the systems: gateway (a port pair for each trunk call), shared (ports that trunk calls share), rtpengine
   --scenario  where the keys of the encrypted side come from: sdes (descriptions), dtls (browsers)`
 
+export class ArgumentError extends Error {}
+
+const OPTIONS = {
+  help: { type: 'boolean', default: false },
+  quick: { type: 'boolean', default: false },
+  calls: { type: 'string' },
+  rounds: { type: 'string' },
+  only: { type: 'string' },
+  scenario: { type: 'string' },
+  seconds: { type: 'string' },
+  capacity: { type: 'string' },
+  'gather-us': { type: 'string', default: '500' },
+} as const
 const SYSTEMS: readonly SystemName[] = ['gateway', 'shared', 'rtpengine']
 const SCENARIOS: readonly Scenario[] = ['sdes', 'dtls']
 const CAPACITY: readonly BenchOptions['capacity'][] = ['yes', 'no', 'only']
@@ -47,26 +60,15 @@ const QUICK_WARMUP_MS = 600
 const LIMIT_MS = 1_500_000
 const QUICK_LIMIT_MS = 45_000
 
-/** Throws an Error that says what is wrong. */
-export function readArguments(words: readonly string[]): BenchOptions {
-  const { values } = parseArgs({
-    args: [...words],
-    options: {
-      quick: { type: 'boolean', default: false },
-      calls: { type: 'string' },
-      rounds: { type: 'string' },
-      only: { type: 'string' },
-      scenario: { type: 'string' },
-      seconds: { type: 'string' },
-      capacity: { type: 'string' },
-      'gather-us': { type: 'string', default: '500' },
-    },
-  })
+/** Undefined: they ask for help. Throws an ArgumentError that says what is wrong. */
+export function readArguments(words: readonly string[]): BenchOptions | undefined {
+  const values = parse(words)
+  if (values.help) return undefined
   const usual = values.quick ? QUICK : FULL
   const [capacity = 'yes', ...more] = chosen('--capacity', values.capacity ?? usual.capacity, CAPACITY)
-  if (more.length > 0) throw new Error(`--capacity: '${values.capacity}' is more than one`)
+  if (more.length > 0) throw new ArgumentError(`--capacity: '${values.capacity}' is more than one`)
   const seconds = positive('--seconds', values.seconds ?? usual.seconds)
-  if (seconds > MOST_SECONDS) throw new Error(`--seconds: '${seconds}' is more than ${MOST_SECONDS}`)
+  if (seconds > MOST_SECONDS) throw new ArgumentError(`--seconds: '${seconds}' is more than ${MOST_SECONDS}`)
   return {
     calls: (values.calls ?? usual.calls).split(',').map((text) => wholeUpTo('--calls', text, MOST_CALLS)),
     rounds: wholeUpTo('--rounds', values.rounds ?? usual.rounds, 100),
@@ -80,16 +82,25 @@ export function readArguments(words: readonly string[]): BenchOptions {
   }
 }
 
+function parse(words: readonly string[]) {
+  try {
+    return parseArgs({ args: [...words], options: OPTIONS }).values
+  } catch (cause) {
+    throw new ArgumentError(cause instanceof Error ? cause.message : String(cause), { cause })
+  }
+}
+
 function positive(name: string, text: string): number {
   const value = Number(text)
-  if (!Number.isFinite(value) || value <= 0) throw new Error(`${name}: '${text}' is no number above 0`)
+  if (!Number.isFinite(value) || value <= 0)
+    throw new ArgumentError(`${name}: '${text}' is no number above 0`)
   return value
 }
 
 function wholeUpTo(name: string, text: string, most: number, least = 1): number {
   const value = text === '' ? Number.NaN : Number(text)
   if (!Number.isInteger(value) || value < least || value > most)
-    throw new Error(`${name}: '${text}' is no whole number from ${least} to ${most}`)
+    throw new ArgumentError(`${name}: '${text}' is no whole number from ${least} to ${most}`)
   return value
 }
 
@@ -102,6 +113,6 @@ function chosen<Name extends string>(
   if (text === undefined) return all
   const names = text.split(',')
   const unknown = names.find((name) => !all.some((one) => one === name))
-  if (unknown !== undefined) throw new Error(`${option}: '${unknown}' is none of ${all.join(', ')}`)
+  if (unknown !== undefined) throw new ArgumentError(`${option}: '${unknown}' is none of ${all.join(', ')}`)
   return all.filter((name) => names.includes(name))
 }

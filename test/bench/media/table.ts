@@ -13,8 +13,8 @@ const COLUMNS = [
   'p99 ms',
   'p99.9 ms',
   'KiB/call',
-  'set-up ms',
-  'DTLS ms',
+  'set-ups/s',
+  'DTLS/s',
   'queue drops',
   'own drops',
   'wrong',
@@ -45,11 +45,14 @@ function cellsOf(row: Row, rows: readonly Row[]): readonly string[] {
     row.p99Ms.toFixed(2),
     row.p999Ms.toFixed(2),
     row.kiBPerCall.toFixed(1),
-    row.setUpMs.toFixed(2),
-    row.handshakeMs?.toFixed(2) ?? '',
+    perSecond(row.setUpMs),
+    row.handshakeMs === undefined ? '' : perSecond(row.handshakeMs),
     String(row.queueDrops),
     String(row.ownDrops),
     String(row.wrong),
     row.disturbed === 0 ? '' : `${row.disturbed} of ${row.rounds}`,
   ]
 }
+
+/** How often a core could do what takes so long. */
+const perSecond = (ms: number): string => (1_000 / ms).toFixed(0)

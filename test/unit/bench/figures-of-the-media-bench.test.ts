@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { readArguments } from '../../bench/media/arguments.ts'
+import { ArgumentError, readArguments } from '../../bench/media/arguments.ts'
 import { chooseCores } from '../../bench/media/cores.ts'
 import type { LoadResult } from '../../bench/media/load-generator.ts'
 import type { Cell, Sample } from '../../bench/media/measurement.ts'
@@ -43,8 +43,12 @@ describe('the arguments', () => {
     })
   })
 
+  test('--help is no run', () => {
+    expect(readArguments(['--help', '--quick'])).toBeUndefined()
+  })
+
   test('systems come in their own order', () => {
-    expect(readArguments(['--only', 'rtpengine,gateway']).systems).toEqual(['gateway', 'rtpengine'])
+    expect(readArguments(['--only', 'rtpengine,gateway'])?.systems).toEqual(['gateway', 'rtpengine'])
   })
 
   test.each([
@@ -64,6 +68,7 @@ describe('the arguments', () => {
     ['--fast'],
     ['quick'],
   ])('%s %s is refused', (...words) => {
+    expect(() => readArguments(words)).toThrow(ArgumentError)
     expect(() => readArguments(words)).toThrow(words[0])
   })
 })

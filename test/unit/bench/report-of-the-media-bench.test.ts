@@ -5,7 +5,7 @@ import { cellsOf } from '../../bench/media/rounds.ts'
 import { summarise } from '../../bench/media/summary.ts'
 import { benchSample as sample } from '../../harness/bench-sample.ts'
 
-const QUICK: BenchOptions = readArguments(['--quick'])
+const QUICK = readArguments(['--quick']) as BenchOptions
 
 test('a round has everything once, the systems in turn', () => {
   const cells = cellsOf({ ...QUICK, calls: [50, 500], rounds: 2 }).map(
