@@ -72,6 +72,29 @@ struct Line {
 
 }  // namespace
 
+TEST(frames_clock_set_back, "a source that sets its clock back is heard again after two packets; single stragglers and forgeries change nothing") {
+  for (const uint32_t back_ms : {600u, 100'000u, 200'000'000u}) {
+    Line line(30);
+    uint16_t sequence = 0;
+    uint32_t ms = 250'000'000;
+    int64_t at = kMs;
+    for (int i = 0; i < 30; i++, at += 20 * kMs, ms += 20) CHECK(line.put(at, sequence++, ms, 20) == Taken::kept);
+    // One straggler, whatever its number, and what follows as before.
+    CHECK(line.put(at, static_cast<uint16_t>(sequence - 100), ms - back_ms, 20) == Taken::late);
+    for (int i = 0; i < 30; i++, at += 20 * kMs, ms += 20) CHECK(line.put(at, sequence++, ms, 20) == Taken::kept);
+    // Two that do not follow each other.
+    CHECK(line.put(at, static_cast<uint16_t>(sequence - 100), ms - back_ms, 20) == Taken::late);
+    CHECK(line.put(at, static_cast<uint16_t>(sequence - 99), ms - back_ms + 40, 20) == Taken::late);
+    const size_t before = line.sent.size();
+    ms -= back_ms;
+    CHECK(line.put(at, sequence++, ms, 20) == Taken::late);
+    for (int i = 0; i < 30; i++, at += 20 * kMs) CHECK(line.put(at, sequence++, ms += 20, 20) == Taken::kept);
+    line.until(at + 100 * kMs);
+    CHECK(line.sent.size() >= before + 19);
+    line.check_media();
+  }
+}
+
 TEST(frames_every_length, "10 to 60 ms become 10 to 60 ms: nothing lost, numbers and timestamps in step, exactly paced") {
   for (const int from : {10, 20, 30, 40, 60}) {
     for (const int to : {10, 20, 30, 40, 50, 60}) {

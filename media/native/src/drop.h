@@ -39,6 +39,7 @@ namespace webtrunk {
   X(media_playing, "media.playing")                            \
   X(media_key_down, "media.key-down")                          \
   X(media_late, "media.late")                                  \
+  X(media_rate, "media.rate")                                  \
   X(dtmf_bad_event, "dtmf.bad-event")                          \
   X(dtmf_rate, "dtmf.rate")                                    \
   X(dtmf_queue_full, "dtmf.queue-full")                        \

@@ -121,6 +121,8 @@ struct Leg {
   /** RTP timestamp of the press under way. */
   uint32_t press_timestamp = 0;
   TokenBucket press_bucket;
+  /** Of the RTP that its peer may have forwarded. */
+  TokenBucket rtp_bucket;
   /** The press heard now is one too many. */
   bool is_press_refused = false;
   /** When each task is next due; 0: not. */

@@ -26,6 +26,12 @@ void sample_payload(LegCounters& counters, const Packet& packet, const RtpHeader
 
 namespace {
 
+/**
+ * RTP of one leg: several times what packets of 5 ms are, and the burst of a network that stood still. A loop of calls that name
+ * each other's ports (SDP cannot tell it from a call that comes back to us) is over within its first second.
+ */
+constexpr BucketRate kRtpRate = {1000, 2000};
+
 /** What one leg's peer may send towards TypeScript, of each kind: far above any need, far below a flood. */
 constexpr BucketRate kUpRate = {200, 400};
 
@@ -260,6 +266,10 @@ void RelayLoop::note_rtcp(Leg& leg, const Packet& packet) {
 
 /** Takes a plain RTP packet that its leg accepted to where the leg's route leads. */
 bool RelayLoop::forward(Leg& source, Packet* packet, const Endpoint& from) {
+  if (!source.rtp_bucket.take(kRtpRate, now_ns_)) {
+    count(source.counters->drops, Drop::media_rate);
+    return false;
+  }
   RtpHeader header;
   size_t payload_length = 0;
   parse_rtp_header(packet->data, packet->length, header);

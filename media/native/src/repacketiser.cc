@@ -31,7 +31,8 @@ Repacketiser::Taken Repacketiser::put(const RtpHeader& header, const uint8_t* pa
 
   const uint32_t offset = header.timestamp - base_;
   if (offset >= kWindow - octets) {
-    if (offset > UINT32_MAX / 2) return Taken::late;  // Older than what was sent.
+    // Older than what was sent: late, unless its source has set its clock back.
+    if (offset > UINT32_MAX / 2 && !is_restart(header, octets)) return Taken::late;
     const bool is_loss = header.sequence != next_source_sequence_;
     begin(header, now_ns);
     has_loss_ = is_loss;
@@ -52,6 +53,17 @@ Repacketiser::Taken Repacketiser::put(const RtpHeader& header, const uint8_t* pa
   return Taken::kept;
 }
 
+/** Of a packet that seems late. Two in a row, far back, that follow each other are no stragglers (compare RFC 3550 A.1). */
+bool Repacketiser::is_restart(const RtpHeader& header, uint32_t octets) {
+  if (base_ - header.timestamp <= kWindow) return false;
+  const bool is_confirmed =
+      has_restart_ && header.sequence == restart_sequence_ && header.timestamp == restart_timestamp_;
+  has_restart_ = true;
+  restart_sequence_ = static_cast<uint16_t>(header.sequence + 1);
+  restart_timestamp_ = header.timestamp + octets;
+  return is_confirmed;
+}
+
 void Repacketiser::withhold(const RtpHeader& header) {
   if (!has_source_ || header.ssrc != source_ssrc_) return;
   if (static_cast<int16_t>(header.sequence - next_source_sequence_) >= 0)
@@ -65,6 +77,7 @@ void Repacketiser::begin(const RtpHeader& header, int64_t now_ns) {
   payload_type_ = header.payload_type;
   next_source_sequence_ = header.sequence;
   has_loss_ = false;
+  has_restart_ = false;
   is_marked_ = true;
   base_ = header.timestamp;
   end_ = base_;

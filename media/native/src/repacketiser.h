@@ -46,6 +46,7 @@ class Repacketiser {
   bool is_complete() const;
   bool is_beyond_hole() const { return end_ - base_ > frame_; }
   void begin(const RtpHeader& header, int64_t now_ns);
+  bool is_restart(const RtpHeader& header, uint32_t octets);
   void forget(uint32_t from, uint32_t to);
   void skip_hole();
 
@@ -56,6 +57,10 @@ class Repacketiser {
   uint32_t source_ssrc_ = 0;
   uint8_t payload_type_ = 0;
   uint16_t next_source_sequence_ = 0;
+  /** After a packet far too late: the one that would show that it is not. */
+  bool has_restart_ = false;
+  uint16_t restart_sequence_ = 0;
+  uint32_t restart_timestamp_ = 0;
   /** Numbers of the source that are missing since the last packet sent. */
   bool has_loss_ = false;
   bool is_marked_ = false;
