@@ -107,7 +107,8 @@ export class RtpLeg {
   #aim(target: RtpTarget): void {
     const { relay } = this.#host
     this.#aimed = target
-    if (this.#sharing?.isOwn(target.rtp.address)) this.#leave(`${target.rtp.address} is an address of ours`)
+    const own = [target.rtp, target.rtcp].find((at) => at !== undefined && this.#sharing?.isOwn(at.address))
+    if (own !== undefined) this.#leave(`${own.address} is an address of ours`)
     try {
       relay.setRemote(this.id, target)
     } catch (error) {

@@ -168,6 +168,14 @@ test.each([
   expect(call.log.notes[0]?.detail).toContain('an address of ours')
 })
 
+test('so does one whose RTCP is to go to an address of ours', async () => {
+  const engine = openEngine()
+  const call = await open(engine)
+  const rtcp = { address: '127.0.0.7', port: call.local.rtcpPort }
+  const moved = await describe(call, { ...call.trunk.remote(), rtcp })
+  expect(moved.rtp.port).not.toBe(call.local.rtp.port)
+})
+
 test('two legs of ours that name each other hear each other', async () => {
   const engine = openEngine()
   const [one, other] = [await open(engine), await open(engine)]
