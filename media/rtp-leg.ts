@@ -3,7 +3,7 @@ import { DeadlineTimer } from './deadline-timer.ts'
 import { MediaFailure } from './failure.ts'
 import type { KeyBytes } from './key-bytes.ts'
 import type { LegHost } from './leg-host.ts'
-import type { LegId, RtpTarget } from './native/boundary.ts'
+import type { LegId, NativeLegStats, RtpTarget } from './native/boundary.ts'
 import type { RtpLocal, RtpRemote, SdesKey, SrtpSuite, TransportAddress } from './parameters.ts'
 
 /** How a leg gets away from shared ports. */
@@ -121,10 +121,9 @@ export class RtpLeg {
   /** Not heard, while packets come that are nobody's: they may be the peer's, through a NAT. On ports of its own it is learnt. */
   #leaveUnheard(): void {
     const { relay } = this.#host
-    // Nothing of a leg that has failed and left the relay.
-    const isUnheard = relay.stats(this.id)?.packetsReceived === 0
     const isAnyoneLost = (relay.counters()['media.unmatched'] ?? 0) > this.#strays
-    if (this.#sharing === undefined || this.#aimed === undefined || !isUnheard || !isAnyoneLost) return
+    const isUnheard = isAnyoneLost && hasNothingArrived(relay.stats(this.id))
+    if (this.#sharing === undefined || this.#aimed === undefined || !isUnheard) return
     try {
       this.#leave(`nothing came from ${formatAddress(this.#aimed.rtp)}`)
     } catch (failure) {
@@ -180,6 +179,12 @@ export class RtpLeg {
     this.#host.stage({ kind: 'keys-ready' })
   }
 }
+
+/** A leg that has failed has left the relay; what it cannot decrypt has arrived all the same. */
+const hasNothingArrived = (stats: NativeLegStats | undefined): boolean =>
+  stats?.packetsReceived === 0 && !Object.keys(stats.drops).some((reason) => ARRIVED.test(reason))
+
+const ARRIVED = /^s?rtp\.(?!no-keys)/
 
 const isCollision = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'ECOLLISION'

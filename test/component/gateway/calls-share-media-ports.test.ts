@@ -236,6 +236,28 @@ describe('calls of a trunk with shared ports', () => {
   })
 })
 
+it('the target of a transfer that answers from the place of another call is told a port of its own', async () => {
+  const first = await callOut({ address: PBX, port: 4_000 })
+  const second = await callOut({ address: PBX, port: 4_002 })
+  gateway.trunk.invites.length = 0
+  second.caller.dialog?.request(
+    'REFER',
+    { headers: [{ name: 'Refer-To', value: '<sip:0200@example.com>' }] },
+    () => {},
+  )
+  const invite = await ringing(gateway, gateway.trunk)
+  const target = new PeerDialog(phoneAt({ address: PBX, port: 4_000 }))
+  target.dialog = invite.accept({ body: answerTo(invite, target.local) }, target.handler)
+  await gateway.time.advance(200)
+  expect(portOf(invite.request.body)).toBe(first.offered)
+  expect(target.offers.map(portIn)).toEqual([expect.any(Number)])
+  expect(portIn(target.offers[0])).not.toBe(first.offered)
+  expect([...first.callee.offers, ...second.callee.offers].map(portIn)).not.toContain(
+    portIn(target.offers[0]),
+  )
+  for (const { dialog } of [first.caller, target]) dialog?.bye()
+})
+
 it('an emergency call always has ports of its own, where its peer is learnt', async () => {
   await stop()
   await start({

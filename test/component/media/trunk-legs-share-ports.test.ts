@@ -258,6 +258,28 @@ test('one that is heard, and one that is silent while no packet is nobody’s, s
   expect(clock.pending, 'timers, but those of reports').toBeLessThanOrEqual(2)
 })
 
+test('one whose packets come and cannot be decrypted stays as well: another port would not help', async () => {
+  const clock = new VirtualMediaClock()
+  const engine = openEngine({}, { clock })
+  const { session, trunk, local, log } = await open(engine, SHARED_SDES)
+  const [receives] = local.crypto
+  if (receives === undefined) throw new Error('no key')
+  const key = (byte: number) => sdesKey(1, 'AES_CM_128_HMAC_SHA1_80', Buffer.alloc(30, byte))
+  trunk.connect(local, { sends: key(1), receives })
+  await session.setRemote('callee', trunk.remote(key(2)), receives)
+  await session.watch('callee', 30)
+  const stranger = await openTrunk({ address: PBX })
+  stranger.connect(local)
+  const drops = async () => (await session.stats()).legs.callee?.drops['srtp.auth-failed'] ?? 0
+  trunk.sendRtp(0, Buffer.from('with the wrong key'))
+  stranger.sendRtp(0, Buffer.from('nobody’s'))
+  await expect.poll(drops).toBe(1)
+  await until(() => engine.counters()['media.unmatched'] === 1)
+  clock.advance(10_000)
+  await new Promise(setImmediate)
+  expect(log.moves).toEqual([])
+})
+
 test('where there is no port left for it, a collision is refused, and the first call goes on', async () => {
   const engine = openEngine({ rtpPortMin: 29_000, rtpPortMax: 29_001 })
   const [first, second] = [await open(engine), await open(engine)]
