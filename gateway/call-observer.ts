@@ -26,8 +26,8 @@ export class CallObserver {
     this.trace.leg(name, party, legKind(media))
   }
 
-  adopted({ leg, party, dialog }: Side): void {
-    this.trace.leg(leg.name, party, legKind(leg.media), true)
+  adopted({ leg, party, dialog }: Side, rungs: readonly string[]): void {
+    this.trace.leg(leg.name, party, legKind(leg.media), rungs)
     if (dialog !== undefined) this.trace.dialog(dialog.callId)
     this.trace.note('adopted', { leg: leg.name }, 'from another call')
   }

@@ -69,6 +69,12 @@ export class CallTrace {
     this.#callee = to
   }
 
+  /** The target of a transfer that has failed, or who could not take a place: the call goes on without. */
+  dropped(leg: string, why: string): void {
+    this.note('dropped', { leg }, why)
+    this.#legs.delete(leg)
+  }
+
   /** Of legs beside the caller's. */
   get otherCallIds(): ReadonlySet<string> {
     return this.#callIds
@@ -89,13 +95,17 @@ export class CallTrace {
     return this.#answeredMs
   }
 
-  /** A leg that comes to the call; `isClimbed`: it has been one of another call before. */
-  leg(name: string, party: string, kind: LegReport['kind'], isClimbed = false): void {
+  /** A leg that comes to the call; `climbed`: what `rungsOf` said of it in the call that it was one of before. */
+  leg(name: string, party: string, kind: LegReport['kind'], climbed: readonly string[] = []): void {
     if (this.#legs.has(name) || this.#legs.size >= TRACE_LIMITS.legs) return
-    this.#legs.set(name, { party, kind, codec: undefined, stats: undefined, climbed: new Map() })
-    if (!isClimbed) return
-    for (const stage of STAGES_OF[kind]) this.climb(name, stage)
-    for (const direction of ['received', 'sent'] as const) this.climb(name, 'S6', direction)
+    const now = this.#nowMs()
+    const rungs = new Map(climbed.map((rung) => [rung, now]))
+    this.#legs.set(name, { party, kind, codec: undefined, stats: undefined, climbed: rungs })
+  }
+
+  /** What a leg has climbed. */
+  rungsOf(name: string): readonly string[] {
+    return [...(this.#legs.get(name)?.climbed.keys() ?? [])]
   }
 
   dialog(callId: string): void {

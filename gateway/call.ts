@@ -145,6 +145,7 @@ export class Call implements SideOwner, JoinableCall {
       place: (side, plan, text, handler) => this.#place(side, plan, text, handler),
       headers: (side, other) => this.#headers(side, other),
       planTransfer: context.planTransfer,
+      dropped: ({ leg }, why) => this.trace.dropped(leg.name, why),
       charges: this.charges,
       findSide: context.findSide,
     })
@@ -211,8 +212,12 @@ export class Call implements SideOwner, JoinableCall {
     this.#end('hung-up', { by: 'transfer' })
   }
 
-  adopted(side: Side): void {
-    this.#observer.adopted(side)
+  rungsOf(side: Side): readonly string[] {
+    return this.trace.rungsOf(side.leg.name)
+  }
+
+  adopted(side: Side, rungs: readonly string[]): void {
+    this.#observer.adopted(side, rungs)
   }
 
   onDescribed(side: Side, direction: 'received' | 'sent', text: string): void {
@@ -299,7 +304,6 @@ export class Call implements SideOwner, JoinableCall {
     })
     if (this.#hasEnded()) return
     const caller = await this.#openSide('caller', this.#callerPlan.name, this.#callerPlan.media, false)
-    this.trace.climb('caller', 'S1')
     caller.sessionUuid = sessionUuidOf(request) ?? this.#context.environment.token()
     this.#caller = caller
     this.#conversation.add(caller)
@@ -313,6 +317,8 @@ export class Call implements SideOwner, JoinableCall {
   async #openSide(name: LegName, party: string, media: LegMedia, isCallIdOwner: boolean): Promise<Side> {
     const leg = await Leg.open(this.#openSession(), name, media, this.#newSessionId())
     this.#observer.opened(name, party, media)
+    // Who is not called by us has called.
+    if (!isCallIdOwner) this.trace.climb(name, 'S1')
     return new Side({ leg, party, isCallIdOwner, owner: this })
   }
 

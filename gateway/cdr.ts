@@ -9,6 +9,8 @@ interface CdrLeg {
   readonly party: string
   readonly kind: LegReport['kind']
   readonly codec?: string
+  /** Rungs of its ladder that were not reached, such as `S6 received`. Left out when there are none. */
+  readonly open?: readonly string[]
   readonly stats?: Omit<LegStats, 'remote'>
 }
 
@@ -59,13 +61,21 @@ export function cdrOf(report: CallReport): Cdr {
           },
         }),
     findings: report.findings.map(({ code }) => code),
-    legs: report.legs.map(({ name, party, kind, codec, stats }) => ({
-      name,
-      party,
-      kind,
-      ...(codec === undefined ? {} : { codec }),
-      ...(stats === undefined ? {} : { stats: withoutAddress(stats) }),
-    })),
+    legs: report.legs.map(legOf),
+  }
+}
+
+function legOf({ name, party, kind, codec, rungs, stats }: LegReport): CdrLeg {
+  const open = rungs
+    .filter(({ state }) => state === 'open')
+    .map(({ stage, direction }) => (direction === undefined ? stage : `${stage} ${direction}`))
+  return {
+    name,
+    party,
+    kind,
+    ...(codec === undefined ? {} : { codec }),
+    ...(open.length === 0 ? {} : { open }),
+    ...(stats === undefined ? {} : { stats: withoutAddress(stats) }),
   }
 }
 

@@ -31,8 +31,10 @@ export interface JoinableCall {
   release(side: Side): void
   /** The far sides talk to each other now; this call ends. */
   endJoined(): void
-  /** `side` has come here from another call, with its dialog and its leg. */
-  adopted(side: Side): void
+  /** What `side` has climbed there. */
+  rungsOf(side: Side): readonly string[]
+  /** `side` has come here from another call, with its dialog and its leg, and has climbed these there. */
+  adopted(side: Side, rungs: readonly string[]): void
 }
 
 /** A side of a live call that a transfer names. */
@@ -56,6 +58,8 @@ export interface TransferOptions {
   readonly headers: (side: Side, other?: Side) => readonly Header[]
   /** `far`: who will talk to the target. */
   readonly planTransfer: (party: string, target: Uri, far: string) => AdmittedPlan
+  /** A side that was opened is no part of the call; `why` for its history. */
+  readonly dropped: (side: Side, why: string) => void
   readonly charges: CallCharges
   readonly findSide: (replaces: Replaces, party: string) => FoundSide | undefined
 }
@@ -231,6 +235,7 @@ export class Transfers {
           return
         }
         log.warn('transfer goes on elsewhere', { reason: failure.message, from: plan.name, to: next.name })
+        this.#options.dropped(target, failure.message)
         await target.leg.close()
         try {
           await this.#callTarget(asked, next)
@@ -246,8 +251,9 @@ export class Transfers {
     const transfer = this.#transfer
     this.#transfer = undefined
     const verdict = verdictOf(failure)
-    const { log, conversation, charges } = this.#options
+    const { log, conversation, charges, dropped } = this.#options
     log.warn('transfer failed', { target: target.party, ...verdict, reason: verdict.message })
+    dropped(target, `transfer failed: ${verdict.message}`)
     transfer?.report.finish(verdict.status, 'Transfer Failed', () => {})
     if (transfer !== undefined) charges.drop(transfer.ticket)
     await target.leg.close()
@@ -272,10 +278,11 @@ export class Transfers {
       throw new GatewayFailure('transfer.no-common-codec')
     }
     report.accept()
+    const rungs = other.rungsOf(moved)
     await moved.leg.move(session(), this.#newLegName())
     other.release(moved)
     moved.owner = owner
-    owner.adopted(moved)
+    owner.adopted(moved, rungs)
     await this.#replace(transferor, moved)
     report.finish(200, 'OK', () => this.#hangUp(transferor))
     charges.takeOver(other.charges)
@@ -301,6 +308,7 @@ export class Transfers {
       taker.sessionUuid = sessionUuidOf(invite.request) ?? token()
       taker.dialog = invite.accept({ headers: headers(taker, far), body: sdpBody(text) }, taker.dialogHandler)
     } catch (error) {
+      this.#options.dropped(taker, `take-over refused: ${verdictOf(error).message}`)
       await taker.leg.close()
       throw error
     }
