@@ -21,8 +21,10 @@ export interface CallLine {
 /** Where softphones reach us, for those on this machine. */
 export interface Listening {
   readonly domain: string
-  /** Of the WebSocket; undefined: there is no listener but a Unix socket. */
+  /** Of the WebSocket, by the address it listens at; undefined: there is no listener that takes others than proxies. */
   readonly url: string | undefined
+  /** File of the certificate that is served there; undefined: in clear text, or by a certificate that the demo made. */
+  readonly certificateFile: string | undefined
 }
 
 /** What the command line may ask about calls. */

@@ -1,9 +1,10 @@
 import type { Config } from '../config/config.ts'
 import { type Admin, PlainText } from './admin.ts'
-import { answerAboutCalls, type Listening } from './call-answers.ts'
+import { answerAboutCalls } from './call-answers.ts'
 import type { Calls } from './calls.ts'
 import { systemEnvironment } from './environment.ts'
 import type { Metrics } from './metrics.ts'
+import { listeningOf } from './own-listener.ts'
 import type { RegistrarMode } from './registrar-mode.ts'
 import type { TrunkTable } from './trunk.ts'
 import { trunkReport } from './trunk-report.ts'
@@ -27,7 +28,7 @@ export interface Asked {
 
 /** What the command line may ask the running daemon. */
 export function answerCommands(admin: Admin, asked: Asked): void {
-  const { config, calls, mode, trunks, states, trunkWatch, metrics } = asked
+  const { config, calls, mode, trunks, states, trunkWatch, metrics, web, webSocketPath } = asked
   answerAboutCalls(admin, calls.history)
   admin.handle('trunks', () =>
     trunkReport({
@@ -40,17 +41,6 @@ export function answerCommands(admin: Admin, asked: Asked): void {
     }),
   )
   admin.handle('registrations', () => mode.registrar.list())
-  admin.handle('listening', () => listeningOf(asked))
+  admin.handle('listening', () => listeningOf(config, web, webSocketPath))
   admin.handle('metrics', async () => new PlainText(metrics.contentType, await metrics.text()))
-}
-
-/** By the domain, so that the certificate fits; in clear text on this machine only. */
-function listeningOf({ config: { domain }, web, webSocketPath }: Asked): Listening {
-  const url =
-    web.https !== undefined
-      ? `wss://${domain}:${web.https.port}${webSocketPath}`
-      : web.http !== undefined
-        ? `ws://127.0.0.1:${web.http.port}${webSocketPath}`
-        : undefined
-  return { domain, url }
 }

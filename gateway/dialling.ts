@@ -11,7 +11,7 @@ import type {
   SipEnvironment,
   UserAgent,
 } from '../sip/user-agent.ts'
-import { GatewayFailure } from './gateway-failure.ts'
+import { type GatewayCode, GatewayFailure } from './gateway-failure.ts'
 import type { BodyPart } from './multipart.ts'
 import type { PartyPlan, Target } from './plan.ts'
 import { Ringing } from './ringing.ts'
@@ -217,11 +217,16 @@ function refusalOf(response: SipResponse | NoAnswer, plan: PartyPlan): GatewayFa
 function silenceOf(how: NoAnswer, plan: PartyPlan): GatewayFailure {
   const trouble = how === 'transport' ? plan.trouble?.() : undefined
   const seen = `${plan.name}: ${trouble ?? how}`
-  if (trouble !== undefined && /expired/i.test(trouble)) {
-    return new GatewayFailure('trunk.certificate-expired', { seen })
-  }
-  if (trouble !== undefined && /certificate|self.signed|altname/i.test(trouble)) {
-    return new GatewayFailure('trunk.certificate-refused', { seen })
-  }
-  return unanswered(how, plan.media.kind === 'rtp', seen)
+  const code = trouble === undefined ? undefined : codeOfTrouble(trouble)
+  return code === undefined
+    ? unanswered(how, plan.media.kind === 'rtp', seen)
+    : new GatewayFailure(code, { seen })
+}
+
+/** By the codes of OpenSSL (X509_V_ERR_...) and Node.js, and by that of our own look at the name (RFC 5922). */
+function codeOfTrouble(trouble: string): GatewayCode | undefined {
+  if (/EXPIRED|NOT_YET_VALID/.test(trouble)) return 'trunk.certificate-expired'
+  if (/foreign-certificate|ALTNAME|HOSTNAME_MISMATCH/.test(trouble)) return 'trunk.certificate-name'
+  const isRefused = /CERT|LEAF_SIGNATURE|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH/.test(trouble)
+  return isRefused ? 'trunk.certificate-refused' : undefined
 }

@@ -288,7 +288,7 @@ export const GATEWAY_CODES = {
   'trunk.certificate-expired': {
     stage: 'S1',
     status: 503,
-    text: 'certificate of the trunk has expired',
+    text: 'certificate of the trunk is outside its time',
     cause: 'nobody renewed it at the PBX or carrier',
     remedy: 'renew it there; look at the clock of this machine',
   },
@@ -296,8 +296,15 @@ export const GATEWAY_CODES = {
     stage: 'S1',
     status: 503,
     text: 'certificate of the trunk is not believed',
-    cause: 'it is self-signed, of an authority that we do not know, or for another name',
-    remedy: 'set trunks[].tls.ca to its authority, or trunks[].tls.name to a name in it',
+    cause: 'it is self-signed, of an authority that we do not know, or its chain is not complete',
+    remedy: 'set trunks[].tls.ca to its authority, or have the PBX send its whole chain',
+  },
+  'trunk.certificate-name': {
+    stage: 'S1',
+    status: 503,
+    text: 'certificate of the trunk is for another name',
+    cause: 'it does not hold the name of trunks[].host, or somebody else answers there',
+    remedy: 'set trunks[].tls.name to a name in it, when the peer is the right one',
   },
   'upstream.unreachable': {
     stage: 'S1',
@@ -376,6 +383,42 @@ export const GATEWAY_CODES = {
     text: 'REGISTER with more than one contact',
     cause: 'a client that registers several addresses at once',
     remedy: 'register one address by one REGISTER',
+  },
+  'selftest.unreachable': {
+    stage: 'S1',
+    status: 503,
+    text: 'nobody takes the connection',
+    cause: 'the daemon does not run, listens at another address or port, or a firewall is between',
+    remedy: "compare with the 'listening' line of the log; give --url when it is reached by another way",
+  },
+  'selftest.no-websocket': {
+    stage: 'S1',
+    status: 503,
+    text: 'what answers is no SIP WebSocket of ours',
+    cause:
+      'another server at this port, another path, a proxy that passes no upgrades, or a limit of connections',
+    remedy: 'look at the status that is seen; give --url with web.path and /sip behind it',
+  },
+  'selftest.certificate-untrusted': {
+    stage: 'S1',
+    status: 503,
+    text: 'certificate is not one to trust',
+    cause: 'self-signed, its chain is not complete, or the daemon still serves the one before the renewal',
+    remedy: 'put the whole chain into web.https.certificate and reload; --insecure takes any certificate',
+  },
+  'selftest.certificate-expired': {
+    stage: 'S1',
+    status: 503,
+    text: 'certificate is outside its time',
+    cause: 'the certificate was not renewed, or the clock of this machine is wrong',
+    remedy: 'renew the files of web.https; the daemon takes them by itself. Browsers refuse it until then',
+  },
+  'selftest.certificate-name': {
+    stage: 'S1',
+    status: 503,
+    text: 'certificate is for another name',
+    cause: 'the certificate does not hold the name that softphones connect to',
+    remedy: 'have it issued for that name; when browsers come by another one than domain, test with --url',
   },
 } as const
 

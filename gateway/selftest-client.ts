@@ -7,8 +7,9 @@ import {
   SessionState,
   UserAgent,
 } from 'sip.js/lib/api/index.js'
-import { WebSocket } from 'ws'
+import type { GatewayFailure } from './gateway-failure.ts'
 import type { SelftestAudio } from './selftest-audio.ts'
+import { SelftestConnection, type SelftestTrust } from './selftest-connection.ts'
 
 export interface SelftestAccount {
   /** `wss://phone.example.com/sip`. */
@@ -16,12 +17,20 @@ export interface SelftestAccount {
   readonly domain: string
   readonly user: string
   readonly password: string
-  /** Take any certificate: for a gateway that is reached by another name than its own. */
-  readonly isInsecure: boolean
+  /** Of the certificate that is shown there. */
+  readonly trust: SelftestTrust
 }
 
 /** Why the gateway said no, as it said it. */
-export class SelftestRefusal extends Error {}
+export class SelftestRefusal extends Error {
+  /** Undefined: a word of the gateway, whose own codes say more. */
+  readonly failure: GatewayFailure | undefined
+
+  constructor(message: string, failure?: GatewayFailure) {
+    super(message)
+    this.failure = failure
+  }
+}
 
 const REGISTRATION_S = 120
 
@@ -60,20 +69,14 @@ export class SelftestClient {
   readonly #agent: UserAgent
   readonly #registerer: Registerer
   readonly audio: SelftestAudio
+  readonly #connection: SelftestConnection
   #inviter: Inviter | undefined
 
   constructor(account: SelftestAccount, audio: SelftestAudio) {
     this.#account = account
     this.audio = audio
-    // SIP.js takes the browser's; Node.js 20 has none, and later ones cannot be told which certificates to believe.
-    const options = { rejectUnauthorized: !account.isInsecure }
-    Object.assign(globalThis, {
-      WebSocket: class extends WebSocket {
-        constructor(url: string, protocol: string) {
-          super(url, protocol, options)
-        }
-      },
-    })
+    this.#connection = new SelftestConnection(account.url, account.trust)
+    Object.assign(globalThis, { WebSocket: this.#connection.socketClass() })
     const uri = UserAgent.makeURI(`sip:${encodeURIComponent(account.user)}@${account.domain}`)
     if (uri === undefined) throw new SelftestRefusal(`no SIP address: ${account.user}@${account.domain}`)
     this.#agent = new UserAgent({
@@ -87,9 +90,20 @@ export class SelftestClient {
     this.#registerer = new Registerer(this.#agent, { expires: REGISTRATION_S })
   }
 
+  /** What others may not like of the connection that we have taken. */
+  get warnings(): readonly GatewayFailure[] {
+    return this.#connection.warnings
+  }
+
   async connect(): Promise<void> {
     await this.#agent.start().catch((error: unknown) => {
-      throw new SelftestRefusal(`${this.#account.url} cannot be reached: ${messageOf(error)}`)
+      const { failure } = this.#connection
+      throw new SelftestRefusal(
+        failure === undefined
+          ? `${this.#account.url} cannot be reached: ${messageOf(error)}`
+          : `${failure.code}: ${failure.message}`,
+        failure,
+      )
     })
   }
 

@@ -1,5 +1,6 @@
-import type { Stage } from '../config/stage.ts'
+import type { FailureRow, Stage } from '../config/stage.ts'
 import { STAGE_NAMES } from './codes-text.ts'
+import { GATEWAY_CODES, type GatewayCode, type GatewayFailure } from './gateway-failure.ts'
 import { SelftestAudio } from './selftest-audio.ts'
 import { type SelftestAccount, SelftestClient, SelftestRefusal } from './selftest-client.ts'
 import { toneMs } from './selftest-tone.ts'
@@ -24,8 +25,19 @@ export interface SelftestResult {
   readonly isOk: boolean
   /** What kept the first rung that is missing from being climbed. */
   readonly reason: string | undefined
+  /** The same, when it has a code of ours. */
+  readonly failure?: SelftestFinding
+  /** What others may not like, although the call went on. */
+  readonly warnings: readonly SelftestFinding[]
   readonly steps: readonly SelftestStep[]
   readonly callId: string | undefined
+}
+
+/** As the table of codes says it, and what was expected and seen. */
+export interface SelftestFinding extends FailureRow {
+  readonly code: GatewayCode
+  readonly expected?: string
+  readonly seen?: string
 }
 
 const STEPS = [
@@ -56,16 +68,34 @@ export async function runSelftest(options: SelftestOptions): Promise<SelftestRes
   const client = new SelftestClient(options.account, audio)
   const deadlineMs = startMs + options.timeoutMs
   let reason: string | undefined
+  let failure: GatewayFailure | undefined
   try {
     await climbAll(client, options, deadlineMs, climb)
   } catch (error) {
     if (!(error instanceof SelftestRefusal)) throw error
     reason = error.message
+    failure = error.failure
   } finally {
     await client.close()
   }
   const steps = STEPS.map(([name, stage, what]) => ({ stage, what, atMs: times.get(name) }))
-  return { isOk: reason === undefined, reason, steps, callId: client.callId }
+  return {
+    isOk: reason === undefined,
+    reason,
+    ...(failure === undefined ? {} : { failure: findingOf(failure) }),
+    warnings: client.warnings.map(findingOf),
+    steps,
+    callId: client.callId,
+  }
+}
+
+function findingOf({ code, expected, seen }: GatewayFailure): SelftestFinding {
+  return {
+    code,
+    ...GATEWAY_CODES[code],
+    ...(expected === undefined ? {} : { expected }),
+    ...(seen === undefined ? {} : { seen }),
+  }
 }
 
 async function climbAll(
@@ -122,8 +152,8 @@ async function before<Value>(deadlineMs: number, timeoutMs: number, step: Promis
   }
 }
 
-/** The client's ladder for a person. */
-export function selftestText({ steps, isOk, reason }: SelftestResult): string {
+/** The client's ladder for a person; behind it what is wrong with the connection, and what to do. */
+export function selftestText({ steps, isOk, reason, failure, warnings }: SelftestResult): string {
   const missing = steps.find(({ atMs }) => atMs === undefined)
   const lines = steps.map((step) => {
     const { stage, what, atMs } = step
@@ -131,9 +161,21 @@ export function selftestText({ steps, isOk, reason }: SelftestResult): string {
       atMs !== undefined
         ? `ok ${(atMs / 1_000).toFixed(3)} s`
         : step === missing && !isOk
-          ? `FAILED: ${reason}`
+          ? `FAILED: ${failure?.code ?? reason}`
           : '-'
     return `${stage} ${STAGE_NAMES[stage].padEnd(10)}  ${what.padEnd(32)}  ${how}\n`
   })
-  return lines.join('')
+  const findings = [
+    ...(failure === undefined ? [] : [findingText(failure)]),
+    ...warnings.map((warning) => `warning, ${findingText(warning)}`),
+  ]
+  return [...lines, ...findings.map((text) => `\n${text}`)].join('')
+}
+
+function findingText({ code, stage, text, expected, seen, cause, remedy }: SelftestFinding): string {
+  const rows = { what: text, expected, seen, cause, do: remedy }
+  const lines = Object.entries(rows).flatMap(([name, value]) =>
+    value === undefined ? [] : [`   ${name.padEnd(8)}  ${value}\n`],
+  )
+  return `${stage} ${STAGE_NAMES[stage]}: ${code}\n${lines.join('')}`
 }

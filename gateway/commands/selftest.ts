@@ -7,6 +7,7 @@ import type { Listening } from '../call-answers.ts'
 import type { CallReport } from '../call-report.ts'
 import { type Command, type CommandIo, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from '../command.ts'
 import { ladderText } from '../ladder-text.ts'
+import type { SelftestTrust } from '../selftest-connection.ts'
 
 const EX_USAGE = 64
 
@@ -18,7 +19,8 @@ came, and what the gateway knows of the call. Exit status 0: two-way audio; 1: n
   --number NUMBER        what to dial; left out: echo
   --trunk NAME           the call must have gone out by this trunk
   --no-echo              the far end does not send back what it hears; any audio from it will do
-  --url URL              of the WebSocket; left out: that of the daemon on this machine
+  --url URL              of the WebSocket, whose certificate is checked as a browser does; left out: that of the daemon on
+                         this machine, at the address it listens at, with the certificate of its configuration
   --domain DOMAIN        left out: the daemon's
   --user NAME            left out: the first user with a password in --config
   --password-file FILE   its first line; left out: from --config
@@ -56,10 +58,14 @@ export const selftest: Command = {
       return EX_USAGE
     }
     const place = await placeOf(values, io)
+    if (place === undefined) {
+      io.err('webtrunk: the daemon listens for proxies only: give the --url that a browser uses\n')
+      return EX_USAGE
+    }
     // werift and SIP.js are for this command alone.
     const { runSelftest, selftestText } = await import('../selftest-run.ts')
     const result = await runSelftest({
-      account: { ...place, ...credentials, isInsecure: values.insecure },
+      account: { ...place, ...credentials },
       number: values.number,
       isEcho: !values['no-echo'],
       timeoutMs,
@@ -95,12 +101,24 @@ function credentialsOf(
   return found?.password === undefined ? undefined : { user: found.name, password: found.password.reveal() }
 }
 
-async function placeOf(values: Values, io: CommandIo): Promise<{ url: string; domain: string }> {
-  const { url, domain } = values
-  if (url !== undefined && domain !== undefined) return { url, domain }
+/** Undefined: the daemon has no listener for us. */
+async function placeOf(
+  values: Values,
+  io: CommandIo,
+): Promise<{ url: string; domain: string; trust: SelftestTrust } | undefined> {
+  const { url, domain, insecure } = values
+  const trustIn = (trust: SelftestTrust): SelftestTrust => (insecure ? { kind: 'any' } : trust)
+  if (url !== undefined && domain !== undefined) return { url, domain, trust: trustIn({ kind: 'public' }) }
   // Our own daemon's word.
   const listening = (await askDaemon(socketOf(values, io), 'listening')) as Listening
-  return { url: url ?? listening.url ?? '', domain: domain ?? listening.domain }
+  if (url !== undefined) return { url, domain: listening.domain, trust: trustIn({ kind: 'public' }) }
+  if (listening.url === undefined) return undefined
+  const own = { url: listening.url, domain: domain ?? listening.domain }
+  const { certificateFile: file } = listening
+  // Without a file the demo has made it, and only the demo knows it.
+  if (file === undefined) return { ...own, trust: { kind: 'any' } }
+  const pem = readFileSync(file, 'utf8')
+  return { ...own, trust: trustIn({ kind: 'file', file, pem, name: listening.domain }) }
 }
 
 /** What the gateway knows; undefined when it is on another machine. Its last word comes shortly after the BYE. */

@@ -43,7 +43,7 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
 /** Where each package may be imported, as path prefixes. What is not listed may not be imported at all. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'sdp-transform': ['sdp/parse.ts', 'sdp/format.ts'],
-  ws: ['sip/transport/wss.ts', 'gateway/selftest-client.ts'],
+  ws: ['sip/transport/wss.ts', 'gateway/selftest-connection.ts'],
   convict: ['config/'],
   yaml: ['config/'],
   winston: ['config/'],
