@@ -6,7 +6,7 @@ import type { SipResponse } from '../../../sip/message.ts'
 import type { IncomingRequest, InviteDialog, NoAnswer } from '../../../sip/user-agent.ts'
 import { parseRtp, UdpPeer, until } from '../../harness/relay-bench.ts'
 import { answered, BROWSER, PHONE } from '../../harness/scripted-calls.ts'
-import { ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { reasonOf, ScriptedGateway } from '../../harness/scripted-gateway.ts'
 
 let gateway: ScriptedGateway
 afterEach(async () => {
@@ -44,16 +44,22 @@ async function talk(trunk: Partial<TrunkConfig> = {}) {
   return { browser, pbx, atTrunk, atBrowser, keys }
 }
 
-async function press(
+/** The final answer to an INFO. */
+async function inform(
   dialog: InviteDialog,
   contentType: string,
   body: string,
-): Promise<number | string | undefined> {
+): Promise<SipResponse | NoAnswer | undefined> {
   let answer: SipResponse | NoAnswer | undefined
   dialog.request('INFO', { body: { contentType, bytes: Buffer.from(body) } }, (response) => {
     answer = response
   })
   await gateway.time.advance(50)
+  return answer
+}
+
+async function press(dialog: InviteDialog, contentType: string, body: string): Promise<unknown> {
+  const answer = await inform(dialog, contentType, body)
   return typeof answer === 'object' ? answer.status : answer
 }
 
@@ -74,6 +80,7 @@ it('row 27: INFO of browsers, in every spelling, is RFC 4733 at the trunk', asyn
   expect(keys()).toEqual(spellings.map(([, , key]) => key))
   expect(atTrunk).toEqual([])
   browser.bye()
+  gateway.expectsVerdicts('climbed callee S6 sent')
 })
 
 it('row 27: a trunk that takes keys by INFO is asked in its own way, one after the other', async () => {
@@ -118,7 +125,10 @@ it('INFO without a key is 400, and keys beyond what fingers press are 503', asyn
     ['application/dtmf-relay', 'Duration=160'],
     ['application/dtmf-relay', `Signal=${'1'.repeat(300)}`],
   ] as const) {
-    expect(await press(browser, type, body)).toBe(400)
+    const refusal = await inform(browser, type, body)
+    if (typeof refusal !== 'object') throw new Error('no answer')
+    expect(refusal.status).toBe(400)
+    expect(reasonOf(refusal)).toContain('dtmf.bad-info')
   }
   const answers: (SipResponse | NoAnswer)[] = []
   for (let count = 0; count < 40; count++) {
@@ -127,7 +137,12 @@ it('INFO without a key is 400, and keys beyond what fingers press are 503', asyn
   }
   await gateway.time.advance(50)
   const statuses = answers.map((answer) => (typeof answer === 'object' ? answer.status : answer))
-  expect(statuses.filter((status) => status === 503)).toHaveLength(8)
+  const refusals = answers.filter((answer) => typeof answer === 'object' && answer.status === 503)
+  expect(refusals).toHaveLength(8)
+  for (const refusal of refusals) {
+    expect(typeof refusal === 'object' && reasonOf(refusal)).toContain('dtmf.too-many')
+  }
   expect(statuses.filter((status) => status === 200)).toHaveLength(32)
   browser.bye()
+  gateway.expectsVerdicts('climbed callee S6 sent')
 })

@@ -413,6 +413,6 @@ describe('limits and the end', () => {
     await browser.check(local)
     await browser.check(local)
     expect(errors).toHaveLength(1)
-    expect(engine.counters()['media.internal']).toBe(1)
+    expect(engine.counters()).toMatchObject({ 'media.internal': 1 })
   })
 })

@@ -191,7 +191,7 @@ test('a malformed request is answered 400 when its sender can match the answer, 
   say('\0\0\0')
   say('SIP/2.0 200 OK\r\n\r\n')
   expect(sent).toHaveLength(before)
-  expect(phone.agent.counters()['sip.malformed']).toBe(4)
+  expect(phone.agent.counters()).toMatchObject({ 'sip.malformed': 4 })
 })
 
 test('a header that would break its line is our own mistake and stays with its request', () => {
