@@ -78,4 +78,6 @@ test('mute silences what the far end hears, and only that', async () => {
   await phone.waitForSilence()
   await phone.toggleMute()
   await phone.waitForTone(MICROPHONE_HZ)
+  await phone.hangUp()
+  await daemon.waitForNoCalls()
 })

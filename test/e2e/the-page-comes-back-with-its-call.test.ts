@@ -46,4 +46,5 @@ test('the page goes on with its call by another connection and network, and is t
   await pbx.waitForEvent('CALL_CLOSED')
   await daemon.waitForNoCalls()
   expect(await instance()).toBe(before)
+  daemon.expectsVerdicts('call.dialog-lost')
 })

@@ -93,6 +93,7 @@ describe('the page', () => {
     await phone.waitForCall('none')
     expect(await rungs(phone)).toMatchObject({ Signalling: 'failed', Audio: 'waiting' })
     expect(await phone.text('#verdict')).toContain('call.unknown-number')
+    daemon.expectsVerdicts('call.unknown-number')
     expect(await seriousProblems(phone)).toEqual([])
     expect(await phone.text('#microphone')).toContain('Fake')
   })
@@ -110,6 +111,7 @@ describe('the page', () => {
     expect(await seriousProblems(phone)).toEqual([])
     await phone.hangUp()
     await daemon.waitForNoCalls()
+    daemon.expectsVerdicts(['media.none-from-trunk', 'open caller S6 sent'])
   })
 
   test('holds and resumes, and its keys are heard by the trunk', async () => {
@@ -175,6 +177,7 @@ describe('the page', () => {
     await alice.waitForTone(TRUNK_HZ)
     await alice.hangUp()
     await daemon.waitForNoCalls()
+    daemon.expectsVerdicts('call.not-registered')
   })
 
   test('transfers at once: the trunk and the other user hear each other', async () => {

@@ -42,6 +42,7 @@ describe('the page', () => {
     await phone.signIn(daemon.pageFor('alice'))
     await phone.dial('nobody')
     expect(await phone.problem()).toBe('No such number (404 Not Found: call.unknown-number)')
+    daemon.expectsVerdicts('call.unknown-number')
     await phone.waitForCall('none')
     await daemon.waitForNoCalls()
   })
@@ -50,6 +51,7 @@ describe('the page', () => {
     const { daemon, trunk, phone } = await withTrunk('uas-busy')
     await phone.dial('9100')
     expect(await phone.problem()).toMatch(/^Busy \(486 .*: call\.refused\)$/)
+    daemon.expectsVerdicts('call.refused')
     await expectSuccess(trunk)
     await daemon.waitForNoCalls()
   })
@@ -61,6 +63,7 @@ describe('the page', () => {
     await phone.hangUp()
     await phone.waitForCall('none')
     expect(await phone.text('#problem')).toBe('')
+    daemon.expectsVerdicts('cancelled')
     await expectSuccess(trunk)
     await daemon.waitForNoCalls()
   })
@@ -76,6 +79,7 @@ describe('the page', () => {
     expect(await phone.problem()).toBe('Missed call from SIPp.')
     await phone.waitForCall('none')
     await expectSuccess(trunk)
+    daemon.expectsVerdicts('cancelled')
   })
 
   test('signs in again by itself when the gateway comes back', async () => {

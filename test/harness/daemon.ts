@@ -3,8 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { askDaemon } from '../../gateway/admin-client.ts'
-import type { CallReport } from '../../gateway/call-report.ts'
+import { afterEach } from 'vitest'
+import type { Cdr } from '../../gateway/cdr.ts'
+import { CallVerdicts, type ExpectedCall } from './call-verdicts.ts'
 import { leftTables } from './left-tables.ts'
 import { ownAddress } from './own-address.ts'
 import { PeerProcess } from './peer-process.ts'
@@ -75,6 +76,8 @@ const parseLine = (line: string): LogLine | undefined => {
   }
 }
 
+const isRecord = (line: object): line is LogLine & Cdr => 'message' in line && line.message === 'call record'
+
 const configFor = (options: DaemonOptions, webrtcPort: number, firstRtpPort: number): object => {
   const trunks = (options.trunks ?? []).map(
     ({ name = 'pbx', media = 'rtp', codecs = ['PCMU', 'PCMA'], ...more }) => ({
@@ -118,7 +121,20 @@ const configFor = (options: DaemonOptions, webrtcPort: number, firstRtpPort: num
   }
 }
 
-/** The gateway as a child process on free ports of loopback. */
+const running = new Set<Daemon>()
+
+// After what the test itself ends after each test, such as its phones: hooks run the newest first.
+afterEach(async ({ task }) => {
+  for (const daemon of running) {
+    if (task.result?.state === 'fail') daemon.forgetVerdicts()
+    else await daemon.checkVerdicts()
+  }
+})
+
+/**
+ * The gateway as a child process on free ports of loopback. After each test, and when it is closed, every call of the test must have
+ * ended with the verdict `ok` and all rungs climbed, or with what the test expects by name (`expectsVerdicts`).
+ */
 export class Daemon {
   /** `http://localhost:PORT`: a secure context for browsers, so that the microphone works. */
   readonly pageUrl: string
@@ -137,6 +153,9 @@ export class Daemon {
   readonly #process: PeerProcess
   readonly #folder: string
   #isKilled = false
+  readonly verdicts = new CallVerdicts()
+  /** Calls of tests before. */
+  readonly #past = new Set<string>()
 
   /** With users alice and bob, and the given trunks. */
   static async start(options: DaemonOptions = {}): Promise<Daemon> {
@@ -196,6 +215,7 @@ export class Daemon {
   ) {
     this.#process = child
     this.#folder = folder
+    running.add(this)
     this.webrtcPort = ports.webrtc
     this.rtpPorts = { min: ports.rtp, max: ports.rtp + RTP_PORTS - 1 }
     this.pageUrl = `http://localhost:${listening.http}/`
@@ -272,21 +292,49 @@ export class Daemon {
     return { status: await child.exited(), output: child.output }
   }
 
-  /** Of all calls so far: those whose verdict is not `ok`, and rungs that were not climbed. Empty when all went well. */
-  async missedRungs(): Promise<readonly string[]> {
-    const socket = join(this.#folder, 'admin.sock')
-    const lines = (await askDaemon(socket, 'calls')) as readonly { readonly callId: string }[]
-    const reports = await Promise.all(
-      lines.map(async ({ callId: id }) => (await askDaemon(socket, 'call', { id })) as CallReport),
+  /** One for each call of this test that is not to be good: the codes of all that is found in it. */
+  expectsVerdicts(...calls: readonly ExpectedCall[]): void {
+    this.verdicts.expect(...calls)
+  }
+
+  /** Throws when a call since the last test had another verdict than the test expects, or goes on. */
+  async checkVerdicts(): Promise<void> {
+    await waitFor(
+      'the calls of the test to end',
+      () => this.#process.exitCode !== undefined || this.#liveCalls().length === 0,
+      { timeoutMs: 10_000 },
+      () => `${this.#liveCalls().join(' ')}\n${this.output.slice(-8_000)}`,
     )
-    return reports.flatMap(({ callee, outcome, findings, legs }) => [
-      ...(outcome === 'ok' ? [] : [`${callee}: ${outcome} ${findings.map(({ code }) => code).join(' ')}`]),
-      ...legs.flatMap(({ name, rungs }) =>
-        rungs
-          .filter(({ state }) => state !== 'climbed')
-          .map(({ stage, direction = '', state }) => `${callee}: ${name} ${stage} ${direction} ${state}`),
-      ),
-    ])
+    const records = this.#callLines().filter(isRecord)
+    const own = records.filter(({ callId }) => !this.#past.has(callId))
+    for (const { callId } of own) this.#past.add(callId)
+    this.verdicts.check(own)
+  }
+
+  /** What the calls until now were concerns nobody: their test has failed. */
+  forgetVerdicts(): void {
+    for (const { callId } of this.#callLines()) this.#past.add(callId)
+    this.verdicts.forget()
+  }
+
+  #liveCalls(): readonly string[] {
+    const live = new Map<string, number>()
+    const count = (id: string, change: number): unknown => live.set(id, (live.get(id) ?? 0) + change)
+    for (const { message, callId } of this.#callLines()) {
+      if (this.#past.has(callId)) continue
+      if (message === 'call started') count(callId, 1)
+      // The first half of a sign-in has no record of its own.
+      else if (message === 'call challenged' || message === 'call record') count(callId, -1)
+    }
+    return [...live].filter(([, calls]) => calls > 0).map(([id]) => id)
+  }
+
+  #callLines(): readonly (LogLine & { readonly callId: string })[] {
+    return this.output
+      .split('\n')
+      .filter((line) => line.includes('"callId"'))
+      .flatMap((line) => parseLine(line) ?? [])
+      .filter((line): line is LogLine & { readonly callId: string } => typeof line.callId === 'string')
   }
 
   /** SIGTERM; resolves with the exit code, 0 for an orderly stop. May be called twice. */
@@ -305,8 +353,10 @@ export class Daemon {
   /** For clean-up. Throws when it was not killed and did not stop in order, or something of a call was left in its tables. */
   async close(): Promise<void> {
     const status = await this.stop()
+    running.delete(this)
     if (this.#isKilled) return
     if (status !== 0) throw new Error(`the gateway stopped with ${status}\n${this.output.slice(-8_000)}`)
+    await this.checkVerdicts()
     const left = leftTables(this.log, false) ?? []
     if (left.length > 0) throw new Error(`left behind: ${JSON.stringify(left)}\n${this.output.slice(-8_000)}`)
   }

@@ -48,6 +48,7 @@ export class MediaCall {
 
   static async open(options: MediaCallOptions = {}): Promise<MediaCall> {
     const gateway = await ScriptedGateway.open({}, options.trunk, undefined, {}, options.media)
+    gateway.verdicts.isWithoutMedia = false
     const peer = await gateway.registered('alice')
     const browser = await ScriptedBrowser.open(options.browser)
     return new MediaCall(gateway, peer, browser, await ScriptedTrunk.open(), options)

@@ -2,6 +2,7 @@ import type { Config, TrunkConfig } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Log } from '../../config/logging.ts'
 import { Calls } from '../../gateway/calls.ts'
+import { type Cdr, cdrOf } from '../../gateway/cdr.ts'
 import { Homes } from '../../gateway/homes.ts'
 import type { TokenVerifier } from '../../gateway/jwt.ts'
 import type { Registrar } from '../../gateway/registrar.ts'
@@ -33,6 +34,7 @@ import {
   type UserAgent,
   type UserAgentHandler,
 } from '../../sip/user-agent.ts'
+import { CallVerdicts, type ExpectedCall } from './call-verdicts.ts'
 import { type MemoryFlow, memoryLink } from './memory-flow.ts'
 import { resolverOf, trunkConfig } from './trunk-config.ts'
 import { settle, VirtualTime } from './virtual-time.ts'
@@ -86,6 +88,9 @@ export class ScriptedGateway {
   /** The PBX of `registrar: upstream`. */
   readonly pbx: Peer
   readonly pbxFlow: MemoryFlow
+  /** Of all calls that have ended, and of refused attempts. */
+  readonly records: Cdr[] = []
+  readonly verdicts = new CallVerdicts()
   /** Who is told of the media of each, by the same index. */
   readonly observers: MediaObserver[] = []
   readonly #peers: Peer[] = []
@@ -144,6 +149,7 @@ export class ScriptedGateway {
     const { trunks } = tables
     this.config = config
     this.time = time
+    this.verdicts.isWithoutMedia = true
     this.trunks = trunks
     this.states = new TrunkStates(() => time.nowMs())
     this.engine = createNativeEngine({
@@ -247,6 +253,7 @@ export class ScriptedGateway {
       door,
       upstream: this.mode.upstream,
       flowTo,
+      onReport: (report) => this.records.push(cdrOf(report)),
     })
   }
 
@@ -388,12 +395,20 @@ export class ScriptedGateway {
     return Object.fromEntries(Object.entries(tables).filter(([, size]) => size !== 0))
   }
 
+  /** One for each call that is not to be good: the codes of all that is found in it. */
+  expectsVerdicts(...calls: readonly ExpectedCall[]): void {
+    this.verdicts.expect(...calls)
+  }
+
+  /** Throws when calls had other verdicts than the test expects; those that go on count as they are. */
   async close(): Promise<void> {
     this.userAgent.close()
     this.registration.close()
     this.homes.close()
     for (const peer of this.#peers) peer.userAgent.close()
     await this.engine.close()
+    const live = this.calls.history.list().filter(({ state }) => state !== 'ended')
+    this.verdicts.check([...this.records, ...live.map(cdrOf)])
   }
 
   #onRequest(request: IncomingRequest): void {

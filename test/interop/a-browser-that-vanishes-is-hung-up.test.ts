@@ -21,4 +21,5 @@ test('a browser that vanishes is hung up towards the trunk, with the reason', as
   const messages = await expectSuccess(trunk)
   expect(messages).toMatch(/^Reason: SIP;cause=480;text="ice\.consent-lost"\r?$/m)
   await daemon.waitForNoCalls()
+  daemon.expectsVerdicts('ice.consent-lost')
 })

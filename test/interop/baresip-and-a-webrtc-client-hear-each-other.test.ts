@@ -26,7 +26,6 @@ describe.each(['rtp', 'sdes'] as const)('over %s', (media) => {
     await call.hangUp()
     await pbx.waitForEvent('CALL_CLOSED')
     await daemon.waitForNoCalls()
-    expect(await daemon.missedRungs()).toEqual([])
   })
 
   test('the PBX calls', async () => {
@@ -38,6 +37,5 @@ describe.each(['rtp', 'sdes'] as const)('over %s', (media) => {
     pbx.hangUp()
     await call.waitForEnd()
     await daemon.waitForNoCalls()
-    expect(await daemon.missedRungs()).toEqual([])
   })
 })

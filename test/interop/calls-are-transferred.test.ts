@@ -185,5 +185,6 @@ describe('attended', () => {
     await site.phone()
     const trunk = await site.caller('uac-replaces-nothing')
     await expectSuccess(trunk)
+    site.daemon.expectsVerdicts('transfer.no-such-call')
   })
 })

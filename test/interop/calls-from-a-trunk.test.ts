@@ -49,6 +49,7 @@ describe('a call from a trunk', () => {
       expect(invite?.body).toContain(line)
     expect(invite?.body).not.toContain('a=crypto')
     incoming.reject('486 Busy Here')
+    daemon.expectsVerdicts('call.refused')
   })
 
   test('ends when the browser hangs up', async () => {
@@ -69,6 +70,7 @@ describe('a call from a trunk', () => {
     await incoming.waitForEnd()
     await expectSuccess(trunk)
     await daemon.waitForNoCalls()
+    daemon.expectsVerdicts('cancelled')
   })
 
   test.each([
@@ -82,6 +84,7 @@ describe('a call from a trunk', () => {
     const { daemon, alice, sipPort } = await start()
     const trunk = await call(daemon, scenario, { sipPort, user })
     expect(await expectSuccess(trunk)).toContain(code)
+    daemon.expectsVerdicts(code)
     await daemon.waitForNoCalls()
     expect(alice.log).not.toContain('<<< INVITE')
   })

@@ -62,6 +62,8 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
     expect((await call.waitFor('ended')).by, 'told by the new connection').toBe('peer')
     await daemon.waitForNoCalls()
 
+    // Of a page that was loaded again.
+    daemon.expectsVerdicts('call.dialog-lost')
     const second = await alice.call('9100')
     await second.waitForTone(PBX_HZ)
     await alice.load()

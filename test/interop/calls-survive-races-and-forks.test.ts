@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { HUNG_UP_AT_ONCE } from '../harness/call-verdicts.ts'
 import { closeAll } from '../harness/closing.ts'
 import { expectSuccess } from '../harness/expect-sipp.ts'
 import { dropFirst } from '../harness/lossy-udp.ts'
@@ -81,6 +82,7 @@ describe('CANCEL', () => {
     call.cancel()
     await call.waitForFinal()
     expect(call.finalStatus).toBe(487)
+    site.daemon.expectsVerdicts('cancelled')
     await expectSuccess(trunk)
     await site.daemon.waitForNoCalls()
   })
@@ -88,6 +90,7 @@ describe('CANCEL', () => {
   test('of the trunk that comes after our 200 changes nothing', async () => {
     const alice = await site.phone()
     const trunk = await site.caller('uac-cancel-after-200')
+    site.daemon.verdicts.expectNoOtherThan(HUNG_UP_AT_ONCE)
     const call = await alice.nextInvitation()
     await call.answer({ toneHz: BROWSER_HZ })
     await call.waitForEnd()
@@ -129,6 +132,7 @@ test('a redirection to a host that is no trunk is refused, and its address is no
   const call = await alice.call('9100', { toneHz: BROWSER_HZ })
   await call.waitForFinal()
   expect(call.finalStatus).toBeGreaterThanOrEqual(400)
+  site.daemon.expectsVerdicts('call.refused')
   expect(alice.log).not.toContain('198.51.100.23')
   await expectSuccess(trunk)
 })

@@ -27,6 +27,8 @@ test('an emergency call goes past limits and a trunk that fails, and is heard on
   const late = await alice.call('echo', { toneHz: 1000 })
   await late.waitForFinal()
   expect(late.finalStatus).toBe(503)
+  // The echo call that the stop ends, and one past it, refused before it is asked who calls.
+  site.daemon.expectsVerdicts('call.draining')
   expect(first.isOver).toBe(false)
   await first.waitForMoreTone(425)
   await first.hangUp()

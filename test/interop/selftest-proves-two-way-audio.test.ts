@@ -41,6 +41,7 @@ test('against echo and against a trunk phone that echoes; and says what is wrong
   expect(refused.output).toContain('FAILED: INVITE was answered 404 Not Found (call.unknown-number)')
   expect(refused.output).toContain('S1 signalling: call.unknown-number')
   expect(refused.status).toBe(1)
+  daemon.expectsVerdicts('call.unknown-number')
 
   // `tone` sends audio, and not ours back.
   const tone = await daemon.command(

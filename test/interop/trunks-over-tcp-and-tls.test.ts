@@ -85,11 +85,12 @@ describe('SIPp over TCP', () => {
   })
 
   test('that is not there fails a call at once', async () => {
-    const { alice } = await gateway({ port: await freePort(), transport: 'tcp' })
+    const { daemon, alice } = await gateway({ port: await freePort(), transport: 'tcp' })
     const call = await alice.call('9100', { toneHz: SIPP_HZ })
     const final = await call.waitForFinal()
     expect(call.finalStatus).toBe(503)
     expect(headerOf(final, 'Reason')).toContain('trunk.unreachable')
+    daemon.expectsVerdicts('trunk.unreachable')
   })
 })
 
@@ -129,6 +130,7 @@ describe.each(['tcp', 'tls'] as const)('baresip over %s', (transport) => {
     const call = await alice.call('9100', { toneHz: BROWSER_HZ })
     await call.waitForFinal()
     expect(call.finalStatus).toBe(503)
+    daemon.expectsVerdicts('trunk.certificate-expired')
     await daemon.waitForLog(
       'the reason',
       ({ message, reason }) => message === 'trunk connection failed' && reason === 'CERT_HAS_EXPIRED',

@@ -95,6 +95,7 @@ describe('a request in a call from a new WebSocket, before it has registered', (
   it('is taken when its Contact names the instance', async () => {
     const contact = '<sip:other@other.invalid>;+sip.instance="<urn:uuid:alice>"'
     expect(await status(info(gateway.browser(), { contact, signedBy: 'alice' }))).toBe('200')
+    gateway.expectsVerdicts('call.dialog-lost')
   })
 
   it('is refused without a word of the device, and with that of another one', async () => {

@@ -95,6 +95,7 @@ describe('the history of a call', () => {
       outcome: 'failed',
       verdict: { code: 'call.refused', leg: 'callee' },
     })
+    gateway.expectsVerdicts('call.refused')
   })
 
   it('that never became one is kept for those who are known, and not for strangers', async () => {
@@ -106,6 +107,7 @@ describe('the history of a call', () => {
     expect(
       gateway.calls.history.list().map(({ caller, callee, verdict }) => [caller, callee, verdict?.code]),
     ).toEqual([['user:alice', 'nobody', 'call.unknown-number']])
+    gateway.expectsVerdicts('call.unknown-number')
   })
 
   it('that the caller gave up is cancelled, and no failure', async () => {
@@ -118,6 +120,7 @@ describe('the history of a call', () => {
     call.invite.cancel()
     await gateway.time.advance(1_000)
     expect(gateway.calls.history.list()[0]).toMatchObject({ outcome: 'cancelled', findings: [] })
+    gateway.expectsVerdicts('cancelled')
   })
 
   it('that had keys in its descriptions keeps none of them', async () => {

@@ -96,6 +96,7 @@ describe('a call of a browser', () => {
       401,
       expect.stringContaining('upstream.bad-credentials'),
     ])
+    pbx.gateway.expectsVerdicts('upstream.bad-credentials')
   })
 
   it('goes to one place, whatever the PBX says of others', async () => {
@@ -110,6 +111,7 @@ describe('a call of a browser', () => {
     const later = pbx.gateway.pbxFlow.sent.slice(sent)
     expect(later.filter((text) => text.startsWith('INVITE'))).toEqual([])
     expect(pbx.gateway.trunkFlow.sent).toEqual([])
+    pbx.gateway.expectsVerdicts('call.refused')
   })
 
   it('is refused without a word to the PBX while the browser is not registered there', async () => {
@@ -148,6 +150,7 @@ describe('a call of a browser', () => {
     invite.reject(401, { headers: [{ name: 'WWW-Authenticate', value }] })
     await pbx.gateway.time.advance(100)
     expect([statusOf(call), reasonText(call)]).toEqual([502, expect.stringContaining('upstream.auth-int')])
+    pbx.gateway.expectsVerdicts('upstream.auth-int')
   })
 
   it('that the PBX does not answer says so', async () => {
@@ -157,6 +160,7 @@ describe('a call of a browser', () => {
     const call = place(browser, '1001', '9100')
     await pbx.gateway.time.advance(33_000)
     expect([statusOf(call), reasonText(call)]).toEqual([503, expect.stringContaining('upstream.unreachable')])
+    pbx.gateway.expectsVerdicts('upstream.unreachable')
   })
 
   it('goes out by a trunk where a route says so, and echo stays here', async () => {
@@ -175,6 +179,7 @@ describe('a call of a browser', () => {
     expect(pbx.peer.invites).toEqual([])
     echo.dialog?.bye()
     await pbx.gateway.time.advance(100)
+    pbx.gateway.expectsVerdicts('call.refused')
   })
 })
 
@@ -210,6 +215,7 @@ describe('a call of the PBX', () => {
         expect.stringContaining('upstream.unknown-token'),
       ])
       expect(browser.invites).toEqual([])
+      pbx.gateway.expectsVerdicts('upstream.unknown-token')
     },
   )
 
@@ -228,6 +234,7 @@ describe('a call of the PBX', () => {
     ;(await ringing(pbx.gateway, pbx.peer)).reject(404)
     await pbx.gateway.time.advance(100)
     expect(statusOf(byUser)).toBe(404)
+    pbx.gateway.expectsVerdicts('call.refused', 'call.unknown-number')
   })
 })
 
@@ -288,6 +295,7 @@ describe('a request that we make in a call', () => {
     expect(pbx.gateway.logged('call failed').at(-1)?.fields).toMatchObject({
       code: 'call.refresh-challenged',
     })
+    pbx.gateway.expectsVerdicts(['media.none-from-trunk', 'call.refresh-challenged'])
   })
 
   it('a transfer to a number of the PBX: says that only the browser has the password', async () => {

@@ -76,6 +76,7 @@ describe.each(Object.entries(WAYS))('a call %s', (_, make) => {
     phone.dialog?.bye()
     await gateway.time.advance(100)
     expect(browser.ended).toBe('bye')
+    gateway.expectsVerdicts('media.none-from-trunk')
   })
 
   it('ends at once when the page was loaded again and knows nothing of it', async () => {
@@ -91,6 +92,7 @@ describe.each(Object.entries(WAYS))('a call %s', (_, make) => {
     const invite = await ringing(gateway, reloaded)
     invite.reject(486)
     await gateway.time.advance(100)
+    gateway.expectsVerdicts('call.dialog-lost', 'call.refused')
   })
 
   it('whose browser does not come back ends with the reason, and no sooner than configured', async () => {
@@ -104,6 +106,7 @@ describe.each(Object.entries(WAYS))('a call %s', (_, make) => {
     expect(phone.ended).toBe('bye')
     expect(phone.endedBy).toContain('call.connection-lost')
     expect(gateway.logged('call failed').at(-1)?.fields).toMatchObject({ code: 'call.connection-lost' })
+    gateway.expectsVerdicts(['media.none-from-trunk', 'call.connection-lost'])
   })
 
   it('that the other side ends meanwhile is over when the browser is back', async () => {
@@ -133,6 +136,7 @@ describe.each(Object.entries(WAYS))('a call %s', (_, make) => {
     expect(browser.offers[0]).toContain('a=sendonly')
     phone.dialog?.bye()
     await gateway.time.advance(100)
+    gateway.expectsVerdicts('media.none-from-trunk')
   })
 
   it('stays where it is while the old WebSocket lives, which is asked whether it does', async () => {
@@ -231,6 +235,7 @@ describe('a call that rings at a browser', () => {
     await gateway.disconnect(alice)
     await gateway.time.advance(RINGING_GRACE_MS + 1_000)
     expect([statusOf(call), reasonText(call)?.includes('call.unreachable')]).toEqual([480, true])
+    gateway.expectsVerdicts('call.unreachable')
   })
 
   it('by two WebSockets rings once; the second is tried when the first is lost', async () => {
@@ -262,6 +267,7 @@ describe('a call that rings at a browser', () => {
     ;(await ringing(gateway, second)).reject(486)
     await gateway.time.advance(1_000)
     expect([alice.invites.length, statusOf(call)]).toEqual([0, 486])
+    gateway.expectsVerdicts('call.refused')
   })
 
   it.each([430, 408])('that a flow answers %i is tried by the next', async (status) => {
@@ -275,6 +281,7 @@ describe('a call that rings at a browser', () => {
     await gateway.time.advance(1_000)
     expect([alice.invites.length, second.invites.length]).toEqual([1, 1])
     expect(statusOf(call)).toBe(status)
+    gateway.expectsVerdicts('call.refused')
   })
 })
 
@@ -313,6 +320,7 @@ describe('a call that a browser has placed and that rings', () => {
     await gateway.time.advance(1_000)
     expect(cancelled).toContain('call.connection-lost')
     expect(gateway.calls.size).toBe(0)
+    gateway.expectsVerdicts('call.connection-lost')
   })
 })
 
@@ -326,6 +334,7 @@ it('a gateway that stops waits for nobody who is away', async () => {
   expect(phone.ended).toBe('bye')
   gateway.homes.close()
   expect(gateway.userAgent.tables()).toMatchObject({ flowsInUse: 0 })
+  gateway.expectsVerdicts('call.draining')
 })
 
 it('a gateway that has stopped waits for nobody whose connection closes then', async () => {

@@ -175,6 +175,7 @@ describe('a re-INVITE', () => {
     await call.caller.reoffer(gateway, reofferOf(BROWSER, 'sendonly'))
     await gateway.time.advance(100)
     expect(call.caller.endedBy).toContain('call.dialog-lost')
+    gateway.expectsVerdicts('call.dialog-lost')
   })
 })
 
@@ -199,6 +200,7 @@ describe('an INVITE without an offer', () => {
     await gateway.time.advance(200)
     expect(call.ended).toBe('bye')
     expect(call.endedBy).toContain('call.no-answer-body')
+    gateway.expectsVerdicts('call.no-answer-body')
   })
 })
 
@@ -269,6 +271,7 @@ describe('a user with several devices', () => {
     ;(await ringing(gateway, second)).reject(486)
     await gateway.time.advance(100)
     expect(statusOf(call)).toBe(486)
+    gateway.expectsVerdicts('call.refused')
   })
 
   it('a 603 on one device ends the ringing of all', async () => {
@@ -282,6 +285,7 @@ describe('a user with several devices', () => {
     await gateway.time.advance(100)
     expect(statusOf(call)).toBe(603)
     expect(isCancelled).toBe(true)
+    gateway.expectsVerdicts('call.refused')
   })
 })
 

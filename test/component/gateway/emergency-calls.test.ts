@@ -126,6 +126,7 @@ describe('an emergency number', () => {
     const made = place(gateway.trunk, '030', '112', offerOf(PHONE))
     await gateway.time.advance(200)
     expect([statusOf(made), reasonText(made)]).toEqual([404, expect.stringContaining('call.unknown-number')])
+    gateway.expectsVerdicts('call.unknown-number')
   })
 
   it('is challenged for who has not signed in', async () => {
@@ -164,6 +165,7 @@ describe('past every limit', () => {
     for (const { dialog } of [first, second]) dialog.dialog?.bye()
     echo.dialog?.bye()
     await gateway.time.advance(200)
+    gateway.expectsVerdicts('call.overload', 'call.overload')
   })
 
   it('it goes out by a trunk that is full', async () => {
@@ -194,6 +196,7 @@ describe('past every limit', () => {
     made.dialog.dialog?.bye()
     await gateway.time.advance(200)
     expect(dialog.ended).toBe('bye')
+    gateway.expectsVerdicts('media.none-from-trunk')
   })
 })
 
@@ -225,6 +228,7 @@ describe('a trunk that does not take it', () => {
     ;(await ringing(gateway, gateway.trunkAt(5071).peer)).reject(404)
     await gateway.time.advance(200)
     expect(made.final).toBe(404)
+    gateway.expectsVerdicts('call.refused')
   })
 })
 
@@ -258,6 +262,7 @@ describe('while the daemon stops', () => {
     await stop
     expect([two.dialog.ended, two.dialog.endedBy]).toEqual(['bye', expect.stringContaining('call.draining')])
     expect(gateway.logged('emergency call cut by the stop')).toHaveLength(1)
+    gateway.expectsVerdicts('call.draining', 'call.draining')
   })
 })
 
@@ -285,6 +290,7 @@ describe('a transfer to it', () => {
     expect([held.caller.ended, dialog.ended]).toEqual([undefined, undefined])
     held.caller.dialog?.bye()
     await gateway.time.advance(200)
+    gateway.expectsVerdicts(['media.none-from-trunk', 'media.none-from-trunk'])
   })
 })
 
@@ -335,6 +341,7 @@ describe('where the caller is, and who vouches for it', () => {
     ;(await ringing(gateway, gateway.trunkAt(5071).peer)).reject(486)
     await gateway.time.advance(200)
     expect(made.final).toBe(486)
+    gateway.expectsVerdicts('call.refused')
   })
 
   it('passes from a trunk to a browser, without the object, which no browser reads', async () => {
@@ -347,6 +354,7 @@ describe('where the caller is, and who vouches for it', () => {
     invite.reject(486)
     await gateway.time.advance(200)
     expect(statusOf(made)).toBe(486)
+    gateway.expectsVerdicts('call.refused')
   })
 
   it('asks for no precedence in any other call', async () => {
@@ -359,5 +367,6 @@ describe('where the caller is, and who vouches for it', () => {
     invite.reject(486)
     await gateway.time.advance(200)
     expect(statusOf(made)).toBe(486)
+    gateway.expectsVerdicts('call.refused')
   })
 })

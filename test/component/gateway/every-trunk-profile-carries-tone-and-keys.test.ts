@@ -264,6 +264,7 @@ async function expectDigits(from: End, to: End, digits: string): Promise<void> {
 
 test.each(CASES)('$name', async ({ trunk: config, keying, suite, protocol }) => {
   gateway = await ScriptedGateway.open({}, config)
+  gateway.verdicts.isWithoutMedia = false
   const browser = await openBrowser()
   const trunk = await (keying === 'dtls' ? dtlsTrunk() : udpTrunk(suite))
 

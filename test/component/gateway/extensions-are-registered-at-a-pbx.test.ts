@@ -87,6 +87,7 @@ describe('an extension', () => {
     const call = pbx.calls(uri)
     await pbx.gateway.time.advance(100)
     expect(statusOf(call)).toBe(480)
+    pbx.gateway.expectsVerdicts('call.not-registered')
   })
 
   it('is given up when the registrations of its devices have expired, too', async () => {
@@ -125,6 +126,7 @@ describe('an extension', () => {
     expect([statusOf(call), reasonText(call)]).toEqual([503, expect.stringContaining('upstream.bad-account')])
     // The user has no part in it, and sees no challenge that his password would not answer.
     expect(typeof call.final === 'object' ? rawValues(call.final, 'WWW-Authenticate') : []).toEqual([])
+    pbx.gateway.expectsVerdicts('upstream.bad-account')
   })
 })
 
@@ -172,6 +174,7 @@ describe('a call', () => {
     expect(bob.invites).toEqual([])
     invite.reject(486)
     await pbx.gateway.time.advance(100)
+    pbx.gateway.expectsVerdicts('call.refused')
   })
 
   it('of the PBX rings all devices of the user, and no one else', async () => {
@@ -209,6 +212,7 @@ describe('a call', () => {
     const calls = [pbx.calls('sip:alice@127.0.0.1:5061'), pbx.calls(`sip:${'0'.repeat(32)}@127.0.0.1:5061`)]
     await pbx.gateway.time.advance(200)
     expect(calls.map(statusOf)).toEqual([404, 404])
+    pbx.gateway.expectsVerdicts('upstream.unknown-token', 'upstream.unknown-token')
   })
 
   it('of a trunk rings the user as before', async () => {

@@ -49,6 +49,7 @@ describe('an INVITE from a browser to a trunk', () => {
     expect(header(request, 'X-Customer')).toBe('42')
     expect(request.headers.map((row) => row.value).join()).not.toContain('president')
     await finish()
+    gateway.expectsVerdicts('call.refused')
   })
 
   it.each([
@@ -60,6 +61,7 @@ describe('an INVITE from a browser to a trunk', () => {
     const { request, finish } = await invite(sent, { passHeaders })
     expect(sent.map(({ name }) => name).filter((name) => header(request, name) !== undefined)).toEqual(names)
     await finish()
+    gateway.expectsVerdicts('call.refused')
   })
 
   it('asserts who we know it is towards a trusted trunk, and hides it from the callee when asked', async () => {
@@ -68,12 +70,14 @@ describe('an INVITE from a browser to a trunk', () => {
     expect(header(request, 'Privacy')).toBe('id')
     expect(request.from.uri.text).toBe('sip:anonymous@anonymous.invalid')
     await finish()
+    gateway.expectsVerdicts('call.refused')
   })
 
   it('tells an untrusted trunk nothing of a caller who wants to be unknown', async () => {
     const { request, finish } = await invite([named('Privacy', 'id')])
     expect(request.headers.map((row) => row.value).join()).not.toContain('alice')
     await finish()
+    gateway.expectsVerdicts('call.refused')
   })
 
   it('has one hop less, and Session-ID of the browser', async () => {
@@ -82,6 +86,7 @@ describe('an INVITE from a browser to a trunk', () => {
     expect(header(request, 'Session-ID')).toBe(`${uuid};remote=${'0'.repeat(32)}`)
     expect(header(request, 'Max-Forwards')).toBe('69')
     await finish()
+    gateway.expectsVerdicts('call.refused')
   })
 })
 
@@ -100,6 +105,7 @@ describe('a call from a trunk', () => {
     invite.reject(486)
     await gateway.time.advance(100)
     expect(statusOf(call)).toBe(486)
+    gateway.expectsVerdicts('call.refused')
   })
 })
 

@@ -61,6 +61,7 @@ describe('calls of a user', () => {
     await gateway.time.advance(500)
     expect([statusOf(ofBob), statusOf(next)]).toEqual([200, 200])
     await hangUp(...calls, ofBob, next)
+    gateway.expectsVerdicts('limit.concurrent')
   })
 
   it('one past the calls of a minute is refused until there is room, with Retry-After', async () => {
@@ -78,6 +79,7 @@ describe('calls of a user', () => {
     await gateway.time.advance(500)
     expect(statusOf(later)).toBe(200)
     await hangUp(...calls, later)
+    gateway.expectsVerdicts('limit.rate')
   })
 
   it('last as long as the user may, and no second longer', async () => {
@@ -87,6 +89,7 @@ describe('calls of a user', () => {
     expect(call.ended).toBeUndefined()
     await gateway.time.advance(1_500)
     expect([call.ended, call.endedBy]).toEqual(['bye', expect.stringContaining('call.too-long')])
+    gateway.expectsVerdicts('call.too-long')
   })
 
   it('go to no number that is denied, by whatever form it is dialled', async () => {
@@ -102,6 +105,7 @@ describe('calls of a user', () => {
     ;(await ringing(gateway, gateway.trunk)).reject(404)
     await gateway.time.advance(200)
     expect(seen(allowed)).toEqual([404, 'call.refused'])
+    gateway.expectsVerdicts('call.refused', 'limit.destination', 'limit.destination', 'limit.destination')
   })
 })
 
@@ -122,6 +126,7 @@ describe('calls from a trunk', () => {
     await gateway.time.advance(200)
     expect(statusOf(own)).toBe(200)
     await hangUp(first, own)
+    gateway.expectsVerdicts('limit.concurrent')
   })
 })
 
@@ -153,6 +158,7 @@ describe('calls to a trunk', () => {
     const nowhere = place(alice, 'alice', '+12125550100')
     await gateway.time.advance(200)
     expect(seen(nowhere)).toEqual([403, 'limit.destination'])
+    gateway.expectsVerdicts('call.refused', 'limit.destination')
   })
 })
 
@@ -205,6 +211,7 @@ describe('transfers', () => {
     await gateway.time.advance(200)
     expect(statusOf(third)).toBe(200)
     await hangUp(third)
+    gateway.expectsVerdicts('limit.concurrent')
   })
 
   it('one past is refused, and the call goes on; a failed one gives its place back', async () => {
@@ -256,6 +263,11 @@ describe('transfers', () => {
     expect(seen(third)).toEqual([503, 'limit.concurrent'])
     await gateway.time.advance(30_000)
     expect([one.callee.ended, two.callee.ended]).toEqual(['bye', 'bye'])
+    gateway.expectsVerdicts('limit.concurrent', 'media.none-from-trunk', [
+      'media.none-from-trunk',
+      'media.none-from-trunk',
+      'call.too-long',
+    ])
   })
 
   it('give a call no more time than its transferor has', async () => {
@@ -269,6 +281,7 @@ describe('transfers', () => {
     expect(target.ended).toBeUndefined()
     await gateway.time.advance(2_000)
     expect([target.ended, call.caller.ended]).toEqual(['bye', 'bye'])
+    gateway.expectsVerdicts(['media.none-from-trunk', 'media.none-from-trunk', 'call.too-long'])
   })
 })
 
@@ -291,5 +304,6 @@ describe('a number that is denied', () => {
     await gateway.time.advance(200)
     expect(seen(call)).toEqual([403, 'limit.destination'])
     expect(gateway.trunk.invites).toEqual([])
+    gateway.expectsVerdicts('limit.destination')
   })
 })

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
+import type { MediaCode } from '../../../media/failure.ts'
 import type { SdesKey } from '../../../media/parameters.ts'
 import { MediaCall, type MediaCallOptions, PCMA } from '../../harness/media-call.ts'
 import { sdesKey } from '../../harness/scripted-trunk.ts'
@@ -71,6 +72,7 @@ describe('S6: a call goes on, impaired, and the finding names leg and direction'
     expect(call.gateway.logged('call impaired').map(({ fields }) => fields.code)).toEqual([
       'media.none-from-trunk',
     ])
+    call.gateway.expectsVerdicts(['media.none-from-trunk', 'open caller S6 sent'])
   })
 
   it('when nothing comes from the browser', async () => {
@@ -79,6 +81,7 @@ describe('S6: a call goes on, impaired, and the finding names leg and direction'
     expect((await call.look()).findings).toMatchObject([
       { code: 'media.none-from-browser', leg: 'caller', direction: 'received' },
     ])
+    call.gateway.expectsVerdicts(['media.none-from-browser', 'open callee S6 sent'])
   })
 
   it('at once at its end, when it is too short for a look', async () => {
@@ -88,6 +91,7 @@ describe('S6: a call goes on, impaired, and the finding names leg and direction'
     call.caller.dialog?.bye()
     await call.gateway.time.advance(1_000)
     expect(call.report()).toMatchObject({ outcome: 'impaired', verdict: { code: 'media.none-from-trunk' } })
+    call.gateway.expectsVerdicts(['media.none-from-trunk', 'open caller S6 sent'])
   })
 
   it('but not in the first seconds', async () => {
@@ -96,6 +100,12 @@ describe('S6: a call goes on, impaired, and the finding names leg and direction'
     call.caller.dialog?.bye()
     await call.gateway.time.advance(1_000)
     expect(call.report()).toMatchObject({ outcome: 'ok', findings: [] })
+    call.gateway.expectsVerdicts([
+      'open caller S6 received',
+      'open caller S6 sent',
+      'open callee S6 received',
+      'open callee S6 sent',
+    ])
   })
 
   it('when the trunk sends from elsewhere than it was learnt to', async () => {
@@ -114,6 +124,7 @@ describe('S6: a call goes on, impaired, and the finding names leg and direction'
       },
     ])
     stranger.close()
+    call.gateway.expectsVerdicts('media.wrong-source')
   })
 
   it('when payload types come that nobody agreed on', async () => {
@@ -124,6 +135,7 @@ describe('S6: a call goes on, impaired, and the finding names leg and direction'
     expect((await call.look()).findings).toMatchObject([
       { code: 'media.wrong-payload-type', leg: 'callee', seen: '60 of 60 packets with another' },
     ])
+    call.gateway.expectsVerdicts(['media.wrong-payload-type', 'open caller S6 sent'])
   })
 
   it('when its answer says from the first on that it sends nothing', async () => {
@@ -132,6 +144,7 @@ describe('S6: a call goes on, impaired, and the finding names leg and direction'
     expect((await call.look()).findings).toMatchObject([
       { code: 'media.direction-forbids', leg: 'callee', expected: 'a=sendrecv', seen: 'a=recvonly' },
     ])
+    call.gateway.expectsVerdicts(['media.direction-forbids', 'open caller S6 sent'])
   })
 
   it('when all that comes is one byte', async () => {
@@ -141,6 +154,7 @@ describe('S6: a call goes on, impaired, and the finding names leg and direction'
       'caller media.digital-silence',
       'callee media.digital-silence',
     ])
+    call.gateway.expectsVerdicts(['media.digital-silence', 'media.digital-silence'])
   })
 
   it('when packets hold more than was asked for', async () => {
@@ -150,6 +164,7 @@ describe('S6: a call goes on, impaired, and the finding names leg and direction'
     expect((await call.look()).findings).toMatchObject([
       { code: 'media.wrong-ptime', leg: 'callee', expected: '20 ms a packet', seen: '60 ms' },
     ])
+    call.gateway.expectsVerdicts('media.wrong-ptime')
   })
 
   it('when most packets are lost', async () => {
@@ -159,6 +174,7 @@ describe('S6: a call goes on, impaired, and the finding names leg and direction'
       call.trunk.loseRtp(60)
     }
     expect((await call.look()).findings).toMatchObject([{ code: 'media.poor', leg: 'callee' }])
+    call.gateway.expectsVerdicts('media.poor')
   })
 
   it('when the peer says that most of what we send is lost', async () => {
@@ -168,6 +184,7 @@ describe('S6: a call goes on, impaired, and the finding names leg and direction'
     expect((await call.look()).findings).toMatchObject([
       { code: 'media.lost-towards-peer', leg: 'callee', direction: 'sent', seen: '80 % lost, says its RTCP' },
     ])
+    call.gateway.expectsVerdicts('media.lost-towards-peer')
   })
 
   it('when what one leg receives does not go out on the other', async () => {
@@ -185,6 +202,7 @@ describe('S6: a call goes on, impaired, and the finding names leg and direction'
         seen: expect.stringContaining('media.send-failed'),
       },
     ])
+    call.gateway.expectsVerdicts(['media.none-from-trunk', 'media.not-forwarded', 'open caller S6 sent'])
   })
 
   it('when timestamps go with another clock than that of the codec', async () => {
@@ -199,6 +217,7 @@ describe('S6: a call goes on, impaired, and the finding names leg and direction'
     const [finding, ...others] = (await call.look()).findings
     expect(finding).toMatchObject({ code: 'media.wrong-clock', leg: 'callee' })
     expect(others).toEqual([])
+    call.gateway.expectsVerdicts('media.wrong-clock')
   })
 })
 
@@ -226,6 +245,7 @@ describe('S5: keys', () => {
     })
     expect(findings.map(({ code }) => code)).toEqual(['srtp.auth-failed'])
     expect(call.rung('callee', 'S5')).toBe('impaired')
+    call.gateway.expectsVerdicts(['srtp.auth-failed', 'open caller S6 sent', 'open callee S6 received'])
   })
 
   it('authenticated before, and do no more', async () => {
@@ -236,6 +256,7 @@ describe('S5: keys', () => {
     for (let i = 0; i < 60; i += 1) call.trunk.sendRtp(PCMA, randomBytes(160))
     await call.dropped('callee', 'srtp.auth-failed', 60)
     expect((await call.look()).verdict).toMatchObject({ stage: 'S5', code: 'srtp.auth-lost', leg: 'callee' })
+    call.gateway.expectsVerdicts('srtp.auth-lost')
   })
 
   it('packets that come again', async () => {
@@ -246,6 +267,7 @@ describe('S5: keys', () => {
     for (const datagram of call.trunk.sent) call.trunk.sendRaw(datagram)
     await call.dropped('callee', 'srtp.replay', 60)
     expect((await call.look()).verdict).toMatchObject({ stage: 'S5', code: 'srtp.replay', leg: 'callee' })
+    call.gateway.expectsVerdicts('srtp.replay')
   })
 
   it('packets with an MKI that nobody described', async () => {
@@ -258,6 +280,13 @@ describe('S5: keys', () => {
       code: 'srtp.mki-not-described',
       leg: 'callee',
     })
+    call.gateway.expectsVerdicts([
+      'media.none-from-browser',
+      'srtp.mki-not-described',
+      'open caller S6 sent',
+      'open callee S6 received',
+      'open callee S6 sent',
+    ])
   })
 
   it('packets with another MKI than described', async () => {
@@ -269,6 +298,13 @@ describe('S5: keys', () => {
     for (let i = 0; i < 60; i += 1) call.trunk.sendRtp(PCMA, randomBytes(160))
     await call.dropped('callee', 'srtp.wrong-mki', 60)
     expect((await call.look()).verdict).toMatchObject({ stage: 'S5', code: 'srtp.wrong-mki', leg: 'callee' })
+    call.gateway.expectsVerdicts([
+      'media.none-from-browser',
+      'srtp.wrong-mki',
+      'open caller S6 sent',
+      'open callee S6 received',
+      'open callee S6 sent',
+    ])
   })
 
   it('with more sources than are kept', async () => {
@@ -280,6 +316,7 @@ describe('S5: keys', () => {
       code: 'srtp.too-many-ssrcs',
       leg: 'callee',
     })
+    call.gateway.expectsVerdicts(['media.none-from-browser', 'srtp.too-many-ssrcs', 'open callee S6 sent'])
   })
 })
 
@@ -301,6 +338,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
     })
     expect(call.caller.endedBy).toBe('SIP;cause=480;text="ice.no-check-seen"')
     expect(call.rung('caller', 'S3')).toBe('failed')
+    call.gateway.expectsVerdicts('ice.no-check-seen')
   })
 
   it('checks with a wrong password', async () => {
@@ -311,6 +349,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
       code: 'ice.bad-integrity',
       leg: 'caller',
     })
+    call.gateway.expectsVerdicts('ice.bad-integrity')
   })
 
   it('checks with the credentials of another description', async () => {
@@ -318,6 +357,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
     call.browser.restartIce()
     await call.check()
     expect((await ended(call)).verdict).toMatchObject({ stage: 'S3', code: 'ice.stale-ufrag', leg: 'caller' })
+    call.gateway.expectsVerdicts('ice.stale-ufrag')
   })
 
   it('checks that nominate nothing', async () => {
@@ -328,6 +368,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
       code: 'ice.no-nomination',
       leg: 'caller',
     })
+    call.gateway.expectsVerdicts('ice.no-nomination')
   })
 
   it('checks that stop', async () => {
@@ -338,6 +379,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
       code: 'ice.consent-lost',
       leg: 'caller',
     })
+    call.gateway.expectsVerdicts('ice.consent-lost')
   })
 
   it('no ClientHello', async () => {
@@ -348,6 +390,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
       code: 'dtls.no-client-hello',
       leg: 'caller',
     })
+    call.gateway.expectsVerdicts('dtls.no-client-hello')
   })
 
   it('a ClientHello whose answers are lost', async () => {
@@ -362,6 +405,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
       code: 'dtls.flight-unanswered',
       leg: 'caller',
     })
+    call.gateway.expectsVerdicts('dtls.flight-unanswered')
   })
 
   const CLIENT_HELLO = 1
@@ -392,7 +436,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
     const at = extensionAt(hello, type)
     spoil(hello, at + 2, hello.readUInt16BE(at))
   }
-  const ALTERED: readonly (readonly [string, (hello: Buffer) => void])[] = [
+  it.each([
     ['dtls.no-common-cipher', (hello) => spoil(hello, ciphersAt(hello).at, ciphersAt(hello).length)],
     ['dtls.no-common-group', (hello) => spoilExtension(hello, 10)],
     [
@@ -403,9 +447,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
     ],
     // The SRTP profiles: noticed when the transcripts of both sides are compared.
     ['dtls.handshake-failed', (hello) => spoilExtension(hello, 14)],
-  ]
-
-  it.each(ALTERED)('%s', async (code, alter) => {
+  ] satisfies readonly (readonly [MediaCode, (hello: Buffer) => void])[])('%s', async (code, alter) => {
     const alterDtls = (datagram: Buffer): Buffer => {
       const copy = Buffer.from(datagram)
       if (isHello(copy)) alter(copy)
@@ -418,6 +460,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
     await call.check()
     call.browser.startDtls()
     expect((await ended(call)).verdict).toMatchObject({ stage: 'S4', code, leg: 'caller' })
+    call.gateway.expectsVerdicts(code)
   })
 
   it('dtls.handshake-timeout: the peer has our flight, and its own is lost', async () => {
@@ -436,6 +479,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
       code: 'dtls.handshake-timeout',
       seen: 'a part of it',
     })
+    call.gateway.expectsVerdicts('dtls.handshake-timeout')
   })
 
   it('dtls.alert: what the peer says is told by number and name', async () => {
@@ -452,6 +496,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
       code: 'dtls.alert',
       seen: '40 handshake_failure',
     })
+    call.gateway.expectsVerdicts('dtls.alert')
   })
 
   it('a fingerprint that was altered on the way: expected and seen are told', async () => {
@@ -468,5 +513,6 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
     expect(report.verdict?.seen).toContain(own?.value)
     // The caller is told the code and nothing of it.
     expect(call.caller.endedBy).toBe('SIP;cause=480;text="dtls.fingerprint-mismatch"')
+    call.gateway.expectsVerdicts('dtls.fingerprint-mismatch')
   })
 })

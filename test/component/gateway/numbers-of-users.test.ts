@@ -57,6 +57,7 @@ describe('a number called by a trunk', () => {
       invite.reject(486)
       await gateway.time.advance(100)
       expect(statusOf(call)).toBe(486)
+      gateway.expectsVerdicts('call.refused')
     },
   )
 
@@ -91,6 +92,7 @@ describe('a number called by a trunk', () => {
     expect(statusOf(taken)).toBe(200)
     taken.dialog?.bye()
     await gateway.time.advance(100)
+    gateway.expectsVerdicts('transfer.no-such-call')
   })
 
   it('of several users rings those who are there, and is 480 when none is', async () => {
@@ -103,6 +105,7 @@ describe('a number called by a trunk', () => {
     ;(await ringing(gateway, bob)).reject(486)
     await gateway.time.advance(100)
     expect(statusOf(call)).toBe(486)
+    gateway.expectsVerdicts('call.not-registered', 'call.refused')
   })
 
   it('is made by a rule for its calls, and another trunk has none', async () => {
@@ -115,6 +118,7 @@ describe('a number called by a trunk', () => {
     expect(invite.request.to.uri.text).toBe('sip:+493012341@example.com')
     invite.reject(486)
     await gateway.time.advance(100)
+    gateway.expectsVerdicts('call.refused')
   })
 })
 
@@ -128,6 +132,7 @@ describe('a number of a user', () => {
     invite.reject(486)
     await gateway.time.advance(100)
     expect([statusOf(call), gateway.trunk.invites]).toEqual([486, []])
+    gateway.expectsVerdicts('call.refused')
   })
 })
 
@@ -186,6 +191,7 @@ describe('a trunk is shown', () => {
   it('the first number of the caller, and is called in the form of the route', async () => {
     expect(await shown({})).toEqual({ from: 'sip:+493012340@127.0.0.1', asserted: undefined })
     expect(gateway.trunk.invites[0]?.request.uri.text).toBe('sip:+494012345@127.0.0.1:5070')
+    gateway.expectsVerdicts('call.refused')
   })
 
   it.each([
@@ -227,6 +233,7 @@ describe('a trunk is shown', () => {
     ['a name where there is nothing else', { user: { numbers: [] } }, [], 'sip:alice@127.0.0.1'],
   ])('%s', async (_name, over, headers, from) => {
     expect(await shown(over, headers)).toMatchObject({ from })
+    gateway.expectsVerdicts('call.refused')
   })
 
   it('who it is all the same, when trusted', async () => {
@@ -235,6 +242,7 @@ describe('a trunk is shown', () => {
       from: 'sip:anonymous@anonymous.invalid',
       asserted: '<sip:+493012340@127.0.0.1>',
     })
+    gateway.expectsVerdicts('call.refused')
   })
 })
 

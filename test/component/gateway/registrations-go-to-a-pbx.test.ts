@@ -262,6 +262,7 @@ describe('Path', () => {
       404,
       expect.stringContaining('upstream.unknown-token'),
     ])
+    pbx.gateway.expectsVerdicts('call.refused', 'upstream.unknown-token')
   })
 })
 
@@ -286,6 +287,7 @@ describe('a WebSocket that is lost', () => {
     invite.reject(486)
     await pbx.gateway.time.advance(100)
     expect(statusOf(call)).toBe(486)
+    pbx.gateway.expectsVerdicts('call.not-registered', 'call.refused')
   })
 
   it('for good is taken back at the PBX, with what the user has shown last', async () => {
@@ -327,6 +329,7 @@ describe('a WebSocket that is lost', () => {
       404,
       expect.stringContaining('upstream.unknown-token'),
     ])
+    pbx.gateway.expectsVerdicts('upstream.unknown-token')
   })
 
   it('before the PBX has answered is taken back too', async () => {
@@ -373,6 +376,7 @@ describe('Service-Route', () => {
     invite.reject(486)
     await pbx.gateway.time.advance(100)
     expect(statusOf(call)).toBe(486)
+    pbx.gateway.expectsVerdicts('call.refused')
   })
 
   it('of more values than are kept is none', async () => {
@@ -387,6 +391,7 @@ describe('Service-Route', () => {
     expect(rawValues(invite.request, 'Route')).toEqual([])
     invite.reject(486)
     await pbx.gateway.time.advance(100)
+    pbx.gateway.expectsVerdicts('call.refused')
   })
 })
 

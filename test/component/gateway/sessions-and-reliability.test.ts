@@ -43,6 +43,7 @@ describe('session timers', () => {
     expect([caller.ended, callee.ended]).toEqual([undefined, undefined])
     expect([caller.offers, callee.offers]).toEqual([[], []])
     caller.dialog?.bye()
+    gateway.expectsVerdicts('media.none-from-trunk')
   })
 
   it('are as long as the trunk wants them, on its leg', async () => {
@@ -55,6 +56,7 @@ describe('session timers', () => {
     invite.reject(486)
     await gateway.time.advance(100)
     expect(statusOf(call)).toBe(486)
+    gateway.expectsVerdicts('call.refused')
   })
 
   it('refresh by re-INVITE a trunk that takes no UPDATE, and the browser hears nothing of it', async () => {
@@ -76,6 +78,7 @@ describe('session timers', () => {
     expect(caller.ended).toBeUndefined()
     call.dialog?.bye()
     await gateway.time.advance(100)
+    gateway.expectsVerdicts('media.none-from-trunk')
   })
 
   it('end a call whose trunk stopped refreshing, and both sides are told', async () => {
@@ -91,6 +94,7 @@ describe('session timers', () => {
       code: 'call.session-expired',
       leg: 'callee',
     })
+    gateway.expectsVerdicts(['media.none-from-trunk', 'call.session-expired'])
   })
 
   it('of a trunk that wants longer intervals cost the browser nothing: 422 is absorbed', async () => {
@@ -138,6 +142,7 @@ describe('100rel', () => {
     invite.reject(486)
     await gateway.time.advance(50)
     expect(statusOf(call)).toBe(486)
+    gateway.expectsVerdicts('call.refused')
   })
 
   it('missing PRACKs of a browser end the call at both sides', async () => {
@@ -151,5 +156,6 @@ describe('100rel', () => {
     expect(statusOf(call)).toBe(504)
     expect(cancelled).toBe(1)
     expect(gateway.logged('call failed').at(-1)?.fields).toMatchObject({ code: 'call.prack-missing' })
+    gateway.expectsVerdicts('call.prack-missing')
   })
 })

@@ -29,6 +29,12 @@ async function talk(limits: { readonly rtpTimeoutS: number; readonly rtpHoldTime
 const failed = (): unknown[] =>
   gateway.logged('call failed').map(({ fields }) => [fields.code, fields.stage, fields.leg])
 
+/** Both are silent, and one is noticed first. */
+const whoWasMissed = (): 'media.none-from-trunk' | 'media.none-from-browser' =>
+  gateway.logged('call failed')[0]?.fields.code === 'media.none-from-trunk'
+    ? 'media.none-from-trunk'
+    : 'media.none-from-browser'
+
 it('a trunk that was never heard ends the call, at stage S6, with BYE and Reason on both sides', async () => {
   const { call } = await talk({ rtpTimeoutS: 1, rtpHoldTimeoutS: 0 })
   await until(() => gateway.logged('call failed').length > 0, 'the end of the call')
@@ -41,6 +47,7 @@ it('a trunk that was never heard ends the call, at stage S6, with BYE and Reason
     expect(side.ended).toBe('bye')
     expect(side.endedBy).toMatch(/media\.none-from/)
   }
+  gateway.expectsVerdicts(whoWasMissed())
 })
 
 it('on hold the other limit holds, and 0 is none', async () => {
@@ -59,4 +66,5 @@ it('a held call ends at the limit of its own', async () => {
   await until(() => gateway.logged('call failed').length > 0, 'the end of the call')
   await gateway.time.advance(100)
   expect(gateway.logged('call failed')[0]?.fields).toMatchObject({ stage: 'S6' })
+  gateway.expectsVerdicts(whoWasMissed())
 })

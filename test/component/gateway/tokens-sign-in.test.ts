@@ -223,6 +223,7 @@ it('calls without a registration', async () => {
   await gateway.time.advance(50)
   expect(statusOf(call)).toBe(486)
   expect(await gateway.leftovers()).toEqual({})
+  gateway.expectsVerdicts('call.refused')
 })
 
 it('calls in no other name than the own', async () => {
@@ -268,6 +269,7 @@ it('means nothing from a trunk', async () => {
   await gateway.time.advance(50)
   expect(verifier.waiting).toBe(0)
   expect(statusOf(call)).not.toBe(401)
+  gateway.expectsVerdicts('call.unknown-number')
 })
 
 it('means nothing where tokens do not sign in: the browser is challenged by digest', async () => {

@@ -166,6 +166,7 @@ describe('blind transfer', () => {
     invite.reject(486)
     await gateway.time.advance(200)
     expect(call.caller.ended).toBe('bye')
+    gateway.expectsVerdicts('call.refused')
   })
 
   it('is given up when the remaining side hangs up: the target is cancelled', async () => {
@@ -180,6 +181,7 @@ describe('blind transfer', () => {
     await gateway.time.advance(200)
     expect(isCancelled).toBe(true)
     expect(call.callee.ended).toBe('bye')
+    gateway.expectsVerdicts('open transfer-1 S2')
   })
 
   it('without a subscription (Refer-Sub: false) sends no NOTIFY', async () => {
@@ -326,9 +328,9 @@ describe('INVITE with Replaces', () => {
   })
 
   it.each([
-    ['of another party', '', 481],
-    ['of an answered call when it says early-only', ';early-only', 486],
-  ])('%s is refused', async (_name, more, status) => {
+    ['of another party', '', 481, 'transfer.no-such-call'],
+    ['of an answered call when it says early-only', ';early-only', 486, 'transfer.already-answered'],
+  ] as const)('%s is refused', async (_name, more, status, code) => {
     const call = await aliceCallsTrunk()
     const peer = more === '' ? bob : gateway.trunk
     const taker = place(
@@ -341,7 +343,8 @@ describe('INVITE with Replaces', () => {
     )
     await gateway.time.advance(300)
     expect(statusOf(taker)).toBe(status)
-    if (status === 486) expect(reasonText(taker)).toContain('transfer.already-answered')
+    expect(reasonText(taker)).toContain(code)
+    gateway.expectsVerdicts(code)
     expect(call.caller.ended).toBeUndefined()
     call.caller.dialog?.bye()
   })
@@ -421,6 +424,7 @@ describe('a trunk that redirects', () => {
     second.reject(486)
     await gateway.time.advance(100)
     expect(statusOf(call)).toBe(486)
+    gateway.expectsVerdicts('call.refused')
   })
 
   it('elsewhere is not followed, and in circles not for long', async () => {
@@ -435,5 +439,6 @@ describe('a trunk that redirects', () => {
     }
     expect(statusOf(call)).toBe(480)
     expect(gateway.trunkFlow.sent.join('')).not.toContain('sip:200@10.0.0.1')
+    gateway.expectsVerdicts('call.refused')
   })
 })

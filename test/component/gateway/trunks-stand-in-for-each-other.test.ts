@@ -152,6 +152,7 @@ describe('a call that the first trunk of a group does not take', () => {
     expect([statusOf(call), reasonText(call)]).toEqual([502, 'SIP;cause=502;text="call.refused"'])
     expect(typeof call.final === 'object' && JSON.stringify(call.final.headers)).not.toContain('trunk:')
     expect(gateway.logged('call failed').at(-1)?.fields.reason).toContain('trunk:c: 502')
+    gateway.expectsVerdicts('call.refused')
   })
 
   it('has no second place when the caller hangs up meanwhile', async () => {
@@ -163,6 +164,7 @@ describe('a call that the first trunk of a group does not take', () => {
     expect(callsAt()).toEqual([0, 0, 0])
     expect(statusOf(call)).toBe(487)
     silence(A, false)
+    gateway.expectsVerdicts('cancelled')
   })
 
   it('is not cut short where no other trunk is', async () => {
@@ -172,6 +174,7 @@ describe('a call that the first trunk of a group does not take', () => {
     expect(call.final).toBeUndefined()
     await gateway.time.advance(3_000)
     expect([statusOf(call), reasonText(call)]).toEqual([503, 'SIP;cause=503;text="trunk.unreachable"'])
+    gateway.expectsVerdicts('trunk.unreachable')
   })
 })
 
@@ -182,6 +185,7 @@ describe('a call stays where it is', () => {
     refuse(A, status)
     await gateway.time.advance(100)
     expect([statusOf(call), callsAt()]).toEqual([status, [1, 0, 0]])
+    gateway.expectsVerdicts('call.refused')
   })
 
   it.each([180, 183])('when %i has come before the 503', async (status) => {
@@ -194,6 +198,7 @@ describe('a call stays where it is', () => {
     await gateway.time.advance(100)
     expect([statusOf(call), callsAt()]).toEqual([503, [1, 0, 0]])
     expect(call.progress.map((response) => response.status)).toEqual([status])
+    gateway.expectsVerdicts('call.refused')
   })
 })
 
@@ -212,6 +217,7 @@ describe('the next trunk', () => {
     refuse(B, 404)
     await gateway.time.advance(100)
     expect(statusOf(call)).toBe(404)
+    gateway.expectsVerdicts('call.refused')
   })
 
   it('is one that speaks a codec of the caller', async () => {
@@ -283,6 +289,7 @@ describe('trunks of which is known more', () => {
     for (const port of [A, B, C]) refuse(port, 486)
     await gateway.time.advance(100)
     expect(statusOf(fifth)).toBe(486)
+    gateway.expectsVerdicts('call.refused', 'call.refused', 'call.refused', 'call.refused', 'trunk.full')
   })
 
   it('count calls that they send us too', async () => {
@@ -296,6 +303,7 @@ describe('trunks of which is known more', () => {
     alice.invites[0]?.reject(486)
     await gateway.time.advance(100)
     expect(statusOf(incoming)).toBe(486)
+    gateway.expectsVerdicts('call.refused', 'call.refused')
   })
 })
 
@@ -317,6 +325,7 @@ describe('a trunk that dies in mid-call', () => {
     await gateway.time.advance(gateway.config.calls.sessionExpiresS * 1_000)
     expect(call.ended).toBe('bye')
     expect(call.endedBy).toContain('call.session-expired')
+    gateway.expectsVerdicts(['media.none-from-trunk', 'call.session-expired'])
   })
 })
 
@@ -382,5 +391,6 @@ describe('a transfer', () => {
     expect(gateway.logged('transfer done')).toHaveLength(1)
     void gateway.calls.drain()
     await gateway.time.advance(500)
+    gateway.expectsVerdicts('call.draining')
   })
 })
