@@ -23,6 +23,9 @@ interface LegTrace {
   readonly party: string
   readonly kind: LegReport['kind']
   codec: string | undefined
+  isAgreed: boolean
+  /** When it came to a call that talks, or was agreed anew; undefined: as it was answered. */
+  changedMs: CallMs | undefined
   stats: LegStats | undefined
   readonly climbed: Map<string, CallMs>
 }
@@ -100,7 +103,9 @@ export class CallTrace {
     if (this.#legs.has(name) || this.#legs.size >= TRACE_LIMITS.legs) return
     const now = this.#nowMs()
     const rungs = new Map(climbed.map((rung) => [rung, now]))
-    this.#legs.set(name, { party, kind, codec: undefined, stats: undefined, climbed: rungs })
+    const changedMs = this.#state === 'connected' ? now : undefined
+    const none = { codec: undefined, stats: undefined, isAgreed: false }
+    this.#legs.set(name, { party, kind, ...none, changedMs, climbed: rungs })
   }
 
   /** What a leg has climbed. */
@@ -123,9 +128,18 @@ export class CallTrace {
     return this.#legs.get(name)?.climbed.get(rungName(stage, direction))
   }
 
+  /** When a leg last came to the talking call or was agreed anew; undefined: it is as it was answered. */
+  changedMs(name: string): CallMs | undefined {
+    return this.#legs.get(name)?.changedMs
+  }
+
   agreed(name: string, codec: string | undefined): void {
     const leg = this.#legs.get(name)
-    if (leg !== undefined) leg.codec = codec
+    if (leg !== undefined) {
+      if (leg.isAgreed) leg.changedMs = this.#nowMs()
+      leg.isAgreed = true
+      leg.codec = codec
+    }
     this.climb(name, 'S2')
   }
 

@@ -26,6 +26,8 @@ export interface JudgedMedia {
   readonly legs: readonly JudgedLeg[]
   /** How long nothing must have come until that is something wrong. */
   readonly patienceMs: number
+  /** Nobody has been told other terms since the last look; else what was dropped since then says nothing. */
+  readonly isSettled: boolean
 }
 
 export interface MediaFinding extends Place {
@@ -63,8 +65,8 @@ const MAX_PTIME_ERROR = 0.34
 export function judgeMedia(now: JudgedMedia, before: ReadonlyMap<string, LegStats>): readonly MediaFinding[] {
   return now.legs.flatMap((leg) => {
     const other = now.legs.find(({ name }) => name !== leg.name)
-    const received = fromPeer(leg, before.get(leg.name), now.patienceMs)
-    const sent = toPeer(leg, other, before)
+    const received = fromPeer(leg, before.get(leg.name), now)
+    const sent = toPeer(leg, other, before, now.isSettled)
     return [
       ...(received === undefined
         ? []
@@ -77,18 +79,17 @@ export function judgeMedia(now: JudgedMedia, before: ReadonlyMap<string, LegStat
 function fromPeer(
   leg: JudgedLeg,
   before: LegStats | undefined,
-  patienceMs: number,
+  { patienceMs, isSettled }: JudgedMedia,
 ): MediaFailure | undefined {
   const { readyForMs, stats } = leg
   if (readyForMs === undefined) return undefined
   const isPatient = readyForMs < patienceMs
   if (!leg.isToSend) return isPatient ? undefined : forbidden(leg)
-  const dropped = dropShare(stats, before)
+  const dropped = isSettled ? dropShare(stats, before) : undefined
   if (dropped !== undefined) return dropped
   if (stats.packetsReceived === 0) return isPatient ? undefined : nothing(leg)
-  return (
-    wrongPayloadType(stats, before) ?? silence(leg) ?? wrongClock(stats) ?? wrongPtime(leg) ?? poor(stats)
-  )
+  const wrong = isSettled ? wrongPayloadType(stats, before) : undefined
+  return wrong ?? silence(leg) ?? wrongClock(stats) ?? wrongPtime(leg) ?? poor(stats)
 }
 
 /** A description that forbade it from the first on: a hold later is what somebody wanted. */
@@ -165,11 +166,12 @@ function toPeer(
   leg: JudgedLeg,
   other: JudgedLeg | undefined,
   before: ReadonlyMap<string, LegStats>,
+  isSettled: boolean,
 ): MediaFailure | undefined {
   const { stats } = leg
   if (leg.readyForMs === undefined || !leg.isToReceive) return undefined
   const sent = stats.packetsSent - (before.get(leg.name)?.packetsSent ?? 0)
-  if (other !== undefined && sent === 0) return notForwarded(leg, other, before)
+  if (other !== undefined && sent === 0) return isSettled ? notForwarded(leg, other, before) : undefined
   if (stats.packetsSent < MIN_PACKETS || (stats.remoteLossRatio ?? 0) < MAX_PEER_LOSS) return undefined
   const seen = `${Math.round((stats.remoteLossRatio ?? 0) * 100)} % lost, says its RTCP`
   return new MediaFailure('media.lost-towards-peer', { expected: 'what we send', seen })

@@ -30,6 +30,7 @@ export class MediaWatch {
   #before: ReadonlyMap<string, LegStats> = new Map()
   #cancelTimer: () => void = () => {}
   #notedMs = 0
+  #lookedMs = 0
   #isClosed = false
 
   constructor(options: MediaWatchOptions) {
@@ -78,8 +79,11 @@ export class MediaWatch {
       const other = talking.find((one) => one !== side)
       return own === undefined ? [] : [this.#judged(side, other, own, answeredMs)]
     })
-    for (const finding of judgeMedia({ legs, patienceMs }, this.#before)) onFinding(finding)
+    // What came meanwhile may have been by the old terms: who is told new ones goes on with the old until he has answered.
+    const isSettled = talking.every(({ leg }) => (trace.changedMs(leg.name) ?? -1) < this.#lookedMs)
+    for (const finding of judgeMedia({ legs, patienceMs, isSettled }, this.#before)) onFinding(finding)
     this.#before = stats
+    this.#lookedMs = trace.nowMs
   }
 
   #judged({ leg }: Side, other: Side | undefined, stats: LegStats, answeredMs: number): JudgedLeg {

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { MediaCode } from '../../../media/failure.ts'
 import type { SdesKey } from '../../../media/parameters.ts'
 import { MediaCall, type MediaCallOptions, PCMA } from '../../harness/media-call.ts'
+import { reofferOf } from '../../harness/scripted-calls.ts'
 import { sdesKey } from '../../harness/scripted-trunk.ts'
 import { until } from '../../harness/until.ts'
 
@@ -136,6 +137,22 @@ describe('S6: a call goes on, impaired, and the finding names leg and direction'
       { code: 'media.wrong-payload-type', leg: 'callee', seen: '60 of 60 packets with another' },
     ])
     call.gateway.expectsVerdicts(['media.wrong-payload-type', 'open caller S6 sent'])
+  })
+
+  it('when payload types come that nobody agreed on, but not when it was just told other ones', async () => {
+    const call = await connected()
+    await call.speak({ browser: 60, trunk: 60 })
+    expect((await call.look()).findings).toEqual([])
+    const old = async (total: number): Promise<void> => {
+      for (let i = 0; i < 60; i += 1) call.trunk.sendRtp(9, randomBytes(160))
+      await call.dropped('callee', 'rtp.unmapped-payload-type', total)
+    }
+    await call.callee.reoffer(call.gateway, reofferOf(call.callee.local, 'sendrecv'))
+    await old(60)
+    expect((await call.look()).findings).toEqual([])
+    await old(120)
+    expect((await call.look()).findings).toMatchObject([{ code: 'media.wrong-payload-type', leg: 'callee' }])
+    call.gateway.expectsVerdicts('media.wrong-payload-type')
   })
 
   it('when its answer says from the first on that it sends nothing', async () => {
