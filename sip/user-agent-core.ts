@@ -316,9 +316,14 @@ export class UserAgentCore implements UserAgent, TransactionUser {
     })
   }
 
+  /**
+   * Before anybody has asked who it is: whoever forges a trunk's address would have a refused INVITE answered up to eleven times over
+   * UDP, to the trunk. A request that comes again is refused again (RFC 3261 §8.2.7).
+   */
   #refuse(exchange: ServerExchange, code: SipCode, headers: readonly Header[] = []): void {
     this.#stack.count(code)
-    exchange.respond(SIP_CODES[code].status, { headers })
+    const isOnce = exchange.request.method === 'INVITE'
+    exchange.respond(SIP_CODES[code].status, { headers, isOnce })
   }
 
   #isFull(): boolean {

@@ -76,6 +76,17 @@ describe('what comes over UDP from the network of a trunk that signs in', () => 
     expect(finals()).toEqual(['404'])
   })
 
+  it.each([
+    ['420', ['Require: what-nobody-knows']],
+    ['422', ['Supported: timer', 'Session-Expires: 10']],
+    ['400', ['Contact: <sip:']],
+  ] as const)('that is answered %s before anybody asks who it is, is so once', async (status, headers) => {
+    forge('INVITE', headers)
+    await gateway.time.advance(60_000)
+    expect(finals()).toEqual([status])
+    expect(gateway.userAgent.tables()).toMatchObject({ serverTransactions: 0, mergeKeys: 0 })
+  })
+
   it('fills no table: a thousand of them leave nothing behind', async () => {
     for (let turn = 0; turn < 1_000; turn += 1) forge(turn % 2 === 0 ? 'INVITE' : 'MESSAGE')
     await gateway.time.advance(100)
