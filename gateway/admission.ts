@@ -29,6 +29,10 @@ export interface Ticket {
   release(): void
 }
 
+/** What one user or trunk may have of the emergency calls: a quarter, and always two. */
+const EMERGENCY_SHARE = 4
+const MIN_EMERGENCIES = 2
+
 /**
  * Who may call, how often, how many at a time and where to. An emergency call asks only for a place among emergency calls:
  * no flood of other calls takes it, and it takes none of theirs.
@@ -41,6 +45,7 @@ export class Admission {
   readonly #refused = new Map<GatewayCode, number>()
   #calls = 0
   #emergencyCalls = 0
+  readonly #emergenciesOf = new Map<string, number>()
 
   constructor(options: AdmissionOptions) {
     this.#options = options
@@ -76,9 +81,22 @@ export class Admission {
     if (this.#emergencyCalls >= most) {
       throw new GatewayFailure('call.overload', { expected: `at most ${most} emergency calls` })
     }
+    const own = this.#emergenciesOf.get(payer) ?? 0
+    // One stolen password leaves room for the others.
+    const share = Math.max(MIN_EMERGENCIES, Math.ceil(most / EMERGENCY_SHARE))
+    if (own >= share) {
+      throw new GatewayFailure('limit.concurrent', {
+        expected: `at most ${share} emergency calls`,
+        seen: payer,
+      })
+    }
     this.#emergencyCalls += 1
+    this.#emergenciesOf.set(payer, own + 1)
     return ticket({ payer, isEmergency: true, isOutside: true }, () => {
       this.#emergencyCalls -= 1
+      const left = (this.#emergenciesOf.get(payer) ?? 1) - 1
+      if (left === 0) this.#emergenciesOf.delete(payer)
+      else this.#emergenciesOf.set(payer, left)
     })
   }
 

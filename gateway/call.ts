@@ -200,6 +200,10 @@ export class Call implements SideOwner, JoinableCall {
     this.#transfers.takeOver(side, invite, caller)
   }
 
+  get isWithApplication(): boolean {
+    return this.#callee.kind === 'application'
+  }
+
   farSideOf(side: Side): Side | undefined {
     return this.#conversation.other(side)
   }
@@ -514,6 +518,8 @@ export class Call implements SideOwner, JoinableCall {
   ): void {
     const wasConnected = this.#state === 'connected'
     if (!this.#move(event)) return
+    const silence = event === 'cancelled' ? this.#dialling?.silence() : undefined
+    if (silence !== undefined) this.#find(verdictOf(silence, { leg: 'callee' }))
     this.charges.stop()
     this.#mediaWatch.stop()
     this.trace.end({ verdict: why.verdict, by: why.by ?? why.leg, isCancelled: event === 'cancelled' })

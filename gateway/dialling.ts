@@ -54,6 +54,8 @@ export interface DiallingOptions {
 
 /** RFC 3261 §8.1.3.4 asks for loop detection only; a trunk that redirects more often than this is turning in circles. */
 const MAX_REDIRECTS = 3
+/** Three tries of a lost INVITE over UDP (Timer A); a peer that lives has said 100 long before. */
+const SILENT_MS = 2_000
 
 /**
  * Calls one party until it answers, refuses or is given up: rings on all its targets, follows redirections. A party that has
@@ -65,6 +67,8 @@ export class Dialling {
   #cancelAttempt: () => void = () => {}
   #ringing: Ringing | undefined
   #hasRung = false
+  /** Since when the party has been asked and has said nothing; undefined: it has. */
+  #silentSinceMs: number | undefined
   #redirects = 0
   #isOver = false
 
@@ -85,8 +89,19 @@ export class Dialling {
     this.#ringing?.cancel(headers)
   }
 
+  /** What whoever gives up now should know of a trunk that has not even said 100, which takes no second (RFC 3261 §8.2.6.1). */
+  silence(): GatewayFailure | undefined {
+    const { environment, plan } = this.#options
+    if (this.#silentSinceMs === undefined || plan.media.kind !== 'rtp') return undefined
+    const silentMs = environment.nowMs() - this.#silentSinceMs
+    if (silentMs < SILENT_MS) return undefined
+    const seen = `${plan.name}: nothing in ${(silentMs / 1_000).toFixed(1)} s`
+    return new GatewayFailure('trunk.silent', { expected: '100 or more to our INVITE', seen })
+  }
+
   #ring(targets: readonly Target[]): void {
-    const { userAgent, plan, side, body, headers, maxForwards, limits } = this.#options
+    const { userAgent, environment, plan, side, body, headers, maxForwards, limits } = this.#options
+    this.#silentSinceMs = environment.nowMs()
     const { from, to } = plan
     const place = ({ flow, uri, party, next }: Target, handler: OutgoingInviteHandler): OutgoingInvite =>
       userAgent.invite(
@@ -117,10 +132,12 @@ export class Dialling {
     this.#giveTime(limits.attemptS, 'silent')
     this.#ringing = new Ringing(places, {
       onTrying: () => {
+        this.#silentSinceMs = undefined
         plan.onReached?.()
         if (!this.#hasRung) this.#giveTime(limits.progressS, 'slow')
       },
       onProgress: (response) => {
+        this.#silentSinceMs = undefined
         plan.onReached?.()
         this.#hasRung = true
         this.#cancelAttempt()

@@ -22,6 +22,14 @@ export const GATEWAY_CODES = {
     cause: 'no user, application or route matches what was dialled',
     remedy: 'add a route for the prefix, or a user of that name',
   },
+  'call.nothing-to-dial': {
+    stage: 'S1',
+    status: 484,
+    text: 'nothing is left of the number',
+    cause: 'the rule of the route takes every digit away, or nothing was dialled',
+    remedy:
+      'correct strip or replace of the route that is seen; webtrunk route NUMBER shows what comes of it',
+  },
   'call.not-registered': {
     stage: 'S1',
     status: 480,
@@ -198,6 +206,13 @@ export const GATEWAY_CODES = {
     cause: 'the call to join with has ended, or belongs to somebody else',
     remedy: 'none is needed: the other party hung up in between',
   },
+  'transfer.to-application': {
+    stage: 'S1',
+    status: 403,
+    text: 'nobody can be transferred to echo or tone',
+    cause: 'a transfer to echo or tone, which answer whoever dials them and join no call',
+    remedy: 'hang up and dial them',
+  },
   'transfer.already-answered': {
     stage: 'S1',
     status: 486,
@@ -284,6 +299,15 @@ export const GATEWAY_CODES = {
     cause:
       'its Contact cannot be reached from here (a private address, a WebSocket that is gone), or it crashed',
     remedy: 'look at the Contact in its 200 or INVITE; at a PBX behind NAT, set its external address',
+  },
+  'trunk.silent': {
+    stage: 'S1',
+    status: 503,
+    text: 'trunk had said nothing when the caller gave up',
+    cause: 'the trunk is down, has another address, or a firewall drops SIP to it or back',
+    remedy:
+      "webtrunk trunks shows its state; set trunks[].optionsS to know before callers do; look at udp.host and the PBX's log",
+    isWarning: true,
   },
   'trunk.certificate-expired': {
     stage: 'S1',

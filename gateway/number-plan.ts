@@ -14,11 +14,22 @@ export const withoutSeparators = (text: string): string =>
  * 0900 and +49900 to many. Empty for a number that has nothing of the kind.
  */
 export function lenientForms(number: string, plan: NumbersConfig): readonly string[] {
+  const behind = behindServiceCode(number)
+  if (behind !== undefined) {
+    const international = internationalForm(behind, plan)
+    const forms = international === undefined ? [behind] : [behind, international]
+    return [...forms, ...lenientForms(behind, plan)]
+  }
   if (/^(?:\+[1-9])?[0-9A-Za-z*#]*$/.test(number)) return []
   const bare = number.normalize('NFKC').replace(/[^0-9A-Za-z+*#]/g, '')
   const digits = bare.replace(/^\++/, '')
   const forms = bare.startsWith('+') ? [`+${digits}`, digits] : [digits]
   return [...forms, ...forms.flatMap((form) => internationalForm(form, plan) ?? [])]
+}
+
+/** `*31#0900` and `*670900` are calls of 0900 to networks that know such codes (3GPP TS 22.030 §6.5.2; `*67` of North America). */
+function behindServiceCode(number: string): string | undefined {
+  return /^(?:[*#]{1,2}\d{2,3}[*#]|\*\d{2})(.+)$/s.exec(number)?.[1]
 }
 
 /**

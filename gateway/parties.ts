@@ -3,7 +3,7 @@ import { UPSTREAM } from '../config/upstream.ts'
 import { announcedFor } from '../media/host-candidates.ts'
 import type { Flow } from '../sip/flow.ts'
 import type { Header, NameAddr, SipRequest, SipResponse, Uri } from '../sip/message.ts'
-import { sipUri } from '../sip/uri.ts'
+import { bareUri, sipUri } from '../sip/uri.ts'
 import type { IncomingInvite, NoAnswer, RequestNumbers } from '../sip/user-agent.ts'
 import { deviceTarget } from './device-target.ts'
 import { GatewayFailure } from './gateway-failure.ts'
@@ -133,7 +133,7 @@ export class Parties {
   /** The PBX, for what we ask in the name of a user. Throws `upstream.*`. */
   toPbxFor(caller: Caller, target: Uri): UpstreamParty {
     if (caller.kind !== 'user') throw new GatewayFailure('call.unknown-number', { seen: target.text })
-    return this.#upstreamParty(this.#pbx.wayFor(caller.user, target))
+    return this.#upstreamParty(this.#pbx.wayFor(caller.user, bareUri(target)))
   }
 
   /** By the way that is tried first; `name`: of a trunk or a group. Throws `trunk.unresolved`. */

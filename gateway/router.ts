@@ -72,7 +72,7 @@ export class Router {
    *
    * Where a PBX keeps the registrations of users, it is asked for them, and for whatever no route is for.
    *
-   * Throws `call.unknown-number`.
+   * Throws `call.unknown-number`, `call.nothing-to-dial`.
    */
   route(dialled: string, caller: Caller, options: RouteOptions = {}): Destination {
     const found = this.find(dialled, caller, options)
@@ -175,6 +175,11 @@ export class Router {
     const { trunk, users = [] } = rule.config
     if (users.length > 0) return { kind: 'users', users, number }
     if (trunk === undefined) return undefined
+    if (number === '') {
+      throw new GatewayFailure('call.nothing-to-dial', {
+        seen: `${JSON.stringify(dialled)} by ${rule.label}`,
+      })
+    }
     const sent = this.#international(number) ?? number
     const asked = this.#international(dialled) ?? dialled
     const written = rule.isInternational ? [asked, sent] : [sent, asked]

@@ -25,6 +25,8 @@ import { TransferReport } from './transfer-report.ts'
 export interface JoinableCall {
   readonly id: string
   readonly charges: CallCharges
+  /** Its other end is one of ours, which joins nobody. */
+  readonly isWithApplication: boolean
   /** Who talks to `side` there. */
   farSideOf(side: Side): Side | undefined
   /** `side` has been taken into another call, with its dialog and its leg. */
@@ -193,7 +195,7 @@ export class Transfers {
     const { charges, log } = this.#options
     charges.add(ticket)
     try {
-      if (callee.kind !== 'party') throw new GatewayFailure('call.unknown-number', { seen: callee.name })
+      if (callee.kind !== 'party') throw new GatewayFailure('transfer.to-application', { seen: callee.name })
       await this.#callTarget({ transferor, far, ticket, report }, callee)
     } catch (error) {
       charges.drop(ticket)
@@ -269,6 +271,7 @@ export class Transfers {
     report: TransferReport,
   ): Promise<void> {
     const { log, owner, session, charges } = this.#options
+    if (other.isWithApplication) throw new GatewayFailure('transfer.to-application')
     const moved = other.farSideOf(otherSide)
     if (moved?.dialog === undefined) throw new GatewayFailure('transfer.no-such-call')
     if (moved.renegotiation.state !== 'idle') throw new GatewayFailure('transfer.not-now')

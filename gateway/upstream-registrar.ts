@@ -18,6 +18,7 @@ import { verdictOf } from './diagnosis.ts'
 import { logLevelOf, ownHeadersOf, reasonHeader, refusalHeaders } from './failure.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { grantedS } from './granted-expires.ts'
+import type { LadderTickets } from './ladder-tickets.ts'
 import type { Registered, Registrar } from './registrar.ts'
 import { type RegistrationSummary, registrationSummary } from './registration-summary.ts'
 import { RelayLimits } from './relay-limits.ts'
@@ -39,6 +40,7 @@ export interface UpstreamRegistrarOptions {
   readonly environment: SipEnvironment
   readonly log: Log
   readonly turn?: TurnCredentials | undefined
+  readonly tickets?: LadderTickets | undefined
   /** The PBX has taken the registration of a device. */
   readonly onRegistered: (registered: Registered) => void
 }
@@ -224,17 +226,17 @@ export class UpstreamRegistrar implements Registrar {
       name: 'Authentication-Info',
       value,
     }))
-    const { turn, onRegistered } = this.#options
-    const relay = listed.length === 0 ? undefined : turn?.headerFor(relayed.wish.user)
-    const headers = [...listed, ...info, ...(relay === undefined ? [] : [relay])]
-    incoming.respond(outcome.status, { headers })
+    const { turn, tickets, onRegistered } = this.#options
+    const { user } = relayed.wish
+    const gifts = listed.length === 0 ? [] : [turn, tickets].flatMap((giver) => giver?.headerFor(user) ?? [])
+    incoming.respond(outcome.status, { headers: [...listed, ...info, ...gifts] })
     if (!flow.isOpen) {
       this.flowClosed(flow)
       return
     }
     const now = this.location.byToken(relayed.token)
     const superseded = now === undefined || before === undefined || before.flow === flow ? [] : [before]
-    onRegistered({ user: relayed.wish.user, flow, bound: now === undefined ? [] : [now], superseded })
+    onRegistered({ user, flow, bound: now === undefined ? [] : [now], superseded })
   }
 
   #failureOf(

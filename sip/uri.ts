@@ -25,6 +25,13 @@ export function parseUri(text: string): Uri {
   return { scheme, user: undefined, host: undefined, text } satisfies OtherUri
 }
 
+/** Without what it would have in the request (RFC 3261 §19.1.5 calls such headers and methods dangerous); else as it stands. */
+export function bareUri(uri: Uri): Uri {
+  if (!isSipUri(uri) || (uri.headers === undefined && !uri.parameters.has('method'))) return uri
+  const text = uri.headers === undefined ? uri.text : uri.text.slice(0, -uri.headers.length - 1)
+  return parseUri(text.replace(/;method=[^;?]*/gi, ''))
+}
+
 /** Blanks, controls, quotes, angle brackets and backslashes stand in no URI. */
 function hasOnlyUriCharacters(text: string): boolean {
   for (let i = 0; i < text.length; i += 1) {

@@ -5,6 +5,7 @@ import { Calls } from '../../gateway/calls.ts'
 import { type Cdr, cdrOf } from '../../gateway/cdr.ts'
 import { Homes } from '../../gateway/homes.ts'
 import type { TokenVerifier } from '../../gateway/jwt.ts'
+import { LadderTickets } from '../../gateway/ladder-tickets.ts'
 import type { Registrar } from '../../gateway/registrar.ts'
 import { type RegistrarMode, registrarMode } from '../../gateway/registrar-mode.ts'
 import { Relay } from '../../gateway/relay.ts'
@@ -91,6 +92,7 @@ export class ScriptedGateway {
   /** Of all calls that have ended, and of refused attempts. */
   readonly records: Cdr[] = []
   readonly verdicts = new CallVerdicts()
+  readonly tickets: LadderTickets
   /** Who is told of the media of each, by the same index. */
   readonly observers: MediaObserver[] = []
   readonly #peers: Peer[] = []
@@ -150,6 +152,7 @@ export class ScriptedGateway {
     this.config = config
     this.time = time
     this.verdicts.isWithoutMedia = true
+    this.tickets = new LadderTickets(() => time.nowMs())
     this.trunks = trunks
     this.states = new TrunkStates(() => time.nowMs())
     this.engine = createNativeEngine({
@@ -213,6 +216,7 @@ export class ScriptedGateway {
       userAgent: this.userAgent,
       tokens,
       turn,
+      tickets: this.tickets,
       line:
         upstream === undefined
           ? undefined

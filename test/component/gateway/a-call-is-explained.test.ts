@@ -123,6 +123,40 @@ describe('the history of a call', () => {
     gateway.expectsVerdicts('cancelled')
   })
 
+  it('that the caller gave up at a trunk that said nothing tells just that, by when there should have been something', async () => {
+    const gateway = await open()
+    const alice = await signedIn(gateway)
+    gateway.trunkFlow.drops = () => true
+    const call = place(alice, 'alice', '0123', offerOf(BROWSER))
+    await gateway.time.advance(6_200)
+    call.invite.cancel()
+    await gateway.time.advance(1_000)
+    const [report] = gateway.calls.history.list()
+    expect(report).toMatchObject({
+      outcome: 'cancelled',
+      verdict: {
+        code: 'trunk.silent',
+        leg: 'callee',
+        seen: expect.stringMatching(/^trunk:pbx: nothing in 6\.\d s$/),
+      },
+    })
+    if (report === undefined) return
+    expect(ladderText(report)).toMatch(/: cancelled after 6\.\d s$/m)
+    expect(ladderText(report)).toContain('S1 signalling: trunk.silent (callee leg)')
+    gateway.expectsVerdicts(['cancelled', 'trunk.silent'])
+  })
+
+  it('that the caller gave up in the first second blames no trunk', async () => {
+    const gateway = await open()
+    const alice = await signedIn(gateway)
+    gateway.trunkFlow.drops = () => true
+    const call = place(alice, 'alice', '0123', offerOf(BROWSER))
+    await gateway.time.advance(1_500)
+    call.invite.cancel()
+    await gateway.time.advance(1_000)
+    gateway.expectsVerdicts('cancelled')
+  })
+
   it('that had keys in its descriptions keeps none of them', async () => {
     const gateway = await open({}, { media: 'sdes' })
     const alice = await signedIn(gateway)

@@ -304,7 +304,8 @@ describe('a request that we make in a call', () => {
     caller.onNotify = (body) => notes.push(body)
     caller.dialog?.request(
       'REFER',
-      { headers: [{ name: 'Refer-To', value: '<sip:9200@example.com>' }] },
+      // What it would put into our INVITE stays out of it.
+      { headers: [{ name: 'Refer-To', value: '<sip:9200@example.com?Subject=free&X-Account=1>' }] },
       () => {},
     )
     await pbx.gateway.time.advance(200)

@@ -275,6 +275,14 @@ describe('a call that cannot be', () => {
       404,
       'call.unknown-number',
     ],
+    [
+      'to a number of which the route leaves nothing',
+      'alice',
+      '0',
+      offerOf(BROWSER),
+      484,
+      'call.nothing-to-dial',
+    ],
     ['to a user who is not registered', 'alice', 'bob', offerOf(BROWSER), 480, 'call.not-registered'],
     ['without SDP', 'alice', 'echo', 'none', 488, 'call.no-offer'],
     [

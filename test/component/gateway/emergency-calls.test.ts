@@ -56,7 +56,13 @@ const open = (more: Partial<Config> = {}) =>
   ScriptedGateway.open({ trunks, emergency: EMERGENCY, ...NOTHING, ...more })
 
 /** An INVITE with any Request-URI and body. */
-function call(peer: Peer, uri: string, headers: readonly Header[] = [], body: Body = offerOf(BROWSER)) {
+function call(
+  peer: Peer,
+  uri: string,
+  headers: readonly Header[] = [],
+  body: Body = offerOf(BROWSER),
+  user = 'alice',
+) {
   const dialog = new PeerDialog(BROWSER)
   const made: { final: number | NoAnswer | undefined; reason: string; dialog: PeerDialog } = {
     final: undefined,
@@ -67,7 +73,7 @@ function call(peer: Peer, uri: string, headers: readonly Header[] = [], body: Bo
     {
       flow: peer.flow,
       uri: parseUri(uri),
-      from: nameAddr(sipUri({ user: 'alice', host: 'example.com' })),
+      from: nameAddr(sipUri({ user, host: 'example.com' })),
       to: { displayName: undefined, uri: parseUri(uri), parameters: new Map() },
       headers,
       body,
@@ -166,6 +172,29 @@ describe('past every limit', () => {
     echo.dialog?.bye()
     await gateway.time.advance(200)
     gateway.expectsVerdicts('call.overload', 'call.overload')
+  })
+
+  it('one user has a quarter of them and always two; the next is refused, and another user calls', async () => {
+    gateway = await open({ emergency: { ...EMERGENCY, maxCalls: 8 } })
+    const [alice, bob] = [await gateway.registered('alice'), await gateway.registered('bob')]
+    const dialogs = []
+    for (let count = 0; count < 2; count += 1) {
+      call(alice, 'sip:112@example.com')
+      dialogs.push((await answer(gateway.trunk)).dialog)
+    }
+    const third = call(alice, 'sip:112@example.com')
+    await gateway.time.advance(200)
+    expect([third.final, third.reason]).toEqual([503, expect.stringContaining('limit.concurrent')])
+    const other = call(bob, 'sip:112@example.com', [], offerOf(BROWSER), 'bob')
+    dialogs.push((await answer(gateway.trunk)).dialog)
+    expect(other.final).toBe(200)
+    dialogs[0]?.dialog?.bye()
+    await gateway.time.advance(200)
+    call(alice, 'sip:112@example.com')
+    dialogs.push((await answer(gateway.trunk)).dialog)
+    for (const { dialog } of dialogs) dialog?.bye()
+    await gateway.time.advance(200)
+    gateway.expectsVerdicts('limit.concurrent')
   })
 
   it('it goes out by a trunk that is full', async () => {

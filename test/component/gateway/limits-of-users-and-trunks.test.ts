@@ -294,6 +294,9 @@ describe('a number that is denied', () => {
     ['behind what carriers pass over', '~0900123'],
     ['behind a slash', '/0900123'],
     ['behind a blank of another kind', '\u00a00900123'],
+    ['behind the code that hides the caller', '*31#0900123'],
+    ['behind two of them', '#31#*67+49900123'],
+    ['behind the code of other countries', '*670900123'],
     ['in full-width digits', '\uff10\uff19\uff10\uff10123'],
   ])('is denied %s', async (_, number) => {
     gateway = await open(limits({ deny: ['0900', '+49900'] }), {

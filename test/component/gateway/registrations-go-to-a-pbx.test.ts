@@ -240,6 +240,19 @@ describe('a REGISTER', () => {
   })
 })
 
+describe('the ladder of the own calls', () => {
+  it('is for whoever the PBX has taken, by a ticket; for nobody else, and not behind the last goodbye', async () => {
+    pbx = await ScriptedPbx.open()
+    const browser = pbx.browser('1001')
+    const [ticket = '', ...more] = valuesIn(await pbx.register(browser, '1001'), 'X-Ladder-Ticket')
+    expect(more).toEqual([])
+    expect(pbx.gateway.tickets.userOf(ticket)).toBe('1001')
+    const guess = await pbx.register(pbx.browser('1002', 'wrong'), '1002')
+    expect(valuesIn(guess, 'X-Ladder-Ticket')).toEqual([])
+    expect(valuesIn(await pbx.register(browser, '1001', { expiresS: 0 }), 'X-Ladder-Ticket')).toEqual([])
+  })
+})
+
 describe('Path', () => {
   it("leads to us where it is configured, and Contact stays the browser's", async () => {
     pbx = await ScriptedPbx.open({ path: true })

@@ -205,12 +205,14 @@ describe('blind transfer', () => {
     ['another method', '<sip:bob@example.com;method=BYE>', 400],
     ['a call that is not theirs', '<sip:bob@example.com?Replaces=x%3Bto-tag%3D1%3Bfrom-tag%3D2>', 481],
     ['a broken escape', '<sip:bob@example.com?Replaces=%zz>', 400],
+    ['echo, which joins nobody', '<sip:echo@example.com>', 403],
   ])('to %s is refused with its status, and the call goes on', async (_name, target, status) => {
     const call = await trunkCallsAlice()
     const transfer = await refer(call.callee, target)
     expect(transfer.status()).toBe(status)
     const code = gateway.logged('transfer refused').at(-1)?.fields.code
     if (status === 400) expect(code).toBe('transfer.malformed')
+    if (status === 403) expect(code).toBe('transfer.to-application')
     expect(call.callee.ended).toBeUndefined()
     call.caller.dialog?.bye()
   })
@@ -284,6 +286,23 @@ describe('attended transfer', () => {
     await gateway.time.advance(500)
     expect(transfer.fragments.at(-1)).toBe('SIP/2.0 200 OK')
     first.caller.dialog?.bye()
+  })
+
+  it.each(['echo', 'tone'])('of a call with %s is refused by name, and both go on', async (name) => {
+    const first = await trunkCallsAlice()
+    const second = new PeerDialog(BROWSER)
+    const call = place(alice, 'alice', name, offerOf(BROWSER), second.handler)
+    await gateway.time.advance(200)
+    second.dialog = call.dialog
+    const transfer = await refer(
+      first.callee,
+      `<sip:${name}@example.com?Replaces=${replacesOf(second.dialog)}>`,
+    )
+    expect(transfer.status()).toBe(403)
+    expect(gateway.logged('transfer refused').at(-1)?.fields.code).toBe('transfer.to-application')
+    expect([first.caller.ended, first.callee.ended, second.ended]).toEqual([undefined, undefined, undefined])
+    first.caller.dialog?.bye()
+    second.dialog?.bye()
   })
 
   it('is refused to a party who has no part in the other call', async () => {
