@@ -122,6 +122,8 @@ const endCall = (ended: PhoneCall): void => {
     clearInterval(timer)
     gatewayLadder.stop()
     showNoCall(ended)
+    // That the gateway is away matters more than how long the call has been.
+    if (registration !== 'registered') showStatus()
     keyPad.clear()
   } else {
     showCall(call, undefined)
