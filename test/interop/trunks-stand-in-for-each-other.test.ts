@@ -72,7 +72,7 @@ describe('a group of trunks', () => {
       ({ message, trunk }) => message === 'trunk is down' && trunk === 'mortal',
     )
     // Its silence ends the call.
-    daemon.expectsVerdicts('media.none-from-trunk')
+    daemon.expectsVerdicts('media.silent')
     await first.waitForEnd()
     await daemon.waitForNoCalls()
     // Nobody is at the first place any more, the second rests, the third is down.

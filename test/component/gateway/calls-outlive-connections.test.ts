@@ -344,4 +344,5 @@ it('a gateway that has stopped waits for nobody whose connection closes then', a
   await gateway.disconnect(alice)
   expect(gateway.homes.tables()).toEqual({ lostConnections: 0 })
   expect(gateway.userAgent.tables()).toMatchObject({ flowsInUse: 0 })
+  gateway.expectsVerdicts('call.connection-lost')
 })

@@ -147,6 +147,7 @@ describe('calls of a trunk with shared ports', () => {
     expect(deaf.offers).toHaveLength(1)
     expect(gateway.logged('change refused by peer')).toHaveLength(1)
     for (const one of [first.caller, call, refused]) one.dialog?.bye()
+    gateway.expectsVerdicts('media.none-from-trunk', 'media.none-from-trunk', 'media.none-from-trunk')
   })
 
   it('with early media: the port is told once there is a dialog to tell it in', async () => {
@@ -306,4 +307,5 @@ it('a peer behind a NAT is not heard on the shared port: it is told another one,
     clearInterval(talk)
   }
   caller.dialog?.bye()
+  gateway.expectsVerdicts('climbed callee S6 received')
 })
