@@ -21,11 +21,12 @@ import {
 } from './media/report.ts'
 import { cellsOf } from './media/rounds.ts'
 import { isWithinLimits, type Row, summarise } from './media/summary.ts'
-import { formatTable } from './media/table.ts'
+import { formatMarkdown, formatTable } from './media/table.ts'
 
 /** `run.mjs` has it built there, beside this. */
 const LOAD_PROGRAM = fileURLToPath(new URL('load', import.meta.url))
 const REPORT = fileURLToPath(new URL('media.json', import.meta.url))
+const TABLE = fileURLToPath(new URL('media.md', import.meta.url))
 const PLOT = fileURLToPath(new URL('media.svg', import.meta.url))
 /** Two port pairs for a call, beside what a process has open anyway. */
 const FILES_PER_CALL = 4
@@ -111,13 +112,14 @@ async function run(asked: BenchOptions): Promise<void> {
   const capacities = options.capacity === 'no' ? [] : await measureCapacities(rows, options, deadlineMs)
   const command = ['npm run bench --', ...process.argv.slice(2)].join(' ')
   writeFileSync(REPORT, reportOf({ machine, command, options, samples, rows, capacities }))
+  writeFileSync(TABLE, formatMarkdown(rows))
   writeFileSync(PLOT, plotOf(rows, machine))
 
   console.log(`\n${formatTable(rows)}\n`)
   for (const row of capacities) console.log(capacityLine(row))
   const wrong = troubles(samples)
   for (const trouble of wrong) console.log(`TROUBLE: ${trouble}`)
-  console.log(`figures: ${REPORT}\nplot: ${PLOT}`)
+  console.log(`figures: ${REPORT}\ntable for a page: ${TABLE}\nplot: ${PLOT}`)
   for (const line of ratioLines(rows, options)) console.log(line)
   if (wrong.length > 0) process.exitCode = 1
 }

@@ -30,6 +30,31 @@ export function formatTable(rows: readonly Row[]): string {
     .join('\n')
 }
 
+/** Columns that a reader of `media/README.md` wants. */
+const MARKDOWN: readonly (typeof COLUMNS)[number][] = [
+  'keys',
+  'calls',
+  'system',
+  'CPU us/packet',
+  'ratio',
+  'core %',
+  'loss %',
+  'p50 ms',
+  'p99 ms',
+  'KiB/call',
+  'set-ups/s',
+  'DTLS/s',
+]
+
+/** The same in fewer columns, as `media/README.md` has it. */
+export function formatMarkdown(rows: readonly Row[]): string {
+  const columns = MARKDOWN.map((name) => COLUMNS.indexOf(name))
+  const line = (cells: readonly string[]): string =>
+    `| ${columns.map((column) => cells[column] ?? '').join(' | ')} |`
+  const body = rows.map((row) => line(cellsOf(row, rows)))
+  return [line(COLUMNS), `|${columns.map(() => '---|').join('')}`, ...body, ''].join('\n')
+}
+
 function cellsOf(row: Row, rows: readonly Row[]): readonly string[] {
   const share = row.system === 'rtpengine' ? undefined : ratio(rows, row.scenario, row.calls, row.system)
   return [

@@ -5,7 +5,7 @@ import type { LoadResult } from '../../bench/media/load-generator.ts'
 import type { Cell, Sample } from '../../bench/media/measurement.ts'
 import { sumOfDrops } from '../../bench/media/process-figures.ts'
 import { isDisturbed, median, ratio, summarise } from '../../bench/media/summary.ts'
-import { formatTable } from '../../bench/media/table.ts'
+import { formatMarkdown, formatTable } from '../../bench/media/table.ts'
 import { benchSample } from '../../harness/bench-sample.ts'
 
 const sample = (system: Cell['system'], load: Partial<LoadResult> = {}): Sample =>
@@ -135,6 +135,17 @@ describe('a summary', () => {
     expect(rtpengine).toMatch(/500 +rtpengine +11\.50 .*1 of 3$/)
     expect(new Set([head?.length, rtpengine?.length]).size).toBe(1)
   })
+})
+
+test('a page has fewer columns, all of them named', () => {
+  const lines = formatMarkdown(summarise([sample('gateway'), sample('rtpengine')]))
+    .trimEnd()
+    .split('\n')
+  expect(lines[0]).toBe(
+    '| keys | calls | system | CPU us/packet | ratio | core % | loss % | p50 ms | p99 ms | KiB/call | set-ups/s | DTLS/s |',
+  )
+  expect(lines[2]).toBe('| sdes | 500 | gateway | 5.00 | 1.000 | 3 | 0.000 | 0.040 | 0.20 | 6.0 | 1000 |  |')
+  expect(new Set(lines.map((line) => line.split('|').length)).size).toBe(1)
 })
 
 test('a round is disturbed by one late packet in a thousand, or one that the generator lost', () => {
