@@ -27,6 +27,7 @@ export function drawPlot(panels: readonly Panel[], caption: string): string {
   const height = PANEL.height + 24
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">`,
+    '<title>CPU microseconds per forwarded packet against calls</title>',
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
     ...panels.map((panel, index) => drawPanel(panel, index * PANEL.width, top, step)),
     `<text x="${MARGIN.left}" y="${height - 10}" fill="#555555" font-size="11">${escaped(caption)}</text>`,

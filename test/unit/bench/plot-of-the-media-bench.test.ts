@@ -47,6 +47,10 @@ test('the axis begins at nothing and ends above all points', () => {
   expect([...svg.matchAll(/text-anchor="middle">(\d+)</g)].map(([, text]) => text)).toEqual(['50', '500'])
 })
 
+test('it says what it is', () => {
+  expect(drawPlot([PANEL], 'machine')).toMatch(/^<svg [^>]*>\n<title>CPU .+<\/title>/)
+})
+
 test('texts are escaped, and one point alone is drawn', () => {
   const one = { ...PANEL, lines: [{ name: 'a & b', colour: '#fff', points: [{ calls: 500, us: 0.4 }] }] }
   const svg = drawPlot([one], 'x < y')
