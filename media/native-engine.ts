@@ -25,7 +25,7 @@ export interface NativeEngineOptions extends LegTimeouts {
   readonly rtpPortMax: number
   readonly portRestMs: number
   readonly maxSessions: number
-  /** Longest time that packets wait for each other under load; default 0. */
+  /** Longest time that packets wait for each other under load; default 500. */
   readonly gatherUs?: number
   /** Mark of all media that leaves (RFC 2474), 0 to 63; default 0, none. */
   readonly dscp?: number
@@ -49,6 +49,8 @@ const QUEUE_BYTES = 4 * 2 ** 20
 const STRAY_PER_SECOND = 200
 const STRAY_BURST = 400
 const MAX_STRAY_SOURCES = 4096
+/** Less delay than a browser's jitter buffer evens out anyway. */
+const GATHER_US = 500
 /** Legs that the relay's thread has yet to free. */
 const SPARE_LEGS = 64
 /** What the relay can number. */
@@ -162,6 +164,10 @@ class NativeEngine implements MediaEngine {
     }
   }
 
+  load(): number {
+    return this.#relay.load()
+  }
+
   counters(): Readonly<Record<string, number>> {
     return { ...(this.#isClosed ? {} : this.#relay.counters()), ...Object.fromEntries(this.#counts) }
   }
@@ -224,7 +230,7 @@ function openRelay(
       strayPerSecond: STRAY_PER_SECOND,
       strayBurst: STRAY_BURST,
       maxStraySources: MAX_STRAY_SOURCES,
-      gatherUs: options.gatherUs ?? 0,
+      gatherUs: options.gatherUs ?? GATHER_US,
       dscp: options.dscp ?? 0,
       onReady,
     })

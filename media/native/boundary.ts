@@ -80,7 +80,7 @@ export interface RelayOptions {
   /** Source addresses kept for the buckets; beyond it, the least recently seen is replaced. */
   readonly maxStraySources: number
   /**
-   * Longest pause between two looks at the sockets, 0 to 5000 microseconds. There is none while it would gather less than four
+   * Longest pause between two looks at the sockets, 0 to 5000 microseconds. There is none while it would gather less than two
    * packets, and a shorter one when 32 come in less.
    */
   readonly gatherUs: number
@@ -241,6 +241,8 @@ export interface Relay {
    * bucket has recovered). Waits for the commands under way, so what was just removed is gone. All zero once closed.
    */
   tables(): Readonly<Record<string, number>>
+  /** Share of the last second that the thread worked, 0 to 1; 0 once closed. */
+  load(): number
   /** Frees the leg: sockets closed, keys cleansed. Unknown ids are ignored. */
   remove(leg: LegId): void
   /**

@@ -14,6 +14,7 @@ const PURE_SOURCES = [
   'dtls',
   'gathering',
   'latch',
+  'load_meter',
   'player',
   'queue',
   'receive_statistics',
@@ -42,6 +43,7 @@ const RELAY_SOURCES = [
   'relay_loop',
   'relay_path',
   'relay_socket',
+  'socket_ring',
 ].map((name) => join(SOURCES, `${name}.cc`))
 
 const FLAGS = ['-std=c++17', '-O1', '-g', '-Wall', '-Wextra', '-Werror', `-I${SOURCES}`, `-I${HERE}`]
@@ -56,6 +58,8 @@ export interface Program {
   readonly isFuzzer: boolean
   /** Built with the relay and ThreadSanitizer, which does not go together with the others. */
   readonly isThreaded?: boolean
+  /** Neither with the addon's sources nor with sanitizers. */
+  readonly isAlone?: boolean
 }
 
 function commandsLike(pattern: RegExp): string[] {
@@ -123,12 +127,13 @@ function sanitizersFor(program: Program): string {
 export async function compile(program: Program): Promise<string> {
   const compiler = compilerFor(program)
   const kinds = sanitizersFor(program)
-  const flags = [...FLAGS, ...SANITIZERS, `-fsanitize=${kinds}`]
+  const flags = program.isAlone === true ? FLAGS : [...FLAGS, ...SANITIZERS, `-fsanitize=${kinds}`]
   const headers = headersHash()
   mkdirSync(OUTPUT, { recursive: true })
 
   const relay = program.isThreaded === true ? RELAY_SOURCES : []
-  const sources = [...program.sources.map((source) => join(HERE, source)), ...PURE_SOURCES, ...relay]
+  const others = program.isAlone === true ? [] : [...PURE_SOURCES, ...relay]
+  const sources = [...program.sources.map((source) => join(HERE, source)), ...others]
   const objects = sources.map((source) => ({
     source,
     object: join(
@@ -160,6 +165,7 @@ export const UNIT_TEST: Program = {
       'dtls',
       'gathering',
       'latch',
+      'load_meter',
       'receive_statistics',
       'relay_parts',
       'repacketiser',
@@ -171,6 +177,13 @@ export const UNIT_TEST: Program = {
     ].map((name) => `${name}_test.cc`),
   ],
   isFuzzer: false,
+}
+
+export const WITHOUT_IO_URING: Program = {
+  name: 'without-io-uring',
+  sources: ['without_io_uring.cc'],
+  isFuzzer: false,
+  isAlone: true,
 }
 
 export const SRTP_TOOL: Program = { name: 'srtp-tool', sources: ['srtp_tool.cc'], isFuzzer: false }

@@ -26,8 +26,8 @@ TEST(gathering_idle, "with few packets, or none, nobody waits") {
   Gathering gathering(500 * kUs);
   int64_t now_ns = 1'000 * kMs;
   CHECK(gathering.pause_ns() == 0);
-  // 75 calls, both ways.
-  load(gathering, now_ns, 20 * kMs / 150, 500 * kMs);
+  // 35 calls, both ways.
+  load(gathering, now_ns, 20 * kMs / 70, 500 * kMs);
   CHECK(gathering.pause_ns() == 0);
 }
 

@@ -13,7 +13,7 @@ namespace webtrunk {
 class Gathering {
  public:
   /** Packets that make a pause worth its delay. */
-  static constexpr int64_t kLeast = 4;
+  static constexpr int64_t kLeast = 2;
   /** More in one wake-up save nothing: the pause gets shorter instead. */
   static constexpr int64_t kEnough = 32;
 

@@ -85,7 +85,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
                         InstanceMethod<&RelayObject::send_rtcp>("sendRtcp"),
                         InstanceMethod<&RelayObject::send_dtls>("sendDtls"), InstanceMethod<&RelayObject::stats>("stats"),
                         InstanceMethod<&RelayObject::report>("report"),
-                        InstanceMethod<&RelayObject::counters>("counters"), InstanceMethod<&RelayObject::tables>("tables"),
+                        InstanceMethod<&RelayObject::counters>("counters"), InstanceMethod<&RelayObject::tables>("tables"), InstanceMethod<&RelayObject::load>("load"),
                         InstanceMethod<&RelayObject::remove>("remove"), InstanceMethod<&RelayObject::close>("close")});
   }
 
@@ -113,6 +113,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   Napi::Value report(const Napi::CallbackInfo& info);
   Napi::Value counters(const Napi::CallbackInfo& info);
   Napi::Value tables(const Napi::CallbackInfo& info);
+  Napi::Value load(const Napi::CallbackInfo& info);
   void remove(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
@@ -769,6 +770,10 @@ Napi::Value RelayObject::tables(const Napi::CallbackInfo& info) {
   set("players", counters.players);
   set("straySources", counters.stray_sources);
   return object;
+}
+
+Napi::Value RelayObject::load(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(loop().counters.load.get()) / 1000);
 }
 
 Napi::Value open_relay(const Napi::CallbackInfo& info) {

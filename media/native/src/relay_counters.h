@@ -100,6 +100,8 @@ struct RelayCounters {
   Counter sockets;
   Counter players;
   Counter stray_sources;
+  /** Share of the last second that the thread worked, per mille. */
+  Counter load;
 };
 
 }  // namespace webtrunk

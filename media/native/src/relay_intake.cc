@@ -31,6 +31,22 @@ size_t Intake::receive(const Fd& socket, size_t maximum) {
   return used_;
 }
 
+void Intake::receive_each(const Fd* const* sockets, size_t count, SocketRing& ring) {
+  for (size_t at = 0; at < used_; at++) prepare(at);
+  used_ = count;
+  const bool is_batch = count > 1 && ring.is_open();
+  if (is_batch) {
+    for (size_t at = 0; at < count; at++) ring.add_receive(*sockets[at], &messages_[at].msg_hdr);
+    ring.carry_out();
+  }
+  for (size_t at = 0; at < count; at++) {
+    const ssize_t length =
+        is_batch ? ring.result(at) : recvmsg(sockets[at]->get(), &messages_[at].msg_hdr, MSG_DONTWAIT);
+    has_[at] = length >= 0;
+    packets_[at]->length = has_[at] ? static_cast<size_t>(length) : 0;
+  }
+}
+
 void Intake::replace(size_t at, Packet* other) { packets_[at] = other; }
 
 uint32_t Intake::overflown(size_t at, uint32_t before) const {

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "relay_packets.h"
+#include "socket_ring.h"
 
 namespace webtrunk {
 
@@ -21,7 +22,10 @@ class Intake {
 
   /** Takes in what is there, at most `maximum`; returns how many. Errors are of earlier datagrams of ours: none came then. */
   size_t receive(const Fd& socket, size_t maximum);
+  /** Takes in one datagram of each of these, at most `kSize`; look at `has`. */
+  void receive_each(const Fd* const* sockets, size_t count, SocketRing& ring);
 
+  bool has(size_t at) const { return has_[at]; }
   /** Of a datagram taken in: with length and source. */
   Packet* packet(size_t at) const { return packets_[at]; }
   bool is_whole(size_t at) const { return (messages_[at].msg_hdr.msg_flags & MSG_TRUNC) == 0; }
@@ -43,6 +47,9 @@ class Intake {
   std::array<iovec, kSize> buffers_{};
   std::array<Control, kSize> controls_{};
   std::array<Packet*, kSize> packets_{};
+  std::array<bool, kSize> has_{};
+  static_assert(SocketRing::kSize >= kSize, "a batch fits");
+
   /** Of the batch before: their headers are the kernel's, and not prepared again yet. */
   size_t used_ = 0;
 };

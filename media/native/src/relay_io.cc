@@ -8,24 +8,31 @@ namespace {
 
 /** Of a shared socket in one round: it speaks for as many calls as there are trunk sockets, which get one packet each. */
 constexpr size_t kMuxBatches = 4;
-/** The next packet of the same call is a packet's length away, so that a second would usually be asked for in vain. */
-constexpr size_t kLegBatch = 1;
 
 }  // namespace
 
 void RelayLoop::serve(SocketId id) {
   MuxSocket& socket = mux_[id];
   for (size_t batch = 0; batch < kMuxBatches; batch++) {
-    const size_t received = receive(socket, Intake::kSize, counters.drops, [&](Packet* packet, bool is_whole) {
-      if (socket.kind != EventSource::mux)
-        return on_shared_datagram(id, socket.kind == EventSource::shared_rtcp, packet, is_whole);
-      if (is_whole) return on_mux_datagram(id, packet, endpoint_of(packet->remote));
-      count(counters.drops, Drop::media_too_long);
-      return false;
-    });
+    const size_t received = intake_.receive(socket.socket, Intake::kSize);
     socket.is_ready = received == Intake::kSize;
+    if (received == 0) return;
+    packets_in_round_ += received;
+    count_overflow(socket, intake_.overflown(received - 1, 0), counters.drops);
+    if (mailbox.has_mail()) carry_out_commands();
+    for (size_t at = 0; at < received; at++) {
+      if (on_datagram(socket, id, intake_.packet(at), intake_.is_whole(at))) intake_.replace(at, take_packet());
+    }
     if (!socket.is_ready) return;
   }
+}
+
+bool RelayLoop::on_datagram(const MuxSocket& socket, SocketId id, Packet* packet, bool is_whole) {
+  if (socket.kind != EventSource::mux)
+    return on_shared_datagram(id, socket.kind == EventSource::shared_rtcp, packet, is_whole);
+  if (is_whole) return on_mux_datagram(id, packet, endpoint_of(packet->remote));
+  count(counters.drops, Drop::media_too_long);
+  return false;
 }
 
 /** Who sends from where no description said belongs to no leg: there is nothing to learn on a shared socket. */
@@ -42,34 +49,47 @@ bool RelayLoop::on_shared_datagram(SocketId id, bool is_rtcp, Packet* packet, bo
   return false;
 }
 
-void RelayLoop::receive_leg(LegId id, bool is_rtcp) {
-  Leg* ready = find_leg(id);
-  if (ready == nullptr) return;  // The command that adds it is under way.
-  receive(is_rtcp ? ready->rtcp : ready->rtp, kLegBatch, ready->counters->drops, [&](Packet* packet, bool is_whole) {
-    Leg* leg = find_leg(id);  // Again: commands may have been carried out since.
-    if (leg == nullptr) return false;
-    if (is_whole) return on_trunk_datagram(*leg, is_rtcp, packet, endpoint_of(packet->remote));
-    count(leg->counters->drops, Drop::media_too_long);
-    return false;
-  });
+/** One datagram of each: the next one of the same call is a packet's length away, and would be asked for in vain. */
+void RelayLoop::serve_legs(const LegEvent* events, size_t size) {
+  std::array<const Fd*, Intake::kSize> sockets{};
+  size_t known = 0;
+  std::array<LegEvent, Intake::kSize> known_events{};
+  for (size_t at = 0; at < size; at++) {
+    Transmitter* socket = socket_of(events[at]);
+    if (socket == nullptr) continue;  // The command that adds it is under way.
+    sockets[known] = &socket->socket;
+    known_events[known++] = events[at];
+  }
+  intake_.receive_each(sockets.data(), known, ring_);
+  for (size_t at = 0; at < known; at++) {
+    if (!intake_.has(at)) continue;
+    packets_in_round_++;
+    count_overflow(*socket_of(known_events[at]), intake_.overflown(at, 0), find_leg(known_events[at].leg)->counters->drops);
+  }
+  // What was commanded before these packets came holds for them.
+  if (mailbox.has_mail()) carry_out_commands();
+  for (size_t at = 0; at < known; at++) {
+    Leg* leg = intake_.has(at) ? find_leg(known_events[at].leg) : nullptr;
+    if (leg == nullptr) continue;
+    if (!intake_.is_whole(at)) {
+      count(leg->counters->drops, Drop::media_too_long);
+    } else if (on_trunk_datagram(*leg, known_events[at].is_rtcp, intake_.packet(at), endpoint_of(intake_.packet(at)->remote))) {
+      intake_.replace(at, take_packet());
+    }
+  }
 }
 
-template <typename Handler>
-size_t RelayLoop::receive(Transmitter& from, size_t maximum, DropCounters& drops, Handler handle) {
-  const size_t received = intake_.receive(from.socket, maximum);
-  if (received == 0) return 0;
-  packets_in_round_ += received;
-  const uint32_t overflown = intake_.overflown(received - 1, from.overflown);
-  if (overflown != from.overflown) {
-    count(drops, Drop::media_receive_overflow, overflown - from.overflown);
-    from.overflown = overflown;
-  }
-  // What was commanded before these packets came holds for them. `from` and `drops` may be gone then.
-  if (mailbox.has_mail()) carry_out_commands();
-  for (size_t at = 0; at < received; at++) {
-    if (handle(intake_.packet(at), intake_.is_whole(at))) intake_.replace(at, take_packet());
-  }
-  return received;
+Transmitter* RelayLoop::socket_of(const LegEvent& event) {
+  Leg* leg = find_leg(event.leg);
+  if (leg == nullptr) return nullptr;
+  return event.is_rtcp ? &leg->rtcp : &leg->rtp;
+}
+
+/** `overflown` 0: it says nothing of it. */
+void RelayLoop::count_overflow(Transmitter& on, uint32_t overflown, DropCounters& drops) {
+  if (overflown == 0 || overflown == on.overflown) return;
+  count(drops, Drop::media_receive_overflow, overflown - on.overflown);
+  on.overflown = overflown;
 }
 
 /** Never without one: what waits to be sent goes, if it must. */
@@ -91,30 +111,57 @@ void RelayLoop::enqueue(Transmitter& on, Packet* packet, const Endpoint& remote)
 }
 
 void RelayLoop::flush() {
+  std::array<Transmitter*, SocketRing::kSize> singles{};
+  size_t size = 0;
   for (Transmitter* on : to_flush_) {
-    if (on->first == on->last) {
-      send_one(*on);
-    } else {
+    if (on->first != on->last) {
       send_all(*on);
+    } else {
+      singles[size++] = on;
     }
-    on->first = on->last = nullptr;
+    if (size < singles.size()) continue;
+    send_each(singles.data(), size);
+    size = 0;
   }
+  send_each(singles.data(), size);
+  for (Transmitter* on : to_flush_) on->first = on->last = nullptr;
   to_flush_.clear();
 }
 
-/** As most trunk sockets have one at a time: cheaper than a batch of one. */
-void RelayLoop::send_one(const Transmitter& on) {
-  Packet* packet = on.first;
+/** Of sockets with one packet each, as most trunk sockets have. */
+void RelayLoop::send_each(Transmitter* const* sockets, size_t size) {
+  std::array<msghdr, SocketRing::kSize> headers;
+  std::array<iovec, SocketRing::kSize> buffers;
+  const bool is_batch = size > 1 && ring_.is_open();
+  for (size_t at = 0; is_batch && at < size; at++) {
+    Packet& packet = *sockets[at]->first;
+    buffers[at] = {packet.data, packet.length};
+    headers[at] = {};
+    headers[at].msg_name = &packet.remote;
+    headers[at].msg_namelen = packet.remote_length;
+    headers[at].msg_iov = &buffers[at];
+    headers[at].msg_iovlen = 1;
+    ring_.add_send(sockets[at]->socket, &headers[at]);
+  }
+  if (is_batch) ring_.carry_out();
+  for (size_t at = 0; at < size; at++) {
+    Packet* packet = sockets[at]->first;
+    const bool is_sent = is_batch ? ring_.result(at) >= 0 : send_one(sockets[at]->socket, *packet);
+    if (is_sent) {
+      count_sent(*packet);
+    } else {
+      count_unsent(*packet);
+    }
+    pool_.give_back(packet);
+  }
+}
+
+bool RelayLoop::send_one(const Fd& socket, const Packet& packet) {
   ssize_t sent;
   do {
-    sent = sendto(on.socket.get(), packet->data, packet->length, MSG_DONTWAIT, &packet->remote.any, packet->remote_length);
+    sent = sendto(socket.get(), packet.data, packet.length, MSG_DONTWAIT, &packet.remote.any, packet.remote_length);
   } while (sent < 0 && errno == EINTR);
-  if (sent < 0) {
-    count_unsent(*packet);
-  } else {
-    count_sent(*packet);
-  }
-  pool_.give_back(packet);
+  return sent >= 0;
 }
 
 void RelayLoop::send_all(const Transmitter& on) {

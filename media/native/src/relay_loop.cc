@@ -5,6 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace webtrunk {
 
 namespace {
@@ -56,7 +58,7 @@ void RelayLoop::run() {
   prctl(PR_SET_TIMERSLACK, 1);
   while (!mailbox.is_stopped()) {
     gather();
-    round(has_backlog_ ? 0 : strays_.size() > 0 || leg_count_ > 0 ? kHousekeepingMs : -1);
+    round(has_backlog_ ? 0 : is_idle() ? -1 : kHousekeepingMs);
   }
   // What was posted before the end still goes out (a close_notify, a BYE), or is at least freed.
   carry_out_commands();
@@ -67,6 +69,7 @@ void RelayLoop::run() {
   counters.sockets.set(0);
   counters.players.set(0);
   counters.stray_sources.set(0);
+  counters.load.set(0);
 }
 
 /** Leaves the sockets alone for a while, so that there are several packets then. */
@@ -85,7 +88,14 @@ void RelayLoop::round(int timeout_ms) {
   packets_in_round_ = 0;
 
   if (mailbox.has_mail()) carry_out_commands();
-  for (int i = 0; i < ready; i++) dispatch(events[i]);
+  std::array<LegEvent, kEventsPerRound> leg_events;
+  size_t leg_event_count = 0;
+  for (int i = 0; i < ready; i++) {
+    if (!dispatch(events[i], leg_events[leg_event_count])) continue;
+    leg_event_count++;
+  }
+  for (size_t at = 0; at < leg_event_count; at += Intake::kSize)
+    serve_legs(&leg_events[at], std::min(Intake::kSize, leg_event_count - at));
   // Whatever epoll found this time: a full one must not wait for its turn among a thousand trunk sockets.
   has_backlog_ = ready == static_cast<int>(events.size());
   for (size_t id = 0; id < mux_.size(); id++) {
@@ -98,6 +108,7 @@ void RelayLoop::round(int timeout_ms) {
   notice_silence();
   strays_.expire(now_ns_);
   arm_timer();
+  measure_load();
   publish();
   if (has_news_) {
     has_news_ = false;
@@ -105,29 +116,42 @@ void RelayLoop::round(int timeout_ms) {
   }
 }
 
-void RelayLoop::dispatch(const epoll_event& event) {
+/** Nothing changes by time alone. */
+bool RelayLoop::is_idle() const { return strays_.size() == 0 && leg_count_ == 0 && counters.load.get() == 0; }
+
+void RelayLoop::measure_load() {
+  if (!load_.is_due(now_ns_)) return;
+  timespec worked;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &worked);
+  load_.note(now_ns_, worked.tv_sec * 1'000'000'000LL + worked.tv_nsec);
+  counters.load.set(load_.per_mille());
+}
+
+/** Whether it is one of a leg's own sockets, which is then in `of_leg`. */
+bool RelayLoop::dispatch(const epoll_event& event, LegEvent& of_leg) {
   const auto source = static_cast<EventSource>(event.data.u64 >> 32);
   const auto id = static_cast<uint32_t>(event.data.u64);
   switch (source) {
     case EventSource::mailbox:
-      return;  // Looked at in every round.
+      return false;  // Looked at in every round.
     case EventSource::timer: {
       uint64_t expirations;
       if (read(timer_.get(), &expirations, sizeof expirations) > 0) timer_armed_for_ns_ = 0;
-      return;
+      return false;
     }
     case EventSource::mux:
     case EventSource::shared_rtp:
     case EventSource::shared_rtcp:
-      if (id >= mux_.size()) return;
+      if (id >= mux_.size()) return false;
       mux_[id].kind = source;
       mux_[id].is_ready = true;
-      return;
+      return false;
     case EventSource::leg_rtp:
     case EventSource::leg_rtcp:
-      receive_leg(id, source == EventSource::leg_rtcp);
-      return;
+      of_leg = {id, source == EventSource::leg_rtcp};
+      return true;
   }
+  return false;
 }
 
 void RelayLoop::arm_timer() {

@@ -10,12 +10,14 @@
 
 #include "gathering.h"
 #include "leg.h"
+#include "load_meter.h"
 #include "mailbox.h"
 #include "queue.h"
 #include "relay_counters.h"
 #include "relay_intake.h"
 #include "relay_packets.h"
 #include "relay_table.h"
+#include "socket_ring.h"
 #include "stray_limiter.h"
 
 namespace webtrunk {
@@ -80,6 +82,12 @@ class RelayLoop {
  private:
   friend class RelayEventSink;
 
+  /** A socket of a trunk leg's own that epoll found ready. */
+  struct LegEvent {
+    LegId leg;
+    bool is_rtcp;
+  };
+
   /** Void when the leg has its task at another time by then. */
   struct Due {
     int64_t at_ns;
@@ -90,23 +98,26 @@ class RelayLoop {
   static bool is_later(const Due& one, const Due& other) { return one.at_ns > other.at_ns; }
 
   // relay_loop.cc
+  bool is_idle() const;
   void gather();
   void round(int timeout_ms);
-  void dispatch(const epoll_event& event);
+  bool dispatch(const epoll_event& event, LegEvent& of_leg);
   void arm_timer();
   void publish();
+  void measure_load();
 
   // relay_io.cc
   void serve(SocketId id);
+  void serve_legs(const LegEvent* events, size_t size);
+  bool on_datagram(const MuxSocket& socket, SocketId id, Packet* packet, bool is_whole);
   bool on_shared_datagram(SocketId id, bool is_rtcp, Packet* packet, bool is_whole);
-  void receive_leg(LegId id, bool is_rtcp);
-  /** `handle(packet, is_whole)` says whether it handed the packet on. Returns how many came. */
-  template <typename Handler>
-  size_t receive(Transmitter& from, size_t maximum, DropCounters& drops, Handler handle);
+  Transmitter* socket_of(const LegEvent& event);
+  void count_overflow(Transmitter& on, uint32_t overflown, DropCounters& drops);
   Packet* take_packet();
   void enqueue(Transmitter& on, Packet* packet, const Endpoint& remote);
   void flush();
-  void send_one(const Transmitter& on);
+  void send_each(Transmitter* const* sockets, size_t size);
+  static bool send_one(const Fd& socket, const Packet& packet);
   void send_all(const Transmitter& on);
   void count_sent(const Packet& packet);
   void count_unsent(const Packet& packet);
@@ -195,12 +206,14 @@ class RelayLoop {
   std::vector<Command> commands_;
 
   Gathering gathering_;
+  LoadMeter load_;
   size_t packets_in_round_ = 0;
   /** Some sockets were left unserved, or not emptied: no pause. */
   bool has_backlog_ = false;
 
   PacketPool pool_;
   Intake intake_;
+  SocketRing ring_;
   std::vector<Transmitter*> to_flush_;
 
   /** A heap by time, soonest first. */

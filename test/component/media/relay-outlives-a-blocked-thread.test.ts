@@ -1,0 +1,86 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { UdpPeer } from '../../harness/relay-bench.ts'
+import { RelayProcess } from '../../harness/relay-process.ts'
+import { until } from '../../harness/until.ts'
+import { compile, WITHOUT_IO_URING } from '../../native/compile.ts'
+
+const PACKET_MS = 20
+
+function rtp(sequence: number): Buffer {
+  const packet = Buffer.alloc(172, 0x55)
+  packet.writeUInt16BE(0x8000)
+  packet.writeUInt16BE(sequence, 2)
+  packet.writeUInt32BE(sequence * 160, 4)
+  packet.writeUInt32BE(7, 8)
+  return packet
+}
+
+const local = (port: number) => ({ address: '127.0.0.1', port })
+
+async function open(under: readonly string[] = []) {
+  const peers = [await UdpPeer.open(), await UdpPeer.open()] as const
+  const relay = new RelayProcess(under)
+  const ports = await relay.connect([peers[0].address.port, peers[1].address.port])
+  return {
+    relay,
+    peers,
+    /** From each peer to its leg. */
+    send: (sequence: number) => {
+      for (const [at, peer] of peers.entries()) peer.send(rtp(sequence), local(ports[at] ?? 0))
+    },
+    received: () => peers.map((peer) => peer.received.length),
+  }
+}
+
+test('the JavaScript thread blocked for 2 s costs no packet', async () => {
+  const { relay, send, received } = await open()
+  await relay.block(2_500)
+  for (let sequence = 1; sequence <= 100; sequence += 1) {
+    send(sequence)
+    await delay(PACKET_MS)
+  }
+  // On a slow machine the thread may be free again before we have sent the last ones.
+  const before = received()
+  if (relay.isBlocked) await until(() => received().every((count) => count === 100))
+  else expect(Math.min(...before)).toBeGreaterThan(50)
+  await until(() => received().every((count) => count === 100))
+  await until(() => !relay.isBlocked)
+  expect((await relay.stats()).map(({ packetsSent, drops }) => ({ packetsSent, drops }))).toEqual([
+    { packetsSent: 100, drops: {} },
+    { packetsSent: 100, drops: {} },
+  ])
+})
+
+test('what a full socket could not hold is counted, and what it held is carried', async () => {
+  const { relay, send, received } = await open()
+  relay.pause()
+  const sent = 1_000
+  for (let sequence = 1; sequence <= sent; sequence += 1) {
+    send(sequence)
+    if (sequence % 50 === 0) await delay(1)
+  }
+  relay.resume()
+  // The kernel says what it dropped with what comes next.
+  await until(() => received().every((count) => count > 0))
+  send(sent + 1)
+  await until(() => received().every((_, at) => (received()[at] ?? 0) > 0))
+  const settled = async () => {
+    const stats = await relay.stats()
+    return stats.map(({ packetsReceived, drops }) => packetsReceived + (drops['media.receive-overflow'] ?? 0))
+  }
+  const endMs = Date.now() + 5_000
+  while ((await settled()).some((count) => count !== sent + 1) && Date.now() < endMs) await delay(20)
+  expect(await settled()).toEqual([sent + 1, sent + 1])
+  for (const { drops } of await relay.stats()) expect(drops['media.receive-overflow']).toBeGreaterThan(0)
+})
+
+// Compiling comes first.
+test('where the kernel refuses io_uring, as in most containers, packets are carried one by one', async () => {
+  const { send, received } = await open([await compile(WITHOUT_IO_URING)])
+  for (let sequence = 1; sequence <= 50; sequence += 1) {
+    send(sequence)
+    await delay(2)
+  }
+  await until(() => received().every((count) => count === 50))
+}, 120_000)

@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+import type { NativeLegStats } from '../../media/native/boundary.ts'
+import { until } from './until.ts'
+
+const ADDON = fileURLToPath(new URL('../../media/native/build/Release/webtrunk.node', import.meta.url))
+
+/** Two plain trunk legs that feed each other. Node runs it as it stands, so it is JavaScript. */
+const SCRIPT = `
+const relay = require(${JSON.stringify(ADDON)}).openRelay({ maxLegs: 4, queueBytes: 65536, strayPerSecond: 10,
+  strayBurst: 10, maxStraySources: 10, dscp: 0, gatherUs: 500, onReady() { while (relay.takeBatch() !== undefined); } })
+function open(ssrc) {
+  for (;;) {
+    const port = 20000 + 2 * Math.floor(Math.random() * 5000)
+    try {
+      return { port, leg: relay.addLeg({ kind: 'rtp', address: '127.0.0.1', rtpPort: port, ssrc }) }
+    } catch (error) {
+      if (error.code !== 'EADDRINUSE') throw error
+    }
+  }
+}
+const legs = [open(1), open(2)]
+const map = [{ from: 0, to: 0, clockRateHz: 8000 }]
+const answers = {
+  connect(ports) {
+    legs.forEach(({ leg }, at) => {
+      relay.setRemote(leg, { rtp: { address: '127.0.0.1', port: ports[at] }, rtcp: undefined, latchMs: 0 })
+      for (const direction of ['receive', 'send']) relay.setKeys(leg, direction, 'none')
+      relay.setRoute(leg, { target: legs[1 - at].leg, map })
+    })
+    relay.tables()
+    process.send({ ports: legs.map(({ port }) => port) })
+  },
+  stats() { process.send({ stats: legs.map(({ leg }) => relay.stats(leg)) }) },
+  block(ms) {
+    process.send({ isBlocked: true }, () => {
+      for (const end = Date.now() + ms; Date.now() < end; );
+      process.send({ isBlocked: false })
+    })
+  },
+}
+process.on('message', ({ ask, of }) => answers[ask](of))
+`
+
+interface Answer {
+  readonly ports?: readonly number[]
+  readonly stats?: readonly NativeLegStats[]
+  readonly isBlocked?: boolean
+}
+
+/** A relay in a process of its own, whose JavaScript thread, or all of it, can be stopped. Ends with the test. */
+export class RelayProcess {
+  readonly #child: ChildProcess
+  #answers: Answer[] = []
+  isBlocked = false
+
+  /** `under`: a program that runs it. */
+  constructor(under: readonly string[] = []) {
+    const [command = '', ...words] = [...under, process.execPath, '-e', SCRIPT]
+    this.#child = spawn(command, words, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.#child.on('message', (answer: Answer) => {
+      if (answer.isBlocked === undefined) this.#answers.push(answer)
+      else this.isBlocked = answer.isBlocked
+    })
+    onTestFinished(() => void this.#child.kill('SIGKILL'))
+  }
+
+  /** Ports of the two legs, which from now on send to `ports`, one each, what comes from the other. */
+  async connect(ports: readonly [number, number]): Promise<readonly number[]> {
+    return (await this.#ask('connect', ports)).ports ?? []
+  }
+
+  async stats(): Promise<readonly NativeLegStats[]> {
+    return (await this.#ask('stats')).stats ?? []
+  }
+
+  async block(ms: number): Promise<void> {
+    this.#child.send({ ask: 'block', of: ms })
+    await until(() => this.isBlocked)
+  }
+
+  /** All of its threads. */
+  pause(): void {
+    this.#child.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT')
+  }
+
+  async #ask(ask: string, of?: unknown): Promise<Answer> {
+    this.#answers = []
+    this.#child.send({ ask, of })
+    await until(() => this.#answers.length > 0)
+    return this.#answers[0] ?? {}
+  }
+}
