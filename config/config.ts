@@ -311,6 +311,8 @@ export interface MediaConfig {
   readonly rtpTimeoutS: number
   /** The same while either side holds. */
   readonly rtpHoldTimeoutS: number
+  /** Percent of a core that the packet path may take; above it new calls are refused, but emergency calls. */
+  readonly maxLoad: number
   /** Longest time in microseconds that packets wait for each other under load; 0: they never do. */
   readonly gatherUs: number
 }

@@ -394,6 +394,12 @@ const SETTINGS = {
     consentTimeoutS: number('Silence of connectivity checks that ends a call.', 30, 5, 120),
     rtpTimeoutS: number('Silence of RTP and RTCP that ends a call; 0: none does.', 300, 0, 86_400),
     rtpHoldTimeoutS: number('The same while a call is held; 0: none does.', 1_800, 0, 86_400),
+    maxLoad: number(
+      'Percent of a core that the packet path may take; above it new calls are refused.',
+      70,
+      10,
+      100,
+    ),
     gatherUs: number(
       'Longest time in microseconds that packets wait for each other under load.',
       500,

@@ -131,6 +131,7 @@ export interface Settings {
     readonly consentTimeoutS: number
     readonly rtpTimeoutS: number
     readonly rtpHoldTimeoutS: number
+    readonly maxLoad: number
     readonly gatherUs: number
   }
   readonly dscp: { readonly media: number; readonly sip: number }

@@ -4,8 +4,10 @@ import { type GatewayCode, GatewayFailure } from './gateway-failure.ts'
 import { checkDestination, PartyLimitTable } from './party-limits.ts'
 
 export interface AdmissionOptions {
-  readonly config: Pick<Config, 'users' | 'trunks' | 'limits' | 'calls' | 'emergency'>
+  readonly config: Pick<Config, 'users' | 'trunks' | 'limits' | 'calls' | 'emergency' | 'media'>
   readonly nowMs: () => number
+  /** Share of the last second that the packet path worked, 0 to 1. */
+  readonly mediaLoad: () => number
 }
 
 /** A call, or the new leg of a transfer, as its limits see it. */
@@ -52,7 +54,7 @@ export class Admission {
     this.limits = new PartyLimitTable(options.config)
   }
 
-  /** Throws `call.overload`, `limit.concurrent`, `limit.rate`, `limit.destination`; nothing is taken then. */
+  /** Throws `call.overload`, `call.media-busy`, `limit.concurrent`, `limit.rate`, `limit.destination`; nothing is taken then. */
   enter(asked: Asked): Ticket {
     return this.#counted(() => (asked.isEmergency ? this.#enterEmergency(asked) : this.#enterCall(asked)))
   }
@@ -73,6 +75,15 @@ export class Admission {
       emergencyCalls: this.#emergencyCalls,
       placed: Object.fromEntries(this.#live),
       refused: Object.fromEntries(this.#refused),
+    }
+  }
+
+  /** What there is room for now is kept for the calls that go on, and for emergency calls. */
+  #checkMediaLoad(): void {
+    const { maxLoad } = this.#options.config.media
+    const load = Math.round(this.#options.mediaLoad() * 100)
+    if (load >= maxLoad) {
+      throw new GatewayFailure('call.media-busy', { expected: `less than ${maxLoad} %`, seen: `${load} %` })
     }
   }
 
@@ -105,6 +116,7 @@ export class Admission {
     const isOutside = forms !== undefined || payer.startsWith('trunk:')
     if (!isTransfer && this.#calls >= maxCalls)
       throw new GatewayFailure('call.overload', { expected: `at most ${maxCalls}` })
+    if (!isTransfer) this.#checkMediaLoad()
     const limits = this.limits.of(payer)
     // Who sends calls on to colleagues all day has not placed them.
     if (isTransfer && forms === undefined) {

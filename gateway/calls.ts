@@ -58,6 +58,7 @@ export class Calls {
     this.#admission = new Admission({
       config: options.config,
       nowMs: options.environment.nowMs.bind(options.environment),
+      mediaLoad: () => options.engine.load(),
     })
     this.#plans = new CallPlans({
       ...options,

@@ -276,6 +276,7 @@ async function compose(
       status: isDraining ? 'draining' : 'ok',
       calls: calls.size,
       registrations: mode.registrar.size,
+      mediaLoad: engine.load(),
       trunks: trunkWatch.counts(),
       ...(mode.counts() === undefined ? {} : { extensions: mode.counts() }),
     }),

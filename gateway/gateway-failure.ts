@@ -79,6 +79,15 @@ export const GATEWAY_CODES = {
     cause: 'calls.maxCalls, or 32 calls of one user',
     remedy: 'raise calls.maxCalls with ports and memory to match',
   },
+  'call.media-busy': {
+    stage: 'S1',
+    status: 503,
+    text: 'the packet path is as busy as it may be',
+    cause:
+      'the relay thread worked for media.maxLoad percent of the last second: too many calls for this core, or a flood',
+    remedy:
+      'see webtrunk_media_load and webtrunk_drops_total; give it a faster core, or lower calls.maxCalls to what it carries',
+  },
   'limit.concurrent': {
     stage: 'S1',
     status: 503,

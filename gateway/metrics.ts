@@ -5,6 +5,8 @@ import type { CallReport, LegReport } from './call-report.ts'
 /** Figures of the daemon's parts, asked when somebody scrapes. Names in them are of a fixed set or of the configuration. */
 export interface MetricSources {
   readonly calls: () => number
+  /** 0 to 1. */
+  readonly mediaLoad: () => number
   readonly registrations: () => number
   readonly webSockets: () => number
   /** Of each trunk that is asked by OPTIONS: whether it lives. */
@@ -144,6 +146,11 @@ export class Metrics {
       })
     }
     gauge('webtrunk_calls', 'Calls that are going on', sources.calls)
+    gauge(
+      'webtrunk_media_load',
+      'Share of the last second that the packet path worked, of one core',
+      sources.mediaLoad,
+    )
     gauge('webtrunk_registrations', 'Devices that are registered', sources.registrations)
     gauge('webtrunk_websockets', 'WebSockets that are open', sources.webSockets)
     new Gauge({

@@ -17,6 +17,8 @@ export interface Health {
   readonly status: 'ok' | 'draining'
   readonly calls: number
   readonly registrations: number
+  /** Share of the last second that the packet path worked, 0 to 1. */
+  readonly mediaLoad: number
   /** How many trunks are in which state; absent where there are none to tell of. */
   readonly trunks?: Readonly<Record<string, number>>
   /** How many users' extensions we keep registered at the PBX; absent where we keep none. */

@@ -63,7 +63,7 @@ async function open(over: Partial<WebConfig> = {}): Promise<WebServer> {
     config,
     keyPairOf: async () => ({ cert, key }),
     pagesFolder: '',
-    health: () => ({ status: 'ok', calls: 0, registrations: 0 }),
+    health: () => ({ status: 'ok', calls: 0, registrations: 0, mediaLoad: 0 }),
     clients,
     attach: (attached) => sockets.attach(attached, `${config.path}/sip`),
   })

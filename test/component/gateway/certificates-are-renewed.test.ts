@@ -64,7 +64,7 @@ beforeEach(async () => {
     config: { ...config, https: { host: '127.0.0.1', port: 0, ...files } },
     keyPairOf: () => readKeyPair(files),
     pagesFolder: folder,
-    health: () => ({ status: 'ok', calls: 0, registrations: 0 }),
+    health: () => ({ status: 'ok', calls: 0, registrations: 0, mediaLoad: 0 }),
     clients: new ClientAddresses(new TrustedProxies([])),
     attach: (server) => sockets.attach(server),
   })

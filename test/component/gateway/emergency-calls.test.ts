@@ -152,6 +152,19 @@ describe('an emergency number', () => {
 })
 
 describe('past every limit', () => {
+  it('it goes out while the packet path is too busy for other calls, which are told so', async () => {
+    gateway = await open()
+    const alice = await gateway.registered('alice')
+    gateway.engine.load = () => 0.95
+    const echo = place(alice, 'alice', 'echo')
+    await gateway.time.advance(200)
+    expect([statusOf(echo), reasonText(echo)]).toEqual([503, expect.stringContaining('call.media-busy')])
+    const made = call(alice, 'sip:112@example.com')
+    const { dialog } = await answer(gateway.trunk)
+    expect(made.final).toBe(200)
+    dialog.dialog?.bye()
+  })
+
   it('it goes out while the gateway is full and the user may call nothing; one past its own maximum does not', async () => {
     gateway = await open()
     const alice = await gateway.registered('alice')

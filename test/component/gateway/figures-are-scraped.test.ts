@@ -17,6 +17,7 @@ afterEach(async () => {
 const figures = () =>
   new Metrics({
     calls: () => 3,
+    mediaLoad: () => 0.25,
     registrations: () => 2,
     webSockets: () => 4,
     trunks: () =>

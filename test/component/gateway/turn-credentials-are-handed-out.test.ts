@@ -75,7 +75,7 @@ describe('/ice-servers', () => {
       config: { ...config.web, https: undefined, http: { host: '127.0.0.1', port: 0 }, page: false },
       keyPairOf: () => Promise.reject(new Error('no https')),
       pagesFolder: '',
-      health: () => ({ status: 'ok', calls: 0, registrations: 0 }),
+      health: () => ({ status: 'ok', calls: 0, registrations: 0, mediaLoad: 0 }),
       iceServers: createIceServers({ registration, turn, log, clients }),
       clients,
       attach: () => {},
@@ -172,7 +172,7 @@ test('without TURN servers there is no such page and no such header', async () =
     config: { ...web, https: undefined, http: { host: '127.0.0.1', port: 0 }, page: false },
     keyPairOf: () => Promise.reject(new Error('no https')),
     pagesFolder: '',
-    health: () => ({ status: 'ok', calls: 0, registrations: 0 }),
+    health: () => ({ status: 'ok', calls: 0, registrations: 0, mediaLoad: 0 }),
     clients: new ClientAddresses(new TrustedProxies([])),
     attach: () => {},
   })

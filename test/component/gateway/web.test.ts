@@ -31,7 +31,7 @@ async function open(maxConnectionsPerAddress = 5): Promise<WebServer> {
     },
     keyPairOf: async () => ({ cert, key }),
     pagesFolder: '',
-    health: () => ({ status: 'ok', calls: 0, registrations: 0 }),
+    health: () => ({ status: 'ok', calls: 0, registrations: 0, mediaLoad: 0 }),
     clients: new ClientAddresses(new TrustedProxies([])),
     attach: (attached) =>
       attached.on('upgrade', (_request, socket) => socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n')),

@@ -7,9 +7,14 @@ import { TokenBucket } from '../../../sip/transport/token-bucket.ts'
 const demo = loadConfig(undefined, {})
 const open = (over: Partial<Config> = {}) => {
   let nowMs = 1_000_000
-  const admission = new Admission({ config: { ...demo, ...over }, nowMs: () => nowMs })
+  let load = 0
+  const config = { ...demo, ...over }
+  const admission = new Admission({ config, nowMs: () => nowMs, mediaLoad: () => load })
   return {
     admission,
+    work: (share: number) => {
+      load = share
+    },
     wait: (ms: number) => {
       nowMs += ms
     },
@@ -33,6 +38,15 @@ const times = <Result>(count: number, work: () => Result): readonly Result[] =>
   Array.from({ length: count }, work)
 const trunk = (name: string, limits?: TrunkConfig['limits']): TrunkConfig =>
   ({ name, limits }) as Partial<TrunkConfig> as TrunkConfig
+
+const emergency = {
+  numbers: ['112'],
+  prefix: '',
+  trunks: ['pbx'],
+  callerId: undefined,
+  maxCalls: 2,
+  drainTimeoutS: 60,
+}
 
 describe('by default', () => {
   it('a user has 10 calls, and 60 a minute; one that ends makes room', () => {
@@ -69,6 +83,21 @@ describe('by default', () => {
   it.each(['+870', '+8816', '+8835100', '+979'])('no user calls %s', (number) => {
     const { admission } = open()
     expect(codeOf(() => admission.enter(asked({ forms: [number] })))).toBe('limit.destination')
+  })
+})
+
+describe('the packet path', () => {
+  it('takes no new call at media.maxLoad, but a transfer and an emergency call', () => {
+    const { admission, work } = open({ emergency })
+    work(0.69)
+    expect(codeOf(() => admission.enter(asked()))).toBeUndefined()
+    work(0.7)
+    expect(codeOf(() => admission.enter(asked()))).toBe('call.media-busy')
+    expect(codeOf(() => admission.enter(asked({ isTransfer: true })))).toBeUndefined()
+    expect(codeOf(() => admission.enter(asked({ isEmergency: true })))).toBeUndefined()
+    expect(admission.counters().refused).toEqual({ 'call.media-busy': 1 })
+    work(0)
+    expect(codeOf(() => admission.enter(asked()))).toBeUndefined()
   })
 })
 
@@ -135,15 +164,6 @@ describe('a transfer', () => {
 })
 
 describe('an emergency call', () => {
-  const emergency = {
-    numbers: ['112'],
-    prefix: '',
-    trunks: ['pbx'],
-    callerId: undefined,
-    maxCalls: 2,
-    drainTimeoutS: 60,
-  }
-
   it('is let in past every limit, up to its own maximum', () => {
     const none = { ...demo.limits.user, maxCalls: 1, callsPerMinute: 1, allow: ['+49'] }
     const { admission } = open({
