@@ -20,8 +20,10 @@ constexpr int64_t kSilenceNs = 300'000'000;
 constexpr int64_t kDrainNs = 2'000'000'000;
 /** How often it looks what came in. The kernel has stamped that with its time of arrival. */
 constexpr int64_t kLookNs = 100'000;
+/** What is due within this leaves in one call: with 2 000 calls four packets, with 500 one. */
+constexpr int64_t kTickNs = 20'000;
 /** Before it looks at what came in again. */
-constexpr size_t kMostDue = 16;
+constexpr size_t kMostDue = 64;
 /** Up to so many calls every packet is decrypted, then one in 4. */
 constexpr uint32_t kFullyDecrypted = 200;
 constexpr uint32_t kSampling = 4;
@@ -67,8 +69,10 @@ Result Load::run(const Plan& plan) {
   begin_streams(schedule);
   next_slot_ = 0;
   Result result;
-  for (int64_t looked_ns = 0; next_slot_ < schedule.total;) {
+  for (int64_t sent_ns = 0, looked_ns = 0; next_slot_ < schedule.total;) {
     const int64_t now = now_ns();
+    if (now - sent_ns < kTickNs) continue;
+    sent_ns = now;
     send_due(schedule, plan, now, result);
     if (now - looked_ns < kLookNs) continue;
     receive(result.tally);

@@ -36,6 +36,9 @@ std::string Peers::open(uint8_t network) {
       setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &kQueueBytes, sizeof kQueueBytes);
     setsockopt(socket, SOL_SOCKET, SO_RXQ_OVFL, &yes, sizeof yes);
     if (setsockopt(socket, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes) != 0) return failed("SO_TIMESTAMPNS");
+    // Never fragmented, so the kernel need not number its packets: that is an atomic counter for all of them.
+    const int never = IP_PMTUDISC_DO;
+    setsockopt(socket, IPPROTO_IP, IP_MTU_DISCOVER, &never, sizeof never);
     if (setsockopt(socket, IPPROTO_IP, IP_PKTINFO, &yes, sizeof yes) != 0) return failed("IP_PKTINFO");
     // Bound to all addresses of loopback, and to nothing else.
     if (setsockopt(socket, SOL_SOCKET, SO_BINDTODEVICE, kLoopback, sizeof kLoopback) != 0) return failed("SO_BINDTODEVICE");
