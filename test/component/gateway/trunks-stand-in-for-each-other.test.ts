@@ -164,7 +164,7 @@ describe('a call that the first trunk of a group does not take', () => {
     expect(callsAt()).toEqual([0, 0, 0])
     expect(statusOf(call)).toBe(487)
     silence(A, false)
-    gateway.expectsVerdicts('cancelled')
+    gateway.expectsVerdicts(['cancelled', 'trunk.silent'])
   })
 
   it('is not cut short where no other trunk is', async () => {
