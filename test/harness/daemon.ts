@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach } from 'vitest'
+import { askDaemon } from '../../gateway/admin-client.ts'
+import type { CallReport } from '../../gateway/call-report.ts'
 import type { Cdr } from '../../gateway/cdr.ts'
 import { CallVerdicts, type ExpectedCall } from './call-verdicts.ts'
 import { leftTables } from './left-tables.ts'
@@ -335,6 +337,15 @@ export class Daemon {
       .filter((line) => line.includes('"callId"'))
       .flatMap((line) => parseLine(line) ?? [])
       .filter((line): line is LogLine & { readonly callId: string } => typeof line.callId === 'string')
+  }
+
+  /** Of all calls so far, as `webtrunk explain` has them. */
+  async reports(): Promise<readonly CallReport[]> {
+    const socket = join(this.#folder, 'admin.sock')
+    const lines = (await askDaemon(socket, 'calls')) as readonly { readonly callId: string }[]
+    return Promise.all(
+      lines.map(async ({ callId: id }) => (await askDaemon(socket, 'call', { id })) as CallReport),
+    )
   }
 
   /** SIGTERM; resolves with the exit code, 0 for an orderly stop. May be called twice. */

@@ -1,5 +1,4 @@
 import { afterEach, expect, test } from 'vitest'
-import type { CallReport } from '../../gateway/call-report.ts'
 import { Baresip, type BaresipOptions } from '../harness/baresip.ts'
 import { closeAll, closing } from '../harness/closing.ts'
 import { Daemon, PASSWORDS, type User } from '../harness/daemon.ts'
@@ -16,13 +15,8 @@ const phone = async (options: Omit<BaresipOptions, 'answer'>): Promise<Baresip> 
 
 /** Our ports by party, in the order in which it was told them. */
 async function portsTold(daemon: Daemon): Promise<Readonly<Record<string, readonly (string | undefined)[]>>> {
-  const { output } = await daemon.command('calls', '--json')
-  const calls = JSON.parse(output) as readonly { readonly callId: string }[]
-  const reports = await Promise.all(
-    calls.map(async ({ callId }) => JSON.parse((await daemon.command('explain', callId, '--json')).output)),
-  )
   return Object.fromEntries(
-    reports.map(({ caller, callee, timeline }: CallReport) => [
+    (await daemon.reports()).map(({ caller, callee, timeline }) => [
       [caller, callee].find((party) => party.startsWith('trunk:')),
       timeline
         .filter(({ what, direction }) => what === 'sdp' && direction === 'sent')
