@@ -18,6 +18,7 @@ const PURE_SOURCES = [
   'player',
   'queue',
   'receive_statistics',
+  'relay_socket',
   'relay_table',
   'repacketiser',
   'replay',
@@ -42,7 +43,6 @@ const RELAY_SOURCES = [
   'relay_io',
   'relay_loop',
   'relay_path',
-  'relay_socket',
   'socket_ring',
 ].map((name) => join(SOURCES, `${name}.cc`))
 
@@ -165,6 +165,7 @@ export const UNIT_TEST: Program = {
       'dtls',
       'gathering',
       'latch',
+      'leg_memory',
       'load_meter',
       'receive_statistics',
       'relay_parts',

@@ -95,8 +95,8 @@ void command(RelayLoop& relay, LegDirectory& directory, int round, uint16_t peer
   }
   auto route = std::make_unique<Route>();
   route->target = id;
-  route->map[0] = {0, 8000, true};
-  route->event_rates[101] = 8000;
+  route->map.set(0, {0, true, 8000, 0});
+  route->map.set(101, {Mapping::kUnmapped, false, 0, 8000});
   route->events = round % 3 == 0 ? EventRoute::told : EventRoute::played;
   route->event_format = {101, 48000};
   route->frames = std::make_unique<Repacketiser>(240, 11);

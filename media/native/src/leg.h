@@ -33,27 +33,48 @@ enum class Protection : uint8_t { unset, plain, srtp };
 /** What becomes of the key presses that a source sends as RFC 4733 events. */
 enum class EventRoute : uint8_t { none, played, told };
 
-/** What becomes of the payload types of a source leg. */
-struct Route {
+/** What becomes of one payload type of a source leg. */
+struct Mapping {
   static constexpr uint8_t kUnmapped = 0xff;
 
-  struct Entry {
-    uint8_t payload_type = kUnmapped;
-    uint32_t clock_rate_hz = 0;
-    /** Its packets can be cut anywhere. */
-    bool is_one_octet_a_tick = false;
-  };
+  uint8_t payload_type = kUnmapped;
+  /** Its packets can be cut anywhere. */
+  bool is_one_octet_a_tick = false;
+  uint32_t clock_rate_hz = 0;
+  /** Of telephone-event; 0: it is not. Such a payload type has no other entry. */
+  uint32_t event_rate_hz = 0;
+};
 
+/** Mappings by payload type, for the few of 128 that a description names. */
+class MappingTable {
+ public:
+  const Mapping& of(uint8_t payload_type) const { return mappings_[index_[payload_type]]; }
+
+  void set(uint8_t payload_type, const Mapping& mapping) {
+    if (index_[payload_type] == 0) {
+      index_[payload_type] = static_cast<uint8_t>(mappings_.size());
+      mappings_.push_back(mapping);
+    } else {
+      mappings_[index_[payload_type]] = mapping;
+    }
+  }
+
+ private:
+  std::array<uint8_t, 128> index_{};
+  /** The first stands for all that were not set. */
+  std::vector<Mapping> mappings_{1};
+};
+
+/** Where the packets of a source leg go, and what becomes of its payload types. */
+struct Route {
   /** 0: nothing becomes of this payload type. */
   uint32_t clock_rate_hz(uint8_t payload_type) const {
-    const uint32_t event_rate = event_rates[payload_type];
-    return event_rate != 0 ? event_rate : map[payload_type].clock_rate_hz;
+    const Mapping& mapping = map.of(payload_type);
+    return mapping.event_rate_hz != 0 ? mapping.event_rate_hz : mapping.clock_rate_hz;
   }
 
   LegId target = 0;
-  std::array<Entry, 128> map{};
-  /** Clock rate of each payload type that is telephone-event; 0: it is not. These are not in `map`. */
-  std::array<uint32_t, 128> event_rates{};
+  MappingTable map;
   EventRoute events = EventRoute::none;
   /** `played`: how the target's peer takes them. */
   EventSender::Format event_format;

@@ -35,6 +35,8 @@ constexpr size_t kMaxQueue = 256 << 20;
 constexpr size_t kMaxLegs = UINT16_MAX;
 /** More would be heard as delay. */
 constexpr uint32_t kMaxGatherUs = 5'000;
+/** Of a browser with two addresses; more get their memory with the command that adds them. */
+constexpr size_t kUsualTuples = 2;
 constexpr size_t kMaxFrames = 10'000;
 
 /** Tells JavaScript that the queue has something: at most one call is under way, and none follows until it was emptied. */
@@ -331,7 +333,7 @@ Napi::Value RelayObject::add_leg(const Napi::CallbackInfo& info) {
   leg->is_dtls = entry.is_dtls;
   entry.place = leg->place = place;
   leg->ufrags = entry.ufrags;
-  leg->tuples.reserve(Leg::kMaxTuples);
+  leg->tuples.reserve(kUsualTuples);
   const bool has_sockets = kind == LegKind::rtp && !place.has_value();
   PortPair pair;
   if (has_sockets && !open_leg_ports(env, id, rtp, pair)) {

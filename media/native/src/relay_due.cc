@@ -76,7 +76,7 @@ void RelayLoop::send_cut(Leg& source) {
     Packet* packet = take_packet();
     packet->length = frames->next(now_ns_, packet->data);
     const bool is_wanted = packet->length > 0 && target != nullptr && target->player == nullptr;
-    const Route::Entry entry = source.route->map[packet->data[1] & 0x7f];
+    const Mapping entry = source.route->map.of(packet->data[1] & 0x7f);
     const bool is_handed_on = is_wanted && send_rtp(*target, packet, entry.payload_type, entry.clock_rate_hz);
     const bool is_last = packet->length == 0;
     if (!is_handed_on) pool_.give_back(packet);

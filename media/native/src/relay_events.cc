@@ -57,7 +57,7 @@ void RelayLoop::on_event(Leg& source, Leg& target, const RtpHeader& header, cons
   EventPayload event;
   if (!EventPayload::read(payload, length, event)) return count(source.counters->drops, Drop::dtmf_bad_event);
   RelayEventSink sink(*this, source, &target);
-  source.keys_heard.on_packet(header, event, source.route->event_rates[header.payload_type], now_ns_, sink);
+  source.keys_heard.on_packet(header, event, source.route->map.of(header.payload_type).event_rate_hz, now_ns_, sink);
   if (source.keys_heard.is_open()) schedule(source, Task::end_press, source.keys_heard.due_ns());
 }
 

@@ -297,12 +297,12 @@ bool RelayLoop::forward(Leg& source, Packet* packet, const Endpoint& from) {
 bool RelayLoop::carry(Leg& source, Leg& target, Packet* packet, const RtpHeader& header, size_t payload_length) {
   Route& route = *source.route;
   const uint8_t* payload = packet->data + header.header_length;
-  const Route::Entry entry = route.map[header.payload_type];
-  const bool is_event = route.event_rates[header.payload_type] != 0;
+  const Mapping entry = route.map.of(header.payload_type);
+  const bool is_event = entry.event_rate_hz != 0;
   Drop reason = Drop::none;
   if (is_event) {
     on_event(source, target, header, payload, payload_length);
-  } else if (entry.payload_type == Route::kUnmapped) {
+  } else if (entry.payload_type == Mapping::kUnmapped) {
     reason = Drop::rtp_unmapped;
   } else if (target.player != nullptr) {
     count(source.counters->drops, Drop::media_playing);

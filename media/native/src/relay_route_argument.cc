@@ -23,14 +23,14 @@ bool read_map(Napi::Value value, Route& route) {
   if (!read_array(value, "map", mappings)) return false;
   for (uint32_t i = 0; i < mappings.Length(); i++) {
     Napi::Object mapping;
-    size_t from;
-    Route::Entry to;
+    uint8_t from;
+    Mapping to;
     if (!read_object(mappings.Get(i), "mapping", mapping) || !read_integer(mapping.Get("from"), "from", 0, 127, from) ||
         !read_integer(mapping.Get("to"), "to", 0, 127, to.payload_type) ||
         !read_integer(mapping.Get("clockRateHz"), "clockRateHz", 1, 1e6, to.clock_rate_hz))
       return false;
     to.is_one_octet_a_tick = mapping.Get("isOneOctetATick").ToBoolean();
-    route.map[from] = to;
+    route.map.set(from, to);
   }
   return true;
 }
@@ -44,7 +44,9 @@ bool read_events(Napi::Value value, Route& route) {
     Napi::Object object;
     EventSender::Format format;
     if (!read_object(formats.Get(i), "format", object) || !read_event_format(object, format)) return false;
-    route.event_rates[format.payload_type] = format.clock_rate_hz;
+    Mapping mapping;
+    mapping.event_rate_hz = format.clock_rate_hz;
+    route.map.set(format.payload_type, mapping);
   }
   const Napi::Value to = events.Get("to");
   route.events = to.IsUndefined() ? EventRoute::told : EventRoute::played;

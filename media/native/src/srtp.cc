@@ -39,16 +39,17 @@ bool SrtpReceiver::has_key(Suite suite, const uint8_t* key_salt, size_t length) 
 
 SrtpReceiver::Stream* SrtpReceiver::find(uint32_t ssrc) {
   for (size_t i = 0; i < stream_count_; ++i) {
-    if (streams_[i].ssrc == ssrc) return &streams_[i];
+    if (stream(i).ssrc == ssrc) return &stream(i);
   }
   return nullptr;
 }
 
 SrtpReceiver::Stream* SrtpReceiver::add(uint32_t ssrc) {
   if (stream_count_ == kMaxSsrcs) return nullptr;
-  Stream& stream = streams_[stream_count_++];
-  stream.ssrc = ssrc;
-  return &stream;
+  if (stream_count_ == kFirstStreams) more_streams_ = std::make_unique<std::array<Stream, kMaxSsrcs - kFirstStreams>>();
+  Stream& added = stream(stream_count_++);
+  added.ssrc = ssrc;
+  return &added;
 }
 
 bool SrtpReceiver::strip_mki(uint8_t* packet, size_t& length, size_t tag_length) const {

@@ -105,7 +105,12 @@ class SrtpReceiver {
 
   std::unique_ptr<SrtpCipher> cipher_;
   SrtpMki mki_;
-  std::array<Stream, kMaxSsrcs> streams_;
+  /** Most calls have one or two; the others have their memory when the first of them has authenticated. */
+  static constexpr size_t kFirstStreams = 2;
+  Stream& stream(size_t at) { return at < kFirstStreams ? first_streams_[at] : (*more_streams_)[at - kFirstStreams]; }
+
+  std::array<Stream, kFirstStreams> first_streams_;
+  std::unique_ptr<std::array<Stream, kMaxSsrcs - kFirstStreams>> more_streams_;
   size_t stream_count_ = 0;
   /** Packets that are still worth the question: who forges them shall not buy work with it. */
   uint8_t mki_questions_left_ = 8;

@@ -106,7 +106,8 @@ bool EventSender::begin(const Format& format, uint8_t event, uint8_t volume) {
 bool EventSender::add(const Press& press) {
   if (size_ == kMaxQueued) return false;
   if (size_ == 0) due_ns_ = 0;
-  Press& added = queue_[(head_ + size_) % kMaxQueued];
+  if (queue_ == nullptr) queue_ = std::make_unique<std::array<Press, kMaxQueued>>();
+  Press& added = (*queue_)[(head_ + size_) % kMaxQueued];
   added = press;
   added.duration_ns = std::clamp(press.duration_ns, kIntervalNs, kLongestNs);
   size_++;
@@ -115,7 +116,7 @@ bool EventSender::add(const Press& press) {
 
 void EventSender::end(int64_t duration_ns) {
   for (size_t i = size_; i > 0; i--) {
-    Press& press = queue_[(head_ + i - 1) % kMaxQueued];
+    Press& press = (*queue_)[(head_ + i - 1) % kMaxQueued];
     if (!press.is_open) continue;
     press.is_open = false;
     press.duration_ns = std::clamp(duration_ns, kIntervalNs, kLongestNs);

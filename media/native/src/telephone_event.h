@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "rtp.h"
 
@@ -134,11 +135,12 @@ class EventSender {
   };
 
   bool add(const Press& press);
-  Press& front() { return queue_[head_]; }
+  Press& front() { return (*queue_)[head_]; }
   void pop();
   bool next_update(int64_t now_ns, EventPacket& packet);
 
-  std::array<Press, kMaxQueued> queue_;
+  /** Null before the first press: most legs never have one. */
+  std::unique_ptr<std::array<Press, kMaxQueued>> queue_;
   size_t head_ = 0;
   size_t size_ = 0;
   Phase phase_ = Phase::waiting;
