@@ -414,7 +414,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
 
   it('a ClientHello whose answers are lost', async () => {
     const call = await answered({
-      media: { ...CHECKED },
+      media: CHECKED,
       browser: { lostDtls: 1_000 },
     })
     await call.check()
@@ -490,7 +490,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
       seen += 1
       return seen === 1 ? datagram : undefined
     }
-    const call = await answered({ media: { ...CHECKED }, browser: { alterDtls } })
+    const call = await answered({ media: CHECKED, browser: { alterDtls } })
     await call.check()
     call.browser.startDtls()
     expect((await ended(call)).verdict).toMatchObject({
