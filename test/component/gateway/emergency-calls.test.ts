@@ -163,6 +163,7 @@ describe('past every limit', () => {
     const { dialog } = await answer(gateway.trunk)
     expect(made.final).toBe(200)
     dialog.dialog?.bye()
+    gateway.expectsVerdicts('call.media-busy')
   })
 
   it('it goes out while the gateway is full and the user may call nothing; one past its own maximum does not', async () => {
