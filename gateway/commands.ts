@@ -1,7 +1,7 @@
-import type { Command } from './command.ts'
 import { calls } from './commands/calls.ts'
 import { check } from './commands/check.ts'
 import { codes } from './commands/codes.ts'
+import type { Command } from './commands/command.ts'
 import { explain } from './commands/explain.ts'
 import { metrics } from './commands/metrics.ts'
 import { registrations } from './commands/registrations.ts'

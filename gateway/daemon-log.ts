@@ -2,12 +2,12 @@ import type { Log } from '../config/logging.ts'
 import type { MediaEngine } from '../media/engine.ts'
 import type { WebSocketTransport } from '../sip/transport/wss.ts'
 import type { UserAgent } from '../sip/user-agent.ts'
-import type { Calls } from './calls.ts'
-import type { SocketMarks } from './socket-marks.ts'
-import type { Strangers } from './strangers.ts'
-import type { TrunkDoor } from './trunk-door.ts'
-import type { TrunkSockets } from './trunk-sockets.ts'
-import type { WebServer } from './web.ts'
+import type { Calls } from './calls/calls.ts'
+import type { Strangers } from './trunks/strangers.ts'
+import type { TrunkDoor } from './trunks/trunk-door.ts'
+import type { TrunkSockets } from './trunks/trunk-sockets.ts'
+import type { SocketMarks } from './web/socket-marks.ts'
+import type { WebServer } from './web/web.ts'
 
 export interface Counted extends TrunkSockets {
   readonly calls: Calls

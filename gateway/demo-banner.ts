@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts'
 import { ownAddresses } from './addresses.ts'
-import type { WebServer } from './web.ts'
+import type { WebServer } from './web/web.ts'
 
 /** What a newcomer reads first: where the page is, signed in by the URL's fragment (which never reaches a server log). */
 export function demoBanner(config: Config, web: WebServer): string {

@@ -1,11 +1,11 @@
 import type { Config } from '../config/config.ts'
 import type { UserAgent } from '../sip/user-agent.ts'
-import type { Calls } from './calls.ts'
+import type { Calls } from './calls/calls.ts'
+import type { Homes } from './calls/homes.ts'
 import { systemEnvironment } from './environment.ts'
-import type { Homes } from './homes.ts'
-import type { RegistrarMode } from './registrar-mode.ts'
-import type { Relay } from './relay.ts'
-import type { TrunkWatch } from './trunk-watch.ts'
+import type { RegistrarMode } from './registration/registrar-mode.ts'
+import type { Relay } from './relay/relay.ts'
+import type { TrunkWatch } from './trunks/trunk-watch.ts'
 
 const POLL_MS = 50
 

@@ -5,12 +5,12 @@ import { parseArgs } from 'node:util'
 import { ConfigFailure } from '../config/failure.ts'
 import { loadConfig } from '../config/load.ts'
 import { createLog, type Log } from '../config/logging.ts'
-import { NoAnswerFromDaemon } from './admin-client.ts'
-import type { Command } from './command.ts'
+import { NoAnswerFromDaemon } from './commands/admin-client.ts'
+import type { Command } from './commands/command.ts'
+import { textTable } from './commands/text-table.ts'
 import { COMMANDS } from './commands.ts'
 import { type Daemon, startDaemon } from './daemon.ts'
 import { demoBanner } from './demo-banner.ts'
-import { textTable } from './text-table.ts'
 
 /** sysexits(3): the configuration cannot be used. */
 const EX_CONFIG = 78

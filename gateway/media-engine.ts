@@ -2,7 +2,7 @@ import type { Config } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
 import type { MediaEngine } from '../media/engine.ts'
 import { createNativeEngine } from '../media/native-engine.ts'
-import { mostCalls } from './capacity.ts'
+import { mostCalls } from './calls/capacity.ts'
 
 /** The media engine as the configuration wants it. */
 export function openMediaEngine(config: Config, log: Log): MediaEngine {

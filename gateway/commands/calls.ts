@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
-import { askDaemon } from '../admin-client.ts'
-import type { CallLine } from '../call-answers.ts'
-import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from '../command.ts'
-import { printable, textTable } from '../text-table.ts'
+import type { CallLine } from '../ladder/call-answers.ts'
+import { askDaemon } from './admin-client.ts'
+import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from './command.ts'
+import { printable, textTable } from './text-table.ts'
 
 export const calls: Command = {
   name: 'calls',

@@ -5,9 +5,9 @@ import { parseArgs } from 'node:util'
 import type { Config } from '../../config/config.ts'
 import { ConfigFailure } from '../../config/failure.ts'
 import { loadConfig } from '../../config/load.ts'
-import type { Command, CommandIo } from '../command.ts'
-import type { CheckLine, CheckWorld } from '../configuration-check.ts'
-import { textTable } from '../text-table.ts'
+import type { Command, CommandIo } from './command.ts'
+import type { CheckLine, CheckWorld } from './configuration-check.ts'
+import { textTable } from './text-table.ts'
 
 /** sysexits(3). */
 const EX_CONFIG = 78
@@ -63,10 +63,10 @@ async function linesOf(config: Config): Promise<readonly CheckLine[]> {
     { Dns },
     { createTrunkTable },
   ] = await Promise.all([
-    import('../configuration-check.ts'),
+    import('./configuration-check.ts'),
     import('../addresses.ts'),
-    import('../dns.ts'),
-    import('../trunk-lookup.ts'),
+    import('../trunks/dns.ts'),
+    import('../trunks/trunk-lookup.ts'),
   ])
   const dns = new Dns(config.dns.servers)
   const table = createTrunkTable(config, dns, () => performance.now())

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
-import { codesText } from '../codes-text.ts'
-import type { Command } from '../command.ts'
 import { CODES } from '../diagnosis.ts'
+import { codesText } from '../ladder/codes-text.ts'
+import type { Command } from './command.ts'
 
 export const codes: Command = {
   name: 'codes',

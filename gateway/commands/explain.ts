@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
-import { askDaemon } from '../admin-client.ts'
-import type { CallReport } from '../call-report.ts'
-import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from '../command.ts'
-import { ladderText, timelineText } from '../ladder-text.ts'
+import type { CallReport } from '../ladder/call-report.ts'
+import { ladderText, timelineText } from '../ladder/ladder-text.ts'
+import { askDaemon } from './admin-client.ts'
+import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from './command.ts'
 
 const EX_USAGE = 64
 

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
-import { askDaemon } from '../admin-client.ts'
-import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from '../command.ts'
+import { askDaemon } from './admin-client.ts'
+import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from './command.ts'
 
 export const metrics: Command = {
   name: 'metrics',

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
-import { askDaemon } from '../admin-client.ts'
-import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from '../command.ts'
-import type { RegistrationSummary } from '../registration-summary.ts'
-import { printable, textTable } from '../text-table.ts'
+import type { RegistrationSummary } from '../registration/registration-summary.ts'
+import { askDaemon } from './admin-client.ts'
+import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from './command.ts'
+import { printable, textTable } from './text-table.ts'
 
 export const registrations: Command = {
   name: 'registrations',

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
 import { loadConfig } from '../../config/load.ts'
-import type { Command } from '../command.ts'
-import { explainRoute } from '../route-explanation.ts'
-import type { Caller } from '../router.ts'
+import { explainRoute } from '../trunks/route-explanation.ts'
+import type { Caller } from '../trunks/router.ts'
+import type { Command } from './command.ts'
 
 const EX_USAGE = 64
 const EX_CONFIG = 78

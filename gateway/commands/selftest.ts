@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import type { Config } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
-import { askDaemon, NoAnswerFromDaemon } from '../admin-client.ts'
-import type { Listening } from '../call-answers.ts'
-import type { CallReport } from '../call-report.ts'
-import { type Command, type CommandIo, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from '../command.ts'
-import { ladderText } from '../ladder-text.ts'
-import type { SelftestTrust } from '../selftest-connection.ts'
+import type { Listening } from '../ladder/call-answers.ts'
+import type { CallReport } from '../ladder/call-report.ts'
+import { ladderText } from '../ladder/ladder-text.ts'
+import type { SelftestTrust } from '../selftest/selftest-connection.ts'
+import { askDaemon, NoAnswerFromDaemon } from './admin-client.ts'
+import { type Command, type CommandIo, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from './command.ts'
 
 const EX_USAGE = 64
 
@@ -63,7 +63,7 @@ export const selftest: Command = {
       return EX_USAGE
     }
     // werift and SIP.js are for this command alone.
-    const { runSelftest, selftestText } = await import('../selftest-run.ts')
+    const { runSelftest, selftestText } = await import('../selftest/selftest-run.ts')
     const result = await runSelftest({
       account: { ...place, ...credentials },
       number: values.number,

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
-import { askDaemon } from '../admin-client.ts'
-import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from '../command.ts'
-import { printable, textTable } from '../text-table.ts'
-import type { TrunkLine } from '../trunk-report.ts'
+import type { TrunkLine } from '../trunks/trunk-report.ts'
+import { askDaemon } from './admin-client.ts'
+import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from './command.ts'
+import { printable, textTable } from './text-table.ts'
 
 export const trunks: Command = {
   name: 'trunks',

@@ -19,7 +19,7 @@ import {
 
 const HOST = '127.0.0.1'
 const MAX_CALLS = 8_000
-/** As `gateway/media-watch.ts`. */
+/** As `gateway/ladder/media-watch.ts`. */
 const LOOK_MS = 5_000
 const SILENCE_LIMIT_S = 60
 const MAP = [{ from: 0, to: 0, clockRateHz: 8000, isOneOctetATick: true }]

@@ -5,9 +5,9 @@
  */
 import { createInterface } from 'node:readline'
 import type { Log } from '../../config/logging.ts'
-import { Call } from '../../gateway/call.ts'
+import { Call } from '../../gateway/calls/call.ts'
+import type { LegMedia } from '../../gateway/calls/leg.ts'
 import { systemEnvironment } from '../../gateway/environment.ts'
-import type { LegMedia } from '../../gateway/leg.ts'
 import { createNativeEngine } from '../../media/native-engine.ts'
 import type { Flow } from '../../sip/flow.ts'
 import type { NameAddr } from '../../sip/message.ts'

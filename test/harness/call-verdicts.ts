@@ -1,6 +1,6 @@
 import { AssertionError } from 'node:assert'
-import type { Cdr } from '../../gateway/cdr.ts'
 import type { Code } from '../../gateway/diagnosis.ts'
+import type { Cdr } from '../../gateway/ladder/cdr.ts'
 
 /**
  * A code that was found, `cancelled`, or a rung that an answered call has not climbed, such as `open callee S6 received`;

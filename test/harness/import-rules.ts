@@ -43,14 +43,14 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
 /** Where each package may be imported, as path prefixes. What is not listed may not be imported at all. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'sdp-transform': ['sdp/parse.ts', 'sdp/format.ts'],
-  ws: ['sip/transport/wss.ts', 'gateway/selftest-connection.ts'],
+  ws: ['sip/transport/wss.ts', 'gateway/selftest/selftest-connection.ts'],
   convict: ['config/'],
   yaml: ['config/'],
   winston: ['config/'],
-  jose: ['gateway/jwt.ts'],
-  'sip.js': ['gateway/pages/', 'gateway/selftest-client.ts'],
-  werift: ['gateway/selftest-audio.ts'],
-  'prom-client': ['gateway/metrics.ts'],
+  jose: ['gateway/registration/jwt.ts'],
+  'sip.js': ['gateway/pages/', 'gateway/selftest/selftest-client.ts'],
+  werift: ['gateway/selftest/selftest-audio.ts'],
+  'prom-client': ['gateway/ladder/metrics.ts'],
 }
 
 const PAGES = 'gateway/pages/'

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { TrunkConfig } from '../../config/config.ts'
-import type { CallReport } from '../../gateway/call-report.ts'
+import type { CallReport } from '../../gateway/ladder/call-report.ts'
 import type { NativeEngineOptions } from '../../media/native-engine.ts'
 import type { Codec, Direction, RtpLocal, SdesKey, WebrtcLocal } from '../../media/parameters.ts'
 import { createAnswer } from '../../sdp/answer.ts'

@@ -1,6 +1,6 @@
 import type { TrunkConfig } from '../../config/config.ts'
 import { PROFILES } from '../../config/trunk-profiles.ts'
-import type { TrunkResolver } from '../../gateway/trunk.ts'
+import type { TrunkResolver } from '../../gateway/trunks/trunk.ts'
 
 /** A trunk as the configuration gives it, with everything left out but its address. */
 export const trunkConfig = (over: Partial<TrunkConfig> = {}): TrunkConfig => ({

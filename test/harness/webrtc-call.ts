@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { SelftestAudio, type SelftestAudioOptions } from '../../gateway/selftest-audio.ts'
+import { SelftestAudio, type SelftestAudioOptions } from '../../gateway/selftest/selftest-audio.ts'
 import { toneMs } from './goertzel.ts'
 import { answeringDirection, attributeOf, type Direction, directionOf, redescribe } from './redescribe.ts'
 import { headerOf, methodOf, type SipText, statusOf } from './sip-text.ts'

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { Secret } from '../../config/secret.ts'
-import { type IceServers, TurnCredentials } from '../../gateway/turn.ts'
+import { type IceServers, TurnCredentials } from '../../gateway/web/turn.ts'
 import type { SoftphonePage } from '../harness/browser-page.ts'
 import { Chromium } from '../harness/chromium.ts'
 import { closeAll, closing } from '../harness/closing.ts'

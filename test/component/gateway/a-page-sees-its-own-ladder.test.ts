@@ -1,11 +1,11 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { CallHistory } from '../../../gateway/call-history.ts'
-import { CallTrace } from '../../../gateway/call-trace.ts'
 import { verdictOf } from '../../../gateway/diagnosis.ts'
-import { createLadder } from '../../../gateway/ladder-endpoint.ts'
-import { LadderTickets } from '../../../gateway/ladder-tickets.ts'
+import { CallHistory } from '../../../gateway/ladder/call-history.ts'
+import { CallTrace } from '../../../gateway/ladder/call-trace.ts'
+import { createLadder } from '../../../gateway/ladder/ladder-endpoint.ts'
+import { LadderTickets } from '../../../gateway/ladder/ladder-tickets.ts'
 import { MediaFailure } from '../../../media/failure.ts'
 
 let nowMs = 0

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { loadConfig } from '../../../config/load.ts'
-import { RINGING_GRACE_MS } from '../../../gateway/homes.ts'
+import { RINGING_GRACE_MS } from '../../../gateway/calls/homes.ts'
 import type { LocalTransport } from '../../../media/parameters.ts'
 import {
   type AnsweredCall,

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Log } from '../../../config/logging.ts'
 import { Secret } from '../../../config/secret.ts'
-import { CallTrace } from '../../../gateway/call-trace.ts'
 import { verdictOf } from '../../../gateway/diagnosis.ts'
-import { Metrics } from '../../../gateway/metrics.ts'
-import { type MetricsServer, openMetrics } from '../../../gateway/metrics-server.ts'
+import { CallTrace } from '../../../gateway/ladder/call-trace.ts'
+import { Metrics } from '../../../gateway/ladder/metrics.ts'
+import { type MetricsServer, openMetrics } from '../../../gateway/ladder/metrics-server.ts'
 import type { LegStats } from '../../../media/engine.ts'
 import { MediaFailure } from '../../../media/failure.ts'
 

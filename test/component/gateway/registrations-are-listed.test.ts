@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, it } from 'vitest'
-import { Admin } from '../../../gateway/admin.ts'
+import { Admin } from '../../../gateway/commands/admin.ts'
 import { registrations, registrationsText } from '../../../gateway/commands/registrations.ts'
 import { ScriptedGateway } from '../../harness/scripted-gateway.ts'
 

@@ -1,7 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { MAX_CREDENTIAL_LENGTH, MAX_PASSED_CREDENTIALS } from '../../../gateway/upstream-credentials.ts'
-import { MAX_SERVICE_ROUTES } from '../../../gateway/upstream-register.ts'
-import { MAX_BINDINGS_PER_FLOW } from '../../../gateway/upstream-registrar.ts'
+import {
+  MAX_CREDENTIAL_LENGTH,
+  MAX_PASSED_CREDENTIALS,
+} from '../../../gateway/registration/upstream-credentials.ts'
+import { MAX_SERVICE_ROUTES } from '../../../gateway/registration/upstream-register.ts'
+import { MAX_BINDINGS_PER_FLOW } from '../../../gateway/registration/upstream-registrar.ts'
 import { header, rawValues } from '../../../sip/headers.ts'
 import type { Header } from '../../../sip/message.ts'
 import { MAX_STORED_LENGTH } from '../../../sip/registrar.ts'

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { MAX_PENDING_IN_DIALOG } from '../../../gateway/relay-in-dialog.ts'
+import { MAX_PENDING_IN_DIALOG } from '../../../gateway/relay/relay-in-dialog.ts'
 import { header, rawValues } from '../../../sip/headers.ts'
 import type { Header, SipResponse } from '../../../sip/message.ts'
 import type { IncomingRequest, InviteDialog, NoAnswer } from '../../../sip/user-agent.ts'

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { MAX_PENDING_PER_SCOPE } from '../../../gateway/relay-limits.ts'
-import { MAX_RELAYED_BODY_BYTES } from '../../../gateway/relay-policy.ts'
+import { MAX_PENDING_PER_SCOPE } from '../../../gateway/relay/relay-limits.ts'
+import { MAX_RELAYED_BODY_BYTES } from '../../../gateway/relay/relay-policy.ts'
 import { header, rawValues } from '../../../sip/headers.ts'
 import { reasonOf, ScriptedGateway } from '../../harness/scripted-gateway.ts'
 import { asked, endOf, send, statusOfSent, subscribe } from '../../harness/scripted-relay.ts'

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { GRACE_MS, MAX_PENDING_NOTIFY } from '../../../gateway/relay-subscription.ts'
+import { GRACE_MS, MAX_PENDING_NOTIFY } from '../../../gateway/relay/relay-subscription.ts'
 import { header } from '../../../sip/headers.ts'
 import type {
   IncomingRefresh,

@@ -2,7 +2,11 @@ import { SignJWT } from 'jose'
 import { afterEach, expect, it } from 'vitest'
 import type { UserConfig } from '../../../config/config.ts'
 import { loadConfig } from '../../../config/load.ts'
-import { createTokenVerifier, type TokenVerdict, type TokenVerifier } from '../../../gateway/jwt.ts'
+import {
+  createTokenVerifier,
+  type TokenVerdict,
+  type TokenVerifier,
+} from '../../../gateway/registration/jwt.ts'
 import { SipFailure } from '../../../sip/failure.ts'
 import type { Header, SipResponse } from '../../../sip/message.ts'
 import { sipUri } from '../../../sip/uri.ts'

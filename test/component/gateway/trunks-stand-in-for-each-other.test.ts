@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Config, TrunkConfig } from '../../../config/config.ts'
-import type { TrunkResolver } from '../../../gateway/trunk.ts'
+import type { TrunkResolver } from '../../../gateway/trunks/trunk.ts'
 import {
   answerTo,
   BROWSER,

@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { afterEach, expect, test, vi } from 'vitest'
 import { loadConfig } from '../../../config/load.ts'
-import { ClientAddresses } from '../../../gateway/client-addresses.ts'
-import { TrustedProxies } from '../../../gateway/trusted-proxies.ts'
-import { openWeb, type WebServer } from '../../../gateway/web.ts'
+import { ClientAddresses } from '../../../gateway/web/client-addresses.ts'
+import { TrustedProxies } from '../../../gateway/web/trusted-proxies.ts'
+import { openWeb, type WebServer } from '../../../gateway/web/web.ts'
 import { native } from '../../../media/native/index.ts'
 
 const closers: (() => unknown)[] = []

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { bodyWith, locationsIn, requireSdp, sdpBody } from '../../../gateway/body.ts'
-import { formatMultipart, readMultipart } from '../../../gateway/multipart.ts'
+import { bodyWith, locationsIn, requireSdp, sdpBody } from '../../../gateway/calls/body.ts'
+import { formatMultipart, readMultipart } from '../../../gateway/calls/multipart.ts'
 import { contentType } from '../../../sip/headers.ts'
 import type { SipRequest } from '../../../sip/message.ts'
 import { parseMessage } from '../../../sip/parser.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { passedHeaders, passedReasons } from '../../../gateway/header-policy.ts'
+import { passedHeaders, passedReasons } from '../../../gateway/calls/header-policy.ts'
 import type { SipRequest } from '../../../sip/message.ts'
 import { parseMessage } from '../../../sip/parser.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Config, TrunkConfig } from '../../../config/config.ts'
 import { loadConfig } from '../../../config/load.ts'
-import { Admission, type Asked } from '../../../gateway/admission.ts'
+import { Admission, type Asked } from '../../../gateway/calls/admission.ts'
 import { TokenBucket } from '../../../sip/transport/token-bucket.ts'
 
 const demo = loadConfig(undefined, {})

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { MAX_PENDING, MAX_PENDING_PER_SCOPE, RelayLimits } from '../../../gateway/relay-limits.ts'
+import { MAX_PENDING, MAX_PENDING_PER_SCOPE, RelayLimits } from '../../../gateway/relay/relay-limits.ts'
 
 it('one past the maximum of a peer, and one past that of all, is refused; places come back, once', () => {
   const limits = new RelayLimits()

@@ -6,7 +6,7 @@ import {
   type RouteEnd,
   type RouteMedia,
   routeBetween,
-} from '../../../gateway/leg-route.ts'
+} from '../../../gateway/calls/leg-route.ts'
 import type { Codec } from '../../../media/parameters.ts'
 
 const codec = (payloadType: number, name: string, clockRateHz = 8_000): Codec => ({

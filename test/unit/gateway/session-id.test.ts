@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { sessionIdHeader, sessionUuidOf } from '../../../gateway/session-id.ts'
+import { sessionIdHeader, sessionUuidOf } from '../../../gateway/calls/session-id.ts'
 import { parseMessage } from '../../../sip/parser.ts'
 
 const uuid = 'ab30317f1a784dc48ff824d0d3715d86'

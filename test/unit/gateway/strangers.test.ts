@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Log } from '../../../config/logging.ts'
-import { Strangers } from '../../../gateway/strangers.ts'
+import { Strangers } from '../../../gateway/trunks/strangers.ts'
 import type { Flow } from '../../../sip/flow.ts'
 
 const silent: Log = { error() {}, warn() {}, info() {}, debug() {}, child: () => silent }

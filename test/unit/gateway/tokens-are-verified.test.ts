@@ -7,7 +7,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import type { JwtConfig } from '../../../config/config.ts'
 import type { Log } from '../../../config/logging.ts'
 import { Secret } from '../../../config/secret.ts'
-import { createTokenVerifier, type TokenVerdict, type TokenVerifier } from '../../../gateway/jwt.ts'
+import {
+  createTokenVerifier,
+  type TokenVerdict,
+  type TokenVerifier,
+} from '../../../gateway/registration/jwt.ts'
 
 const SECRET = 'a secret of thirty-two characters'
 const NOW_S = 1_800_000_000

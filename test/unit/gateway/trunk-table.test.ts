@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { TrunkConfig } from '../../../config/config.ts'
-import { TrunkTable } from '../../../gateway/trunk.ts'
+import { TrunkTable } from '../../../gateway/trunks/trunk.ts'
 import type { SrvRecord } from '../../../sip/locate.ts'
 import { resolverOf, trunkConfig } from '../../harness/trunk-config.ts'
 

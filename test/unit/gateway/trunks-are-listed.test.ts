@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { trunksText } from '../../../gateway/commands/trunks.ts'
-import { TrunkTable } from '../../../gateway/trunk.ts'
-import { trunkReport } from '../../../gateway/trunk-report.ts'
-import { TrunkStates } from '../../../gateway/trunk-states.ts'
+import { TrunkTable } from '../../../gateway/trunks/trunk.ts'
+import { trunkReport } from '../../../gateway/trunks/trunk-report.ts'
+import { TrunkStates } from '../../../gateway/trunks/trunk-states.ts'
 import { resolverOf, trunkConfig } from '../../harness/trunk-config.ts'
 
 async function report() {

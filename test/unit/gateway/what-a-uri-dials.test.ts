@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { dialledOf } from '../../../gateway/dialled.ts'
+import { dialledOf } from '../../../gateway/trunks/dialled.ts'
 import { parseUri } from '../../../sip/uri.ts'
 
 const PLAN = { countryCode: '49', nationalPrefix: '0', internationalPrefix: '00' }

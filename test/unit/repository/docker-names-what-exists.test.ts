@@ -98,7 +98,7 @@ describe('docker/Dockerfile', () => {
     expect(command.slice(0, 2)).toEqual(['node', '-e'])
     expect(() => new Function(command[2] ?? '')).not.toThrow()
     expect(command[2]).toContain("'http://127.0.0.1:8080/healthz'")
-    expect(read('gateway/web.ts')).toContain("'/healthz'")
+    expect(read('gateway/web/web.ts')).toContain("'/healthz'")
   })
 })
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { Secret } from '../../../../config/secret.ts'
 import { parseIceServers } from '../../../../gateway/pages/ice-servers.ts'
-import { TurnCredentials } from '../../../../gateway/turn.ts'
+import { TurnCredentials } from '../../../../gateway/web/turn.ts'
 
 test('the page reads what the gateway writes', () => {
   const turn = new TurnCredentials(

@@ -1,0 +1,204 @@
+import type { Config } from '../../config/config.ts'
+import { UPSTREAM } from '../../config/upstream.ts'
+import { announcedFor } from '../../media/host-candidates.ts'
+import type { Flow } from '../../sip/flow.ts'
+import type { Uri } from '../../sip/message.ts'
+import type { IncomingInvite } from '../../sip/user-agent.ts'
+import { dialledOf } from '../trunks/dialled.ts'
+import { type Caller, type Destination, type EmergencyDestination, isPbx } from '../trunks/router.ts'
+import type { Trunk } from '../trunks/trunk.ts'
+import { TrunkPlans } from '../trunks/trunk-plans.ts'
+import type { TrunkStates } from '../trunks/trunk-states.ts'
+import type { Admission, Asked } from './admission.ts'
+import type { Identity } from './identity.ts'
+import type { LegMedia } from './leg.ts'
+import { Parties, type PartiesOptions, type Party, type UpstreamParty } from './parties.ts'
+import { partyName } from './party-limits.ts'
+import type { AdmittedPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
+
+/** Codecs a browser leg may carry; nothing is transcoded. */
+const BROWSER_CODECS: readonly string[] = ['opus', 'G722', 'PCMU', 'PCMA']
+
+export interface CallPlansOptions extends PartiesOptions {
+  readonly config: Config
+  readonly states: TrunkStates
+  readonly admission: Admission
+  /** Calls that a trunk carries now, both ways. */
+  readonly callsOver: (trunk: string) => number
+}
+
+/** Where a call leads and what each of its legs is like, with its place among the calls of who placed it. */
+export class CallPlans {
+  readonly parties: Parties
+  readonly #options: CallPlansOptions
+  readonly #trunkPlans: TrunkPlans
+
+  constructor(options: CallPlansOptions) {
+    this.#options = options
+    this.parties = new Parties(options)
+    this.#trunkPlans = new TrunkPlans({
+      ...options,
+      parties: this.parties,
+      admit: (trunk, forms) => options.admission.useTrunk(trunk, forms),
+      mediaOf: ({ name }, localAddress, isEmergency) =>
+        this.#trunkMedia(this.#trunk(name), localAddress, isEmergency),
+    })
+  }
+
+  /** The caller's leg. `flow`: by which the INVITE came. */
+  ofCaller(caller: Caller, flow: Flow): CallerPlan {
+    if (caller.kind === 'user') {
+      const { user } = caller
+      return {
+        name: `user:${user}`,
+        media: { kind: 'webrtc', codecs: BROWSER_CODECS },
+        passHeaders: 'all',
+      }
+    }
+    const trunk = this.#trunk(caller.trunk)
+    return {
+      name: `trunk:${caller.trunk}`,
+      media: this.#trunkMedia(trunk, flow.local.address),
+      passHeaders: trunk.config.passHeaders,
+    }
+  }
+
+  /** Where a call leads that `caller` has dialled; `invite`: his own. */
+  ofCall(caller: Caller, dialled: string, invite: Pick<IncomingInvite, 'request' | 'flow'>): AdmittedPlan {
+    const { router } = this.parties
+    const identity = this.parties.identityOf(invite.request, caller)
+    const payer = partyName(caller)
+    if (isPbx(caller)) {
+      // It calls what it has registered, not numbers.
+      return this.#admitted({ payer, forms: undefined, isEmergency: false }, () =>
+        this.#toBrowsers(this.parties.ofPbx(invite.request, identity)),
+      )
+    }
+    return this.#planFor(payer, router.route(dialled, caller), identity, () =>
+      this.parties.toPbx(caller, invite),
+    )
+  }
+
+  /**
+   * A transfer leads where a call of the transferor would; a trunk may send the call back to itself too. `far`: who will talk
+   * to the target.
+   */
+  ofTransfer(party: string, target: Uri, far: string): AdmittedPlan {
+    const { router } = this.parties
+    const caller = callerOf(party)
+    if (isPbx(caller)) {
+      // What the PBX asks of a call of a user's, it asks of that user.
+      const asked = { payer: party, forms: undefined, isEmergency: false, isTransfer: true }
+      return this.#admitted(asked, () => this.#toPbx(this.parties.toPbxFor(callerOf(far), target)))
+    }
+    const dialled = dialledOf(target, this.#options.config.numbers)
+    const destination =
+      caller.kind === 'trunk'
+        ? (router.find(dialled, caller) ?? router.toTrunk(caller.trunk, dialled))
+        : router.route(dialled, caller)
+    const toPbx = () => this.parties.toPbxFor(caller, target)
+    return this.#planFor(party, destination, this.parties.knownIdentityOf(caller), toPbx, true)
+  }
+
+  /** Takes a place, and plans the way. Throws what refuses either; no place is taken then. */
+  #planFor(
+    payer: string,
+    destination: Destination,
+    identity: Identity,
+    toPbx: () => UpstreamParty,
+    isTransfer = false,
+  ): AdmittedPlan {
+    const asked = {
+      payer,
+      forms: destination.kind === 'trunk' ? destination.forms : undefined,
+      isEmergency: destination.kind === 'emergency',
+      isTransfer,
+    }
+    return this.#admitted(asked, () =>
+      destination.kind === 'upstream' ? this.#toPbx(toPbx()) : this.#plan(destination, identity),
+    )
+  }
+
+  #admitted(asked: Asked, plan: () => CalleePlan): AdmittedPlan {
+    const ticket = this.#options.admission.enter(asked)
+    try {
+      return { ticket, callee: plan() }
+    } catch (error) {
+      ticket.release()
+      throw error
+    }
+  }
+
+  #plan(destination: Exclude<Destination, { kind: 'upstream' }>, identity: Identity): CalleePlan {
+    switch (destination.kind) {
+      case 'application':
+        return { kind: 'application', name: `app:${destination.name}`, application: destination.name }
+      case 'users':
+        return this.#toBrowsers(this.parties.ofUsers(destination.users, destination.number, identity))
+      case 'trunk':
+        return this.#trunkPlans.plan({
+          names: [destination.trunk],
+          number: destination.number,
+          forms: destination.forms,
+          identity,
+          isEmergency: false,
+        })
+      case 'emergency':
+        return this.#toEmergency(destination, identity)
+      default:
+        return destination satisfies never
+    }
+  }
+
+  #trunk(name: string): Trunk {
+    const { trunks, upstream } = this.#options
+    const trunk = name === UPSTREAM ? upstream?.trunk : trunks.get(name)
+    if (trunk === undefined) throw new Error(`no trunk ${name}`)
+    return trunk
+  }
+
+  /** An emergency call is heard from wherever its trunk sends: its source is learnt, on ports of its own. */
+  #trunkMedia(trunk: Trunk, localAddress: string, isEmergency = false): LegMedia {
+    const { udp, upstream } = this.#options.config
+    const isOfPbx = trunk.config.name === UPSTREAM && upstream !== undefined
+    const announced = announcedFor(localAddress, (isOfPbx ? upstream.local : udp).announced)
+    const ports = isEmergency ? 'per-call' : trunk.config.mediaPorts
+    return { kind: 'rtp', ...trunk.media, localAddress, announced, ports }
+  }
+
+  #toPbx({ trunk, localAddress, ...party }: UpstreamParty): PartyPlan {
+    const media = this.#trunkMedia(trunk, localAddress)
+    return { kind: 'party', ...party, media, passHeaders: trunk.config.passHeaders }
+  }
+
+  #toBrowsers(party: Party): PartyPlan {
+    return {
+      kind: 'party',
+      ...party,
+      media: { kind: 'webrtc', codecs: BROWSER_CODECS },
+      passHeaders: 'all',
+      redirectHosts: new Set(),
+    }
+  }
+
+  /** Who asks for help is not hidden: it is called back, and found, by its number. */
+  #toEmergency({ trunks, number }: EmergencyDestination, identity: Identity): PartyPlan {
+    return this.#trunkPlans.plan({
+      names: trunks,
+      number,
+      forms: [number],
+      identity: {
+        ...identity,
+        number: identity.number ?? this.#options.config.emergency?.callerId,
+        isPrivate: false,
+      },
+      isEmergency: true,
+    })
+  }
+}
+
+/** The caller behind `user:alice` or `trunk:pbx`. */
+function callerOf(party: string): Caller {
+  const name = party.slice(party.indexOf(':') + 1)
+  return party.startsWith('trunk:') ? { kind: 'trunk', trunk: name } : { kind: 'user', user: name }
+}

@@ -1,0 +1,585 @@
+import type { CallsConfig } from '../../config/config.ts'
+import type { Log } from '../../config/logging.ts'
+import type { LegName, MediaEngine, MediaSession, MediaStageEvent } from '../../media/engine.ts'
+import type { MediaFailure } from '../../media/failure.ts'
+import { answerableCodecs, STANDARD_CODECS } from '../../sdp/codecs.ts'
+import type { Offer } from '../../sdp/session.ts'
+import { maxForwards } from '../../sip/headers.ts'
+import type { Header, SipRequest, SipResponse, Uri } from '../../sip/message.ts'
+import type {
+  Body,
+  EndReason,
+  IncomingInvite,
+  IncomingReinvite,
+  IncomingRequest,
+  SipEnvironment,
+  UserAgent,
+} from '../../sip/user-agent.ts'
+import { type Verdict, verdictOf } from '../diagnosis.ts'
+import { logLevelOf, reasonHeader, refusalHeaders } from '../failure.ts'
+import { GatewayFailure } from '../gateway-failure.ts'
+import { CallObserver } from '../ladder/call-observer.ts'
+import { CallTrace } from '../ladder/call-trace.ts'
+import { MediaWatch } from '../ladder/media-watch.ts'
+import { relayInDialog } from '../relay/relay-in-dialog.ts'
+import { applicationCodecs, startApplication } from './applications.ts'
+import { bodyWith, locationsIn, requireSdp, sdpBody, sdpIn } from './body.ts'
+import { CallCharges } from './call-charges.ts'
+import { type CallEvent, type CallState, nextCallState } from './call-machine.ts'
+import { Conversation, type SilenceLimits } from './conversation.ts'
+import { Dialling, type Progress } from './dialling.ts'
+import { fittingPlan } from './fail-over.ts'
+import { inviteHeaders, passedHeaders, passedReasons, visibleHeaders } from './header-policy.ts'
+import { KeyPresses } from './key-presses.ts'
+import { Leg, type LegMedia } from './leg.ts'
+import { keysOn } from './leg-route.ts'
+import type { AdmittedPlan, ApplicationPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
+import type { Replaces } from './refer.ts'
+import { sessionIdHeader, sessionUuidOf } from './session-id.ts'
+import { Side, type SideOwner } from './side.ts'
+import { type FoundSide, type JoinableCall, Transfers } from './transfers.ts'
+
+/** What all calls of a daemon share. */
+export interface CallContext {
+  readonly userAgent: UserAgent
+  readonly engine: MediaEngine
+  readonly environment: SipEnvironment
+  readonly log: Log
+  readonly limits: Pick<CallsConfig, 'ringTimeoutS' | 'attemptS' | 'progressS'>
+  readonly silence: SilenceLimits
+  /** The side of a live call that a transfer names; undefined when there is none that `party` may take part in. */
+  readonly findSide: (replaces: Replaces, party: string) => FoundSide | undefined
+  /** Where a transfer by `party` leads; throws what a call of theirs to there would be refused with. */
+  readonly planTransfer: (party: string, target: Uri, far: string) => AdmittedPlan
+  /** How long a call of these parties may last. */
+  readonly maxDurationS: (parties: readonly string[]) => number
+  /** The call has given everything back: dialogs ended, media closed. */
+  readonly onEnded: (call: Call) => void
+}
+
+const ALLOW: Header = {
+  name: 'Allow',
+  value: 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK, REFER, NOTIFY',
+}
+
+/**
+ * One call from INVITE to the last of its resources. Everything that happens is a step in one queue, so that a step finds
+ * the state its predecessor left; an error in a step ends this call and nothing else.
+ */
+export class Call implements SideOwner, JoinableCall {
+  /** Call-ID of the caller's leg. */
+  readonly id: string
+  readonly #context: CallContext
+  readonly #invite: IncomingInvite
+  readonly #callerPlan: CallerPlan
+  readonly #callee: CalleePlan
+  readonly #log: Log
+  readonly #startedAtMs: number
+  readonly #observer: CallObserver
+  readonly #mediaWatch: MediaWatch
+  readonly #conversation: Conversation
+  readonly #keys: KeyPresses
+  readonly #transfers: Transfers
+  /** What it holds of the limits, and until when it may last. */
+  readonly charges: CallCharges
+  #state: CallState = 'routing'
+  #steps: Promise<void> = Promise.resolve()
+  #session: MediaSession | undefined
+  #offer: Offer | undefined
+  #caller: Side | undefined
+  /** Set with the first answer; the caller sees the same bytes in every 18x and 2xx. */
+  #answer: Body | undefined
+  #dialling: Dialling | undefined
+  /** Who is being called, by the callee's name or that of who stands in for it. */
+  #dialled: string
+
+  constructor(
+    context: CallContext,
+    invite: IncomingInvite,
+    caller: CallerPlan,
+    { callee, ticket }: AdmittedPlan,
+  ) {
+    this.id = invite.request.callId
+    this.#context = context
+    this.#invite = invite
+    this.#callerPlan = caller
+    this.#callee = callee
+    this.#dialled = callee.name
+    this.#log = context.log.child({ callId: this.id })
+    this.#startedAtMs = context.environment.nowMs()
+    this.#observer = new CallObserver(
+      new CallTrace({
+        callId: this.id,
+        caller: caller.name,
+        callee: callee.name,
+        nowMs: () => context.environment.nowMs(),
+        startedAt: new Date(),
+      }),
+    )
+    this.charges = new CallCharges({ ...context, onTooLong: (failure) => this.#fail(failure) }, ticket)
+    this.#keys = new KeyPresses(() => context.environment.nowMs(), [ALLOW])
+    this.#conversation = new Conversation({
+      environment: context.environment,
+      log: this.#log,
+      run: (step) => this.#run(step),
+      silence: context.silence,
+      headers: (side) => this.#headers(side),
+    })
+    this.#mediaWatch = new MediaWatch({
+      environment: context.environment,
+      trace: this.trace,
+      session: () => this.#session,
+      sides: () => this.#conversation.sides,
+      onFinding: ({ failure, ...place }) => this.#find(verdictOf(failure, place)),
+      onError: (error) => this.#log.error('internal error', { error }),
+    })
+    this.#transfers = new Transfers({
+      conversation: this.#conversation,
+      log: this.#log,
+      owner: this,
+      token: () => context.environment.token(),
+      isConnected: () => this.#state === 'connected',
+      run: (step, lost) => this.#run(step, lost),
+      session: () => this.#openSession(),
+      openSide: (name, party, media, isCallIdOwner) => this.#openSide(name, party, media, isCallIdOwner),
+      place: (side, plan, text, handler) => this.#place(side, plan, text, handler),
+      headers: (side, other) => this.#headers(side, other),
+      planTransfer: context.planTransfer,
+      dropped: ({ leg }, why) => this.trace.dropped(leg.name, why),
+      charges: this.charges,
+      findSide: context.findSide,
+    })
+    invite.handler = {
+      onCancel: (cancel) => this.#end('cancelled', { reasons: passedReasons(cancel) }),
+      onPrackTimeout: () => this.#fail(new GatewayFailure('call.prack-missing'), 'caller'),
+      onLost: () => this.#fail(new GatewayFailure('call.connection-lost'), 'caller'),
+    }
+  }
+
+  get state(): CallState {
+    return this.#state
+  }
+
+  /** Who takes part, those who are still being called included. */
+  get parties(): readonly string[] {
+    if (this.#state !== 'connected') return [this.#callerPlan.name, this.#dialled]
+    const target = this.#transfers.target
+    return [...this.#conversation.sides.map(({ party }) => party), ...(target === undefined ? [] : [target])]
+  }
+
+  /** What has happened in it so far. */
+  get trace(): CallTrace {
+    return this.#observer.trace
+  }
+
+  start(): void {
+    this.#log.info('call started', { caller: this.#callerPlan.name, callee: this.#callee.name })
+    this.#run(() => this.#setUp())
+  }
+
+  /** Ends the call from outside (drain, administrator). No-op when it has ended. */
+  end(failure: GatewayFailure): void {
+    this.#fail(failure)
+  }
+
+  /**
+   * The side whose dialog this is, while the call is connected. Tags the wrong way round are taken too: JsSIP names a call
+   * that came in so, and who knows both tags knows the dialog.
+   */
+  sideOf({ callId, toTag, fromTag }: Replaces): Side | undefined {
+    if (this.#state !== 'connected') return undefined
+    return this.#conversation.sides.find(({ dialog }) => {
+      if (dialog?.callId !== callId) return false
+      const [ours, theirs] = [dialog.localTag, dialog.remoteTag]
+      return (ours === toTag && theirs === fromTag) || (ours === fromTag && theirs === toTag)
+    })
+  }
+
+  /** INVITE with Replaces (RFC 3891 §4): its sender takes the place of `side`. A failure refuses it, and this call goes on. */
+  takeOver(side: Side, invite: IncomingInvite, caller: CallerPlan): void {
+    this.#transfers.takeOver(side, invite, caller)
+  }
+
+  get isWithApplication(): boolean {
+    return this.#callee.kind === 'application'
+  }
+
+  farSideOf(side: Side): Side | undefined {
+    return this.#conversation.other(side)
+  }
+
+  release(side: Side): void {
+    this.#conversation.remove(side)
+  }
+
+  endJoined(): void {
+    this.#end('hung-up', { by: 'transfer' })
+  }
+
+  rungsOf(side: Side): readonly string[] {
+    return this.trace.rungsOf(side.leg.name)
+  }
+
+  adopted(side: Side, rungs: readonly string[]): void {
+    this.#observer.adopted(side, rungs)
+  }
+
+  onDescribed(side: Side, direction: 'received' | 'sent', text: string): void {
+    this.#observer.described(side, direction, text)
+  }
+
+  onAgreed(side: Side, codec: string | undefined): void {
+    this.#observer.agreed(side, codec)
+  }
+
+  onDescriptionFailed(side: Side, error: unknown): void {
+    this.#observer.blame(side, error)
+  }
+
+  // ----- SideOwner: what the dialogs of our sides report
+
+  onDialogEnd(side: Side, reason: EndReason, request: SipRequest | undefined): void {
+    side.dialog = undefined
+    if (this.#transfers.hasLeft(side)) return
+    if (reason === 'ack-timeout')
+      this.#fail(new GatewayFailure('call.ack-missing', { seen: side.leg.name }), side.leg.name)
+    else if (reason === 'session-expired')
+      this.#fail(new GatewayFailure('call.session-expired', { seen: side.leg.name }), side.leg.name)
+    else if (reason === 'refresh-challenged')
+      this.#fail(new GatewayFailure('call.refresh-challenged', { seen: side.leg.name }), side.leg.name)
+    else if (this.#transfers.isTransferor(side)) this.#run(() => this.#transfers.withdraw(side))
+    else if (reason === 'forgotten')
+      this.#fail(new GatewayFailure('call.dialog-lost', { seen: side.leg.name }), side.leg.name)
+    else if (reason === 'flow-lost')
+      this.#fail(new GatewayFailure('call.connection-lost', { seen: side.leg.name }), side.leg.name)
+    else
+      this.#end('hung-up', {
+        by: side.leg.name,
+        reasons: request === undefined ? [] : passedReasons(request),
+      })
+  }
+
+  onDialogAck(side: Side, ack: SipRequest): void {
+    if (this.#offer === undefined && side === this.#caller) {
+      this.#run(() => this.#conversation.takeAnswer(side, ack.body))
+    }
+  }
+
+  onReinvite(side: Side, reinvite: IncomingReinvite): void {
+    this.#run(() => this.#conversation.onReinvite(side, reinvite))
+  }
+
+  onRefreshDue(side: Side): void {
+    this.#run(() => this.#conversation.refresh(side))
+  }
+
+  onRequest(side: Side, request: IncomingRequest): void {
+    if (request.request.method === 'REFER') this.#run(() => this.#transfers.onRefer(side, request))
+    else {
+      const other = this.#conversation.other(side)
+      if (!this.#keys.takeInfo(side, other, request)) relayInDialog(request, other?.dialog, ALLOW)
+    }
+  }
+
+  // ----- set-up
+
+  /** `lost`: the call has ended before the turn of this step. */
+  #run(step: () => Promise<void> | void, lost: () => void = () => {}): void {
+    this.#steps = this.#steps
+      .then(async () => {
+        if (this.#hasEnded()) lost()
+        else await step()
+      })
+      .catch((error: unknown) => this.#fail(error))
+  }
+
+  async #setUp(): Promise<void> {
+    const { request } = this.#invite
+    const sdp = requireSdp(request)
+    this.#session = await this.#context.engine.openSession(this.id, {
+      onStage: (leg, event) => {
+        this.#observer.stage(leg, event)
+        this.#logStage(leg, event)
+      },
+      onFailure: (leg, failure) => this.#onMediaFailure(leg, failure),
+      onKeyPress: (leg, key) => this.#keys.onHeard(this.#conversation.otherThan(leg), key),
+      onMoved: (leg, local) => this.#run(() => this.#conversation.moved(leg, local)),
+      onNote: (leg, note) => this.#observer.note(leg, note),
+    })
+    if (this.#hasEnded()) return
+    const caller = await this.#openSide('caller', this.#callerPlan.name, this.#callerPlan.media, false)
+    caller.sessionUuid = sessionUuidOf(request) ?? this.#context.environment.token()
+    this.#caller = caller
+    this.#conversation.add(caller)
+    this.#offer = sdp.length === 0 ? undefined : caller.leg.read(sdp)
+    if (this.#hasEnded()) return
+    await (this.#callee.kind === 'application'
+      ? this.#answerByApplication(caller, this.#callee)
+      : this.#dial(caller, this.#callee))
+  }
+
+  async #openSide(name: LegName, party: string, media: LegMedia, isCallIdOwner: boolean): Promise<Side> {
+    const leg = await Leg.open(this.#openSession(), name, media, this.#newSessionId())
+    this.#observer.opened(name, party, media)
+    // Who is not called by us has called.
+    if (!isCallIdOwner) this.trace.climb(name, 'S1')
+    return new Side({ leg, party, isCallIdOwner, owner: this })
+  }
+
+  async #answerByApplication(caller: Side, { application }: ApplicationPlan): Promise<void> {
+    const offer = this.#offer
+    if (offer === undefined) throw new GatewayFailure('call.no-offer')
+    const codecs = applicationCodecs(application, offer)
+    await startApplication(application, this.#openSession(), codecs)
+    const text = await caller.leg.answer(offer, { direction: 'sendrecv', codecs, ptimeMs: offer.ptimeMs })
+    this.#answer = sdpBody(text)
+    if (!this.#hasEnded()) this.#accept(caller)
+  }
+
+  async #dial(caller: Side, first: PartyPlan): Promise<void> {
+    const offer = this.#offer
+    const { plan, codecs } = fittingPlan(first, offer?.codecs ?? STANDARD_CODECS)
+    this.#dialled = plan.name
+    const callee = await this.#openSide('callee', plan.name, plan.media, true)
+    this.#conversation.add(callee)
+    if (this.#hasEnded()) return
+    const text = callee.leg.offer({
+      direction: offer?.direction ?? 'sendrecv',
+      codecs,
+      ptimeMs: offer?.ptimeMs,
+    })
+    const { request } = this.#invite
+    const hops = maxForwards(request)
+    this.#move('dialled')
+    this.#dialling = this.#place(callee, plan, text, {
+      headers: inviteHeaders(request, plan),
+      // Browsers read no body of several parts.
+      locations: plan.media.kind === 'rtp' ? locationsIn(request) : [],
+      maxForwards: hops === undefined ? undefined : hops - 1,
+      onProgress: (response) => this.#onProgress(caller, callee, response),
+      onAnswered: (response) => this.#onAnswered(caller, callee, response),
+      onFailed: (failure, next) => this.#onUnreached(caller, callee, failure, next),
+    })
+  }
+
+  /** Nothing has rung where there is a next one to call; its leg may be of another kind. */
+  async #onUnreached(
+    caller: Side,
+    callee: Side,
+    failure: GatewayFailure,
+    next: PartyPlan | undefined,
+  ): Promise<void> {
+    const verdict = verdictOf(failure, { leg: 'callee' })
+    if (next === undefined) {
+      this.#end('refused', { verdict, headers: failure.headers })
+      return
+    }
+    this.#log.warn('call goes on elsewhere', {
+      ...verdict,
+      reason: verdict.message,
+      from: callee.party,
+      to: next.name,
+    })
+    this.trace.goesOn('callee', next.name, verdict.message)
+    this.#conversation.remove(callee)
+    await callee.leg.close()
+    if (!this.#hasEnded()) await this.#dial(caller, next)
+  }
+
+  #place(side: Side, plan: PartyPlan, text: string, progress: Progress): Dialling {
+    const { userAgent, environment, limits } = this.#context
+    return new Dialling({
+      userAgent,
+      environment,
+      plan,
+      side,
+      body: bodyWith(sdpBody(text), progress.locations ?? [], () => environment.token()),
+      headers: [...this.#headers(side), ...progress.headers],
+      limits,
+      maxForwards: progress.maxForwards,
+      handler: {
+        onProgress: (response) => {
+          this.#observer.heard(side, response.status, response.reason)
+          this.#run(() => progress.onProgress(response))
+        },
+        onAnswered: (response) => {
+          this.#observer.heard(side, response.status, response.reason)
+          if (side.dialog !== undefined) this.trace.dialog(side.dialog.callId)
+          this.#run(() => progress.onAnswered(response))
+        },
+        onFailed: (failure, next) => {
+          // From now on it takes up a place there.
+          if (next !== undefined) this.#dialled = next.name
+          this.#run(() => progress.onFailed(failure, next))
+        },
+      },
+    })
+  }
+
+  async #onProgress(caller: Side, callee: Side, response: SipResponse): Promise<void> {
+    const answer = sdpIn(response)
+    const hasAnswer = answer.length > 0
+    if (hasAnswer) await this.#establish(caller, callee, answer)
+    if (!this.#move('progressed')) return
+    const body = hasAnswer ? this.#answer : undefined
+    callee.sessionUuid = sessionUuidOf(response)
+    const headers = [...this.#headers(caller), ...this.#headersOf(response)]
+    // SIP.js plays early media only from a reliable response, JsSIP takes any.
+    this.#invite.progress(
+      response.status,
+      body === undefined ? { headers } : { headers, body, reliable: true },
+    )
+  }
+
+  async #onAnswered(caller: Side, callee: Side, response: SipResponse): Promise<void> {
+    const answer = sdpIn(response)
+    if (answer.length > 0) await this.#establish(caller, callee, answer)
+    if (!callee.leg.isAgreed) throw new GatewayFailure('call.no-answer-body')
+    callee.sessionUuid = sessionUuidOf(response) ?? callee.sessionUuid ?? this.#context.environment.token()
+    // Without an offer in the INVITE the 200 carries ours, and ACK the answer (RFC 3261 §13.2.1).
+    this.#answer ??= sdpBody(caller.leg.offer(this.#conversation.wishFor(caller)))
+    if (!this.#hasEnded()) this.#accept(caller, this.#headersOf(response))
+    this.#conversation.tellMove(callee)
+  }
+
+  #headersOf(response: SipResponse): readonly Header[] {
+    return visibleHeaders(passedHeaders(response), this.#callerPlan.passHeaders)
+  }
+
+  /** Takes the callee's answer and makes the caller's, once; a trunk's later ones change the trunk's leg only. */
+  async #establish(caller: Side, callee: Side, body: Buffer): Promise<void> {
+    const answer = await callee.leg.take(body)
+    const offer = this.#offer
+    if (this.#answer === undefined && offer !== undefined) {
+      const codecs = answerableCodecs(offer, answer.codecs, keysOn(caller.leg.media))
+      this.#answer = sdpBody(await caller.leg.answer(offer, { ...answer, codecs }))
+    }
+    await this.#conversation.join()
+  }
+
+  #accept(caller: Side, headers: readonly Header[] = []): void {
+    const body = this.#answer
+    if (body === undefined || !this.#move('answered')) return
+    this.charges.answered(this.parties)
+    caller.dialog = this.#invite.accept(
+      { headers: [...this.#headers(caller), ...headers], body },
+      caller.dialogHandler,
+    )
+    this.#log.info('call answered')
+    if (this.#callee.kind === 'party') this.#run(() => this.#conversation.watch())
+    this.#mediaWatch.start()
+  }
+
+  // ----- the end
+
+  #onMediaFailure(leg: LegName, failure: MediaFailure): void {
+    // The target of a transfer is no part of the conversation yet: only the transfer fails.
+    if (!this.#transfers.onMediaFailure(leg, failure)) this.#fail(failure, leg)
+  }
+
+  /** Something is wrong that the call goes on with. */
+  #find(verdict: Verdict): void {
+    if (this.trace.find(verdict)) this.#log.warn('call impaired', { ...verdict, reason: verdict.message })
+  }
+
+  #fail(error: unknown, leg?: LegName): void {
+    const at = leg ?? this.#observer.blamed(error)
+    const verdict = verdictOf(error, { leg: at })
+    if (verdict.code === 'call.internal') this.#log.error('internal error', { error })
+    this.#end('failed', { verdict, ...(leg === undefined ? {} : { leg }) })
+  }
+
+  #hasEnded(): boolean {
+    return this.#state === 'ended'
+  }
+
+  /** False when the event lost a race and nothing must be done about it. */
+  #move(event: CallEvent): boolean {
+    const next = nextCallState(this.#state, event)
+    if (next === undefined) return false
+    this.#state = next
+    this.trace.enter(next)
+    return true
+  }
+
+  #end(
+    event: CallEvent,
+    why: {
+      readonly verdict?: Verdict
+      /** Who hung up: the leg that needs no BYE. */
+      readonly by?: LegName
+      /** The leg that failed. */
+      readonly leg?: LegName
+      /** Reason headers of the peer that pass to the other side. */
+      readonly reasons?: readonly Header[]
+      /** What the caller must see of the refusal. */
+      readonly headers?: readonly Header[]
+    },
+  ): void {
+    const wasConnected = this.#state === 'connected'
+    if (!this.#move(event)) return
+    const silence = event === 'cancelled' ? this.#dialling?.silence() : undefined
+    if (silence !== undefined) this.#find(verdictOf(silence, { leg: 'callee' }))
+    this.charges.stop()
+    this.#mediaWatch.stop()
+    this.trace.end({ verdict: why.verdict, by: why.by ?? why.leg, isCancelled: event === 'cancelled' })
+    this.#logEnd(event, why.verdict, why.by ?? why.leg)
+    const reasons = why.verdict === undefined ? (why.reasons ?? []) : [reasonHeader(why.verdict)]
+    this.#dialling?.cancel(reasons)
+    this.#transfers.close(reasons)
+    this.#conversation.close()
+    if (!wasConnected && why.verdict !== undefined) {
+      const headers = [...(why.headers ?? []), ...refusalHeaders(why.verdict)]
+      this.#invite.reject(why.verdict.status, { headers })
+    }
+    for (const side of this.#conversation.sides) side.dialog?.bye(reasons)
+    // Behind the step under way, so that nothing it still opens is left.
+    this.#steps = this.#steps.then(() => this.#closeMedia())
+  }
+
+  async #closeMedia(): Promise<void> {
+    try {
+      const session = this.#session
+      if (session !== undefined) {
+        await this.#mediaWatch.finish()
+        const { legs } = await session.stats()
+        await session.close()
+        this.#log.info('media closed', { legs })
+      }
+    } catch (error) {
+      this.#log.error('media did not close', { error })
+    }
+    this.charges.close()
+    this.#context.onEnded(this)
+  }
+
+  /** What each of our requests and answers to a side carries. `other`: who it will talk to, when not yet in place. */
+  #headers(side: Side, other: Side | undefined = this.#conversation.other(side)): readonly Header[] {
+    return [ALLOW, sessionIdHeader(other?.sessionUuid, side.sessionUuid)]
+  }
+
+  #openSession(): MediaSession {
+    if (this.#session === undefined) throw new Error('a leg before its session')
+    return this.#session
+  }
+
+  /** RFC 8866 §5.2: unique numbers; 52 bits so that every reader can hold them. */
+  #newSessionId(): string {
+    return String(Number.parseInt(this.#context.environment.token().slice(-13), 16))
+  }
+
+  #logStage(leg: LegName, event: MediaStageEvent): void {
+    this.#log.info(event.kind, { leg, ...event })
+  }
+
+  #logEnd(event: CallEvent, verdict: Verdict | undefined, leg: LegName | undefined): void {
+    const durationMs = Math.round(this.#context.environment.nowMs() - this.#startedAtMs)
+    const fields = { event, durationMs, ...(leg === undefined ? {} : { leg }), ...verdict }
+    if (verdict === undefined) this.#log.info('call ended', fields)
+    else {
+      const level = this.charges.isEmergency ? 'error' : logLevelOf(verdict)
+      const message = verdict.code === 'upstream.challenged' ? 'call challenged' : 'call failed'
+      this.#log[level](message, { ...fields, reason: verdict.message })
+    }
+  }
+}

@@ -1,0 +1,232 @@
+import type { MediaConfig } from '../../config/config.ts'
+import type { Log } from '../../config/logging.ts'
+import type { LegName } from '../../media/engine.ts'
+import type { Codec, LocalTransport } from '../../media/parameters.ts'
+import { answerableCodecs, STANDARD_CODECS } from '../../sdp/codecs.ts'
+import { receives, sends } from '../../sdp/direction.ts'
+import type { Offer } from '../../sdp/session.ts'
+import { isTelephoneEvent } from '../../sdp/telephone-event.ts'
+import type { Header, SipResponse } from '../../sip/message.ts'
+import type { IncomingReinvite, NoAnswer, SipEnvironment } from '../../sip/user-agent.ts'
+import { verdictOf } from '../diagnosis.ts'
+import { logLevelOf, reasonHeader } from '../failure.ts'
+import { GatewayFailure } from '../gateway-failure.ts'
+import { requireSdp, sdpBody, sdpIn } from './body.ts'
+import { isSameCodec, type Wish } from './leg.ts'
+import { keysOn } from './leg-route.ts'
+import { glareBackOffMs, type RenegotiationInput } from './renegotiation.ts'
+import type { Side } from './side.ts'
+
+export interface ConversationOptions {
+  readonly environment: SipEnvironment
+  readonly log: Log
+  /** Runs a step in the call's queue. */
+  readonly run: (step: () => Promise<void> | void) => void
+  /** How long a peer may be silent; 0: forever. */
+  readonly silence: SilenceLimits
+  /** Headers of our requests and answers to a side. */
+  readonly headers: (side: Side) => readonly Header[]
+}
+
+export type SilenceLimits = Pick<MediaConfig, 'rtpTimeoutS' | 'rtpHoldTimeoutS'>
+
+/**
+ * Two sides that talk. They are independent: an offer in mid-call is answered at once from what both have agreed before,
+ * and then the other side is told what has changed for it. So a trunk never has a part in a browser's ICE or DTLS.
+ */
+export class Conversation {
+  readonly #options: ConversationOptions
+  #sides: readonly Side[] = []
+  #isWatched = false
+
+  constructor(options: ConversationOptions) {
+    this.#options = options
+  }
+
+  get sides(): readonly Side[] {
+    return this.#sides
+  }
+
+  /** Enters a side; a conversation has two at most. */
+  add(side: Side): void {
+    if (this.#sides.length === 2) throw new Error('a third side in a conversation')
+    this.#sides = [...this.#sides, side]
+  }
+
+  remove(side: Side): void {
+    side.cancelBackOff()
+    this.#sides = this.#sides.filter((other) => other !== side)
+  }
+
+  other(side: Side): Side | undefined {
+    return this.#sides.find((candidate) => candidate !== side)
+  }
+
+  /** The side across from the leg of this name; undefined when there is no such leg here, or nobody across. */
+  otherThan(leg: LegName): Side | undefined {
+    const side = this.#sides.find((one) => one.leg.name === leg)
+    return side === undefined ? undefined : this.other(side)
+  }
+
+  /** Media of both sides as they are described now. */
+  async join(): Promise<void> {
+    const [a, b] = this.#sides
+    if (a === undefined || b === undefined) return
+    await a.leg.feed(b.leg)
+    await b.leg.feed(a.leg)
+    if (!this.#isWatched) return
+    for (const side of [a, b]) await this.#watch(side)
+  }
+
+  /** From the answer on, each peer must be heard: a phone that rings may be silent for minutes. */
+  async watch(): Promise<void> {
+    this.#isWatched = true
+    for (const side of this.#sides) await this.#watch(side)
+  }
+
+  async #watch(side: Side): Promise<void> {
+    const { rtpTimeoutS, rtpHoldTimeoutS } = this.#options.silence
+    const other = this.other(side)
+    const isTalking = other !== undefined && sends(side.leg.direction) && receives(other.leg.direction)
+    const limitS = isTalking ? rtpTimeoutS : rtpHoldTimeoutS
+    await side.leg.watch(limitS === 0 ? undefined : limitS)
+  }
+
+  /** An offer in mid-call; a failure refuses it and leaves the session as it was (RFC 3261 §14.2). */
+  async onReinvite(side: Side, reinvite: IncomingReinvite): Promise<void> {
+    try {
+      const body = requireSdp(reinvite.request)
+      const headers = this.#options.headers(side)
+      if (body.length > 0) {
+        const text = await this.#answer(side, side.leg.read(body))
+        reinvite.accept({ headers, body: sdpBody(text) })
+        await this.changed(side)
+        return
+      }
+      // RFC 6337 §5.2: all that we have, whatever the peer's own hold state is.
+      const text = side.leg.offer(this.wishFor(side))
+      reinvite.accept({ headers, body: sdpBody(text) }, (ack) =>
+        this.#options.run(() => this.takeAnswer(side, ack.body)),
+      )
+    } catch (error) {
+      const verdict = verdictOf(error)
+      const fields = { leg: side.leg.name, ...verdict, reason: verdict.message }
+      this.#options.log[logLevelOf(verdict)]('change refused', fields)
+      reinvite.reject(verdict.status, { headers: [reasonHeader(verdict)] })
+    }
+  }
+
+  /** The answer to an offer that we made in a 2xx came in ACK. */
+  async takeAnswer(side: Side, body: Buffer): Promise<void> {
+    if (body.length === 0) throw new GatewayFailure('call.no-answer-body', { seen: 'ACK' })
+    await side.leg.take(body)
+    await this.changed(side)
+    this.tellMove(side)
+  }
+
+  /** One side's media has changed: routes follow, and the other side is told what is new for it. */
+  async changed(side: Side): Promise<void> {
+    const other = this.other(side)
+    if (other === undefined) return
+    await this.join()
+    this.inform(other)
+  }
+
+  /** Offers to a side what it has not been told yet. */
+  inform(side: Side): void {
+    if (side.dialog !== undefined && !side.leg.isTold(this.wishFor(side)))
+      this.#renegotiate(side, { kind: 'wish' })
+  }
+
+  /** Offers to a side the ports that its leg has now, where the last description named others. */
+  tellMove(side: Side): void {
+    if (side.dialog !== undefined && side.leg.hasMoved) this.#renegotiate(side, { kind: 'wish' })
+  }
+
+  /** The media plane has moved this leg. */
+  moved(leg: LegName, local: LocalTransport): void {
+    const side = this.#sides.find((one) => one.leg.name === leg)
+    side?.leg.moved(local)
+    if (side !== undefined) this.tellMove(side)
+  }
+
+  /** Offers to a side what holds already: its session must be refreshed and it takes no UPDATE (RFC 4028). */
+  refresh(side: Side): void {
+    if (side.dialog !== undefined) this.#renegotiate(side, { kind: 'wish' })
+  }
+
+  /** What `side` is offered: what the other one does, in codecs that both have. */
+  wishFor(side: Side): Wish {
+    const other = this.other(side)?.leg
+    const own = side.leg.codecs
+    const direction = other?.direction ?? 'sendrecv'
+    const common = (codecs: readonly Codec[]): readonly Codec[] =>
+      other === undefined
+        ? codecs
+        : codecs.filter(
+            (codec) => isTelephoneEvent(codec) || other.codecs.some((row) => isSameCodec(row, codec)),
+          )
+    const codecs = own.length > 0 ? common(own) : (other?.codecs ?? STANDARD_CODECS)
+    return { direction, codecs, ptimeMs: other?.ptimeMs }
+  }
+
+  close(): void {
+    for (const side of this.#sides) side.cancelBackOff()
+  }
+
+  #answer(side: Side, offer: Offer): Promise<string> {
+    const { direction, ptimeMs, codecs } = this.wishFor(side)
+    return side.leg.answer(offer, {
+      direction,
+      codecs: answerableCodecs(offer, codecs, keysOn(side.leg.media)),
+      ptimeMs,
+    })
+  }
+
+  #renegotiate(side: Side, input: RenegotiationInput): void {
+    const { environment, run } = this.#options
+    const mustOffer = side.renegotiation.handle(input, environment.nowMs())
+    side.cancelBackOff()
+    const { deadlineMs } = side.renegotiation
+    if (deadlineMs !== undefined) {
+      side.cancelBackOff = environment.schedule(deadlineMs, () =>
+        run(() => this.#renegotiate(side, { kind: 'timeout' })),
+      )
+    }
+    if (mustOffer) this.#offer(side)
+  }
+
+  #offer(side: Side): void {
+    if (side.dialog === undefined || side.dialog.state === 'ended') return
+    const body = sdpBody(side.leg.offer(this.wishFor(side)))
+    side.dialog.reinvite({ headers: this.#options.headers(side), body }, (response) =>
+      this.#options.run(() => this.#onAnswered(side, response)),
+    )
+  }
+
+  async #onAnswered(side: Side, response: SipResponse | NoAnswer): Promise<void> {
+    // A transfer may have taken the side away meanwhile.
+    if (!this.#sides.includes(side)) return
+    if (typeof response === 'string' || response.status === 408 || response.status === 481) {
+      const seen = typeof response === 'string' ? response : `${response.status} ${response.reason}`
+      const isKnown = typeof response !== 'string' && response.status === 481
+      throw new GatewayFailure(isKnown ? 'call.dialog-lost' : 'call.contact-unreachable', {
+        seen: `${side.leg.name}: ${seen}`,
+      })
+    }
+    if (response.status === 491) {
+      const chance = Number.parseInt(this.#options.environment.token().slice(0, 8), 16) / 2 ** 32
+      this.#renegotiate(side, { kind: 'glare', backOffMs: glareBackOffMs(side.isCallIdOwner, chance) })
+      return
+    }
+    if (response.status >= 300) {
+      this.#options.log.warn('change refused by peer', { leg: side.leg.name, status: response.status })
+      this.#renegotiate(side, { kind: 'refused' })
+      return
+    }
+    await side.leg.take(sdpIn(response))
+    await this.changed(side)
+    this.#renegotiate(side, { kind: 'answered' })
+    this.tellMove(side)
+  }
+}

@@ -1,0 +1,249 @@
+import type { CallsConfig } from '../../config/config.ts'
+import { SipFailure } from '../../sip/failure.ts'
+import { contacts } from '../../sip/headers.ts'
+import { type Header, isSipUri, type SipResponse } from '../../sip/message.ts'
+import type {
+  Body,
+  InviteDialog,
+  NoAnswer,
+  OutgoingInvite,
+  OutgoingInviteHandler,
+  SipEnvironment,
+  UserAgent,
+} from '../../sip/user-agent.ts'
+import { type GatewayCode, GatewayFailure } from '../gateway-failure.ts'
+import type { BodyPart } from './multipart.ts'
+import type { PartyPlan, Target } from './plan.ts'
+import { Ringing } from './ringing.ts'
+import { serialInvite } from './serial-invite.ts'
+import type { Side } from './side.ts'
+import { unanswered } from './unanswered.ts'
+
+export interface DiallingHandler {
+  /** A provisional response, 100 excepted. */
+  onProgress(response: SipResponse): void
+  /** The party has answered; `side.dialog` is set, ACK is out, the other targets are cancelled. */
+  onAnswered(response: SipResponse): void
+  /** `next`: who is to be called instead; nothing has rung yet. */
+  onFailed(failure: GatewayFailure, next: PartyPlan | undefined): void
+}
+
+/** What a call does with what it hears of a party it is calling, each as a step in its queue. */
+export interface Progress {
+  /** Of the INVITE, beside those that every one has. */
+  readonly headers: readonly Header[]
+  /** Where the caller is, for who may know. */
+  readonly locations?: readonly BodyPart[]
+  readonly maxForwards: number | undefined
+  readonly onProgress: (response: SipResponse) => Promise<void> | void
+  readonly onAnswered: (response: SipResponse) => Promise<void> | void
+  readonly onFailed: (failure: GatewayFailure, next: PartyPlan | undefined) => Promise<void> | void
+}
+
+export interface DiallingOptions {
+  readonly userAgent: UserAgent
+  readonly environment: SipEnvironment
+  readonly plan: PartyPlan
+  readonly side: Side
+  readonly body: Body
+  readonly headers: readonly Header[]
+  readonly limits: Pick<CallsConfig, 'ringTimeoutS' | 'attemptS' | 'progressS'>
+  readonly maxForwards?: number | undefined
+  readonly handler: DiallingHandler
+}
+
+/** RFC 3261 §8.1.3.4 asks for loop detection only; a trunk that redirects more often than this is turning in circles. */
+const MAX_REDIRECTS = 3
+/** Three tries of a lost INVITE over UDP (Timer A); a peer that lives has said 100 long before. */
+const SILENT_MS = 2_000
+
+/**
+ * Calls one party until it answers, refuses or is given up: rings on all its targets, follows redirections. A party that has
+ * another to stand in for it (`plan.next`) gets only so long to show that it is there, and to ring.
+ */
+export class Dialling {
+  readonly #options: DiallingOptions
+  readonly #cancelTimer: () => void
+  #cancelAttempt: () => void = () => {}
+  #ringing: Ringing | undefined
+  #hasRung = false
+  /** Since when the party has been asked and has said nothing; undefined: it has. */
+  #silentSinceMs: number | undefined
+  #redirects = 0
+  #isOver = false
+
+  constructor(options: DiallingOptions) {
+    this.#options = options
+    const { environment, limits } = options
+    this.#cancelTimer = environment.schedule(environment.nowMs() + limits.ringTimeoutS * 1_000, () => {
+      this.cancel([])
+      options.handler.onFailed(new GatewayFailure('call.no-answer'), undefined)
+    })
+    this.#ring(options.plan.targets)
+  }
+
+  /** Gives up. Nothing is reported any more, and a 200 that crosses is ended inside. May be called twice. */
+  cancel(headers: readonly Header[]): void {
+    if (this.#isOver) return
+    this.#finish()
+    this.#ringing?.cancel(headers)
+  }
+
+  /** What whoever gives up now should know of a trunk that has not even said 100, which takes no second (RFC 3261 §8.2.6.1). */
+  silence(): GatewayFailure | undefined {
+    const { environment, plan } = this.#options
+    if (this.#silentSinceMs === undefined || plan.media.kind !== 'rtp') return undefined
+    const silentMs = environment.nowMs() - this.#silentSinceMs
+    if (silentMs < SILENT_MS) return undefined
+    const seen = `${plan.name}: nothing in ${(silentMs / 1_000).toFixed(1)} s`
+    return new GatewayFailure('trunk.silent', { expected: '100 or more to our INVITE', seen })
+  }
+
+  #ring(targets: readonly Target[]): void {
+    const { userAgent, environment, plan, side, body, headers, maxForwards, limits } = this.#options
+    this.#silentSinceMs = environment.nowMs()
+    const { from, to } = plan
+    const place = ({ flow, uri, party, next }: Target, handler: OutgoingInviteHandler): OutgoingInvite =>
+      userAgent.invite(
+        {
+          flow,
+          uri,
+          ...(next === undefined ? {} : { party }),
+          from,
+          to,
+          headers: [...headers, ...plan.headers],
+          ...(plan.route === undefined ? {} : { route: plan.route }),
+          ...(plan.numbers === undefined ? {} : { numbers: plan.numbers }),
+          body,
+          dialogHandler: side.dialogHandler,
+          ...(maxForwards === undefined ? {} : { maxForwards }),
+        },
+        {
+          ...handler,
+          onAccept: (response, dialog) => {
+            if (!this.#isOver) side.party = party
+            handler.onAccept(response, dialog)
+          },
+        },
+      )
+    const places = targets.map(
+      (target) => (handler: OutgoingInviteHandler) => serialInvite(target, handler, place),
+    )
+    this.#giveTime(limits.attemptS, 'silent')
+    this.#ringing = new Ringing(places, {
+      onTrying: () => {
+        this.#silentSinceMs = undefined
+        plan.onReached?.()
+        if (!this.#hasRung) this.#giveTime(limits.progressS, 'slow')
+      },
+      onProgress: (response) => {
+        this.#silentSinceMs = undefined
+        plan.onReached?.()
+        this.#hasRung = true
+        this.#cancelAttempt()
+        this.#options.handler.onProgress(response)
+      },
+      onAccept: (response, dialog) => this.#onAccept(response, dialog),
+      onReject: (response) => this.#onReject(response),
+    })
+  }
+
+  #onAccept(response: SipResponse, dialog: InviteDialog): void {
+    dialog.acknowledge()
+    if (this.#isOver) {
+      dialog.bye()
+      return
+    }
+    this.#finish()
+    this.#options.plan.onReached?.()
+    this.#options.side.dialog = dialog
+    this.#options.handler.onAnswered(response)
+  }
+
+  #onReject(response: SipResponse | NoAnswer): void {
+    if (this.#isOver) return
+    const target = this.#redirection(response)
+    if (target !== undefined) {
+      this.#redirects += 1
+      this.#ring([target])
+      return
+    }
+    this.#finish()
+    const { plan, handler } = this.#options
+    handler.onFailed(refusalOf(response, plan), this.#hasRung ? undefined : plan.next?.(response))
+  }
+
+  #giveTime(limitS: number, how: 'silent' | 'slow'): void {
+    const { plan, environment } = this.#options
+    if (plan.next === undefined) return
+    this.#cancelAttempt()
+    this.#cancelAttempt = environment.schedule(environment.nowMs() + limitS * 1_000, () => this.#moveOn(how))
+  }
+
+  /** Its time is over, and the next one has the call; where there is no other, it keeps it. */
+  #moveOn(how: 'silent' | 'slow'): void {
+    const { plan, handler } = this.#options
+    const next = plan.next?.(how)
+    if (next === undefined) return
+    this.cancel([])
+    handler.onFailed(new GatewayFailure('trunk.unreachable', { seen: `${plan.name}: ${how}` }), next)
+  }
+
+  /** Where a 3xx of an allowed host sends us; the way there is the one we have. */
+  #redirection(response: SipResponse | NoAnswer): Target | undefined {
+    const { plan } = this.#options
+    if (typeof response === 'string' || response.status < 300 || response.status >= 400) return undefined
+    const [way] = plan.targets
+    if (way === undefined || this.#redirects >= MAX_REDIRECTS) return undefined
+    const uri = contactsOf(response).find((found) => isSipUri(found) && plan.redirectHosts.has(found.host))
+    return uri === undefined ? undefined : { ...way, uri }
+  }
+
+  #finish(): void {
+    this.#isOver = true
+    this.#cancelTimer()
+    this.#cancelAttempt()
+  }
+}
+
+function contactsOf(response: SipResponse) {
+  try {
+    const found = contacts(response)
+    return found === '*' ? [] : found.map((contact) => contact.uri)
+  } catch (error) {
+    if (error instanceof SipFailure) return []
+    throw error
+  }
+}
+
+function refusalOf(response: SipResponse | NoAnswer, plan: PartyPlan): GatewayFailure {
+  const own = plan.failureOf?.(response)
+  if (own !== undefined) return own
+  if (typeof response === 'string') return silenceOf(response, plan)
+  const seen = `${plan.name}: ${response.status} ${response.reason}`
+  if (response.status === 401 || response.status === 407) {
+    return new GatewayFailure('trunk.credentials-wanted', { seen })
+  }
+  // A redirection is ours to follow or to refuse, never the browser's: its Contact may be a private address.
+  return response.status < 400
+    ? new GatewayFailure('call.refused', { seen })
+    : new GatewayFailure('call.refused', { seen, status: response.status })
+}
+
+/** A connection that failed says more than that there is no answer. */
+function silenceOf(how: NoAnswer, plan: PartyPlan): GatewayFailure {
+  const trouble = how === 'transport' ? plan.trouble?.() : undefined
+  const seen = `${plan.name}: ${trouble ?? how}`
+  const code = trouble === undefined ? undefined : codeOfTrouble(trouble)
+  return code === undefined
+    ? unanswered(how, plan.media.kind === 'rtp', seen)
+    : new GatewayFailure(code, { seen })
+}
+
+/** By the codes of OpenSSL (X509_V_ERR_...) and Node.js, and by that of our own look at the name (RFC 5922). */
+function codeOfTrouble(trouble: string): GatewayCode | undefined {
+  if (/EXPIRED|NOT_YET_VALID/.test(trouble)) return 'trunk.certificate-expired'
+  if (/foreign-certificate|ALTNAME|HOSTNAME_MISMATCH/.test(trouble)) return 'trunk.certificate-name'
+  const isRefused = /CERT|LEAF_SIGNATURE|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH/.test(trouble)
+  return isRefused ? 'trunk.certificate-refused' : undefined
+}

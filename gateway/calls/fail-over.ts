@@ -1,0 +1,31 @@
+import type { Codec } from '../../media/parameters.ts'
+import { offerableCodecs } from '../../sdp/codecs.ts'
+import { SdpFailure } from '../../sdp/failure.ts'
+import type { Unreached } from '../trunks/trunk-states.ts'
+import { keysOn } from './leg-route.ts'
+import type { PartyPlan } from './plan.ts'
+
+/**
+ * Whether a call that one trunk did not take is to be tried at the next: nobody answered, or the trunk itself failed. What the
+ * callee's side says (4xx, 6xx, a redirection) is the same by every other way: busy is busy.
+ */
+export function isWorthAnother(how: Unreached): boolean {
+  return typeof how === 'string' || (how.status >= 500 && how.status < 600)
+}
+
+export interface FittingPlan {
+  readonly plan: PartyPlan
+  /** What its party is to be offered. */
+  readonly codecs: readonly Codec[]
+}
+
+/** The first of a plan and those that stand in for it that takes a codec of these. Throws `sdp.no-common-codec`. */
+export function fittingPlan(plan: PartyPlan, codecs: readonly Codec[]): FittingPlan {
+  try {
+    return { plan, codecs: offerableCodecs(codecs, plan.media.codecs, keysOn(plan.media)) }
+  } catch (error) {
+    const next = error instanceof SdpFailure ? plan.next?.('unfit') : undefined
+    if (next === undefined) throw error
+    return fittingPlan(next, codecs)
+  }
+}

@@ -1,0 +1,92 @@
+import { rawValues } from '../../sip/headers.ts'
+import type { Header, SipRequest, SipResponse } from '../../sip/message.ts'
+
+/** What an INVITE and its answers may carry from one leg to the other, beside any `X-` header. */
+const CALL_HEADERS = [
+  'User-to-User',
+  'Alert-Info',
+  'Call-Info',
+  'Diversion',
+  'History-Info',
+  'Subject',
+  'Priority',
+  // Where the caller is (RFC 6442), and who vouches for the number (RFC 8224, which needs the Date it signed).
+  'Geolocation',
+  'Geolocation-Routing',
+  'Geolocation-Error',
+  'Identity',
+  'Date',
+] as const
+
+/** What an emergency call may say beside: it asks networks for precedence (RFC 4412, RFC 7135), so nobody else may. */
+const EMERGENCY_HEADERS: readonly string[] = ['Resource-Priority', 'Accept-Resource-Priority']
+
+/** One leg cannot make us send more than this to the other: a trunk INVITE has to fit a datagram. */
+const MAX_PASSED = 16
+const MAX_VALUE_LENGTH = 512
+/** A signature with its certificate's address takes about 600. */
+const MAX_IDENTITY_LENGTH = 2_048
+const MAX_NAME_LENGTH = 64
+
+/**
+ * The headers that pass from one leg to the other: those on the list and `X-*`, nothing else. What claims who somebody is
+ * without proof (P-Asserted-Identity, Remote-Party-ID), how to reach them (Contact, Via, Route) or what they know (Authorization) is
+ * never on it. Too long ones and what is past the maximum are left out.
+ */
+export function passedHeaders(
+  message: SipRequest | SipResponse,
+  more: readonly string[] = [],
+): readonly Header[] {
+  const names = new Set([...CALL_HEADERS, ...more].map((name) => name.toLowerCase()))
+  return message.headers
+    .filter(({ name, value }) => {
+      const lower = name.toLowerCase()
+      return (
+        (names.has(lower) || lower.startsWith('x-')) &&
+        name.length <= MAX_NAME_LENGTH &&
+        value.length <= (lower === 'identity' ? MAX_IDENTITY_LENGTH : MAX_VALUE_LENGTH) &&
+        isClean(value)
+      )
+    })
+    .slice(0, MAX_PASSED)
+}
+
+/** How much of what passes a peer is told when a call is set up: all, only what is on the list, or nothing. */
+export type HeaderPolicy = 'all' | 'known' | 'none'
+
+/** Those of the passed headers that a peer with this policy is to see. */
+export function visibleHeaders(headers: readonly Header[], policy: HeaderPolicy): readonly Header[] {
+  if (policy === 'all') return headers
+  return policy === 'none' ? [] : headers.filter(({ name }) => !/^x-/i.test(name))
+}
+
+/** What a callee's INVITE has of the caller's. An emergency call says that it is one (RFC 3261 §20.26), and loses nothing on the list. */
+export function inviteHeaders(
+  request: SipRequest,
+  callee: { readonly passHeaders: HeaderPolicy; readonly isEmergency?: boolean },
+): readonly Header[] {
+  const { passHeaders, isEmergency = false } = callee
+  if (!isEmergency) return visibleHeaders(passedHeaders(request), passHeaders)
+  const passed = visibleHeaders(
+    passedHeaders(request, EMERGENCY_HEADERS),
+    passHeaders === 'none' ? 'known' : passHeaders,
+  )
+  return [...passed.filter(({ name }) => name !== 'Priority'), { name: 'Priority', value: 'emergency' }]
+}
+
+/** Q.850 causes pass through the gateway (RFC 3326); SIP causes are each leg's own. */
+export function passedReasons(message: SipRequest | SipResponse): readonly Header[] {
+  return rawValues(message, 'Reason')
+    .filter((value) => /^\s*Q\.850\s*;/i.test(value) && value.length <= MAX_VALUE_LENGTH && isClean(value))
+    .slice(0, 1)
+    .map((value) => ({ name: 'Reason', value }))
+}
+
+/** Control characters pass no leg. */
+function isClean(value: string): boolean {
+  for (let at = 0; at < value.length; at += 1) {
+    const code = value.charCodeAt(at)
+    if (code < 0x20 || code === 0x7f) return false
+  }
+  return true
+}

@@ -1,0 +1,105 @@
+import type { UserConfig } from '../../config/config.ts'
+import { addresses, headerValues } from '../../sip/headers.ts'
+import { type Header, isSipUri, type NameAddr, type SipRequest, type Uri } from '../../sip/message.ts'
+import { formatNameAddr } from '../../sip/name-addr.ts'
+import { readable } from '../../sip/readable.ts'
+import { sipUri } from '../../sip/uri.ts'
+import type { NumberDirectory } from '../trunks/number-directory.ts'
+
+/** Who calls, as the callee's side may know it. */
+export interface Identity {
+  /** User part: a user of ours or a number. */
+  readonly user: string
+  /** A number of that user, for those who do not know him by name. */
+  readonly number?: string | undefined
+  readonly displayName: string | undefined
+  /** RFC 3323: the caller does not want to be shown. */
+  readonly isPrivate: boolean
+}
+
+const ANONYMOUS = 'anonymous'
+
+/** RFC 3323 §4.1.1.3. */
+export const isAnonymous = (uri: Uri): boolean =>
+  isSipUri(uri) && (uri.user ?? '').toLowerCase() === ANONYMOUS && uri.host === 'anonymous.invalid'
+
+/**
+ * The identity of a trunk's caller: its P-Asserted-Identity counts only when it is trusted (RFC 3325 §5), else its From.
+ */
+export function identityOfTrunk(request: SipRequest, isTrusted: boolean): Identity {
+  const [asserted] = isTrusted ? addresses(request, 'P-Asserted-Identity') : []
+  const shown = asserted ?? request.from
+  return { user: userOf(shown.uri), displayName: shown.displayName, isPrivate: wantsPrivacy(request) }
+}
+
+/**
+ * The identity of a user: who signed in, whatever the headers assert. Among his own numbers he may choose, by
+ * P-Preferred-Identity (RFC 3325 §9.2) or From; anybody else's is passed over.
+ */
+export function identityOfUser(
+  request: SipRequest,
+  user: Pick<UserConfig, 'name' | 'numbers' | 'callerId'>,
+  directory: Pick<NumberDirectory, 'isSame'>,
+): Identity {
+  const { name, numbers = [], callerId } = user
+  const preferred = readable(() => addresses(request, 'P-Preferred-Identity')) ?? []
+  const wanted = [...preferred, request.from].map(({ uri }) => userOf(uri))
+  const chosen = wanted.flatMap((one) => numbers.filter((own) => directory.isSame(own, one)))[0]
+  const isHidden = callerId === ANONYMOUS && chosen === undefined
+  return {
+    user: name,
+    number: chosen ?? shownNumberOf(user),
+    displayName: undefined,
+    isPrivate: isHidden || wantsPrivacy(request) || isAnonymous(request.from.uri),
+  }
+}
+
+/** The number of a user who chooses none. */
+export const shownNumberOf = ({
+  numbers = [],
+  callerId,
+}: Pick<UserConfig, 'numbers' | 'callerId'>): string | undefined =>
+  callerId === undefined || callerId === ANONYMOUS ? numbers[0] : callerId
+
+const wantsPrivacy = (request: SipRequest): boolean =>
+  headerValues(request, 'Privacy').some((value) => /(?:^|;)\s*(?:id|user|full)\s*(?:;|$)/i.test(value))
+
+function userOf(uri: Uri): string {
+  const user = isSipUri(uri) ? uri.user : uri.text.replace(/^[^:]*:/, '').split(';')[0]
+  return user === undefined || user === '' ? ANONYMOUS : user
+}
+
+/** From towards a user: a caller who wants to be unknown is. */
+export function fromForUser(identity: Identity, domain: string): NameAddr {
+  if (identity.isPrivate) return anonymous()
+  return nameAddr(sipUri({ user: identity.user, host: domain }), identity.displayName)
+}
+
+/** From and identity headers towards a trunk; a trusted one is told who it is even when the callee shall not know. */
+export function fromForTrunk(
+  identity: Identity,
+  trunk: {
+    /** Shown where the caller has no number of his own, or `showsUsers` is false. */
+    readonly callerId: string | undefined
+    readonly showsUsers: boolean
+    readonly isTrusted: boolean
+    readonly host: string
+  },
+): { readonly from: NameAddr; readonly headers: readonly Header[] } {
+  const own = trunk.showsUsers ? identity.number : undefined
+  const shown = nameAddr(
+    sipUri({ user: own ?? trunk.callerId ?? identity.user, host: trunk.host }),
+    identity.displayName,
+  )
+  const asserted = trunk.isTrusted ? [{ name: 'P-Asserted-Identity', value: formatNameAddr(shown) }] : []
+  if (!identity.isPrivate) return { from: shown, headers: asserted }
+  return { from: anonymous(), headers: [...asserted, { name: 'Privacy', value: 'id' }] }
+}
+
+/** RFC 3323 §4.1. */
+const anonymous = (): NameAddr =>
+  nameAddr(sipUri({ user: ANONYMOUS, host: 'anonymous.invalid' }), 'Anonymous')
+
+export function nameAddr(uri: Uri, displayName?: string): NameAddr {
+  return { displayName, uri, parameters: new Map() }
+}

@@ -1,0 +1,201 @@
+import type { Config, UserConfig } from '../../config/config.ts'
+import { UPSTREAM } from '../../config/upstream.ts'
+import { announcedFor } from '../../media/host-candidates.ts'
+import type { Flow } from '../../sip/flow.ts'
+import type { Header, NameAddr, SipRequest, SipResponse, Uri } from '../../sip/message.ts'
+import { bareUri, sipUri } from '../../sip/uri.ts'
+import type { IncomingInvite, NoAnswer, RequestNumbers } from '../../sip/user-agent.ts'
+import { GatewayFailure } from '../gateway-failure.ts'
+import { type Device, type Registrar, waysToDevices } from '../registration/registrar.ts'
+import { PBX, type Upstream, type UpstreamWay } from '../registration/upstream.ts'
+import { type Caller, isPbx, Router } from '../trunks/router.ts'
+import type { Trunk, TrunkPath, TrunkTable } from '../trunks/trunk.ts'
+import type { TrunkChoice } from '../trunks/trunk-choice.ts'
+import type { TrunkDoor } from '../trunks/trunk-door.ts'
+import { trunkUri } from '../trunks/trunk-uri.ts'
+import { deviceTarget } from './device-target.ts'
+import {
+  fromForTrunk,
+  fromForUser,
+  type Identity,
+  identityOfTrunk,
+  identityOfUser,
+  nameAddr,
+  shownNumberOf,
+} from './identity.ts'
+import type { Target } from './plan.ts'
+
+export interface PartiesOptions {
+  readonly config: Config
+  readonly registration: Registrar
+  readonly trunks: TrunkTable
+  readonly choice: TrunkChoice
+  readonly door: TrunkDoor
+  /** The PBX that users are registered at, where we are not the registrar. */
+  readonly upstream?: Upstream | undefined
+  readonly flowTo: (path: TrunkPath) => Flow
+}
+
+/** Whom a request is for: how to get there, and what may be known there of the one who sends it. */
+export interface Party {
+  /** `user:bob`, `users:alice,bob` or `trunk:pbx`. */
+  readonly name: string
+  /** A device of a user each, or the trunk. */
+  readonly targets: readonly Target[]
+  readonly from: NameAddr
+  readonly to: NameAddr
+  readonly headers: readonly Header[]
+  /** Through where it goes (RFC 3608). */
+  readonly route?: readonly string[]
+  /** What it goes on with, where it is the second half of a sign-in. */
+  readonly numbers?: RequestNumbers
+  /** What an outcome means that means something else with this party. */
+  readonly failureOf?: (outcome: SipResponse | NoAnswer) => GatewayFailure | undefined
+}
+
+export interface UpstreamParty extends UpstreamWay {
+  readonly name: string
+  readonly trunk: Trunk
+}
+
+export interface TrunkParty extends Party {
+  readonly path: TrunkPath
+}
+
+/** Who sends a request outside a dialog, and how whom it is for is reached: the same for calls and for all else. */
+export class Parties {
+  readonly router: Router
+  readonly #options: PartiesOptions
+  readonly #users: ReadonlyMap<string, UserConfig>
+
+  constructor(options: PartiesOptions) {
+    const { config } = options
+    this.#options = options
+    this.router = new Router(config)
+    this.#users = new Map(config.users.map((user) => [user.name, user]))
+  }
+
+  /** The sender. Undefined: challenged, the answer is out. Throws `call.forbidden`, `call.wrong-identity`. */
+  identify(incoming: Pick<IncomingInvite, 'request' | 'flow' | 'reject'>): Caller | undefined {
+    const { request, flow } = incoming
+    if (flow.transport === 'ws' || flow.transport === 'wss') {
+      const user = this.#options.registration.authenticateCaller(incoming)
+      return user === undefined ? undefined : { kind: 'user', user }
+    }
+    const { upstream, door } = this.#options
+    if (upstream?.isFrom(flow)) return { kind: 'trunk', trunk: UPSTREAM }
+    const trunk = door.identify(request, flow, (status, more) =>
+      incoming.reject(status, { ...more, isOnce: true }),
+    )
+    return trunk === undefined ? undefined : { kind: 'trunk', trunk: trunk.config.name }
+  }
+
+  identityOf(request: SipRequest, caller: Caller): Identity {
+    if (caller.kind === 'trunk') {
+      // The PBX that users are registered at knows who calls, or nobody does.
+      const isTrusted = isPbx(caller) || this.#options.trunks.get(caller.trunk)?.config.trusted
+      return identityOfTrunk(request, isTrusted ?? false)
+    }
+    return identityOfUser(request, this.#user(caller.user), this.router.directory)
+  }
+
+  /** Of somebody who has sent no request of his own, such as who transfers a call. */
+  knownIdentityOf(caller: Caller): Identity {
+    if (caller.kind === 'trunk') return { user: 'anonymous', displayName: undefined, isPrivate: false }
+    const user = this.#user(caller.user)
+    return {
+      user: user.name,
+      number: shownNumberOf(user),
+      displayName: undefined,
+      isPrivate: user.callerId === 'anonymous',
+    }
+  }
+
+  /** `number`: what was called, when it is not their name. Throws `call.not-registered`. */
+  ofUsers(users: readonly string[], number: string | undefined, identity: Identity): Party {
+    const { registration } = this.#options
+    const targets = users.flatMap((user) => this.#targetsOf(user, registration.bindingsOf(user)))
+    return this.#userParty(users, targets, number, identity)
+  }
+
+  /** Whom the PBX asks for by one of its registrations. Throws `upstream.unknown-token`, `call.not-registered`. */
+  ofPbx(request: SipRequest, identity: Identity): Party {
+    const { user, devices } = this.#pbx.devicesFor(request)
+    return this.#userParty([user], this.#targetsOf(user, devices), undefined, identity)
+  }
+
+  /** The PBX, for what a user asks. Throws `upstream.*`. */
+  toPbx(caller: Caller, { request, flow }: Pick<IncomingInvite, 'request' | 'flow'>): UpstreamParty {
+    if (caller.kind !== 'user') throw new GatewayFailure('call.unknown-number', { seen: request.uri.text })
+    return this.#upstreamParty(this.#pbx.wayOut(caller.user, request, flow))
+  }
+
+  /** The PBX, for what we ask in the name of a user. Throws `upstream.*`. */
+  toPbxFor(caller: Caller, target: Uri): UpstreamParty {
+    if (caller.kind !== 'user') throw new GatewayFailure('call.unknown-number', { seen: target.text })
+    return this.#upstreamParty(this.#pbx.wayFor(caller.user, bareUri(target)))
+  }
+
+  /** By the way that is tried first; `name`: of a trunk or a group. Throws `trunk.unresolved`. */
+  ofTrunk(name: string, number: string, identity: Identity): TrunkParty {
+    const [path] = this.#options.choice.waysTo([name])
+    if (path === undefined) throw new Error(`no way to ${name}`)
+    return this.byPath(path, number, identity)
+  }
+
+  byPath(path: TrunkPath, number: string, identity: Identity): TrunkParty {
+    const { config, flowTo } = this.#options
+    const { trunk } = path
+    const { name, callerId, trusted, userNumbers = true } = trunk
+    const to = trunkUri(trunk, number)
+    return {
+      path,
+      name: `trunk:${name}`,
+      targets: [{ flow: flowTo(path), uri: to, party: `trunk:${name}` }],
+      to: nameAddr(to),
+      ...fromForTrunk(identity, {
+        callerId,
+        showsUsers: userNumbers,
+        isTrusted: trusted,
+        host: announcedFor(path.localAddress, config.udp.announced),
+      }),
+    }
+  }
+
+  #targetsOf(user: string, devices: readonly Device[]): readonly Target[] {
+    const { registration } = this.#options
+    return waysToDevices(devices).map((way) => deviceTarget(registration, user, way))
+  }
+
+  #userParty(
+    users: readonly string[],
+    targets: readonly Target[],
+    number: string | undefined,
+    identity: Identity,
+  ): Party {
+    const [first = ''] = users
+    if (targets.length === 0) throw new GatewayFailure('call.not-registered', { seen: users.join(', ') })
+    const { domain } = this.#options.config
+    return {
+      name: users.length === 1 ? `user:${first}` : `users:${users.join(',')}`,
+      targets,
+      from: fromForUser(identity, domain),
+      to: nameAddr(sipUri({ user: number ?? first, host: domain })),
+      headers: [],
+    }
+  }
+
+  get #pbx(): Upstream {
+    const { upstream } = this.#options
+    if (upstream === undefined) throw new Error('a PBX that is not there')
+    return upstream
+  }
+
+  #upstreamParty(way: UpstreamWay): UpstreamParty {
+    return { name: PBX, trunk: this.#pbx.trunk, ...way }
+  }
+
+  #user(name: string): Pick<UserConfig, 'name' | 'numbers' | 'callerId'> {
+    return this.#users.get(name) ?? { name }
+  }
+}

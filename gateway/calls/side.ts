@@ -1,0 +1,64 @@
+import type { SipRequest } from '../../sip/message.ts'
+import type { DialogHandler, IncomingReinvite, IncomingRequest, InviteDialog } from '../../sip/user-agent.ts'
+import type { Leg } from './leg.ts'
+import { Renegotiation } from './renegotiation.ts'
+
+/** Whoever a side belongs to now; a transfer may give it to another call. */
+export interface SideOwner {
+  onDialogEnd(
+    side: Side,
+    reason: Parameters<DialogHandler['onEnd']>[0],
+    request: SipRequest | undefined,
+  ): void
+  onDialogAck(side: Side, ack: SipRequest): void
+  onReinvite(side: Side, reinvite: IncomingReinvite): void
+  onRefreshDue(side: Side): void
+  onRequest(side: Side, request: IncomingRequest): void
+  /** What its leg said or heard in descriptions, for the call's history. */
+  onDescribed(side: Side, direction: 'received' | 'sent', text: string): void
+  onAgreed(side: Side, codec: string | undefined): void
+  onDescriptionFailed(side: Side, error: unknown): void
+}
+
+export interface SideOptions {
+  readonly leg: Leg
+  /** `user:alice` or `trunk:pbx`. */
+  readonly party: string
+  /** We sent the INVITE (RFC 3261 §14.1: the owner waits longer after glare). */
+  readonly isCallIdOwner: boolean
+  readonly owner: SideOwner
+}
+
+/** One side of a call: its leg, its dialog once there is one, and what is still to be offered to it. */
+export class Side {
+  readonly leg: Leg
+  /** As long as several users ring, all of them; then who has answered. */
+  party: string
+  readonly isCallIdOwner: boolean
+  readonly renegotiation = new Renegotiation()
+  readonly dialogHandler: DialogHandler
+  owner: SideOwner
+  /** The peer's half of Session-ID; ours on its behalf when it has none of its own. */
+  sessionUuid: string | undefined
+  dialog: InviteDialog | undefined
+  cancelBackOff: () => void = () => {}
+
+  constructor({ leg, party, isCallIdOwner, owner }: SideOptions) {
+    this.leg = leg
+    this.party = party
+    this.isCallIdOwner = isCallIdOwner
+    this.owner = owner
+    leg.observer = {
+      described: (direction, text) => this.owner.onDescribed(this, direction, text),
+      agreed: (codec) => this.owner.onAgreed(this, codec),
+      failed: (error) => this.owner.onDescriptionFailed(this, error),
+    }
+    this.dialogHandler = {
+      onEnd: (reason, request) => this.owner.onDialogEnd(this, reason, request),
+      onAck: (ack) => this.owner.onDialogAck(this, ack),
+      onReinvite: (reinvite) => this.owner.onReinvite(this, reinvite),
+      onRefreshDue: () => this.owner.onRefreshDue(this),
+      onRequest: (request) => this.owner.onRequest(this, request),
+    }
+  }
+}

@@ -1,0 +1,347 @@
+import type { Log } from '../../config/logging.ts'
+import type { LegName, MediaSession } from '../../media/engine.ts'
+import type { MediaFailure } from '../../media/failure.ts'
+import { answerableCodecs } from '../../sdp/codecs.ts'
+import type { Header, Uri } from '../../sip/message.ts'
+import type { IncomingInvite, IncomingRequest } from '../../sip/user-agent.ts'
+import { verdictOf } from '../diagnosis.ts'
+import { logLevelOf, refusalHeaders } from '../failure.ts'
+import { GatewayFailure } from '../gateway-failure.ts'
+import type { Ticket } from './admission.ts'
+import { requireSdp, sdpBody, sdpIn } from './body.ts'
+import type { CallCharges } from './call-charges.ts'
+import type { Conversation } from './conversation.ts'
+import type { Dialling, Progress } from './dialling.ts'
+import { fittingPlan } from './fail-over.ts'
+import { isAudio, isSameCodec, type LegMedia } from './leg.ts'
+import { keysOn } from './leg-route.ts'
+import type { AdmittedPlan, CallerPlan, PartyPlan } from './plan.ts'
+import { type Replaces, readRefer } from './refer.ts'
+import { sessionUuidOf } from './session-id.ts'
+import type { Side, SideOwner } from './side.ts'
+import { TransferReport } from './transfer-report.ts'
+
+/** The other call of an attended transfer. */
+export interface JoinableCall {
+  readonly id: string
+  readonly charges: CallCharges
+  /** Its other end is one of ours, which joins nobody. */
+  readonly isWithApplication: boolean
+  /** Who talks to `side` there. */
+  farSideOf(side: Side): Side | undefined
+  /** `side` has been taken into another call, with its dialog and its leg. */
+  release(side: Side): void
+  /** The far sides talk to each other now; this call ends. */
+  endJoined(): void
+  /** What `side` has climbed there. */
+  rungsOf(side: Side): readonly string[]
+  /** `side` has come here from another call, with its dialog and its leg, and has climbed these there. */
+  adopted(side: Side, rungs: readonly string[]): void
+}
+
+/** A side of a live call that a transfer names. */
+export interface FoundSide {
+  readonly call: JoinableCall
+  readonly side: Side
+}
+
+/** What transfers need of the call they happen in. */
+export interface TransferOptions {
+  readonly log: Log
+  readonly conversation: Conversation
+  readonly owner: SideOwner & JoinableCall
+  readonly token: () => string
+  readonly isConnected: () => boolean
+  /** Runs a step in the call's queue; `lost`: the call has ended before its turn. */
+  readonly run: (step: () => Promise<void> | void, lost?: () => void) => void
+  readonly session: () => MediaSession
+  readonly openSide: (name: LegName, party: string, media: LegMedia, isCallIdOwner: boolean) => Promise<Side>
+  readonly place: (side: Side, plan: PartyPlan, text: string, progress: Progress) => Dialling
+  readonly headers: (side: Side, other?: Side) => readonly Header[]
+  /** `far`: who will talk to the target. */
+  readonly planTransfer: (party: string, target: Uri, far: string) => AdmittedPlan
+  /** A side that was opened is no part of the call; `why` for its history. */
+  readonly dropped: (side: Side, why: string) => void
+  readonly charges: CallCharges
+  readonly findSide: (replaces: Replaces, party: string) => FoundSide | undefined
+}
+
+/** A blind transfer under way: the new party rings, the transferor may still be there. */
+interface Transfer extends AskedTransfer {
+  readonly target: Side
+  readonly dialling: Dialling
+}
+
+interface AskedTransfer {
+  readonly transferor: Side
+  /** Who stays. */
+  readonly far: Side
+  readonly ticket: Ticket
+  readonly report: TransferReport
+}
+
+/** How one side of a call is exchanged for another: REFER with and without Replaces, and INVITE with Replaces. */
+export class Transfers {
+  readonly #options: TransferOptions
+  /** Sides that have been replaced and not been hung up yet. */
+  readonly #leaving = new Set<Side>()
+  #transfer: Transfer | undefined
+  #legCount = 0
+
+  constructor(options: TransferOptions) {
+    this.#options = options
+  }
+
+  /** REFER: the gateway makes the transfer itself; the transferor hears of it by NOTIFY and is hung up at the end. */
+  async onRefer(side: Side, incoming: IncomingRequest): Promise<void> {
+    const { conversation, owner, planTransfer, findSide, isConnected } = this.#options
+    const report = new TransferReport(side, incoming)
+    try {
+      const far = conversation.other(side)
+      if (far?.dialog === undefined || this.#transfer !== undefined || !isConnected()) {
+        throw new GatewayFailure('transfer.not-now')
+      }
+      const refer = readRefer(incoming.request)
+      if (refer.replaces === undefined) {
+        await this.#transferTo(side, far, planTransfer(side.party, refer.target, far.party), report)
+        return
+      }
+      const found = findSide(refer.replaces, side.party)
+      if (found === undefined || found.call === owner) throw new GatewayFailure('transfer.no-such-call')
+      await this.#joinWith(side, far, found, report)
+    } catch (error) {
+      const verdict = verdictOf(error)
+      this.#options.log[logLevelOf(verdict)]('transfer refused', {
+        leg: side.leg.name,
+        ...verdict,
+        reason: verdict.message,
+      })
+      report.refuse(verdict)
+    }
+  }
+
+  /** INVITE with Replaces (RFC 3891 §4): its sender takes the place of `side`. A failure refuses it, and the call goes on. */
+  takeOver(side: Side, invite: IncomingInvite, caller: CallerPlan): void {
+    const { log, run } = this.#options
+    let isCancelled = false
+    invite.handler = {
+      onCancel: () => {
+        isCancelled = true
+      },
+    }
+    const refuse = (error: unknown): void => {
+      const verdict = verdictOf(error)
+      log[logLevelOf(verdict)]('take-over refused', { ...verdict, reason: verdict.message })
+      invite.reject(verdict.status, { headers: refusalHeaders(verdict) })
+    }
+    run(
+      async () => {
+        try {
+          if (!isCancelled) await this.#takeOver(side, invite, caller)
+        } catch (error) {
+          refuse(error)
+        }
+      },
+      () => refuse(new GatewayFailure('transfer.no-such-call')),
+    )
+  }
+
+  /** Whether `side` had been replaced already, and its end means nothing more. */
+  hasLeft(side: Side): boolean {
+    return this.#leaving.delete(side)
+  }
+
+  /** Who is being called for a transfer. */
+  get target(): string | undefined {
+    return this.#transfer?.target.party
+  }
+
+  /** Whether `side` waits for the target of its own transfer. */
+  isTransferor(side: Side): boolean {
+    return this.#transfer?.transferor === side
+  }
+
+  /** The transferor hung up before the target answered: the others go on without it. */
+  async withdraw(transferor: Side): Promise<void> {
+    this.#options.conversation.remove(transferor)
+    await transferor.leg.close()
+  }
+
+  /** True when the leg is that of a target, which is no part of the conversation yet: only the transfer fails. */
+  onMediaFailure(leg: LegName, failure: MediaFailure): boolean {
+    const transfer = this.#transfer
+    if (transfer?.target.leg.name !== leg) return false
+    transfer.dialling.cancel([])
+    this.#options.run(() =>
+      this.#onFailed(transfer.target, new GatewayFailure('transfer.no-media', { cause: failure })),
+    )
+    return true
+  }
+
+  /** The call ends, and with it what is under way here. */
+  close(reasons: readonly Header[]): void {
+    this.#transfer?.dialling.cancel(reasons)
+    this.#transfer?.target.dialog?.bye(reasons)
+    for (const side of this.#leaving) side.dialog?.bye(reasons)
+  }
+
+  /** Blind transfer: the target is called with what the remaining side speaks; the transferor may go meanwhile. */
+  async #transferTo(
+    transferor: Side,
+    far: Side,
+    { callee, ticket }: AdmittedPlan,
+    report: TransferReport,
+  ): Promise<void> {
+    const { charges, log } = this.#options
+    charges.add(ticket)
+    try {
+      if (callee.kind !== 'party') throw new GatewayFailure('transfer.to-application', { seen: callee.name })
+      await this.#callTarget({ transferor, far, ticket, report }, callee)
+    } catch (error) {
+      charges.drop(ticket)
+      throw error
+    }
+    report.accept()
+    log.info('transfer started', { leg: transferor.leg.name, target: callee.name })
+  }
+
+  async #callTarget(asked: AskedTransfer, first: PartyPlan): Promise<void> {
+    const { transferor, far, report } = asked
+    const { log, openSide, place, charges, conversation } = this.#options
+    const { plan, codecs } = fittingPlan(first, far.leg.codecs)
+    const target = await openSide(this.#newLegName(), plan.name, plan.media, true)
+    const text = target.leg.offer({ direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
+    const dialling = place(target, plan, text, {
+      headers: [],
+      maxForwards: undefined,
+      onProgress: (response) => report.progress(response.status, response.reason),
+      onAnswered: async (response) => {
+        target.sessionUuid = sessionUuidOf(response) ?? this.#options.token()
+        try {
+          await target.leg.take(sdpIn(response))
+        } catch (error) {
+          target.dialog?.bye()
+          target.dialog = undefined
+          await this.#onFailed(target, error)
+          return
+        }
+        this.#transfer = undefined
+        await this.#replace(transferor, target)
+        report.finish(200, 'OK', () => this.#hangUp(transferor))
+        charges.answered(conversation.sides.map(({ party }) => party))
+        log.info('transfer done', { target: plan.name })
+      },
+      onFailed: async (failure, next) => {
+        if (next === undefined) {
+          await this.#onFailed(target, failure)
+          return
+        }
+        log.warn('transfer goes on elsewhere', { reason: failure.message, from: plan.name, to: next.name })
+        this.#options.dropped(target, failure.message)
+        await target.leg.close()
+        try {
+          await this.#callTarget(asked, next)
+        } catch (error) {
+          await this.#onFailed(target, error)
+        }
+      },
+    })
+    this.#transfer = { ...asked, target, dialling }
+  }
+
+  async #onFailed(target: Side, failure: unknown): Promise<void> {
+    const transfer = this.#transfer
+    this.#transfer = undefined
+    const verdict = verdictOf(failure)
+    const { log, conversation, charges, dropped } = this.#options
+    log.warn('transfer failed', { target: target.party, ...verdict, reason: verdict.message })
+    dropped(target, `transfer failed: ${verdict.message}`)
+    transfer?.report.finish(verdict.status, 'Transfer Failed', () => {})
+    if (transfer !== undefined) charges.drop(transfer.ticket)
+    await target.leg.close()
+    // With the transferor gone there is nobody left to go back to.
+    if (conversation.sides.length < 2) throw failure
+  }
+
+  /** Attended transfer: the far sides of two calls of the same transferor are joined here, the other call ends. */
+  async #joinWith(
+    transferor: Side,
+    far: Side,
+    { call: other, side: otherSide }: FoundSide,
+    report: TransferReport,
+  ): Promise<void> {
+    const { log, owner, session, charges } = this.#options
+    if (other.isWithApplication) throw new GatewayFailure('transfer.to-application')
+    const moved = other.farSideOf(otherSide)
+    if (moved?.dialog === undefined) throw new GatewayFailure('transfer.no-such-call')
+    if (moved.renegotiation.state !== 'idle') throw new GatewayFailure('transfer.not-now')
+    if (
+      !far.leg.codecs.filter(isAudio).some((codec) => moved.leg.codecs.some((row) => isSameCodec(row, codec)))
+    ) {
+      throw new GatewayFailure('transfer.no-common-codec')
+    }
+    report.accept()
+    const rungs = other.rungsOf(moved)
+    await moved.leg.move(session(), this.#newLegName())
+    other.release(moved)
+    moved.owner = owner
+    owner.adopted(moved, rungs)
+    await this.#replace(transferor, moved)
+    report.finish(200, 'OK', () => this.#hangUp(transferor))
+    charges.takeOver(other.charges)
+    other.endJoined()
+    log.info('transfer done', { target: moved.party, joined: other.id })
+  }
+
+  async #takeOver(side: Side, invite: IncomingInvite, plan: CallerPlan): Promise<void> {
+    const sdp = requireSdp(invite.request)
+    const { log, conversation, openSide, headers, token } = this.#options
+    const far = conversation.other(side)
+    if (far === undefined || !conversation.sides.includes(side)) {
+      throw new GatewayFailure('transfer.no-such-call')
+    }
+    // Its successor is being called, and both cannot have the place.
+    if (this.isTransferor(side)) throw new GatewayFailure('transfer.not-now')
+    if (sdp.length === 0) throw new GatewayFailure('call.no-offer')
+    const taker = await openSide(this.#newLegName(), plan.name, plan.media, false)
+    try {
+      const offer = taker.leg.read(sdp)
+      const codecs = answerableCodecs(offer, far.leg.codecs, keysOn(taker.leg.media))
+      const text = await taker.leg.answer(offer, { direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
+      taker.sessionUuid = sessionUuidOf(invite.request) ?? token()
+      taker.dialog = invite.accept({ headers: headers(taker, far), body: sdpBody(text) }, taker.dialogHandler)
+    } catch (error) {
+      this.#options.dropped(taker, `take-over refused: ${verdictOf(error).message}`)
+      await taker.leg.close()
+      throw error
+    }
+    await this.#replace(side, taker)
+    this.#hangUp(side)
+    log.info('side replaced', { by: taker.party })
+  }
+
+  /** `to` has the place of `from`, whose media ends here and now; its dialog is ended by `#hangUp`. */
+  async #replace(from: Side, to: Side): Promise<void> {
+    const { conversation } = this.#options
+    const far = conversation.sides.find((side) => side !== from)
+    if (conversation.sides.includes(from)) {
+      conversation.remove(from)
+      this.#leaving.add(from)
+      await from.leg.close()
+    }
+    conversation.add(to)
+    await conversation.join()
+    for (const side of [far, to]) if (side !== undefined) conversation.inform(side)
+  }
+
+  #hangUp(side: Side): void {
+    this.#leaving.delete(side)
+    side.dialog?.bye()
+    side.dialog = undefined
+  }
+
+  #newLegName(): LegName {
+    this.#legCount += 1
+    return `transfer-${this.#legCount}`
+  }
+}

@@ -1,0 +1,187 @@
+import { X509Certificate } from 'node:crypto'
+import type { Config, TrunkConfig } from '../../config/config.ts'
+import { isCertificateOf } from '../../sip/tls-identity.ts'
+import type { TrunkTable } from '../trunks/trunk.ts'
+
+/** One thing that was looked at. */
+export interface CheckLine {
+  readonly level: 'ok' | 'warning' | 'error'
+  /** What was looked at: a key of the configuration. */
+  readonly what: string
+  readonly text: string
+}
+
+/** What the checks ask of the machine; injected. */
+export interface CheckWorld {
+  readonly readText: (path: string) => string
+  readonly now: () => Date
+  /** Undefined when it can be bound; else the code of the system's error. */
+  readonly bindError: (kind: 'udp' | 'tcp', address: string, port: number) => Promise<string | undefined>
+  /** First and last port that the system gives to others (`net.ipv4.ip_local_port_range`); undefined: not known. */
+  readonly ephemeralPorts: () => readonly [first: number, last: number] | undefined
+}
+
+/** A certificate that ends sooner is worth a word. */
+const SOON_DAYS = 14
+const DAY_MS = 86_400_000
+
+const ok = (what: string, text: string): CheckLine => ({ level: 'ok', what, text })
+const warning = (what: string, text: string): CheckLine => ({ level: 'warning', what, text })
+const error = (what: string, text: string): CheckLine => ({ level: 'error', what, text })
+
+interface CertificateFile {
+  readonly what: string
+  readonly path: string
+  /** Whom it must be for; undefined: not to be said from here. */
+  readonly name: string | undefined
+}
+
+/** Every certificate that the configuration names. That a key fits its certificate is seen when the configuration is read. */
+export function certificateLines(config: Config, { readText, now }: CheckWorld): readonly CheckLine[] {
+  return certificatesOf(config).flatMap(({ what, path, name }) => {
+    const certificate = readCertificate(readText(path))
+    if (certificate === undefined) return [error(what, `${path} holds no certificate`)]
+    const lines = [expiryLine(what, certificate, now())]
+    if (name === undefined) return lines
+    const names = { subjectaltname: certificate.subjectAltName ?? '', subject: subjectOf(certificate) }
+    const isRight = isCertificateOf(names, name, { wildcards: true })
+    return isRight
+      ? lines
+      : [...lines, warning(what, `is not for ${name}: ${certificate.subjectAltName ?? 'no names'}`)]
+  })
+}
+
+function certificatesOf(config: Config): readonly CertificateFile[] {
+  const web = config.web.https?.certificate
+  const own = config.trunks.flatMap(({ name, tls }) => [
+    ...(tls?.certificate === undefined
+      ? []
+      : [{ what: `trunks ${name}: tls.certificate`, path: tls.certificate, name: undefined }]),
+    ...(tls?.ca === undefined ? [] : [{ what: `trunks ${name}: tls.ca`, path: tls.ca, name: undefined }]),
+  ])
+  return [
+    ...(web === undefined ? [] : [{ what: 'web.https.certificate', path: web, name: config.domain }]),
+    ...config.web.listeners.flatMap(({ certificate }, index) =>
+      certificate === undefined
+        ? []
+        : [{ what: `web.listeners[${index}].certificate`, path: certificate, name: undefined }],
+    ),
+    ...(config.tls === undefined
+      ? []
+      : [{ what: 'tls.certificate', path: config.tls.certificate, name: config.domain }]),
+    ...own,
+  ]
+}
+
+function readCertificate(pem: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem)
+  } catch {
+    return undefined
+  }
+}
+
+const subjectOf = ({ subject }: X509Certificate): { readonly CN?: string } => {
+  const [, name] = /^CN=(.*)$/m.exec(subject) ?? []
+  return name === undefined ? {} : { CN: name }
+}
+
+function expiryLine(what: string, { validFrom, validTo }: X509Certificate, now: Date): CheckLine {
+  const days = Math.floor((Date.parse(validTo) - now.getTime()) / DAY_MS)
+  if (Date.parse(validFrom) > now.getTime()) return error(what, `is not valid before ${validFrom}`)
+  if (days < 0) return error(what, `expired ${validTo}`)
+  return days < SOON_DAYS
+    ? warning(what, `expires in ${days} days, ${validTo}`)
+    : ok(what, `valid until ${validTo}`)
+}
+
+/** What each trunk's host stands for; `table` has been refreshed. */
+export function trunkLines(config: Config, table: TrunkTable): readonly CheckLine[] {
+  return config.trunks.map((trunk) => {
+    const what = `trunks ${trunk.name}: host ${trunk.host}`
+    const paths = table.get(trunk.name)?.servers.flatMap((server) => server.paths) ?? []
+    if (paths.length === 0) return error(what, noAddress(trunk))
+    return ok(
+      what,
+      paths.map(({ transport, remote }) => `${transport} ${remote.address}:${remote.port}`).join(', '),
+    )
+  })
+}
+
+const noAddress = ({ port, transport }: TrunkConfig): string =>
+  port === undefined && transport !== 'udp'
+    ? 'has no server: no NAPTR, SRV or address record leads anywhere we can reach'
+    : 'has no address that we can reach'
+
+interface Socket {
+  readonly what: string
+  readonly kind: 'udp' | 'tcp'
+  readonly addresses: readonly string[]
+  readonly port: number
+}
+
+/** Whether every port can be bound now. A daemon that runs has them already, which is no mistake of the configuration. */
+export async function portLines(
+  config: Config,
+  { bindError }: CheckWorld,
+  expand: (hosts: readonly string[]) => readonly string[],
+): Promise<readonly CheckLine[]> {
+  const lines = await Promise.all(
+    socketsOf(config, expand).flatMap(({ what, kind, addresses, port }) =>
+      addresses.map(async (address): Promise<CheckLine> => {
+        const code = await bindError(kind, address, port)
+        const place = `${kind} ${address}:${port}`
+        if (code === undefined) return ok(what, `${place} is free`)
+        return code === 'EADDRINUSE'
+          ? warning(what, `${place} is in use, perhaps by the daemon itself`)
+          : error(what, `${place} cannot be bound: ${code}`)
+      }),
+    ),
+  )
+  return lines
+}
+
+function socketsOf(
+  config: Config,
+  expand: (hosts: readonly string[]) => readonly string[],
+): readonly Socket[] {
+  const { udp, tcp, tls, web, media, trunks } = config
+  const stream = (
+    what: string,
+    at: { readonly host: readonly string[]; readonly port: number } | undefined,
+  ) =>
+    at === undefined || trunks.length === 0
+      ? []
+      : [{ what, kind: 'tcp' as const, addresses: expand(at.host), port: at.port }]
+  const listener = (what: string, at: { readonly host: string; readonly port: number } | undefined) =>
+    at === undefined ? [] : [{ what, kind: 'tcp' as const, addresses: [at.host], port: at.port }]
+  return [
+    ...listener('web.https', web.https),
+    ...listener('web.http', web.http),
+    ...web.listeners.flatMap((at, index) => listener(`web.listeners[${index}]`, at)),
+    ...(trunks.length === 0
+      ? []
+      : [{ what: 'udp', kind: 'udp' as const, addresses: expand(udp.host), port: udp.port }]),
+    ...stream('tcp', tcp),
+    ...stream('tls', tls),
+    { what: 'media.webrtcPort', kind: 'udp' as const, addresses: media.addresses, port: media.webrtcPort },
+  ].filter(({ port }) => port !== 0)
+}
+
+/** The system gives ports of this range to any program, such as a name server; a call that wants one then finds it taken. */
+export function rangeLines({ media, trunks }: Config, { ephemeralPorts }: CheckWorld): readonly CheckLine[] {
+  const range = ephemeralPorts()
+  const { rtpPortMin, rtpPortMax } = media
+  const what = 'media.rtpPortMin, media.rtpPortMax'
+  if (trunks.length === 0 || range === undefined) return []
+  const [first, last] = range
+  const isApart = rtpPortMax < first || rtpPortMin > last
+  return [
+    isApart
+      ? ok(what, `${rtpPortMin}-${rtpPortMax} are the gateway's alone`)
+      : warning(
+          what,
+          `${rtpPortMin}-${rtpPortMax} overlaps ${first}-${last}, which the system gives to others: choose other ports, or set net.ipv4.ip_local_reserved_ports`,
+        ),
+  ]
+}

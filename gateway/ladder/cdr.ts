@@ -1,0 +1,137 @@
+import { createWriteStream, type WriteStream } from 'node:fs'
+import type { Log } from '../../config/logging.ts'
+import type { LegStats } from '../../media/engine.ts'
+import type { CallReport, LegReport, Outcome } from './call-report.ts'
+
+/** What one leg sounded like, as measured here. */
+interface CdrLeg {
+  readonly name: string
+  readonly party: string
+  readonly kind: LegReport['kind']
+  readonly codec?: string
+  /** Rungs of its ladder that were not reached, such as `S6 received`. Left out when there are none. */
+  readonly open?: readonly string[]
+  readonly stats?: Omit<LegStats, 'remote'>
+}
+
+/** One call in one line of JSON: what accounting and statistics want. No address of any kind. */
+export interface Cdr {
+  readonly callId: string
+  readonly caller: string
+  readonly callee: string
+  readonly startedAt: string
+  readonly ringS: number | undefined
+  /** From the answer to the end; 0 when there was no answer. */
+  readonly durationS: number
+  readonly outcome: Outcome
+  /** The leg that hung up. */
+  readonly endedBy?: string
+  readonly verdict?: {
+    readonly stage: string
+    readonly code: string
+    readonly status: number
+    readonly leg?: string | undefined
+    readonly direction?: string | undefined
+  }
+  /** Codes of all that was found, in order. */
+  readonly findings: readonly string[]
+  readonly legs: readonly CdrLeg[]
+}
+
+export function cdrOf(report: CallReport): Cdr {
+  const { callId, caller, callee, startedAt, answeredMs, endedMs, outcome, endedBy, verdict } = report
+  return {
+    callId,
+    caller,
+    callee,
+    startedAt,
+    ringS: answeredMs === undefined ? undefined : seconds(answeredMs),
+    durationS: answeredMs === undefined || endedMs === undefined ? 0 : seconds(endedMs - answeredMs),
+    outcome,
+    ...(endedBy === undefined ? {} : { endedBy }),
+    ...(verdict === undefined
+      ? {}
+      : {
+          verdict: {
+            stage: verdict.stage,
+            code: verdict.code,
+            status: verdict.status,
+            leg: verdict.leg,
+            direction: verdict.direction,
+          },
+        }),
+    findings: report.findings.map(({ code }) => code),
+    legs: report.legs.map(legOf),
+  }
+}
+
+function legOf({ name, party, kind, codec, rungs, stats }: LegReport): CdrLeg {
+  const open = rungs
+    .filter(({ state }) => state === 'open')
+    .map(({ stage, direction }) => (direction === undefined ? stage : `${stage} ${direction}`))
+  return {
+    name,
+    party,
+    kind,
+    ...(codec === undefined ? {} : { codec }),
+    ...(open.length === 0 ? {} : { open }),
+    ...(stats === undefined ? {} : { stats: withoutAddress(stats) }),
+  }
+}
+
+const seconds = (ms: number): number => Math.round(ms / 100) / 10
+
+function withoutAddress({ remote: _, ...stats }: LegStats): Omit<LegStats, 'remote'> {
+  return stats
+}
+
+/** Lines that may wait for a slow disk; past it they are lost, and counted. */
+const MAX_WAITING_BYTES = 8 * 2 ** 20
+
+/** Call records: into a file, one line each, or without one into the log. */
+export class CdrWriter {
+  readonly #path: string | undefined
+  readonly #log: Log
+  #stream: WriteStream | undefined
+  #lost = 0
+
+  constructor(path: string | undefined, log: Log) {
+    this.#path = path
+    this.#log = log
+    this.reopen()
+  }
+
+  write(record: Cdr): void {
+    const stream = this.#stream
+    if (stream === undefined) this.#log.info('call record', { ...record })
+    else if (stream.writableLength > MAX_WAITING_BYTES) this.#lost += 1
+    else stream.write(`${JSON.stringify(record)}\n`)
+  }
+
+  /** The file by its name again, when it was rotated away. */
+  reopen(): void {
+    const path = this.#path
+    if (path === undefined) return
+    this.#stream?.end()
+    const stream = createWriteStream(path, { flags: 'a', mode: 0o640 })
+    stream.on('error', (error) => {
+      this.#log.error('call records cannot be written', { error, path })
+      // Into the log then, so that none is lost for the want of a disk.
+      if (this.#stream === stream) this.#stream = undefined
+    })
+    this.#stream = stream
+    if (this.#lost > 0) this.#log.warn('call records were lost', { lost: this.#lost })
+    this.#lost = 0
+  }
+
+  /** Resolves when all is written. */
+  async close(): Promise<void> {
+    const stream = this.#stream
+    this.#stream = undefined
+    if (stream === undefined || stream.destroyed) return
+    await new Promise<void>((resolve) => {
+      stream.once('close', () => resolve())
+      stream.end()
+    })
+  }
+}

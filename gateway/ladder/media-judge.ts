@@ -1,0 +1,197 @@
+import type { LegStats } from '../../media/engine.ts'
+import { type MediaCode, MediaFailure } from '../../media/failure.ts'
+import type { Place } from '../diagnosis.ts'
+import type { LegReport } from './call-report.ts'
+
+/** One leg of a conversation, as it is now. */
+export interface JudgedLeg {
+  readonly name: string
+  readonly kind: LegReport['kind']
+  readonly stats: LegStats
+  /** How long it has been able to receive: answered, described and with keys; undefined: it is not yet. */
+  readonly readyForMs: number | undefined
+  /** What the peer's description said at first and says now, as its attribute: `sendrecv`. */
+  readonly firstDirection: string
+  /** Whether the peer is to send, by what both sides want. */
+  readonly isToSend: boolean
+  /** Whether the peer is to be sent to. */
+  readonly isToReceive: boolean
+  readonly codec: string | undefined
+  /** What our description asks the peer for. */
+  readonly ptimeMs: number | undefined
+}
+
+export interface JudgedMedia {
+  /** The one or two that talk. */
+  readonly legs: readonly JudgedLeg[]
+  /** How long nothing must have come until that is something wrong. */
+  readonly patienceMs: number
+  /** Nobody has been told other terms since the last look; else what was dropped since then says nothing. */
+  readonly isSettled: boolean
+}
+
+export interface MediaFinding extends Place {
+  readonly failure: MediaFailure
+}
+
+/** Drops that a leg shall not have many of, and what a share of them means. */
+const SHARES: readonly { readonly drop: string; readonly code: MediaCode; readonly expected: string }[] = [
+  { drop: 'srtp.unexpected-mki', code: 'srtp.mki-not-described', expected: 'no MKI, as described' },
+  { drop: 'srtp.wrong-mki', code: 'srtp.wrong-mki', expected: 'the MKI of the description' },
+  { drop: 'srtp.auth-failed', code: 'srtp.auth-failed', expected: 'packets made with the agreed key' },
+  { drop: 'srtp.replay', code: 'srtp.replay', expected: 'sequence numbers that go up' },
+  { drop: 'media.wrong-source', code: 'media.wrong-source', expected: 'packets from one source' },
+]
+
+/** So many drops of a kind are no accident. */
+const MIN_DROPS = 25
+/** Of what came in since the last look, at least this is lost to them. */
+const MIN_SHARE = 0.2
+/** 20 seconds of 20 ms frames, one of 64 looked into. */
+const MIN_SAMPLES = 15
+const MAX_CLOCK_ERROR = 0.1
+/** Packets from which on a mean says something. */
+const MIN_PACKETS = 250
+const MIN_MOS = 2.6
+const MAX_PEER_LOSS = 0.5
+/** Octets of payload for a millisecond: 64 kbit/s. */
+const OCTETS_PER_MS: Readonly<Record<string, number>> = { pcmu: 8, pcma: 8, g722: 8 }
+const MAX_PTIME_ERROR = 0.34
+
+/**
+ * What is wrong with the media of two legs, by what the relay counted since `before`: figures of seconds, never packets. One
+ * cause a leg and direction, the one furthest down, because it explains the others. Pure.
+ */
+export function judgeMedia(now: JudgedMedia, before: ReadonlyMap<string, LegStats>): readonly MediaFinding[] {
+  return now.legs.flatMap((leg) => {
+    const other = now.legs.find(({ name }) => name !== leg.name)
+    const received = fromPeer(leg, before.get(leg.name), now)
+    const sent = toPeer(leg, other, before, now.isSettled)
+    return [
+      ...(received === undefined
+        ? []
+        : [{ failure: received, leg: leg.name, direction: 'received' as const }]),
+      ...(sent === undefined ? [] : [{ failure: sent, leg: leg.name, direction: 'sent' as const }]),
+    ]
+  })
+}
+
+function fromPeer(
+  leg: JudgedLeg,
+  before: LegStats | undefined,
+  { patienceMs, isSettled }: JudgedMedia,
+): MediaFailure | undefined {
+  const { readyForMs, stats } = leg
+  if (readyForMs === undefined) return undefined
+  const isPatient = readyForMs < patienceMs
+  if (!leg.isToSend) return isPatient ? undefined : forbidden(leg)
+  const dropped = isSettled ? dropShare(stats, before) : undefined
+  if (dropped !== undefined) return dropped
+  if (stats.packetsReceived === 0) return isPatient ? undefined : nothing(leg)
+  const wrong = isSettled ? wrongPayloadType(stats, before) : undefined
+  return wrong ?? silence(leg) ?? wrongClock(stats) ?? wrongPtime(leg) ?? poor(stats)
+}
+
+/** A description that forbade it from the first on: a hold later is what somebody wanted. */
+function forbidden({ firstDirection }: JudgedLeg): MediaFailure | undefined {
+  if (firstDirection === 'sendrecv' || firstDirection === 'sendonly') return undefined
+  return new MediaFailure('media.direction-forbids', { expected: 'a=sendrecv', seen: `a=${firstDirection}` })
+}
+
+function dropShare(stats: LegStats, before: LegStats | undefined): MediaFailure | undefined {
+  const received = stats.packetsReceived - (before?.packetsReceived ?? 0)
+  for (const { drop, code, expected } of SHARES) {
+    const drops = (stats.drops[drop] ?? 0) - (before?.drops[drop] ?? 0)
+    if (drops < MIN_DROPS || drops < MIN_SHARE * (drops + received)) continue
+    // Good ones before: the key is right, and it is the rollover counter or a new key that nobody told of.
+    const isLater = code === 'srtp.auth-failed' && (before?.packetsReceived ?? 0) > 0
+    const seen = `${drops} of ${drops + received} packets: ${drop}`
+    return new MediaFailure(isLater ? 'srtp.auth-lost' : code, { expected, seen })
+  }
+  if ((stats.drops['srtp.too-many-ssrcs'] ?? 0) === 0) return undefined
+  return new MediaFailure('srtp.too-many-ssrcs', { seen: `${stats.drops['srtp.too-many-ssrcs']} packets` })
+}
+
+function nothing({ kind, stats }: JudgedLeg): MediaFailure {
+  const drops = Object.entries(stats.drops).map(([reason, count]) => `${count} ${reason}`)
+  return new MediaFailure(kind === 'webrtc' ? 'media.none-from-browser' : 'media.none-from-trunk', {
+    expected: 'RTP',
+    seen: drops.length === 0 ? 'no packet' : `no packet but drops: ${drops.join(', ')}`,
+  })
+}
+
+function wrongPayloadType(stats: LegStats, before: LegStats | undefined): MediaFailure | undefined {
+  const reason = 'rtp.unmapped-payload-type'
+  const drops = (stats.drops[reason] ?? 0) - (before?.drops[reason] ?? 0)
+  const received = stats.packetsReceived - (before?.packetsReceived ?? 0)
+  if (drops < MIN_DROPS || drops < received / 2) return undefined
+  const seen = `${drops} of ${received} packets with another`
+  return new MediaFailure('media.wrong-payload-type', { expected: 'the payload types agreed on', seen })
+}
+
+function silence({ stats, codec }: JudgedLeg): MediaFailure | undefined {
+  if (codec === undefined || !(codec.toLowerCase() in OCTETS_PER_MS)) return undefined
+  const { payloadSamples, flatSamples } = stats
+  if (payloadSamples < MIN_SAMPLES || flatSamples < payloadSamples) return undefined
+  return new MediaFailure('media.digital-silence', {
+    expected: 'sound',
+    seen: `the same byte in ${flatSamples} samples`,
+  })
+}
+
+function wrongClock({ clockRatio }: LegStats): MediaFailure | undefined {
+  if (clockRatio === undefined || Math.abs(clockRatio - 1) <= MAX_CLOCK_ERROR) return undefined
+  return new MediaFailure('media.wrong-clock', {
+    expected: 'RTP timestamps that go with the clock rate',
+    seen: `${clockRatio} times as fast`,
+  })
+}
+
+function wrongPtime({ stats, codec, ptimeMs }: JudgedLeg): MediaFailure | undefined {
+  const octetsPerMs = codec === undefined ? undefined : OCTETS_PER_MS[codec.toLowerCase()]
+  if (octetsPerMs === undefined || ptimeMs === undefined || stats.packetsReceived < MIN_PACKETS)
+    return undefined
+  const seenMs = Math.round(stats.octetsReceived / stats.packetsReceived / octetsPerMs)
+  if (Math.abs(seenMs - ptimeMs) <= MAX_PTIME_ERROR * ptimeMs) return undefined
+  return new MediaFailure('media.wrong-ptime', { expected: `${ptimeMs} ms a packet`, seen: `${seenMs} ms` })
+}
+
+function poor({ packetsReceived, mos, lossRatio = 0, jitterMs = 0 }: LegStats): MediaFailure | undefined {
+  if (mos === undefined || packetsReceived < MIN_PACKETS || mos >= MIN_MOS) return undefined
+  const seen = `MOS ${mos.toFixed(1)}: loss ${(lossRatio * 100).toFixed(1)} %, jitter ${Math.round(jitterMs)} ms`
+  return new MediaFailure('media.poor', { expected: `MOS ${MIN_MOS} or more`, seen })
+}
+
+function toPeer(
+  leg: JudgedLeg,
+  other: JudgedLeg | undefined,
+  before: ReadonlyMap<string, LegStats>,
+  isSettled: boolean,
+): MediaFailure | undefined {
+  const { stats } = leg
+  if (leg.readyForMs === undefined || !leg.isToReceive) return undefined
+  const sent = stats.packetsSent - (before.get(leg.name)?.packetsSent ?? 0)
+  if (other !== undefined && sent === 0) return isSettled ? notForwarded(leg, other, before) : undefined
+  if (stats.packetsSent < MIN_PACKETS || (stats.remoteLossRatio ?? 0) < MAX_PEER_LOSS) return undefined
+  const seen = `${Math.round((stats.remoteLossRatio ?? 0) * 100)} % lost, says its RTCP`
+  return new MediaFailure('media.lost-towards-peer', { expected: 'what we send', seen })
+}
+
+function notForwarded(
+  leg: JudgedLeg,
+  other: JudgedLeg,
+  before: ReadonlyMap<string, LegStats>,
+): MediaFailure | undefined {
+  const came = other.stats.packetsReceived - (before.get(other.name)?.packetsReceived ?? 0)
+  // Payload types that nobody wants are a finding of the leg they came from.
+  const unmapped =
+    (other.stats.drops['rtp.unmapped-payload-type'] ?? 0) -
+    (before.get(other.name)?.drops['rtp.unmapped-payload-type'] ?? 0)
+  if (came - unmapped < MIN_DROPS * 2) return undefined
+  const reasons = [...Object.entries(leg.stats.drops), ...Object.entries(other.stats.drops)]
+  const [reason] = reasons.sort(([, one], [, another]) => another - one)
+  return new MediaFailure('media.not-forwarded', {
+    expected: 'what the other leg receives',
+    seen: `${came} packets there, none sent here${reason === undefined ? '' : `: ${reason[1]} ${reason[0]}`}`,
+  })
+}

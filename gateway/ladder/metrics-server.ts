@@ -1,0 +1,65 @@
+import { timingSafeEqual } from 'node:crypto'
+import * as http from 'node:http'
+import type { MetricsConfig } from '../../config/config.ts'
+import type { Log } from '../../config/logging.ts'
+import { listenAt } from '../web/listening.ts'
+import type { Metrics } from './metrics.ts'
+
+export interface MetricsServer {
+  readonly port: number
+  /** Cuts whoever still reads. May be called twice. */
+  close(): Promise<void>
+}
+
+const MAX_CONNECTIONS = 16
+const REQUEST_MS = 10_000
+
+/** `GET /metrics` on a listener of its own, for who has the token where there is one. Rejects when the address is taken. */
+export async function openMetrics(
+  { host, port, token }: MetricsConfig,
+  metrics: Metrics,
+  log: Log,
+): Promise<MetricsServer> {
+  const wanted = token === undefined ? undefined : Buffer.from(`Bearer ${token.reveal()}`)
+  const answer = async (request: http.IncomingMessage, response: http.ServerResponse): Promise<void> => {
+    const [path] = (request.url ?? '').split('?', 1)
+    if (path !== '/metrics' || request.method !== 'GET') end(response, 404)
+    else if (wanted !== undefined && !isSame(request.headers.authorization, wanted)) end(response, 401)
+    else end(response, 200, metrics.contentType, await metrics.text())
+  }
+  const server = http.createServer(
+    { maxHeaderSize: 8_192, headersTimeout: REQUEST_MS, requestTimeout: REQUEST_MS },
+    (request, response) => {
+      answer(request, response).catch((error: unknown) => {
+        log.error('internal error', { error, path: '/metrics' })
+        response.destroy()
+      })
+    },
+  )
+  server.maxConnections = MAX_CONNECTIONS
+  const { port: bound } = await listenAt(server, { host, port })
+  const close = (): Promise<void> =>
+    new Promise((resolve) => {
+      server.close(() => resolve())
+      server.closeAllConnections()
+    })
+  return { port: bound, close }
+}
+
+function isSame(given: string | undefined, wanted: Buffer): boolean {
+  const bytes = Buffer.from(given ?? '')
+  return bytes.length === wanted.length && timingSafeEqual(bytes, wanted)
+}
+
+function end(response: http.ServerResponse, status: number, type = 'text/plain', text = ''): void {
+  const content = Buffer.from(text)
+  response.writeHead(status, {
+    'Content-Type': type,
+    'Content-Length': content.length,
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    ...(status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {}),
+    Connection: 'close',
+  })
+  response.end(content)
+}

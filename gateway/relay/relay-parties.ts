@@ -1,0 +1,75 @@
+import type { SipRequest } from '../../sip/message.ts'
+import type { IncomingInvite, IncomingRequest } from '../../sip/user-agent.ts'
+import { Parties, type PartiesOptions, type Party } from '../calls/parties.ts'
+import { GatewayFailure } from '../gateway-failure.ts'
+import { dialledOf } from '../trunks/dialled.ts'
+import { type Caller, isPbx } from '../trunks/router.ts'
+
+export type RelayPartiesOptions = PartiesOptions
+
+/** Where a request goes: a device of a user each, or a trunk. */
+export interface RelayPlan extends Party {
+  readonly isTrunk: boolean
+}
+
+/** Who sends a request outside a call and whom it is for: the rules of calls, without media. */
+export class RelayParties {
+  readonly #options: RelayPartiesOptions
+  readonly #parties: Parties
+
+  constructor(options: RelayPartiesOptions) {
+    this.#options = options
+    this.#parties = new Parties(options)
+  }
+
+  /** The sender. Undefined: challenged, the answer is out. Throws `call.forbidden`, `call.wrong-identity`. */
+  identify({ request, flow, respond }: IncomingRequest): Caller | undefined {
+    return this.#parties.identify({ request, flow, reject: respond })
+  }
+
+  /** What the request is for; '' when it is for the gateway itself. Throws `call.unknown-number`. */
+  dialledOf(request: SipRequest): string {
+    return dialledOf(request.uri, this.#options.config.numbers)
+  }
+
+  /**
+   * The way to what `caller` has asked for. Throws `call.unknown-number`, `call.not-registered`, `trunk.unresolved`.
+   *
+   * @param isMailbox the name is routed as a number, past the users of ours
+   */
+  plan(incoming: Pick<IncomingInvite, 'request' | 'flow'>, caller: Caller, isMailbox = false): RelayPlan {
+    const { request } = incoming
+    const identity = this.#parties.identityOf(request, caller)
+    if (isPbx(caller)) return { ...this.#parties.ofPbx(request, identity), isTrunk: false }
+    const destination = this.#parties.router.route(this.dialledOf(request), caller, { isMailbox })
+    switch (destination.kind) {
+      case 'users':
+        return { ...this.#parties.ofUsers(destination.users, destination.number, identity), isTrunk: false }
+      case 'trunk':
+        return { ...this.#parties.ofTrunk(destination.trunk, destination.number, identity), isTrunk: true }
+      case 'emergency':
+        throw new GatewayFailure('call.unknown-number', { seen: destination.number })
+      case 'upstream':
+        return { ...this.#parties.toPbx(caller, incoming), isTrunk: true }
+      case 'application':
+        // An application speaks and hears, and reads nothing.
+        throw new GatewayFailure('call.unknown-number', { seen: destination.name })
+      default:
+        return destination satisfies never
+    }
+  }
+
+  /** Throws what a call to there would be refused with before it rings. */
+  probe(request: SipRequest, caller: Caller): void {
+    if (isPbx(caller)) {
+      this.#parties.ofPbx(request, this.#parties.identityOf(request, caller))
+      return
+    }
+    const destination = this.#parties.router.route(this.dialledOf(request), caller)
+    if (destination.kind !== 'users') return
+    const { users } = destination
+    if (users.every((user) => this.#options.registration.bindingsOf(user).length === 0)) {
+      throw new GatewayFailure('call.not-registered', { seen: users.join(', ') })
+    }
+  }
+}

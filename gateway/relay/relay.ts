@@ -1,0 +1,247 @@
+import type { Log } from '../../config/logging.ts'
+import type { Flow } from '../../sip/flow.ts'
+import type { Header } from '../../sip/message.ts'
+import type { IncomingRequest, IncomingSubscribe, SipEnvironment, UserAgent } from '../../sip/user-agent.ts'
+import { verdictOf } from '../diagnosis.ts'
+import { logLevelOf, ownHeadersOf, refusalHeaders, refuseMethod } from '../failure.ts'
+import { GatewayFailure } from '../gateway-failure.ts'
+import { RelayLimits } from './relay-limits.ts'
+import { RelayParties, type RelayPartiesOptions, type RelayPlan } from './relay-parties.ts'
+import {
+  ALLOW_EVENTS,
+  answeredHeaders,
+  failureOf,
+  isOwnMailbox,
+  relayedBody,
+  relayedEvent,
+  relayedHeaders,
+} from './relay-policy.ts'
+import { type RelayRequest, relayRequest } from './relay-request.ts'
+import { RelaySubscription } from './relay-subscription.ts'
+
+export interface RelayOptions extends RelayPartiesOptions {
+  readonly userAgent: UserAgent
+  readonly environment: SipEnvironment
+  readonly log: Log
+}
+
+/** Methods outside a call that mean something here; REGISTER is the registration's. */
+const ALLOW: Header = {
+  name: 'Allow',
+  value:
+    'INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, MESSAGE, SUBSCRIBE, NOTIFY, UPDATE, PRACK, REFER',
+}
+const ACCEPT: Header = { name: 'Accept', value: 'application/sdp, text/plain' }
+
+/** Everything that passes the gateway beside calls: MESSAGE, SUBSCRIBE and NOTIFY; and OPTIONS, which it answers itself. */
+export class Relay {
+  readonly #options: RelayOptions
+  readonly #parties: RelayParties
+  readonly #limits = new RelayLimits()
+  /** How to give up each relayed request that waits. */
+  readonly #waiting = new Set<() => void>()
+  readonly #subscriptions = new Set<RelaySubscription>()
+  /** The users among the subscribers, who may come back by another WebSocket. */
+  readonly #subscribers = new Map<RelaySubscription, string>()
+  /** How many of theirs there are by each WebSocket. */
+  readonly #perFlow = new Map<string, number>()
+  #isOpen = true
+
+  constructor(options: RelayOptions) {
+    this.#options = options
+    this.#parties = new RelayParties(options)
+  }
+
+  /** Sizes of all tables; all zero when nothing is under way. */
+  tables(): Readonly<Record<string, number>> {
+    return {
+      relayedRequests: this.#limits.size,
+      waitingRequests: this.#waiting.size,
+      relayedSubscriptions: this.#subscriptions.size,
+      relayedSubscribers: this.#subscribers.size,
+      subscriberFlows: this.#perFlow.size,
+    }
+  }
+
+  /** A request outside a dialog, REGISTER and SUBSCRIBE excepted; answered in every case. Never throws. */
+  onRequest(incoming: IncomingRequest): void {
+    try {
+      this.#requireOpen()
+      switch (incoming.request.method) {
+        case 'OPTIONS':
+          this.#answerOptions(incoming)
+          return
+        case 'MESSAGE':
+          this.#message(incoming)
+          return
+        case 'NOTIFY':
+          this.#unsolicited(incoming)
+          return
+        default:
+          refuseMethod(incoming, ALLOW)
+      }
+    } catch (error) {
+      this.#refuse(incoming, error)
+    }
+  }
+
+  /** A SUBSCRIBE outside a dialog; answered in every case. Never throws. */
+  onSubscribe(subscribe: IncomingSubscribe): void {
+    const { request, flow } = subscribe
+    const asked: IncomingRequest = {
+      request,
+      flow,
+      respond: (status, options) => subscribe.reject(status, options),
+    }
+    try {
+      this.#requireOpen()
+      this.#subscribe(subscribe, asked)
+    } catch (error) {
+      this.#refuse(asked, error, [ALLOW_EVENTS])
+    }
+  }
+
+  /** Subscriptions of a browser that is gone wait for it, but not for long; those to it have ended. */
+  flowClosed(flow: Flow): void {
+    for (const subscription of [...this.#subscriptions]) {
+      if (subscription.notifierFlow === flow) subscription.notifierGone()
+      else if (subscription.flow === flow) subscription.suspend()
+    }
+  }
+
+  /** What a user has subscribed to by the flow `from` goes on by `to`. */
+  rehome(from: Flow, to: Flow, user: string): void {
+    if (this.usesOf(from) === 0) return
+    for (const [subscription, subscriber] of this.#subscribers) {
+      if (subscription.flow !== from || subscriber !== user) continue
+      this.#count(from, -1)
+      this.#count(to, 1)
+      subscription.resume(to)
+    }
+  }
+
+  /** How many subscriptions users have by this flow. */
+  usesOf(flow: Flow): number {
+    return this.#perFlow.get(flow.id) ?? 0
+  }
+
+  #count(flow: Flow, change: 1 | -1): void {
+    const count = this.usesOf(flow) + change
+    if (count === 0) this.#perFlow.delete(flow.id)
+    else this.#perFlow.set(flow.id, count)
+  }
+
+  /** Ends all subscriptions, gives up what waits for an answer, and refuses what comes from now on; the peers are told. */
+  close(): void {
+    this.#isOpen = false
+    for (const giveUp of [...this.#waiting]) giveUp()
+    for (const subscription of [...this.#subscriptions]) subscription.close()
+  }
+
+  #requireOpen(): void {
+    if (!this.#isOpen) throw new GatewayFailure('call.draining')
+  }
+
+  /**
+   * Answered here in every case, as RFC 3261 §11 wants of whoever would get the INVITE. PBXes ask every few seconds whether
+   * a peer lives, at its host or at each user; a browser that was woken for it would drop its pings behind a proxy, and
+   * what it can do is no secret of its own: its calls end in this gateway.
+   */
+  #answerOptions(incoming: IncomingRequest): void {
+    const { request } = incoming
+    if (this.#parties.dialledOf(request) !== '') {
+      const caller = this.#parties.identify(incoming)
+      if (caller === undefined) return
+      this.#parties.probe(request, caller)
+    }
+    incoming.respond(200, { headers: [ALLOW, ACCEPT, ALLOW_EVENTS] })
+  }
+
+  /** RFC 3428 §7: to all devices of a user at once, or to a trunk. */
+  #message(incoming: IncomingRequest): void {
+    const { request } = incoming
+    const headers = relayedHeaders('MESSAGE', request)
+    const body = relayedBody(request)
+    const caller = this.#parties.identify(incoming)
+    if (caller === undefined) return
+    this.#pass(incoming, this.#parties.plan(incoming, caller), { method: 'MESSAGE', headers, ...body })
+  }
+
+  /** A PBX tells of messages waiting without being asked (RFC 3842 wants a subscription, phones do without); nobody else may. */
+  #unsolicited(incoming: IncomingRequest): void {
+    const { request, flow } = incoming
+    if (isBrowser(flow)) throw new GatewayFailure('relay.no-subscription')
+    const caller = this.#parties.identify(incoming)
+    if (caller === undefined) return
+    if (relayedEvent(request) !== 'message-summary') throw new GatewayFailure('relay.no-subscription')
+    const told = request.headers.filter(({ name }) => name === 'Event' || name === 'Subscription-State')
+    const headers = [...relayedHeaders('NOTIFY', request), ...told]
+    const body = relayedBody(request)
+    this.#pass(incoming, this.#parties.plan(incoming, caller), { method: 'NOTIFY', headers, ...body })
+  }
+
+  #pass(incoming: IncomingRequest, plan: RelayPlan, relayed: RelayRequest): void {
+    const leave = this.#limits.enter(incoming.flow.scope)
+    const headers = [...plan.headers, ...relayed.headers]
+    const giveUp = relayRequest(this.#options, plan, { ...relayed, headers }, (response) => {
+      leave()
+      this.#waiting.delete(giveUp)
+      if (typeof response === 'string' || response.status >= 300) {
+        const passed = typeof response === 'string' ? [] : answeredHeaders(response)
+        this.#refuse(incoming, plan.failureOf?.(response) ?? failureOf(response, plan.isTrunk), passed)
+        return
+      }
+      const { callId, method } = incoming.request
+      this.#options.log.info('request relayed', { callId, method, to: plan.name, status: response.status })
+      incoming.respond(response.status, { headers: answeredHeaders(response) })
+    })
+    this.#waiting.add(giveUp)
+  }
+
+  #subscribe(subscribe: IncomingSubscribe, asked: IncomingRequest): void {
+    const { request } = subscribe
+    const event = relayedEvent(request)
+    const caller = this.#parties.identify(asked)
+    if (caller === undefined) return
+    const plan = this.#parties.plan(
+      subscribe,
+      caller,
+      isOwnMailbox(caller, this.#parties.dialledOf(request), event),
+    )
+    const { userAgent, environment, log } = this.#options
+    const subscription = new RelaySubscription(
+      {
+        userAgent,
+        environment,
+        log,
+        plan,
+        onEnded: (ended) => {
+          this.#subscriptions.delete(ended)
+          if (this.#subscribers.delete(ended)) this.#count(ended.flow, -1)
+        },
+      },
+      subscribe,
+    )
+    this.#subscriptions.add(subscription)
+    if (caller.kind === 'user') {
+      this.#subscribers.set(subscription, caller.user)
+      this.#count(subscription.flow, 1)
+    }
+    log.info('subscription started', { callId: request.callId, event, to: plan.name })
+  }
+
+  #refuse(incoming: IncomingRequest, error: unknown, passed: readonly Header[] = []): void {
+    const { request, flow } = incoming
+    const verdict = verdictOf(error)
+    const { callId, method } = request
+    const fields = { callId, method, ...verdict, reason: verdict.message, source: flow.remote.address }
+    this.#options.log[logLevelOf(verdict)](
+      'request refused',
+      verdict.code === 'call.internal' ? { ...fields, error } : fields,
+    )
+    const headers = [...passed, ...ownHeadersOf(error), ...refusalHeaders(verdict)]
+    incoming.respond(verdict.status, { headers, isOnce: verdict.code === 'call.forbidden' })
+  }
+}
+
+const isBrowser = (flow: Flow): boolean => flow.transport === 'ws' || flow.transport === 'wss'

@@ -1,0 +1,87 @@
+import type { Log } from '../../config/logging.ts'
+import { buildResponse, stampRequest } from '../../sip/build.ts'
+import { SipFailure } from '../../sip/failure.ts'
+import type { Flow } from '../../sip/flow.ts'
+import { formatMessage } from '../../sip/format.ts'
+import type { SipRequest } from '../../sip/message.ts'
+import { parseMessage } from '../../sip/parser.ts'
+import { TokenBucket } from '../../sip/transport/token-bucket.ts'
+import { verdictOf } from '../diagnosis.ts'
+import { reasonHeader } from '../failure.ts'
+import { GatewayFailure } from '../gateway-failure.ts'
+
+/** Answers to all strangers together: enough for an admin with a wrong address, no use to who reflects a flood. */
+const ANSWERS_PER_SECOND = 10
+const ANSWER_BURST = 20
+
+export interface StrangersOptions {
+  readonly nowMs: () => number
+  readonly log: Log
+}
+
+/**
+ * Peers that are no trunk. Over UDP their sources may be forged, so they get no transaction (whose retransmissions would
+ * amplify a flood) and no more than one 403 each request, shorter than the request, within a rate; the rest is counted.
+ */
+export class Strangers {
+  readonly #options: StrangersOptions
+  readonly #bucket: TokenBucket
+  readonly #counters = { refused: 0, silent: 0, garbage: 0 }
+
+  constructor(options: StrangersOptions) {
+    this.#options = options
+    this.#bucket = new TokenBucket(ANSWERS_PER_SECOND, ANSWER_BURST, options.nowMs())
+  }
+
+  /** One datagram, or one message of a connection, which is closed then. Never throws for what a peer sent. */
+  receive(bytes: Buffer, flow: Flow): void {
+    this.#answer(bytes, flow)
+    flow.close('stranger')
+  }
+
+  #answer(bytes: Buffer, flow: Flow): void {
+    const request = readRequest(bytes)
+    if (request === undefined) {
+      this.#counters.garbage += 1
+      return
+    }
+    const answer = formatMessage(refusalOf(stampRequest(request, flow.remote)))
+    if (
+      request.method === 'ACK' ||
+      answer.length > bytes.length + MAX_GROWTH ||
+      !this.#bucket.take(this.#options.nowMs())
+    ) {
+      this.#counters.silent += 1
+      return
+    }
+    this.#counters.refused += 1
+    this.#options.log.warn('stranger refused', {
+      source: flow.remote.address,
+      method: request.method,
+      ...VERDICT,
+    })
+    flow.send(answer)
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return { ...this.#counters }
+  }
+}
+
+/** received and rport, and our Reason: an answer is never much longer than what it answers. */
+const MAX_GROWTH = 128
+
+const VERDICT = verdictOf(new GatewayFailure('call.forbidden'))
+
+const refusalOf = (request: SipRequest) =>
+  buildResponse(request, VERDICT.status, { toTag: 'stranger', headers: [reasonHeader(VERDICT)] })
+
+function readRequest(bytes: Buffer): SipRequest | undefined {
+  try {
+    const message = parseMessage(bytes)
+    return message.kind === 'request' ? message : undefined
+  } catch (error) {
+    if (error instanceof SipFailure) return undefined
+    throw error
+  }
+}

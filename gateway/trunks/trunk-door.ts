@@ -1,0 +1,129 @@
+import type { Config } from '../../config/config.ts'
+import { Secret } from '../../config/secret.ts'
+import { createDigestServer, type DigestKey, type DigestServer } from '../../sip/digest.ts'
+import { type DigestAlgorithm, digestHa1 } from '../../sip/digest-response.ts'
+import type { Flow } from '../../sip/flow.ts'
+import { headerValues } from '../../sip/headers.ts'
+import { type Header, isSipUri, type SipRequest, type Uri } from '../../sip/message.ts'
+import type { SipEnvironment } from '../../sip/user-agent.ts'
+import { GatewayFailure } from '../gateway-failure.ts'
+import { GuessLimiter } from '../registration/guess-limiter.ts'
+import type { Trunk, TrunkTable } from './trunk.ts'
+
+export interface TrunkDoorOptions {
+  readonly config: Config
+  readonly trunks: TrunkTable
+  readonly environment: SipEnvironment
+}
+
+type Respond = (status: number, options: { readonly headers: readonly Header[] }) => void
+
+/**
+ * Whose a request is: of the trunks that its source may be, the one that its certificate, port, domain, registered user or
+ * digest names. Whoever is none of them is told what a wrong password is told.
+ */
+export class TrunkDoor {
+  readonly #options: TrunkDoorOptions
+  readonly #digest: DigestServer
+  readonly #guesses = new GuessLimiter()
+  readonly #counters = { challenged: 0, refused: 0, barred: 0 }
+
+  constructor(options: TrunkDoorOptions) {
+    const { config, environment } = options
+    this.#options = options
+    this.#digest = createDigestServer({
+      realm: config.domain,
+      secret: environment.token(),
+      nonceLifetimeMs: config.registration.nonceLifetimeS * 1_000,
+    })
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return { ...this.#counters }
+  }
+
+  /** Undefined: challenged, the answer is out. Throws `call.forbidden`. */
+  identify(request: SipRequest, flow: Flow, respond: Respond): Trunk | undefined {
+    const possible = this.#possible(request, flow)
+    const secured = possible.filter(({ config }) => config.inbound?.credentials !== undefined)
+    const [open] = possible.filter((trunk) => !secured.includes(trunk))
+    const hasCredentials = headerValues(request, 'Authorization').length > 0
+    if (secured.length > 0 && (open === undefined || hasCredentials)) {
+      return this.#signIn(secured, request, flow, respond)
+    }
+    if (open === undefined) throw this.#refusal(flow)
+    return open
+  }
+
+  #possible(request: SipRequest, flow: Flow): readonly Trunk[] {
+    const { trunks } = this.#options
+    if (flow.peer !== undefined) return [trunks.get(flow.peer)].filter((trunk) => trunk !== undefined)
+    const there = trunks
+      .bySource(flow.remote, flow.transport)
+      .filter(({ config }) => config.tls?.requireCertificate !== true)
+    const hosts = [request.uri, request.to.uri].flatMap(hostOf)
+    const user = isSipUri(request.uri) ? request.uri.user : undefined
+    const inDomain = there.filter(({ config: { inbound } }) =>
+      inbound?.domain === undefined ? true : hosts.includes(inbound.domain),
+    )
+    return [
+      ({ config }: Trunk) => config.inbound?.domain !== undefined,
+      (trunk: Trunk) => listensAt(trunk, flow),
+      ({ config: { account } }: Trunk) => account?.register === true && account.user === user,
+    ].reduce(narrowed, inDomain)
+  }
+
+  #signIn(secured: readonly Trunk[], request: SipRequest, flow: Flow, respond: Respond): Trunk | undefined {
+    const nowMs = this.#options.environment.nowMs()
+    const { address } = flow.remote
+    if (this.#guesses.isBarred(address, nowMs)) {
+      this.#counters.barred += 1
+      throw this.#refusal(flow)
+    }
+    const named = (user: string): Trunk | undefined =>
+      secured.find(({ config }) => config.inbound?.credentials?.user === user)
+    const verdict = this.#digest.verify(request, nowMs, (user) => this.#keyOf(named(user)))
+    if (verdict.kind === 'accepted') return named(verdict.user)
+    if (verdict.kind === 'refused') {
+      // Only a nonce of ours shows that the address is not forged, and nobody else's fault is to bar a trunk.
+      if (verdict.failure.code === 'sip.bad-credentials') this.#guesses.failed(address, nowMs)
+      throw this.#refusal(flow)
+    }
+    this.#counters.challenged += 1
+    const takesMd5 = secured.some(({ config }) => config.inbound?.credentials?.md5 === true)
+    const headers = this.#digest
+      .challenges(nowMs, verdict)
+      .filter((value) => takesMd5 || !value.includes('algorithm=MD5'))
+      .map((value) => ({ name: 'WWW-Authenticate', value }))
+    respond(401, { headers })
+    return undefined
+  }
+
+  #keyOf(trunk: Trunk | undefined): DigestKey | undefined {
+    const credentials = trunk?.config.inbound?.credentials
+    if (credentials === undefined || credentials.md5) return credentials
+    const { domain } = this.#options.config
+    const hashed = (algorithm: DigestAlgorithm): Secret =>
+      new Secret(digestHa1(algorithm, credentials.user, domain, credentials.password.reveal()))
+    return { ha1: { 'SHA-256': hashed('SHA-256'), 'SHA-512-256': hashed('SHA-512-256') } }
+  }
+
+  #refusal(flow: Flow): GatewayFailure {
+    this.#counters.refused += 1
+    return new GatewayFailure('call.forbidden', { seen: flow.remote.address })
+  }
+}
+
+/** Those of whom a sign holds; all, where it holds of none. */
+function narrowed(trunks: readonly Trunk[], holds: (trunk: Trunk) => boolean): readonly Trunk[] {
+  const found = trunks.filter(holds)
+  return trunks.length < 2 || found.length === 0 ? trunks : found
+}
+
+const hostOf = (uri: Uri): readonly string[] => (isSipUri(uri) ? [uri.host.toLowerCase()] : [])
+
+/** A peer over UDP sends from where it listens, and connections of one often do not. */
+const listensAt = ({ servers }: Trunk, { remote }: Flow): boolean =>
+  servers.some(({ paths }) =>
+    paths.some((path) => path.remote.address === remote.address && path.remote.port === remote.port),
+  )

@@ -1,0 +1,106 @@
+import type { TrunkConfig } from '../../config/config.ts'
+import { isWorthAnother } from '../calls/fail-over.ts'
+import type { Identity } from '../calls/identity.ts'
+import type { LegMedia } from '../calls/leg.ts'
+import type { Parties } from '../calls/parties.ts'
+import type { PartyPlan } from '../calls/plan.ts'
+import { GatewayFailure } from '../gateway-failure.ts'
+import type { TrunkPath, TrunkTable } from './trunk.ts'
+import type { TrunkChoice } from './trunk-choice.ts'
+import type { TrunkStates } from './trunk-states.ts'
+
+export interface TrunkPlansOptions {
+  readonly trunks: TrunkTable
+  readonly parties: Parties
+  readonly choice: TrunkChoice
+  readonly states: TrunkStates
+  /** Calls that a trunk carries now, those that are being set up included. */
+  readonly callsOver: (trunk: string) => number
+  /** Throws when the trunk is not for this number, or takes no more calls now. */
+  readonly admit: (trunk: string, forms: readonly string[]) => void
+  /** How media looks on the leg of a trunk, from this address of ours. */
+  readonly mediaOf: (trunk: TrunkConfig, localAddress: string, isEmergency: boolean) => LegMedia
+}
+
+/** What is called, and by whom, whichever trunk takes it. */
+export interface TrunkCall {
+  /** Trunks and groups in the order to try. */
+  readonly names: readonly string[]
+  readonly number: string
+  /** As `Destination` has them. */
+  readonly forms: readonly string[]
+  readonly identity: Identity
+  /** Goes out by whatever trunk takes it: full or not, allowed or not, and by the next after any refusal. */
+  readonly isEmergency: boolean
+}
+
+/** What each trunk asked so far has said to a call; undefined: it takes it. */
+type Verdicts = Map<string, GatewayFailure | undefined>
+
+/** How a call gets to a trunk, and to the next one when that does not take it. */
+export class TrunkPlans {
+  readonly #options: TrunkPlansOptions
+
+  constructor(options: TrunkPlansOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Throws `trunk.unresolved` when none has an address, `trunk.full` when none has room, `limit.destination` and `limit.rate`
+   * when none is for this call.
+   */
+  plan(call: TrunkCall): PartyPlan {
+    const rest = [...this.#options.choice.waysTo(call.names)]
+    const verdicts: Verdicts = new Map()
+    const first = this.#next(rest, call, verdicts)
+    if (first !== undefined) return first
+    const refusals = [...verdicts.values()].filter((verdict) => verdict !== undefined)
+    throw refusals[0] ?? new GatewayFailure('trunk.full', { seen: call.names.join(', ') })
+  }
+
+  /** Takes from `rest` what is tried now, and what has no room. */
+  #next(rest: TrunkPath[], call: TrunkCall, verdicts: Verdicts): PartyPlan | undefined {
+    for (let path = rest.shift(); path !== undefined; path = rest.shift()) {
+      if (call.isEmergency || this.#isOpen(path.trunk, call, verdicts)) {
+        return this.#planBy(path, rest, call, verdicts)
+      }
+    }
+    return undefined
+  }
+
+  /** A trunk is asked once for a call, however many addresses it has. */
+  #isOpen({ name, maxCalls }: TrunkConfig, { forms }: TrunkCall, verdicts: Verdicts): boolean {
+    if (maxCalls !== 0 && this.#options.callsOver(name) >= maxCalls) return false
+    if (verdicts.has(name)) return verdicts.get(name) === undefined
+    try {
+      this.#options.admit(name, forms)
+      verdicts.set(name, undefined)
+      return true
+    } catch (error) {
+      if (!(error instanceof GatewayFailure)) throw error
+      verdicts.set(name, error)
+      return false
+    }
+  }
+
+  #planBy(way: TrunkPath, rest: TrunkPath[], call: TrunkCall, verdicts: Verdicts): PartyPlan {
+    const { parties, states, mediaOf } = this.#options
+    const { path, ...party } = parties.byPath(way, call.number, call.identity)
+    const { trunk, localAddress, remote } = path
+    return {
+      kind: 'party',
+      ...party,
+      media: mediaOf(trunk, localAddress, call.isEmergency),
+      passHeaders: trunk.passHeaders,
+      isEmergency: call.isEmergency,
+      redirectHosts: new Set([trunk.host.toLowerCase(), remote.address]),
+      onReached: () => states.answered(path),
+      trouble: () => states.troubleOf(path.trunk.name),
+      next: (how) => {
+        if (!call.isEmergency && !isWorthAnother(how)) return undefined
+        if (how !== 'unfit' && isWorthAnother(how)) states.failed(path, how)
+        return this.#next(rest, call, verdicts)
+      },
+    }
+  }
+}

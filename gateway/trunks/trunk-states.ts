@@ -1,0 +1,106 @@
+import { retryAfter } from '../../sip/headers.ts'
+import type { SipResponse } from '../../sip/message.ts'
+import { readable } from '../../sip/readable.ts'
+import type { NoAnswer } from '../../sip/user-agent.ts'
+import type { TrunkPath } from './trunk.ts'
+import type { TrunkState } from './trunk-health.ts'
+
+/** How a trunk did not take a call or a request: said nothing in time, did not ring in time, has no codec of the caller's. */
+export type Unreached = SipResponse | NoAnswer | 'silent' | 'slow' | 'unfit'
+
+/** How long a failed connection explains that there is none: longer than the longest back-off. */
+const TROUBLE_MS = 120_000
+/** How long an address that did not answer is tried after all others. */
+const REST_MS = 30_000
+/** A 503 may ask for more; nobody is left alone for a day because of one. */
+const MAX_REST_MS = 300_000
+const MAX_RESTS = 4_096
+
+export interface LastFailure {
+  readonly atMs: number
+  /** For operators: what was seen, and where. */
+  readonly reason: string
+}
+
+/** What calls and OPTIONS have found out about trunks: who lives, which addresses rest, and what went wrong last. */
+export class TrunkStates {
+  readonly #nowMs: () => number
+  readonly #health = new Map<string, TrunkState>()
+  readonly #failures = new Map<string, LastFailure>()
+  /** Connections that did not come about, by trunk. */
+  readonly #troubles = new Map<string, LastFailure>()
+  /** By address: until when. The oldest first. */
+  readonly #rests = new Map<string, number>()
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs
+  }
+
+  /** As OPTIONS tell, with hysteresis; `unknown` where nobody asks. */
+  healthOf(trunk: string): TrunkState {
+    return this.#health.get(trunk) ?? 'unknown'
+  }
+
+  noteHealth(trunk: string, state: TrunkState): void {
+    this.#health.set(trunk, state)
+  }
+
+  lastFailureOf(trunk: string): LastFailure | undefined {
+    return this.#failures.get(trunk)
+  }
+
+  get restCount(): number {
+    return this.#rests.size
+  }
+
+  isResting(path: TrunkPath): boolean {
+    return (this.#rests.get(keyOf(path)) ?? Number.NEGATIVE_INFINITY) > this.#nowMs()
+  }
+
+  answered(path: TrunkPath): void {
+    this.#rests.delete(keyOf(path))
+  }
+
+  /** An address that did not answer rests, and so does one that asks for it (RFC 3261 §21.5.4). */
+  failed(path: TrunkPath, how: Unreached): void {
+    const { address, port } = path.remote
+    const seen = typeof how === 'string' ? how : `${how.status} ${how.reason}`
+    const nowMs = this.#nowMs()
+    this.#failures.set(path.trunk.name, {
+      atMs: nowMs,
+      reason: `${seen} (${path.transport} ${address}:${port})`,
+    })
+    const restMs = restOf(how)
+    if (restMs === 0) return
+    const key = keyOf(path)
+    this.#rests.delete(key)
+    this.#rests.set(key, nowMs + restMs)
+    const [oldest] = this.#rests.keys()
+    if (this.#rests.size > MAX_RESTS && oldest !== undefined) this.#rests.delete(oldest)
+  }
+
+  /** A connection to the trunk did not come about. */
+  noteTrouble(trunk: string, reason: string): void {
+    this.#troubles.set(trunk, { atMs: this.#nowMs(), reason })
+  }
+
+  /** Why, when that was not long ago. */
+  troubleOf(trunk: string): string | undefined {
+    const trouble = this.#troubles.get(trunk)
+    return trouble === undefined || this.#nowMs() - trouble.atMs > TROUBLE_MS ? undefined : trouble.reason
+  }
+
+  /** A registration that failed, for operators. */
+  noteFailure(trunk: string, reason: string): void {
+    this.#failures.set(trunk, { atMs: this.#nowMs(), reason })
+  }
+}
+
+function restOf(how: Unreached): number {
+  if (typeof how === 'string') return how === 'slow' || how === 'unfit' ? 0 : REST_MS
+  const askedS = how.status === 503 ? readable(() => retryAfter(how)) : undefined
+  return Math.min(MAX_REST_MS, (askedS ?? 0) * 1_000)
+}
+
+const keyOf = ({ trunk, transport, remote }: TrunkPath): string =>
+  `${trunk.name} ${transport} ${remote.address} ${remote.port}`

@@ -1,0 +1,234 @@
+import { readFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
+import type { Config, TlsConfig, TrunkConfig } from '../../config/config.ts'
+import type { Log } from '../../config/logging.ts'
+import type { Flow, SocketAddress } from '../../sip/flow.ts'
+import type { SipTransport } from '../../sip/locate.ts'
+import { NamedFlow } from '../../sip/transport/named-flow.ts'
+import { type StreamHandler, StreamTransport } from '../../sip/transport/stream.ts'
+import type { PeerTls, StreamPeer } from '../../sip/transport/stream-peer.ts'
+import { UdpTransport } from '../../sip/transport/udp.ts'
+import { formatHostPort } from '../../sip/uri.ts'
+import { expandHost } from '../addresses.ts'
+import { type KeyPair, readKeyPair } from '../web/certificate.ts'
+import type { MarkableSocket } from '../web/socket-marks.ts'
+import type { TrunkPath, TrunkTable } from './trunk.ts'
+
+/** Scope of peers that are no trunk. */
+export const STRANGER = 'stranger'
+
+export interface TrunkTransportsOptions {
+  readonly config: Config
+  readonly trunks: TrunkTable
+  readonly token: () => string
+  readonly log: Log
+  readonly handler: Pick<StreamHandler, 'onMessage' | 'onClose'>
+  /** A connection to a trunk did not come about. */
+  readonly onTrouble?: (trunk: string, reason: string) => void
+  /** Told of every socket there is. */
+  readonly onSocket: (socket: MarkableSocket) => void
+}
+
+type Transport = UdpTransport | StreamTransport
+
+/** Every socket towards trunks: one transport for each kind and own address. */
+export class TrunkTransports {
+  readonly #options: TrunkTransportsOptions
+  readonly #udp = new Map<string, UdpTransport>()
+  readonly #tcp = new Map<string, StreamTransport>()
+  readonly #tls = new Map<string, StreamTransport>()
+  /** By name of the trunk. */
+  readonly #peerTls: ReadonlyMap<string, PeerTls>
+
+  /** Rejects when an address is taken or a file cannot be used; what was opened is closed again. */
+  static async open(options: TrunkTransportsOptions): Promise<TrunkTransports> {
+    const peers = await Promise.all(
+      options.config.trunks.map(async (trunk) => [trunk.name, await peerTlsOf(trunk)] as const),
+    )
+    const opened = new TrunkTransports(
+      options,
+      new Map(peers.flatMap(([name, tls]) => (tls === undefined ? [] : [[name, tls] as const]))),
+    )
+    try {
+      await opened.#open()
+      return opened
+    } catch (error) {
+      opened.close()
+      throw error
+    }
+  }
+
+  private constructor(options: TrunkTransportsOptions, peerTls: ReadonlyMap<string, PeerTls>) {
+    this.#options = options
+    this.#peerTls = peerTls
+  }
+
+  /** The flow that leaves from the address the kernel would take, else from any of ours. */
+  flowTo(path: TrunkPath): Flow {
+    const { remote, localAddress, trunk, transport } = path
+    if (transport === 'udp') {
+      const flow = chosen(this.#udp, localAddress).flowTo(remote.address, remote.port)
+      return new NamedFlow(flow, trunk.name)
+    }
+    const transports = transport === 'tcp' ? this.#tcp : this.#tls
+    return chosen(transports, localAddress).flowTo(this.#peerOf(path, transport))
+  }
+
+  /** The trunks have been looked up again. */
+  refresh(): void {
+    for (const transport of this.#all()) transport.refresh()
+  }
+
+  /** A renewed certificate for the TLS listeners. */
+  useCertificate({ cert, key }: KeyPair): void {
+    for (const transport of this.#tls.values()) transport.useIdentity({ certificate: cert, key })
+  }
+
+  counters(): Readonly<Record<string, Readonly<Record<string, unknown>>>> {
+    return this.#shown((transport) => transport.counters())
+  }
+
+  /** `host:port` of every socket, by transport. */
+  listening(): Readonly<Record<string, readonly string[]>> {
+    const shown = this.#shown(({ local }) => formatHostPort(local.address, local.port))
+    return Object.fromEntries(Object.entries(shown).map(([name, all]) => [name, Object.values(all)]))
+  }
+
+  /** May be called twice. */
+  close(): void {
+    for (const transport of this.#all()) transport.close()
+  }
+
+  #all(): readonly Transport[] {
+    return [...this.#udp.values(), ...this.#tcp.values(), ...this.#tls.values()]
+  }
+
+  #shown<Shown>(show: (transport: Transport) => Shown): Record<string, Record<string, Shown>> {
+    const kinds = Object.entries({ udp: this.#udp, tcp: this.#tcp, tls: this.#tls })
+    return Object.fromEntries(
+      kinds
+        .filter(([name, transports]) => name === 'udp' || transports.size > 0)
+        .map(([name, transports]) => [
+          name,
+          Object.fromEntries([...transports].map(([address, transport]) => [address, show(transport)])),
+        ]),
+    )
+  }
+
+  async #open(): Promise<void> {
+    const { config } = this.#options
+    const { udp, tcp, tls } = config
+    // Where no trunk is, a socket that is not there cannot be attacked.
+    if (config.trunks.some(({ transport }) => transport === 'udp' || transport === 'auto')) {
+      for (const address of expandHost(udp.host)) await this.#openUdp({ address, port: udp.port })
+    }
+    if (config.trunks.length === 0) return
+    for (const address of tcp === undefined ? [] : expandHost(tcp.host)) {
+      const options = this.#streamOptions('tcp', { address, port: tcp?.port ?? 0 })
+      this.#tcp.set(address, await StreamTransport.open(options))
+    }
+    if (tls !== undefined) await this.#openTls(tls)
+  }
+
+  async #openTls(tls: TlsConfig): Promise<void> {
+    const { cert, key } = await readKeyPair(tls)
+    for (const address of expandHost(tls.host)) {
+      const identity = { certificate: cert, key }
+      const options = { ...this.#streamOptions('tls', { address, port: tls.port }), identity }
+      this.#tls.set(address, await StreamTransport.open(options))
+    }
+  }
+
+  async #openUdp(address: SocketAddress): Promise<void> {
+    const { handler, trunks, token, onSocket } = this.#options
+    const transport = await UdpTransport.open({
+      address,
+      handler,
+      scopeOf: (remote) => trunks.scopeAt(remote, 'udp') ?? STRANGER,
+      token,
+      widerOf: (flow) => this.#widerOf(flow),
+      onSocket,
+    })
+    this.#udp.set(address.address, transport)
+  }
+
+  #streamOptions(transport: SipTransport, address: SocketAddress) {
+    const { handler, trunks, token, log, onSocket } = this.#options
+    return {
+      address,
+      handler: {
+        ...handler,
+        onTrouble: ({ peer, remote, reason }) => {
+          this.#options.onTrouble?.(peer, reason)
+          log.warn('trunk connection failed', {
+            trunk: peer,
+            transport,
+            remote: formatHostPort(remote.address, remote.port),
+            reason,
+          })
+        },
+      } satisfies StreamHandler,
+      peersAt: (remote: SocketAddress) =>
+        trunks.bySource(remote, transport).flatMap(({ servers }) => {
+          const paths = servers.flatMap((server) => server.paths)
+          // Where it listens itself, if it does.
+          const path = paths.find((known) => known.remote.address === remote.address) ?? paths[0]
+          return path === undefined ? [] : [this.#peerOf(path, transport)]
+        }),
+      strangerScope: STRANGER,
+      token,
+      onSocket,
+    }
+  }
+
+  /** TCP to a trunk over UDP, from the same address of ours, where we have that. */
+  #widerOf(flow: Flow): Flow | undefined {
+    const { scope, local, remote } = flow
+    const name = this.#options.trunks.ofFlow(flow)?.config.name
+    if (name === undefined) return undefined
+    return this.#tcp.get(local.address)?.flowTo({ name, scope, remote, tls: undefined })
+  }
+
+  /** A trunk may come by another transport than the one we take: a UDP peer sends long requests by TCP. */
+  #peerOf({ trunk, remote }: TrunkPath, transport: SipTransport): StreamPeer {
+    const { name } = trunk
+    const tls = transport === 'tls' ? (this.#peerTls.get(name) ?? unasked(trunk)) : undefined
+    return { name, scope: this.#options.trunks.scopeOf(name), remote, tls }
+  }
+}
+
+function chosen<Chosen>(transports: ReadonlyMap<string, Chosen>, localAddress: string): Chosen {
+  const all = [...transports]
+  // Transports may have addresses of their own: then one of the same family.
+  const other = all.find(([address]) => isIP(address) === isIP(localAddress)) ?? all[0]
+  const transport = transports.get(localAddress) ?? other?.[1]
+  if (transport === undefined) throw new Error('a trunk without a socket of its transport')
+  return transport
+}
+
+/** For a trunk of another transport that comes by TLS nevertheless. */
+const unasked = ({ host }: TrunkConfig): PeerTls => ({
+  name: host,
+  wildcards: false,
+  ca: undefined,
+  identity: undefined,
+  alpn: false,
+  isCertificateRequired: false,
+  minVersion: 'TLSv1.2',
+})
+
+async function peerTlsOf({ tls }: TrunkConfig): Promise<PeerTls | undefined> {
+  if (tls === undefined) return undefined
+  const { certificate, key } = tls
+  const own =
+    certificate === undefined || key === undefined ? undefined : await readKeyPair({ certificate, key })
+  return {
+    name: tls.name,
+    wildcards: tls.wildcards,
+    ca: tls.ca === undefined ? undefined : await readFile(tls.ca, 'utf8'),
+    identity: own === undefined ? undefined : { certificate: own.cert, key: own.key },
+    alpn: tls.alpn,
+    isCertificateRequired: tls.requireCertificate,
+    minVersion: tls.minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2',
+  }
+}

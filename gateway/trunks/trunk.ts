@@ -1,0 +1,196 @@
+import type { Config, TrunkConfig } from '../../config/config.ts'
+import type { TrunkMedia } from '../../sdp/session.ts'
+import type { Flow, SocketAddress, TransportName } from '../../sip/flow.ts'
+import { type DnsQueries, type Located, locate, type SipServer, type SipTransport } from '../../sip/locate.ts'
+import type { Weighted } from '../../sip/weighted-order.ts'
+import { GatewayFailure } from '../gateway-failure.ts'
+import { TrunkSources } from './trunk-sources.ts'
+
+/** How requests and media reach a trunk: one address of one of its servers. */
+export interface TrunkPath {
+  readonly trunk: TrunkConfig
+  readonly transport: SipTransport
+  readonly remote: SocketAddress
+  /** Address of ours that the kernel sends from on the way there. */
+  readonly localAddress: string
+}
+
+/** A server of a trunk, as the DNS ranks it; its addresses are tried in this order. */
+export interface TrunkServer extends Weighted {
+  readonly paths: readonly TrunkPath[]
+}
+
+/** One configured peer and what its host name stands for now. */
+export interface Trunk {
+  readonly config: TrunkConfig
+  readonly media: TrunkMedia
+  /** Best priority first; empty while the name has no address. */
+  readonly servers: readonly TrunkServer[]
+}
+
+/** The network's answers, injected. */
+export interface TrunkResolver extends DnsQueries {
+  /** Rejects when there is no way to it. */
+  readonly localAddressTowards: (remote: SocketAddress) => Promise<string>
+}
+
+export interface TrunkTableOptions {
+  readonly resolver: TrunkResolver
+  readonly nowMs: () => number
+  /** Transports of ours that `transport: auto` may choose; best first. */
+  readonly supported: readonly SipTransport[]
+}
+
+/** However short its answers hold, a trunk is not looked up more often; and not more seldom either, since addresses of ours change too. */
+const MIN_LOOKUP_MS = 5_000
+const MAX_LOOKUP_MS = 60_000
+/** After a question without an answer, and while a trunk has no server. */
+const RETRY_MS = 10_000
+
+interface Entry {
+  readonly trunk: Trunk
+  /** Addresses and networks that its requests may come from. */
+  readonly sources: readonly string[]
+  /** Not all questions about it had an answer. */
+  readonly isDoubtful: boolean
+  readonly dueMs: number
+}
+
+/**
+ * The trunks by name and by source address. `refresh` asks the network; between two refreshes everything is answered
+ * from memory, since the scope of a datagram and the path of a call are needed at once.
+ */
+export class TrunkTable {
+  readonly #options: TrunkTableOptions
+  #entries: ReadonlyMap<string, Entry>
+  #sources = new TrunkSources<Trunk>([])
+
+  constructor(configs: readonly TrunkConfig[], options: TrunkTableOptions) {
+    this.#options = options
+    this.#entries = new Map(
+      configs.map((config) => {
+        const trunk = { config, media: mediaOf(config), servers: [] }
+        return [config.name, { trunk, sources: [], isDoubtful: true, dueMs: Number.NEGATIVE_INFINITY }]
+      }),
+    )
+  }
+
+  get names(): readonly string[] {
+    return [...this.#entries.keys()]
+  }
+
+  /** When `refresh` has something to do again; infinite without trunks. */
+  get nextRefreshMs(): number {
+    return Math.min(...[...this.#entries.values()].map(({ dueMs }) => dueMs))
+  }
+
+  /** Looks up again what is due; a name that fails keeps its last servers. */
+  async refresh(): Promise<void> {
+    const nowMs = this.#options.nowMs()
+    const due = [...this.#entries.values()].filter(({ dueMs }) => dueMs <= nowMs)
+    const resolved = await Promise.all(due.map((entry) => this.#resolve(entry)))
+    const fresh = new Map(resolved.map((entry) => [entry.trunk.config.name, entry]))
+    this.#entries = new Map([...this.#entries].map(([name, entry]) => [name, fresh.get(name) ?? entry]))
+    this.#sources = new TrunkSources([...this.#entries.values()])
+  }
+
+  get(name: string): Trunk | undefined {
+    return this.#entries.get(name)?.trunk
+  }
+
+  /** Throws `trunk.unresolved`. */
+  pathOf(trunk: Trunk): TrunkPath {
+    const path = this.get(trunk.config.name)?.servers[0]?.paths[0]
+    if (path === undefined) throw new GatewayFailure('trunk.unresolved', { seen: trunk.config.host })
+    return path
+  }
+
+  /** The trunks that a request from there may be of, in the order of the configuration. */
+  bySource(remote: SocketAddress, transport: TransportName): readonly Trunk[] {
+    return this.#sources.at(remote.address).filter((trunk) => isHeardBy(trunk, transport))
+  }
+
+  /**
+   * Where the transactions and dialogs of a peer are kept. Trunks that share a source address share it, since only a request
+   * itself says whose it is. Undefined: neither a source nor a server of a trunk.
+   */
+  scopeAt(remote: SocketAddress, transport: TransportName): string | undefined {
+    const [trunk] = this.bySource(remote, transport)
+    if (trunk !== undefined) return this.#sources.scopeOf(trunk.config.name)
+    // Answers come from servers that may be no sources of requests.
+    const asked = this.#sources.servedAt(remote).find((candidate) => isHeardBy(candidate, transport))
+    return asked === undefined ? undefined : this.#sources.scopeOf(asked.config.name)
+  }
+
+  scopeOf(name: string): string {
+    return this.#sources.scopeOf(name)
+  }
+
+  /** The trunk at the other end, as far as its flow tells; of those that share a source address, the first. */
+  ofFlow(flow: Flow): Trunk | undefined {
+    const name = flow.peer ?? this.#sources.leaderOf(flow.scope)
+    return name === undefined ? undefined : this.get(name)
+  }
+
+  async #resolve({ trunk, isDoubtful: wasDoubtful }: Entry): Promise<Entry> {
+    const { resolver, supported, nowMs } = this.#options
+    const { config } = trunk
+    const located = await locate({ ...config, supported }, resolver)
+    const servers = await this.#serversOf(config, located)
+    // Answers that are missing take nothing away from what was known; a name server that has never told more is believed.
+    const isWorse = servers.length === 0 || (located.isDoubtful && !wasDoubtful)
+    const kept = isWorse ? trunk.servers : servers
+    const own = kept.flatMap(({ paths }) => paths.map(({ remote }) => remote.address))
+    const { ttlS = MAX_LOOKUP_MS / 1_000 } = located
+    const isSure = kept.length > 0 && !located.isDoubtful
+    const goodMs = Math.min(isSure ? MAX_LOOKUP_MS : RETRY_MS, ttlS * 1_000)
+    return {
+      trunk: { ...trunk, servers: kept },
+      sources: config.sources.length === 0 ? own : config.sources,
+      isDoubtful: isWorse ? wasDoubtful : located.isDoubtful,
+      dueMs: nowMs() + Math.max(MIN_LOOKUP_MS, goodMs),
+    }
+  }
+
+  async #serversOf(config: TrunkConfig, { servers }: Located): Promise<readonly TrunkServer[]> {
+    const found = await Promise.all(
+      servers.map(async ({ priority, weight, ...server }) => {
+        const paths = await Promise.all(
+          server.addresses.map((address) => this.#pathTo(config, server, address)),
+        )
+        return { priority, weight, paths: paths.filter((path) => path !== undefined) }
+      }),
+    )
+    return found.filter(({ paths }) => paths.length > 0)
+  }
+
+  async #pathTo(
+    trunk: TrunkConfig,
+    { transport, port }: Pick<SipServer, 'transport' | 'port'>,
+    address: string,
+  ): Promise<TrunkPath | undefined> {
+    const remote = { address, port }
+    // No way to it now: the caller reports trunks that are left without one.
+    const localAddress = await this.#options.resolver.localAddressTowards(remote).catch(() => undefined)
+    return localAddress === undefined ? undefined : { trunk, transport, remote, localAddress }
+  }
+}
+
+/** How long a dead peer may keep a call, by the flow it is reached on. */
+export const sessionExpiresOf = (config: Config, trunks: TrunkTable, flow: Flow): number =>
+  trunks.ofFlow(flow)?.config.sessionExpiresS ?? config.calls.sessionExpiresS
+
+/** A trunk over TLS is known by nothing less: the address of a datagram can be forged. */
+function isHeardBy({ config, servers }: Trunk, transport: TransportName): boolean {
+  const isSecure = config.transport === 'tls' || servers[0]?.paths[0]?.transport === 'tls'
+  return !isSecure || transport === 'tls'
+}
+
+const PLAIN_KEYING = { off: 'none', optional: 'osrtp', required: 'osrtp-required' } as const
+
+function mediaOf(config: TrunkConfig): TrunkMedia {
+  const { codecs, suites, media, osrtp, avpf, rtcpMux, dtmf, ptimeMs } = config
+  const keying = media === 'rtp' ? PLAIN_KEYING[osrtp] : media
+  const hasKeys = keying !== 'none' && keying !== 'dtls'
+  return { keying, codecs, suites: hasKeys ? suites : [], avpf, rtcpMux, dtmf, ptimeMs }
+}

@@ -1,0 +1,283 @@
+import { readdir, readFile } from 'node:fs/promises'
+import * as http from 'node:http'
+import * as https from 'node:https'
+import { type AddressInfo, isIPv6, type Socket } from 'node:net'
+import { extname, join } from 'node:path'
+import type { WebConfig } from '../../config/config.ts'
+import type { SocketAddress } from '../../sip/flow.ts'
+import type { CertificateFiles, KeyPair } from './certificate.ts'
+import type { ClientAddresses } from './client-addresses.ts'
+import { Connections } from './connections.ts'
+import type { Endpoint } from './ice-servers.ts'
+import { listenAt, listenAtPath } from './listening.ts'
+import { expectProxyHeader } from './proxy-header.ts'
+import { type WebListener, webListenersOf } from './web-listeners.ts'
+
+export interface Health {
+  readonly status: 'ok' | 'draining'
+  readonly calls: number
+  readonly registrations: number
+  /** Share of the last second that the packet path worked, 0 to 1. */
+  readonly mediaLoad: number
+  /** How many trunks are in which state; absent where there are none to tell of. */
+  readonly trunks?: Readonly<Record<string, number>>
+  /** How many users' extensions we keep registered at the PBX; absent where we keep none. */
+  readonly extensions?: Readonly<Record<string, number>>
+}
+
+export interface WebOptions {
+  readonly config: WebConfig
+  /** For an https listener; without files, one that has no certificate of its own. Rejects when the files cannot be used. */
+  readonly keyPairOf: (files: CertificateFiles | undefined) => Promise<KeyPair>
+  /** Folder of the built page. */
+  readonly pagesFolder: string
+  readonly health: () => Health
+  /** Answers `/ice-servers`; undefined where there is no TURN server. */
+  readonly iceServers?: Endpoint | undefined
+  /** Answers `/ladder`. */
+  readonly ladder?: Endpoint | undefined
+  /** Says who is a proxy, and is told whom PROXY headers name. */
+  readonly clients: ClientAddresses
+  /** Takes the server's WebSocket upgrades. */
+  readonly attach: (server: http.Server | https.Server) => void
+}
+
+export interface WebServer {
+  /** The ordinary listeners. */
+  readonly https: AddressInfo | undefined
+  readonly http: AddressInfo | undefined
+  /** Where the others are found: `https://[::]:8443`. */
+  readonly others: readonly string[]
+  /** Path of the Unix socket. */
+  readonly unixSocket: string | undefined
+  /** Every certificate there is, and how the listeners that show it are given a renewed one. */
+  readonly certificates: readonly ServedCertificate[]
+  /** Stops listening and ends open connections. May be called twice. */
+  close(): Promise<void>
+}
+
+export interface ServedCertificate {
+  readonly files: CertificateFiles
+  /** From now on for new connections; those that are open keep what they have. Throws for a pair that does not fit. */
+  use(pair: KeyPair): void
+}
+
+interface Site {
+  readonly files: ReadonlyMap<string, StaticFile>
+  readonly health: () => Health
+  readonly iceServers?: Endpoint | undefined
+  readonly ladder?: Endpoint | undefined
+  /** What stands before every path; empty or `/a/b`. */
+  readonly base: string
+}
+
+interface StaticFile {
+  readonly type: string
+  readonly content: Buffer
+}
+
+const CONTENT_TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+}
+
+/** The page needs scripts and styles of its own, its WebSocket and the microphone: nothing else. */
+const SECURITY_HEADERS = {
+  'Content-Security-Policy':
+    "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'Permissions-Policy': 'microphone=(self), camera=(), geolocation=()',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+  'Cache-Control': 'no-cache',
+}
+
+/** Read and write for owner and group: a reverse proxy gets in by the group, nobody else does. */
+const UNIX_SOCKET_MODE = 0o660
+
+const MAX_CONNECTIONS_BESIDE_SIP = 256
+/** For each client address: a browser opens six at most, an office behind NAT a few times that. */
+const MAX_CONNECTIONS_BESIDE_SIP_PER_ADDRESS = 64
+const HANDSHAKE_TIMEOUT_MS = 10_000
+const HEADERS_TIMEOUT_MS = 10_000
+const REQUEST_TIMEOUT_MS = 15_000
+/** How often Node looks for connections past these times. */
+const TIMEOUT_CHECK_MS = 5_000
+/** What upgraded connections have for their goodbyes. */
+const CLOSE_GRACE_MS = 1_500
+
+const TLS = { minVersion: 'TLSv1.2', handshakeTimeout: HANDSHAKE_TIMEOUT_MS } as const
+
+const TIMEOUTS = {
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+}
+
+/** Opens the configured listeners: softphone page, `/healthz` and SIP over WebSocket on each, under `web.path`. */
+export async function openWeb(options: WebOptions): Promise<WebServer> {
+  const { config } = options
+  const files = config.page ? await loadFiles(options.pagesFolder) : new Map<string, StaticFile>()
+  const answer = (request: http.IncomingMessage, response: http.ServerResponse): void =>
+    respond(request, response, { ...options, files, base: config.path })
+  const servers: (http.Server | https.Server)[] = []
+  const isProxy = (address: string): boolean => options.clients.isProxy(address)
+  const connections = new Connections(
+    config.maxConnectionsPerAddress + MAX_CONNECTIONS_BESIDE_SIP_PER_ADDRESS,
+    isProxy,
+  )
+  const onClient = (socket: Socket, client: SocketAddress): boolean => {
+    options.clients.announce(socket, client)
+    return isProxy(client.address) || connections.count(socket, client.address)
+  }
+  const prepare = <Kind extends http.Server | https.Server>(server: Kind, hasProxyHeader = false): Kind => {
+    servers.push(server)
+    harden(server, config)
+    if (hasProxyHeader) expectProxyHeader(server, { isProxy, onClient })
+    connections.watch(server)
+    options.attach(server)
+    return server
+  }
+  const close = async (): Promise<void> => {
+    const grace = setTimeout(() => connections.destroy(), CLOSE_GRACE_MS)
+    await Promise.all(servers.splice(0).map(closeServer))
+    clearTimeout(grace)
+  }
+  const plainServer = (): http.Server => http.createServer(TIMEOUTS, answer)
+  const opened: OpenListener[] = []
+  try {
+    for (const listener of webListenersOf(config)) {
+      const server =
+        listener.scheme === 'http'
+          ? plainServer()
+          : https.createServer({ ...(await options.keyPairOf(listener.files)), ...TLS, ...TIMEOUTS }, answer)
+      const address = await listenAt(prepare(server, listener.hasProxyHeader), listener.at)
+      opened.push({ ...listener, server, address })
+    }
+    const { unixSocket } = config
+    if (unixSocket !== undefined) {
+      const local = prepare(plainServer())
+      local.on('connection', (socket) => options.clients.trust(socket))
+      await listenAtPath(local, unixSocket, UNIX_SOCKET_MODE)
+    }
+    const first = (scheme: WebListener['scheme']): AddressInfo | undefined =>
+      opened.find((listener) => listener.isFirst && listener.scheme === scheme)?.address
+    return {
+      https: first('https'),
+      http: first('http'),
+      others: opened.filter(({ isFirst }) => !isFirst).map(urlOf),
+      unixSocket,
+      certificates: certificatesOf(opened),
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+interface OpenListener extends WebListener {
+  readonly server: http.Server | https.Server
+  readonly address: AddressInfo
+}
+
+const urlOf = ({ scheme, address: { address, port } }: OpenListener): string =>
+  `${scheme}://${isIPv6(address) ? `[${address}]` : address}:${port}`
+
+/** Listeners may share one, as those of IPv4 and IPv6 do. */
+function certificatesOf(listeners: readonly OpenListener[]): readonly ServedCertificate[] {
+  const servers = new Map<string, { readonly files: CertificateFiles; readonly all: https.Server[] }>()
+  for (const { files, server } of listeners) {
+    if (files === undefined || !(server instanceof https.Server)) continue
+    const key = JSON.stringify([files.certificate, files.key])
+    const known = servers.get(key)
+    if (known === undefined) servers.set(key, { files, all: [server] })
+    else known.all.push(server)
+  }
+  return [...servers.values()].map(({ files, all }) => ({
+    files,
+    use: (pair) => {
+      for (const server of all) server.setSecureContext({ ...pair, ...TLS })
+    },
+  }))
+}
+
+async function loadFiles(folder: string): Promise<ReadonlyMap<string, StaticFile>> {
+  const files = new Map<string, StaticFile>()
+  for (const name of await readdir(folder)) {
+    const type = CONTENT_TYPES[extname(name)]
+    if (type === undefined) continue
+    const file = { type, content: await readFile(join(folder, name)) }
+    files.set(`/${name}`, file)
+    if (name === 'index.html') files.set('/', file)
+  }
+  return files
+}
+
+function respond(request: http.IncomingMessage, response: http.ServerResponse, site: Site): void {
+  const { files, health, base } = site
+  const asked = (request.url ?? '/').split('?')[0] ?? '/'
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    send(request, response, 405, {
+      type: 'text/plain; charset=utf-8',
+      content: Buffer.from('method not allowed\n'),
+    })
+    return
+  }
+  if (base !== '' && asked === base) {
+    // Its links are relative to a folder.
+    response.writeHead(308, { ...SECURITY_HEADERS, Location: `${base}/`, 'Content-Length': 0 }).end()
+    return
+  }
+  const path = asked.startsWith(`${base}/`) ? asked.slice(base.length) : undefined
+  // Without the base too: who asks for health seldom comes through the proxy.
+  if (path === '/healthz' || asked === '/healthz') {
+    const state = health()
+    const content = Buffer.from(`${JSON.stringify(state)}\n`)
+    send(request, response, state.status === 'ok' ? 200 : 503, { type: 'application/json', content })
+    return
+  }
+  if (path === '/ladder' && request.method === 'GET' && site.ladder !== undefined) {
+    site.ladder(request, response)
+    return
+  }
+  if (path === '/ice-servers' && request.method === 'GET' && site.iceServers !== undefined) {
+    site.iceServers(request, response)
+    return
+  }
+  const file = path === undefined ? undefined : files.get(path)
+  if (file === undefined) {
+    send(request, response, 404, { type: 'text/plain; charset=utf-8', content: Buffer.from('not found\n') })
+    return
+  }
+  send(request, response, 200, file)
+}
+
+function send(
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+  status: number,
+  file: StaticFile,
+): void {
+  response.writeHead(status, {
+    ...SECURITY_HEADERS,
+    'Content-Type': file.type,
+    'Content-Length': file.content.length,
+  })
+  response.end(request.method === 'HEAD' ? undefined : file.content)
+}
+
+function harden(server: http.Server | https.Server, config: WebConfig): void {
+  server.maxHeadersCount = 64
+  server.maxConnections = config.maxConnections + MAX_CONNECTIONS_BESIDE_SIP
+  // A broken TLS handshake or HTTP request is the peer's business; without a listener Node only closes the socket.
+  server.on('tlsClientError', (_error, socket) => socket.destroy())
+}
+
+function closeServer(server: http.Server | https.Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}
