@@ -206,28 +206,29 @@ export class MediaCall {
     from: { readonly browser?: number; readonly trunk?: number },
     payload: (index: number) => Buffer = noise,
   ): Promise<void> {
+    const { browser = 0, trunk = 0 } = from
     const before = await this.#counted()
-    const expected = {
-      browser: before.browser + (from.browser ?? 0),
-      trunk: before.trunk + (from.trunk ?? 0),
+    for (let sent = 0; sent < Math.max(browser, trunk); sent += BURST) {
+      const end = sent + BURST
+      for (let index = sent; index < end; index += 1) {
+        if (index < browser) this.browser.sendRtp(PCMA, payload(index))
+        if (index < trunk) this.trunk.sendRtp(PCMA, payload(index))
+      }
+      await this.#arrived({
+        browser: before.browser + Math.min(browser, end),
+        trunk: before.trunk + Math.min(trunk, end),
+      })
     }
-    for (let index = 0; index < Math.max(from.browser ?? 0, from.trunk ?? 0); index += 1) {
-      if (index < (from.browser ?? 0)) this.browser.sendRtp(PCMA, payload(index))
-      if (index < (from.trunk ?? 0)) this.trunk.sendRtp(PCMA, payload(index))
-      // A loopback socket holds a few hundred datagrams.
-      if (index % 50 === 49) await new Promise((resolve) => setTimeout(resolve, 5))
-    }
-    let now = before
-    for (
-      let turn = 0;
-      turn < 500 && (now.browser < expected.browser || now.trunk < expected.trunk);
-      turn += 1
-    ) {
-      await new Promise((resolve) => setTimeout(resolve, 10))
-      now = await this.#counted()
-    }
-    if (now.browser < expected.browser || now.trunk < expected.trunk) {
-      throw new Error(`the relay has seen ${JSON.stringify(now)} of ${JSON.stringify(expected)}`)
+  }
+
+  /** Throws when not so many have come within 5 s. */
+  async #arrived(expected: { readonly browser: number; readonly trunk: number }): Promise<void> {
+    for (let turn = 0; ; turn += 1) {
+      const now = await this.#counted()
+      if (now.browser >= expected.browser && now.trunk >= expected.trunk) return
+      if (turn === 1_000)
+        throw new Error(`the relay has seen ${JSON.stringify(now)} of ${JSON.stringify(expected)}`)
+      await new Promise((resolve) => setTimeout(resolve, 5))
     }
   }
 
@@ -280,6 +281,9 @@ const COUNTED_ELSEWHERE: ReadonlySet<string> = new Set([
 ])
 
 const same = (text: string): string => text
+
+/** A loopback socket holds a hundred datagrams and more. */
+const BURST = 50
 
 /** 20 ms of G.711 that is no silence. */
 export const noise = (): Buffer => randomBytes(160)
