@@ -65,9 +65,11 @@ export class CallWatch {
 
   #onDtls(): void {
     const states = this.#connection.getSenders().map((sender) => sender.transport?.state)
+    // The transports may be told of it later than the connection, which is connected when all of them are.
+    const isConnected = this.#connection.connectionState === 'connected'
     if (states.includes('failed')) {
       this.#tell({ rung: 'dtls', kind: 'failed', detail: 'the handshake failed' })
-    } else if (states.includes('connected')) {
+    } else if (isConnected || states.includes('connected')) {
       this.#tell({ rung: 'dtls', kind: 'reached', detail: 'certificate checked, keys agreed' })
       this.#tell({ rung: 'srtp', kind: 'began', detail: 'waiting for the first packet' })
     }
