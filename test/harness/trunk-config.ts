@@ -1,4 +1,4 @@
-import type { TrunkConfig } from '../../config/config.ts'
+import type { TrunkConfig, TrunkTlsConfig } from '../../config/config.ts'
 import { PROFILES } from '../../config/trunk-profiles.ts'
 import type { TrunkResolver } from '../../gateway/trunks/trunk.ts'
 
@@ -28,4 +28,16 @@ export const resolverOf = (addresses: ReadonlyMap<string, readonly string[]> = n
   srv: async () => ({ records: [], ttlS: undefined }),
   addresses: async (host) => ({ records: addresses.get(host) ?? [], ttlS: undefined }),
   localAddressTowards: async () => '127.0.0.1',
+})
+
+/** TLS towards a trunk that is `pbx.example.com` by a certificate of this authority (PEM). */
+export const tlsOfPbx = (ca: string): TrunkTlsConfig => ({
+  name: 'pbx.example.com',
+  ca,
+  certificate: undefined,
+  key: undefined,
+  alpn: false,
+  wildcards: false,
+  requireCertificate: false,
+  minVersion: '1.2',
 })

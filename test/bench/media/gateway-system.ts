@@ -69,6 +69,7 @@ export class GatewaySystem implements MediaSystem {
         throw new Error(`${kind} expected from the gateway process, ${reply.kind} came`)
       return reply
     } finally {
+      // The race has told already if the process ended; what is left to reject is the abort that follows.
       exit.catch(() => undefined)
       ended.abort()
     }

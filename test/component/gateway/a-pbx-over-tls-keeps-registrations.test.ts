@@ -15,7 +15,7 @@ import { createUserAgent, type IncomingInvite, type IncomingRequest } from '../.
 import { Authority, type Identity } from '../../harness/certificates.ts'
 import { closeAll, closing } from '../../harness/closing.ts'
 import { statusOf } from '../../harness/sip-text.ts'
-import { trunkConfig } from '../../harness/trunk-config.ts'
+import { tlsOfPbx, trunkConfig } from '../../harness/trunk-config.ts'
 import { until } from '../../harness/until.ts'
 import { WebrtcClient } from '../../harness/webrtc-client.ts'
 
@@ -85,16 +85,7 @@ async function openPbx(identity: Identity) {
 async function browserInFrontOf(port: number): Promise<WebrtcClient> {
   const base = loadConfig(undefined, {})
   const log = { error: () => {}, warn: () => {}, debug: () => {}, info: () => {}, child: () => log }
-  const tls = {
-    name: 'pbx.example.com',
-    ca,
-    certificate: undefined,
-    key: undefined,
-    alpn: false,
-    wildcards: false,
-    requireCertificate: false,
-    minVersion: '1.2',
-  } as const
+  const tls = tlsOfPbx(ca)
   const config: Config = {
     ...base,
     domain: 'webtrunk.test',

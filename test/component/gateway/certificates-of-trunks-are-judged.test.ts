@@ -12,7 +12,7 @@ import { startDaemon } from '../../../gateway/daemon.ts'
 import { Authority, type Identity } from '../../harness/certificates.ts'
 import { closeAll, closing } from '../../harness/closing.ts'
 import { headerOf } from '../../harness/sip-text.ts'
-import { trunkConfig } from '../../harness/trunk-config.ts'
+import { tlsOfPbx, trunkConfig } from '../../harness/trunk-config.ts'
 import { WebrtcClient } from '../../harness/webrtc-client.ts'
 
 // The whole daemon calls a trunk over TLS, whose certificate is not what it should be.
@@ -69,16 +69,7 @@ async function callOver(port: number) {
       trunkConfig({
         port,
         transport: 'tls',
-        tls: {
-          name: 'pbx.example.com',
-          ca,
-          certificate: undefined,
-          key: undefined,
-          alpn: false,
-          wildcards: false,
-          requireCertificate: false,
-          minVersion: '1.2',
-        },
+        tls: tlsOfPbx(ca),
       }),
     ],
     routes: [{ prefix: '9', trunk: 'pbx', strip: 0, add: '' }],
