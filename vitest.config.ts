@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
+/** `expect.poll` waits for as long as a busy machine may need; what never comes fails all the same. */
+const PATIENT = { poll: { timeout: 10_000 } }
+
 export default defineConfig({
   test: {
     projects: [
@@ -9,6 +12,7 @@ export default defineConfig({
           include: ['test/{unit,vectors,component,fuzz}/**/*.test.ts'],
           testTimeout: 20_000,
           maxWorkers: 2,
+          expect: PATIENT,
         },
       },
       {
@@ -17,6 +21,7 @@ export default defineConfig({
           include: ['test/{interop,e2e}/**/*.test.ts'],
           testTimeout: 90_000,
           hookTimeout: 90_000,
+          expect: PATIENT,
           // Peers wait most of the time. More of them beside each other on two cores disturb one another's audio.
           maxWorkers: 2,
           // After the unit tests, which leave no core to a call.
@@ -31,6 +36,7 @@ export default defineConfig({
           include: ['test/long/**/*.test.ts'],
           testTimeout: 3_600_000,
           fileParallelism: false,
+          expect: PATIENT,
         },
       },
     ],

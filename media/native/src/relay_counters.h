@@ -14,12 +14,12 @@
 
 namespace webtrunk {
 
-/** A count with one writer, the relay thread, that other threads may read. */
+/** A count with one writer, the relay thread, that other threads may read: who sees it sees what was counted before it. */
 class Counter {
  public:
-  void add(uint64_t amount) { value_.store(get() + amount, std::memory_order_relaxed); }
-  void set(uint64_t value) { value_.store(value, std::memory_order_relaxed); }
-  uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+  void add(uint64_t amount) { set(value_.load(std::memory_order_relaxed) + amount); }
+  void set(uint64_t value) { value_.store(value, std::memory_order_release); }
+  uint64_t get() const { return value_.load(std::memory_order_acquire); }
 
  private:
   std::atomic<uint64_t> value_{0};

@@ -198,8 +198,8 @@ void RelayLoop::send_all(const Transmitter& on) {
 void RelayLoop::count_sent(const Packet& packet) {
   Leg* leg = packet.octets > 0 ? find_leg(packet.leg) : nullptr;
   if (leg == nullptr) return;
-  leg->counters->packets_sent.add(1);
   leg->counters->octets_sent.add(packet.octets);
+  leg->counters->packets_sent.add(1);
   if (!leg->first_sent_told) tell(*leg, RecordKind::first_sent, endpoint_of(packet.remote), leg->first_sent_told);
 }
 

@@ -48,6 +48,8 @@ async function dial(port: number | undefined): Promise<Socket> {
   return socket
 }
 
+const PATIENT = { timeout: 10_000 }
+
 test('close() ends what is upgraded and what is stuck in its TLS handshake', async () => {
   const server = await open()
   const upgraded = await dial(server.http?.port)
@@ -55,7 +57,7 @@ test('close() ends what is upgraded and what is stuck in its TLS handshake', asy
   await once(upgraded, 'data')
   const silent = await dial(server.https?.port)
   await server.close()
-  await vi.waitFor(() => expect([upgraded.closed, silent.closed]).toEqual([true, true]))
+  await vi.waitFor(() => expect([upgraded.closed, silent.closed]).toEqual([true, true]), PATIENT)
 })
 
 test('one connection of an address past the limit is dropped, before any TLS; a closed one makes room', async () => {
@@ -74,5 +76,5 @@ test('one connection of an address past the limit is dropped, before any TLS; a 
       new Promise((resolve) => setTimeout(() => resolve(true), 100)),
     ])
     expect(isKept).toBe(true)
-  })
+  }, PATIENT)
 })
