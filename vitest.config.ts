@@ -3,6 +3,9 @@ import { defineConfig } from 'vitest/config'
 /** `expect.poll` waits for as long as a busy machine may need; what never comes fails all the same. */
 const PATIENT = { poll: { timeout: 10_000 } }
 
+/** Sockets, threads and peers in real time on a shared machine: CI gives a test a second try and shows it as `(retry x1)`. */
+const SECOND_TRY = process.env.CI === undefined ? 0 : 1
+
 export default defineConfig({
   test: {
     projects: [
@@ -13,6 +16,7 @@ export default defineConfig({
           testTimeout: 20_000,
           maxWorkers: 2,
           expect: PATIENT,
+          retry: SECOND_TRY,
         },
       },
       {
@@ -26,8 +30,7 @@ export default defineConfig({
           maxWorkers: 2,
           // After the unit tests, which leave no core to a call.
           sequence: { groupOrder: 1 },
-          // Real peers in real time on a shared machine: CI gives a test a second try and shows it as `(retry x1)`.
-          retry: process.env.CI === undefined ? 0 : 1,
+          retry: SECOND_TRY,
         },
       },
       {
