@@ -20,8 +20,10 @@ export interface MediaEngine {
   close(): Promise<void>
   /** Live table sizes; all zero when no session is open. Used by the nothing-left-behind test helper. */
   tables(): Readonly<Record<string, number>>
-  /** Share of the last second that the busiest thread of the packet path worked, 0 to 1. */
+  /** Share of the last second that the thread of the packet path worked which the next session would go to, 0 to 1. */
   load(): number
+  /** The same of each thread. */
+  loads(): readonly number[]
   /** Drop and overload counters since start, by reason (`stun.unknown-ufrag`, `srtp.auth-failed`, ...). */
   counters(): Readonly<Record<string, number>>
 }

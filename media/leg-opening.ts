@@ -6,7 +6,7 @@ import { MediaFailure } from './failure.ts'
 import { makeIceCredentials } from './ice-lite.ts'
 import { KeyBytes } from './key-bytes.ts'
 import type { LegHost } from './leg-host.ts'
-import type { DtlsContext, LegId, NativeLeg, NativePorts, Relay } from './native/boundary.ts'
+import type { LegId, NativeLeg, NativePorts } from './native/boundary.ts'
 import {
   type Fingerprint,
   type IceCandidate,
@@ -24,8 +24,6 @@ export type Leg = WebrtcLeg | RtpLeg | DtlsRtpLeg
 
 /** What legs are made of. */
 export interface LegSource {
-  readonly relay: Relay
-  readonly dtls: DtlsContext
   readonly candidates: readonly IceCandidate[]
   readonly ports: PortPool
   readonly shared: SharedPorts

@@ -1,23 +1,25 @@
-import { formatAddress } from './address.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { MAX_LEGS_PER_SESSION, type MediaEngine, type MediaObserver, type MediaSession } from './engine.ts'
+import type { MediaEngine, MediaObserver, MediaSession } from './engine.ts'
 import { MediaFailure } from './failure.ts'
-import { hostCandidates } from './host-candidates.ts'
 import type { LegTimeouts } from './leg-host.ts'
-import { decodeBatch } from './native/batch.ts'
-import type { DtlsContext, LegId, NativeAddon, Relay } from './native/boundary.ts'
+import type { DtlsContext, NativeAddon } from './native/boundary.ts'
 import { native } from './native/index.ts'
 import { NativeSession, type SessionHost } from './native-session.ts'
 import type { SrtpSuite } from './parameters.ts'
 import { PortPool } from './port-pool.ts'
-import { SharedPorts } from './shared-ports.ts'
+import { RelayLane, type RelayLaneParts } from './relay-lane.ts'
 
 export interface NativeEngineOptions extends LegTimeouts {
   /** Local addresses of browser media, in order of preference; at least one. */
   readonly addresses: readonly string[]
   /** Replaces them in candidates (1:1 NAT). */
   readonly announced: readonly string[]
-  /** Shared by all browser legs on each address; 0 picks one. */
+  /** Threads of the packet path, 1 to 64; default 1. A session stays on one. */
+  readonly threads?: number
+  /**
+   * Shared by all browser legs of a thread on each address: this one those of the first, the next one those of the second,
+   * and so on; 0: each picks one.
+   */
   readonly webrtcPort: number
   /** Further addresses from which a socket of ours may send, or under which it is known: those towards trunks. */
   readonly ownAddresses?: readonly string[]
@@ -41,22 +43,10 @@ export interface NativeEngineParts {
   readonly report?: (error: unknown) => void
 }
 
-/** Tries to find one port that is free on all addresses. */
-const BIND_ATTEMPTS = 16
-/** Of the queue from the relay: 3 000 checks and handshake datagrams. */
-const QUEUE_BYTES = 4 * 2 ** 20
-/** Before its first check is answered a browser sends 20-50 datagrams a second; several sit behind one NAT. */
-const STRAY_PER_SECOND = 200
-const STRAY_BURST = 400
-const MAX_STRAY_SOURCES = 4096
 /** Less delay than a browser's jitter buffer evens out anyway. */
 const GATHER_US = 500
-/** Legs that the relay's thread has yet to free. */
-const SPARE_LEGS = 64
-/** What the relay can number. */
-const MAX_LEGS = 65_535
-/** Batches handled before other work of the thread gets its turn. */
-const BATCHES_PER_TURN = 4
+/** A machine with more cores for packets than that is none we know of. */
+export const MAX_THREADS = 64
 /** Chromium and Firefox judge the certificate by its fingerprint only; it lives as long as the process. */
 const CERTIFICATE_DAYS = 3650
 /**
@@ -82,19 +72,18 @@ export function createNativeEngine(options: NativeEngineOptions, parts: NativeEn
 
 class NativeEngine implements MediaEngine {
   readonly #options: NativeEngineOptions
-  readonly #relay: Relay
+  readonly #lanes: readonly RelayLane[]
   readonly #ports: PortPool
   readonly #sessions = new Set<NativeSession>()
-  readonly #legs = new Map<LegId, NativeSession>()
   readonly #counts = new Map<string, number>()
   readonly #report: (error: unknown) => void
   readonly #host: SessionHost
-  #isDraining = false
   #isClosed = false
 
   constructor(options: NativeEngineOptions, parts: NativeEngineParts) {
     const addon = parts.addon ?? native
     const random = parts.random ?? Math.random
+    const clock = parts.clock ?? systemClock
     this.#options = options
     this.#report = parts.report ?? (() => undefined)
     this.#ports = new PortPool({
@@ -103,29 +92,17 @@ class NativeEngine implements MediaEngine {
       restMs: options.portRestMs,
       random,
     })
+    const report = (error: unknown): void => this.#reportError(error)
     const dtls = createDtls(addon)
-    const { relay, port } = openRelay(addon, options, () => this.#drain())
-    this.#relay = relay
-    const clock = parts.clock ?? systemClock
-    const { addresses, announced, ownAddresses = [] } = options
+    this.#lanes = openLanes(options, { addon, ports: this.#ports, clock, report })
     this.#host = {
-      relay,
       dtls,
-      candidates: hostCandidates(options.addresses, options.announced, port),
       ports: this.#ports,
-      shared: new SharedPorts({
-        relay,
-        ports: this.#ports,
-        clock,
-        ownAddresses: [...addresses, ...announced, ...ownAddresses],
-      }),
       clock,
       timeouts: options,
       random,
       count: (reason) => this.#count(reason),
-      report: (error) => this.#reportError(error),
-      enter: (id, session) => this.#legs.set(id, session),
-      leave: (id) => this.#legs.delete(id),
+      report,
       closed: (session) => this.#sessions.delete(session),
     }
   }
@@ -137,7 +114,7 @@ class NativeEngine implements MediaEngine {
       this.#count('media.overload')
       throw new MediaFailure('media.overload', { expected: `at most ${maxSessions} sessions` })
     }
-    const session = new NativeSession(callId, observer, this.#host)
+    const session = new NativeSession(callId, observer, this.#host, this.#nextLane())
     this.#sessions.add(session)
     return session
   }
@@ -146,18 +123,18 @@ class NativeEngine implements MediaEngine {
     if (this.#isClosed) return
     this.#isClosed = true
     for (const session of [...this.#sessions]) await session.close()
-    this.#relay.close()
+    for (const lane of this.#lanes) lane.close()
   }
 
   tables(): Readonly<Record<string, number>> {
     const sessions = [...this.#sessions]
-    const { legs = 0, tuples = 0, players = 0 } = this.#isClosed ? {} : this.#relay.tables()
+    const { legs = 0, tuples = 0, players = 0 } = sums(this.#lanes.map((lane) => lane.tables()))
     return {
       sessions: sessions.length,
       legs: sessions.reduce((sum, session) => sum + session.legs, 0),
       dtlsSessions: sessions.reduce((sum, session) => sum + session.dtlsSessions, 0),
       rtpPorts: this.#ports.leased,
-      legIds: this.#legs.size,
+      legIds: this.#lanes.reduce((sum, lane) => sum + lane.legs, 0),
       relayLegs: legs,
       relayTuples: tuples,
       relayPlayers: players,
@@ -165,37 +142,20 @@ class NativeEngine implements MediaEngine {
   }
 
   load(): number {
-    return this.#relay.load()
+    return this.#nextLane().load()
+  }
+
+  loads(): readonly number[] {
+    return this.#lanes.map((lane) => lane.load())
   }
 
   counters(): Readonly<Record<string, number>> {
-    return { ...(this.#isClosed ? {} : this.#relay.counters()), ...Object.fromEntries(this.#counts) }
+    return { ...sums(this.#lanes.map((lane) => lane.counters())), ...Object.fromEntries(this.#counts) }
   }
 
-  /** A few batches, then again in the next turn of the event loop while there are more. */
-  #drain(): void {
-    if (this.#isDraining) return
-    this.#isDraining = true
-    if (this.#takeBatches()) {
-      setImmediate(() => {
-        this.#isDraining = false
-        this.#drain()
-      })
-    } else this.#isDraining = false
-  }
-
-  /** Whether there may be more. */
-  #takeBatches(): boolean {
-    try {
-      for (let turn = 0; turn < BATCHES_PER_TURN; turn++) {
-        const batch = this.#isClosed ? undefined : this.#relay.takeBatch()
-        if (batch === undefined) return false
-        for (const record of decodeBatch(batch)) this.#legs.get(record.leg)?.onRecord(record)
-      }
-    } catch (error) {
-      this.#reportError(error)
-    }
-    return true
+  /** Where there are the fewest legs, or sessions that have none yet. */
+  #nextLane(): RelayLane {
+    return this.#lanes.reduce((best, lane) => (isLess(busyness(lane), busyness(best)) ? lane : best))
   }
 
   #count(reason: string): void {
@@ -208,6 +168,24 @@ class NativeEngine implements MediaEngine {
   }
 }
 
+function busyness(lane: RelayLane): readonly number[] {
+  return [lane.legs, lane.sessions, lane.load()]
+}
+
+/** By the first that differs. */
+function isLess(one: readonly number[], other: readonly number[]): boolean {
+  const at = one.findIndex((value, index) => value !== other[index])
+  return at >= 0 && (one[at] ?? 0) < (other[at] ?? 0)
+}
+
+function sums(records: readonly Readonly<Record<string, number>>[]): Readonly<Record<string, number>> {
+  const sum: Record<string, number> = {}
+  for (const [name, value] of records.flatMap((record) => Object.entries(record))) {
+    sum[name] = (sum[name] ?? 0) + value
+  }
+  return sum
+}
+
 function createDtls(addon: NativeAddon): DtlsContext {
   const certificate = addon.createCertificate({ commonName: 'webtrunk', days: CERTIFICATE_DAYS, names: [] })
   return addon.createDtlsContext({
@@ -217,39 +195,18 @@ function createDtls(addon: NativeAddon): DtlsContext {
   })
 }
 
-/** A relay with its browser port bound on every address: the first picks, the others follow, or all try again. */
-function openRelay(
-  addon: NativeAddon,
-  options: NativeEngineOptions,
-  onReady: () => void,
-): { readonly relay: Relay; readonly port: number } {
-  for (let attempt = 1; ; attempt++) {
-    const relay = addon.openRelay({
-      maxLegs: Math.min(options.maxSessions * MAX_LEGS_PER_SESSION + SPARE_LEGS, MAX_LEGS),
-      queueBytes: QUEUE_BYTES,
-      strayPerSecond: STRAY_PER_SECOND,
-      strayBurst: STRAY_BURST,
-      maxStraySources: MAX_STRAY_SOURCES,
-      gatherUs: options.gatherUs ?? GATHER_US,
-      dscp: options.dscp ?? 0,
-      onReady,
-    })
-    let port = options.webrtcPort
-    try {
-      for (const address of options.addresses) port = bind(relay, address, port)
-      return { relay, port }
-    } catch (error) {
-      relay.close()
-      if (options.webrtcPort !== 0 || attempt === BIND_ATTEMPTS) throw error
-    }
-  }
-}
-
-function bind(relay: Relay, address: string, port: number): number {
+/** All of them, or none. */
+function openLanes(options: NativeEngineOptions, parts: RelayLaneParts): readonly RelayLane[] {
+  const { threads = 1, webrtcPort, ownAddresses = [], gatherUs = GATHER_US, dscp = 0 } = options
+  const lanes: RelayLane[] = []
   try {
-    return relay.bind({ address, port }).port
-  } catch (cause) {
-    const seen = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
-    throw new MediaFailure('media.no-port', { expected: formatAddress({ address, port }), seen, cause })
+    for (let index = 0; index < threads; index++) {
+      const port = webrtcPort === 0 ? 0 : webrtcPort + index
+      lanes.push(new RelayLane({ ...options, index, webrtcPort: port, ownAddresses, gatherUs, dscp }, parts))
+    }
+    return lanes
+  } catch (error) {
+    for (const lane of lanes) lane.close()
+    throw error
   }
 }

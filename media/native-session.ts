@@ -15,15 +15,19 @@ import {
 } from './engine.ts'
 import { MediaFailure } from './failure.ts'
 import type { LegHost, LegTimeouts } from './leg-host.ts'
-import { type Leg, type LegSource, openLeg } from './leg-opening.ts'
+import { type Leg, openLeg } from './leg-opening.ts'
 import { LegReports } from './leg-reports.ts'
-import type { LegId, NativeLegStats, NativeRoute, RelayRecord } from './native/boundary.ts'
+import type { DtlsContext, NativeLegStats, NativeRoute, RelayRecord } from './native/boundary.ts'
 import type { KeyFormat, KeyPress, LocalTransport, RemoteTransport, SdesKey } from './parameters.ts'
+import type { PortPool } from './port-pool.ts'
+import type { RelayLane } from './relay-lane.ts'
 import { RtpLeg } from './rtp-leg.ts'
 import { WebrtcLeg } from './webrtc-leg.ts'
 
 /** What all sessions of an engine share. */
-export interface SessionHost extends LegSource {
+export interface SessionHost {
+  readonly dtls: DtlsContext
+  readonly ports: PortPool
   readonly clock: Clock
   readonly timeouts: LegTimeouts
   /** In [0, 1). */
@@ -31,9 +35,6 @@ export interface SessionHost extends LegSource {
   count(reason: string): void
   /** An error that is our own: it is contained, but somebody should hear of it. */
   report(error: unknown): void
-  /** Which session a relay's leg belongs to. */
-  enter(id: LegId, session: NativeSession): void
-  leave(id: LegId): void
   closed(session: NativeSession): void
 }
 
@@ -45,6 +46,8 @@ interface Seat {
 
 interface LegEntry {
   readonly seat: Seat
+  /** Whichever session it comes to. */
+  readonly lane: RelayLane
   readonly leg: Leg
   readonly reports: LegReports
   route: LegRoute
@@ -68,13 +71,17 @@ export class NativeSession implements MediaSession {
   readonly callId: string
   readonly #host: SessionHost
   readonly #observer: MediaObserver
+  /** Where legs are opened; one that was adopted may be elsewhere. */
+  readonly #lane: RelayLane
   readonly #legs = new Map<LegName, LegEntry>()
   #isClosed = false
 
-  constructor(callId: string, observer: MediaObserver, host: SessionHost) {
+  constructor(callId: string, observer: MediaObserver, host: SessionHost, lane: RelayLane) {
     this.callId = callId
     this.#observer = observer
     this.#host = host
+    this.#lane = lane
+    lane.sessionOpened()
   }
 
   get legs(): number {
@@ -89,11 +96,14 @@ export class NativeSession implements MediaSession {
     this.#assertOpen()
     this.#assertRoomFor(name)
     const seat: Seat = { session: this, name }
-    const leg = openLeg(parameters, this.#host, this.#legHost(seat))
+    const lane = this.#lane
+    const { candidates, shared, relay } = lane
+    const leg = openLeg(parameters, { candidates, shared, ports: this.#host.ports }, this.#legHost(seat))
     const entry: LegEntry = {
       seat,
+      lane,
       leg,
-      reports: new LegReports(leg, this.#host),
+      reports: new LegReports(leg, { ...this.#host, relay }),
       route: { kind: 'discard' },
       rungs: new Set(),
       final: undefined,
@@ -101,9 +111,9 @@ export class NativeSession implements MediaSession {
       hasFailed: false,
     }
     this.#legs.set(name, entry)
-    this.#host.enter(entry.leg.id, this)
+    lane.enter(leg.id, (record) => seat.session.#onRecord(seat.name, record))
     this.#applyRoutesTo(name)
-    return entry.leg.local
+    return leg.local
   }
 
   async adopt(from: MediaSession, name: LegName, as: LegName): Promise<void> {
@@ -121,7 +131,6 @@ export class NativeSession implements MediaSession {
     entry.seat.name = as
     entry.route = { kind: 'discard' }
     this.#applyRoute(entry)
-    this.#host.enter(entry.leg.id, this)
     this.#applyRoutesTo(as)
   }
 
@@ -150,13 +159,13 @@ export class NativeSession implements MediaSession {
   }
 
   async play(name: LegName, playback: Playback | undefined): Promise<void> {
-    const { leg, hasFailed } = this.#entry(name)
-    if (!hasFailed) this.#host.relay.play(leg.id, playback)
+    const { leg, lane, hasFailed } = this.#entry(name)
+    if (!hasFailed) lane.relay.play(leg.id, playback)
   }
 
   async press(name: LegName, key: KeyPress, format: KeyFormat): Promise<void> {
-    const { leg, hasFailed } = this.#entry(name)
-    if (!hasFailed) this.#host.relay.press(leg.id, { ...key, ...format })
+    const { leg, lane, hasFailed } = this.#entry(name)
+    if (!hasFailed) lane.relay.press(leg.id, { ...key, ...format })
   }
 
   async watch(name: LegName, silenceLimitS: number | undefined): Promise<void> {
@@ -164,7 +173,7 @@ export class NativeSession implements MediaSession {
     entry.silenceLimitS = silenceLimitS
     if (entry.hasFailed) return
     if (entry.leg instanceof RtpLeg) entry.leg.expectMedia()
-    this.#host.relay.watch(entry.leg.id, silenceLimitS === undefined ? undefined : silenceLimitS * 1000)
+    entry.lane.relay.watch(entry.leg.id, silenceLimitS === undefined ? undefined : silenceLimitS * 1000)
   }
 
   async stats(): Promise<SessionStats> {
@@ -177,14 +186,15 @@ export class NativeSession implements MediaSession {
     this.#isClosed = true
     for (const entry of this.#legs.values()) this.#free(entry)
     this.#legs.clear()
+    this.#lane.sessionClosed()
     this.#host.closed(this)
   }
 
   /** What the relay has to say about one of our legs. Never throws. */
-  onRecord(record: RelayRecord): void {
-    const found = [...this.#legs].find(([, { leg }]) => leg.id === record.leg)
-    if (found === undefined) return
-    const [name, { leg, reports }] = found
+  #onRecord(name: LegName, record: RelayRecord): void {
+    const entry = this.#legs.get(name)
+    if (entry === undefined) return
+    const { leg, reports } = entry
     if (record.kind === 'rtcp') {
       reports.onRtcp(record.bytes)
     } else if (record.kind !== 'stun' && record.kind !== 'dtls') {
@@ -228,17 +238,17 @@ export class NativeSession implements MediaSession {
     const entry = this.#legs.get(name)
     // Told to be patient meanwhile.
     if (entry?.silenceLimitS === undefined) return
-    const { leg, silenceLimitS } = entry
-    const wasHeard = (this.#host.relay.stats(leg.id)?.packetsReceived ?? 0) > 0
+    const { leg, lane, silenceLimitS } = entry
+    const wasHeard = (lane.relay.stats(leg.id)?.packetsReceived ?? 0) > 0
     const code = wasHeard ? 'media.silent' : NEVER_HEARD[leg.kind]
     this.#failed(name, new MediaFailure(code, { expected: `RTP or RTCP within ${silenceLimitS} s` }))
   }
 
   /** What the leg says goes to the session it is in at that time. */
   #legHost(seat: Seat): LegHost {
-    const { relay, dtls, clock, timeouts } = this.#host
+    const { dtls, clock, timeouts } = this.#host
     return {
-      relay,
+      relay: this.#lane.relay,
       dtls,
       clock,
       timeouts,
@@ -274,7 +284,7 @@ export class NativeSession implements MediaSession {
     const entry = this.#legs.get(name)
     if (entry === undefined || entry.hasFailed) return
     entry.hasFailed = true
-    entry.final = this.#host.relay.stats(entry.leg.id)
+    entry.final = entry.lane.relay.stats(entry.leg.id)
     entry.reports.end()
     this.#leaveRelay(entry)
     this.#applyRoutesTo(name)
@@ -305,15 +315,15 @@ export class NativeSession implements MediaSession {
 
   #applyRoute(entry: LegEntry): void {
     if (entry.hasFailed) return
-    const { route, leg } = entry
+    const { route, leg, lane } = entry
     const target =
       route.kind === 'echo' ? entry : route.kind === 'bridge' ? this.#legs.get(route.to) : undefined
-    const isRouted = target !== undefined && !target.hasFailed && route.kind !== 'discard'
-    this.#host.relay.setRoute(leg.id, isRouted ? { target: target.leg.id, ...relayRoute(route) } : undefined)
+    const isRouted = target?.lane === lane && !target.hasFailed && route.kind !== 'discard'
+    lane.relay.setRoute(leg.id, isRouted ? { target: target.leg.id, ...relayRoute(route) } : undefined)
   }
 
   #legStats(entry: LegEntry): LegStats {
-    const native = entry.final ?? this.#host.relay.stats(entry.leg.id)
+    const native = entry.final ?? entry.lane.relay.stats(entry.leg.id)
     return {
       packetsReceived: native?.packetsReceived ?? 0,
       octetsReceived: native?.octetsReceived ?? 0,
@@ -334,10 +344,10 @@ export class NativeSession implements MediaSession {
     if (!entry.hasFailed) this.#leaveRelay(entry)
   }
 
-  #leaveRelay({ leg }: LegEntry): void {
-    const { relay, ports, clock } = this.#host
-    relay.remove(leg.id)
-    this.#host.leave(leg.id)
+  #leaveRelay({ leg, lane }: LegEntry): void {
+    const { ports, clock } = this.#host
+    lane.relay.remove(leg.id)
+    lane.leave(leg.id)
     if (leg.kind === 'rtp') ports.release(leg.local.rtp.port, clock.now())
   }
 

@@ -71,6 +71,8 @@ export interface DtlsSession {
 }
 
 export interface RelayOptions {
+  /** 1 to 15 bytes. */
+  readonly threadName: string
   readonly maxLegs: number
   /** Bytes of the queue towards TypeScript; a quarter of it is reserved for admitted 5-tuples and legs. */
   readonly queueBytes: number

@@ -65,6 +65,7 @@ export class UdpPeer {
 }
 
 const OPTIONS: Omit<RelayOptions, 'onReady'> = {
+  threadName: 'relay-bench',
   maxLegs: 8,
   queueBytes: 1 << 20,
   strayPerSecond: 1_000,

@@ -8,7 +8,7 @@ const ADDON = fileURLToPath(new URL('../../media/native/build/Release/webtrunk.n
 
 /** Two plain trunk legs that feed each other. Node runs it as it stands, so it is JavaScript. */
 const SCRIPT = `
-const relay = require(${JSON.stringify(ADDON)}).openRelay({ maxLegs: 4, queueBytes: 65536, strayPerSecond: 10,
+const relay = require(${JSON.stringify(ADDON)}).openRelay({ threadName: 'relay', maxLegs: 4, queueBytes: 65536, strayPerSecond: 10,
   strayBurst: 10, maxStraySources: 10, dscp: 0, gatherUs: 500, onReady() { while (relay.takeBatch() !== undefined); } })
 function open(ssrc) {
   for (;;) {

@@ -31,6 +31,8 @@ constexpr int kLegBuffer = 64 << 10;
 constexpr size_t kMaxBatch = 64 << 10;
 constexpr size_t kMinQueue = 4 << 10;
 constexpr size_t kMaxQueue = 256 << 20;
+/** The kernel's `TASK_COMM_LEN`, without the zero. */
+constexpr size_t kMaxThreadName = 15;
 /** Slots are 16 bits of the leg id. */
 constexpr size_t kMaxLegs = UINT16_MAX;
 /** More would be heard as delay. */
@@ -158,7 +160,10 @@ RelayObject::RelayObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Rela
   const Napi::Env env = info.Env();
   Napi::Object options;
   RelayLimits limits{};
-  if (!read_object(info[0], "options", options) || !read_limits(options, limits)) return;
+  std::string thread_name;
+  if (!read_object(info[0], "options", options) || !read_limits(options, limits) ||
+      !read_text(options.Get("threadName"), "threadName", 1, kMaxThreadName, thread_name))
+    return;
   const Napi::Value on_ready = options.Get("onReady");
   if (on_ready.IsEmpty()) return;
   if (!on_ready.IsFunction()) {
@@ -188,7 +193,7 @@ RelayObject::RelayObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Rela
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &previous);
   thread_ = std::thread([loop = announcer_->loop.get()] { loop->run(); });
-  pthread_setname_np(thread_.native_handle(), "webtrunk-relay");
+  pthread_setname_np(thread_.native_handle(), thread_name.c_str());
   pthread_sigmask(SIG_SETMASK, &previous, nullptr);
   is_closed_ = false;
 }

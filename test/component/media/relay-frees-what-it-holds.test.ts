@@ -224,7 +224,7 @@ test.each([
 ])('a relay that %s', async (_, ending, code) => {
   const addon = fileURLToPath(new URL('../../../media/native/build/Release/webtrunk.node', import.meta.url))
   const script = `
-    const relay = require(${JSON.stringify(addon)}).openRelay({ maxLegs: 4, queueBytes: 65536, strayPerSecond: 10,
+    const relay = require(${JSON.stringify(addon)}).openRelay({ threadName: 'relay', maxLegs: 4, queueBytes: 65536, strayPerSecond: 10,
       strayBurst: 10, maxStraySources: 10, dscp: 0, gatherUs: 500, onReady() {} })
     const { port, socket } = relay.bind({ address: '127.0.0.1', port: 0 })
     const leg = relay.addLeg({ kind: 'webrtc', ufrag: 'open', ssrc: 1 })

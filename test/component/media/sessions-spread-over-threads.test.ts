@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { expect, onTestFinished, test } from 'vitest'
+import type { MediaEngine, MediaSession } from '../../../media/engine.ts'
+import {
+  addRtp,
+  addWebrtc,
+  connect,
+  MediaLog,
+  openBrowser,
+  openEngine,
+  openTrunk,
+  PCMU,
+  PLAIN,
+} from '../../harness/media-bench.ts'
+import { repeatUntil, until } from '../../harness/until.ts'
+
+const THREADS = 3
+
+const openSessions = (engine: MediaEngine, count: number): Promise<MediaSession[]> =>
+  Promise.all(Array.from({ length: count }, (_, at) => engine.openSession(`call ${at}`, new MediaLog())))
+
+const portOf = async (session: MediaSession, name: string): Promise<number> => {
+  const { candidates } = await addWebrtc(session, name)
+  const [first, ...others] = candidates.map(({ port }) => port)
+  if (first === undefined || others.some((port) => port !== first)) throw new Error('not one port')
+  return first
+}
+
+/** A port with two free ones above it, as far as anybody can know. */
+async function freePorts(): Promise<number> {
+  for (;;) {
+    const sockets = [createSocket('udp4'), createSocket('udp4'), createSocket('udp4')]
+    try {
+      let port = 0
+      for (const socket of sockets) {
+        socket.bind(port === 0 ? 0 : port + 1, '127.0.0.1')
+        await once(socket, 'listening')
+        port = socket.address().port
+      }
+      return port - 2
+    } catch {
+      // One above was taken.
+    } finally {
+      for (const socket of sockets) socket.close()
+    }
+  }
+}
+
+test('each thread has its browser port, sessions go where the fewest legs are, and stay there', async () => {
+  const engine = openEngine({ threads: THREADS, addresses: ['127.0.0.1', '127.0.0.2'], maxSessions: 20 })
+  const sessions = await openSessions(engine, 2 * THREADS)
+  const ports = await Promise.all(sessions.map((session) => portOf(session, 'caller')))
+  expect(new Set(ports).size).toBe(THREADS)
+  for (const port of ports) expect(ports.filter((other) => other === port)).toHaveLength(2)
+  expect(await Promise.all(sessions.map((session) => portOf(session, 'callee')))).toEqual(ports)
+
+  // The calls of one thread end: what comes next goes there.
+  const [freed] = ports
+  for (const [at, session] of sessions.entries()) if (ports[at] === freed) await session.close()
+  const next = await openSessions(engine, 2)
+  expect(await Promise.all(next.map((session) => portOf(session, 'caller')))).toEqual([freed, freed])
+  for (const session of [...sessions, ...next]) await session.close()
+  await until(() => Object.values(engine.tables()).every((size) => size === 0))
+})
+
+test('browsers and trunks on every thread hear each other, and figures are those of all', async () => {
+  const engine = openEngine({ threads: THREADS })
+  const ports = new Set<number | undefined>()
+  for (let call = 0; call < THREADS; call++) {
+    const log = new MediaLog()
+    const browser = await openBrowser()
+    const trunk = await openTrunk()
+    const session = await engine.openSession('call', log)
+    ports.add((await connect(session, browser, log)).candidates[0]?.port)
+    const local = await addRtp(session, PLAIN)
+    await session.setRemote('callee', trunk.remote())
+    trunk.connect(local)
+    await session.setRoute('caller', { kind: 'bridge', to: 'callee', map: [PCMU] })
+    await session.setRoute('callee', { kind: 'bridge', to: 'caller', map: [PCMU] })
+    const [up, down] = [randomBytes(160), randomBytes(160)]
+    await repeatUntil(
+      () => {
+        browser.sendRtp(0, up)
+        trunk.sendRtp(0, down)
+      },
+      () =>
+        trunk.received.some(({ payload }) => payload.equals(up)) &&
+        browser.received.some(({ payload }) => payload.equals(down)),
+    )
+    browser.sendRaw(Buffer.from([99, 99, 99]))
+  }
+  expect(ports.size).toBe(THREADS)
+  await until(() => engine.counters()['media.unknown-kind'] === THREADS)
+  expect(engine.tables()).toMatchObject({ sessions: THREADS, legs: 2 * THREADS, relayLegs: 2 * THREADS })
+  expect(engine.loads()).toHaveLength(THREADS)
+})
+
+test('a fixed port is the first of so many; when one is taken there is no engine, and none of them is held', async () => {
+  const port = await freePorts()
+  const engine = openEngine({ threads: THREADS, webrtcPort: port })
+  const sessions = await openSessions(engine, THREADS)
+  const ports = await Promise.all(sessions.map((session) => portOf(session, 'caller')))
+  expect(ports).toEqual([port, port + 1, port + 2])
+  await engine.close()
+
+  const blocker = createSocket('udp4')
+  blocker.bind(port + 2, '127.0.0.1')
+  await once(blocker, 'listening')
+  onTestFinished(() => void blocker.close())
+  expect(() => openEngine({ threads: THREADS, webrtcPort: port })).toThrow(
+    expect.objectContaining({ code: 'media.no-port', expected: `127.0.0.1:${port + 2}` }),
+  )
+  openEngine({ threads: THREADS - 1, webrtcPort: port })
+})
+
+test('threads have names by which an operator finds them', () => {
+  openEngine({ threads: THREADS })
+  const names = readdirSync('/proc/self/task').map((task) =>
+    readFileSync(`/proc/self/task/${task}/comm`, 'utf8').trim(),
+  )
+  expect(names).toEqual(expect.arrayContaining(['webtrunk-relay', 'webtrunk-rel-1', 'webtrunk-rel-2']))
+})
