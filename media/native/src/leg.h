@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "endpoint.h"
+#include "fetch_ahead.h"
 #include "latch.h"
 #include "player.h"
 #include "receive_statistics.h"
@@ -49,6 +50,8 @@ struct Mapping {
 class MappingTable {
  public:
   const Mapping& of(uint8_t payload_type) const { return mappings_[index_[payload_type]]; }
+
+  void fetch_ahead() const { webtrunk::fetch_ahead(mappings_.data(), sizeof(Mapping) * mappings_.size()); }
 
   void set(uint8_t payload_type, const Mapping& mapping) {
     if (index_[payload_type] == 0) {

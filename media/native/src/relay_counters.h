@@ -10,6 +10,7 @@
 
 #include "drop.h"
 #include "endpoint.h"
+#include "fetch_ahead.h"
 #include "receive_statistics.h"
 
 namespace webtrunk {
@@ -85,10 +86,13 @@ struct LegCounters {
   /** Of one received packet in 64: how many were looked into, and how many held one byte all through (digital silence). */
   Counter payload_samples;
   Counter flat_samples;
-  DropCounters drops;
-  Published<Endpoint> remote;
   Published<ReceiveFigures> receive;
   Published<SendFigures> send;
+  /** What follows is for the packets that are not as the others. */
+  Published<Endpoint> remote;
+  DropCounters drops;
+
+  void fetch_ahead() const { webtrunk::fetch_ahead(this, reinterpret_cast<uintptr_t>(&remote) - reinterpret_cast<uintptr_t>(this)); }
 };
 
 /** What the relay thread shows of itself. */

@@ -20,32 +20,48 @@ void RelayLoop::serve(SocketId id) {
     packets_in_round_ += received;
     count_overflow(socket, intake_.overflown(received - 1, 0), counters.drops);
     if (mailbox.has_mail()) carry_out_commands();
+    find_owners(id, received);
     for (size_t at = 0; at < received; at++) {
-      if (on_datagram(socket, id, intake_.packet(at), intake_.is_whole(at))) intake_.replace(at, take_packet());
+      if (on_datagram(socket, id, owners_[at], intake_.packet(at), intake_.is_whole(at))) intake_.replace(at, take_packet());
     }
     if (!socket.is_ready) return;
   }
 }
 
-bool RelayLoop::on_datagram(const MuxSocket& socket, SocketId id, Packet* packet, bool is_whole) {
+/** Into `owners_`: null where nobody is. */
+void RelayLoop::find_owners(SocketId id, size_t received) {
+  std::array<Tuple, Intake::kSize> tuples;
+  std::array<size_t, Intake::kSize> homes;
+  for (size_t at = 0; at < received; at++) {
+    tuples[at] = {endpoint_of(intake_.packet(at)->remote), id};
+    homes[at] = tuples_.seek(tuples[at]);
+  }
+  std::array<LegId, Intake::kSize> ids;
+  for (size_t at = 0; at < received; at++) {
+    const LegId* owner = tuples_.find(tuples[at], homes[at]);
+    ids[at] = owner == nullptr ? 0 : *owner;
+    owners_[at] = owner == nullptr ? nullptr : leg_in_slot(*owner);
+  }
+  fetch_legs_ahead(owners_.data(), received);
+  for (size_t at = 0; at < received; at++) owners_[at] = ids[at] == 0 ? nullptr : find_leg(ids[at]);
+}
+
+bool RelayLoop::on_datagram(const MuxSocket& socket, SocketId id, Leg* owner, Packet* packet, bool is_whole) {
   if (socket.kind != EventSource::mux)
-    return on_shared_datagram(id, socket.kind == EventSource::shared_rtcp, packet, is_whole);
-  if (is_whole) return on_mux_datagram(id, packet, endpoint_of(packet->remote));
+    return on_shared_datagram(owner, socket.kind == EventSource::shared_rtcp, packet, is_whole);
+  if (is_whole) return on_mux_datagram(id, owner, packet, endpoint_of(packet->remote));
   count(counters.drops, Drop::media_too_long);
   return false;
 }
 
 /** Who sends from where no description said belongs to no leg: there is nothing to learn on a shared socket. */
-bool RelayLoop::on_shared_datagram(SocketId id, bool is_rtcp, Packet* packet, bool is_whole) {
-  const Endpoint from = endpoint_of(packet->remote);
-  const LegId* owner = find_tuple({from, id});
-  Leg* leg = owner == nullptr ? nullptr : find_leg(*owner);
-  if (leg == nullptr) {
+bool RelayLoop::on_shared_datagram(Leg* owner, bool is_rtcp, Packet* packet, bool is_whole) {
+  if (owner == nullptr) {
     count(counters.drops, Drop::media_unmatched);
     return false;
   }
-  if (is_whole) return on_trunk_datagram(*leg, is_rtcp, packet, from);
-  count(leg->counters->drops, Drop::media_too_long);
+  if (is_whole) return on_trunk_datagram(*owner, is_rtcp, packet, endpoint_of(packet->remote));
+  count(owner->counters->drops, Drop::media_too_long);
   return false;
 }
 
@@ -68,8 +84,10 @@ void RelayLoop::serve_legs(const LegEvent* events, size_t size) {
   }
   // What was commanded before these packets came holds for them.
   if (mailbox.has_mail()) carry_out_commands();
+  for (size_t at = 0; at < known; at++) owners_[at] = intake_.has(at) ? find_leg(known_events[at].leg) : nullptr;
+  fetch_legs_ahead(owners_.data(), known);
   for (size_t at = 0; at < known; at++) {
-    Leg* leg = intake_.has(at) ? find_leg(known_events[at].leg) : nullptr;
+    Leg* leg = owners_[at];
     if (leg == nullptr) continue;
     if (!intake_.is_whole(at)) {
       count(leg->counters->drops, Drop::media_too_long);

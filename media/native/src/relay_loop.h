@@ -109,8 +109,9 @@ class RelayLoop {
   // relay_io.cc
   void serve(SocketId id);
   void serve_legs(const LegEvent* events, size_t size);
-  bool on_datagram(const MuxSocket& socket, SocketId id, Packet* packet, bool is_whole);
-  bool on_shared_datagram(SocketId id, bool is_rtcp, Packet* packet, bool is_whole);
+  void find_owners(SocketId id, size_t received);
+  bool on_datagram(const MuxSocket& socket, SocketId id, Leg* owner, Packet* packet, bool is_whole);
+  bool on_shared_datagram(Leg* owner, bool is_rtcp, Packet* packet, bool is_whole);
   Transmitter* socket_of(const LegEvent& event);
   void count_overflow(Transmitter& on, uint32_t overflown, DropCounters& drops);
   Packet* take_packet();
@@ -121,6 +122,9 @@ class RelayLoop {
   void send_all(const Transmitter& on);
   void count_sent(const Packet& packet);
   void count_unsent(const Packet& packet);
+
+  // relay_fetch.cc
+  void fetch_legs_ahead(Leg* const* legs, size_t size) const;
 
   // relay_due.cc
   void schedule(Leg& leg, Task task, int64_t at_ns);
@@ -160,10 +164,11 @@ class RelayLoop {
   void stop_player(Leg& leg);
 
   // relay_path.cc. Those that return bool say whether the packet was handed on; otherwise it is the caller's again.
-  bool on_mux_datagram(SocketId socket, Packet* packet, const Endpoint& from);
-  void on_stun(SocketId socket, const Packet& packet, const Endpoint& from);
-  void on_dtls(SocketId socket, const Packet& packet, const Endpoint& from);
-  bool on_browser_media(const Tuple& tuple, Packet* packet, bool is_rtcp);
+  // `owner`: the leg that the 5-tuple belongs to, or null.
+  bool on_mux_datagram(SocketId socket, Leg* owner, Packet* packet, const Endpoint& from);
+  void on_stun(SocketId socket, const Leg* owner, const Packet& packet, const Endpoint& from);
+  void on_dtls(SocketId socket, Leg* owner, const Packet& packet, const Endpoint& from);
+  bool on_browser_media(const Tuple& tuple, Leg* owner, Packet* packet, bool is_rtcp);
   bool on_trunk_datagram(Leg& leg, bool is_on_rtcp_socket, Packet* packet, const Endpoint& from);
   void on_trunk_dtls(Leg& leg, const Packet& packet, const Endpoint& from);
   bool on_trunk_rtp(Leg& leg, Packet* packet, const Endpoint& from);
@@ -184,9 +189,13 @@ class RelayLoop {
   void tell(Leg& leg, RecordKind kind, const Endpoint& remote, bool& is_told);
 
   Leg* find_leg(LegId id) const {
-    const size_t slot = id & 0xffff;
-    Leg* leg = slot < legs_.size() ? legs_[slot].get() : nullptr;
+    Leg* leg = leg_in_slot(id);
     return leg != nullptr && leg->id == id ? leg : nullptr;
+  }
+  /** Which may be a later one than that asked for. */
+  Leg* leg_in_slot(LegId id) const {
+    const size_t slot = id & 0xffff;
+    return slot < legs_.size() ? legs_[slot].get() : nullptr;
   }
   const LegId* find_tuple(const Tuple& tuple) const { return tuples_.find(tuple); }
 
@@ -213,6 +222,8 @@ class RelayLoop {
 
   PacketPool pool_;
   Intake intake_;
+  /** Of the datagrams taken in. */
+  std::array<Leg*, Intake::kSize> owners_{};
   SocketRing ring_;
   std::vector<Transmitter*> to_flush_;
 

@@ -68,18 +68,18 @@ bool is_of_another_call(const Leg& leg, const Packet& packet) {
 
 // ---- Browser side ----
 
-bool RelayLoop::on_mux_datagram(SocketId socket, Packet* packet, const Endpoint& from) {
+bool RelayLoop::on_mux_datagram(SocketId socket, Leg* owner, Packet* packet, const Endpoint& from) {
   switch (classify(packet->data, packet->length)) {
     case DatagramKind::stun:
-      on_stun(socket, *packet, from);
+      on_stun(socket, owner, *packet, from);
       return false;
     case DatagramKind::dtls:
-      on_dtls(socket, *packet, from);
+      on_dtls(socket, owner, *packet, from);
       return false;
     case DatagramKind::rtp:
-      return on_browser_media({from, socket}, packet, false);
+      return on_browser_media({from, socket}, owner, packet, false);
     case DatagramKind::rtcp:
-      return on_browser_media({from, socket}, packet, true);
+      return on_browser_media({from, socket}, owner, packet, true);
     case DatagramKind::unknown:
       break;
   }
@@ -87,7 +87,7 @@ bool RelayLoop::on_mux_datagram(SocketId socket, Packet* packet, const Endpoint&
   return false;
 }
 
-void RelayLoop::on_stun(SocketId socket, const Packet& packet, const Endpoint& from) {
+void RelayLoop::on_stun(SocketId socket, const Leg* owner, const Packet& packet, const Endpoint& from) {
   const std::string_view text = stun_local_ufrag(packet.data, packet.length);
   Ufrag ufrag{};
   const LegId* id = nullptr;
@@ -101,8 +101,7 @@ void RelayLoop::on_stun(SocketId socket, const Packet& packet, const Endpoint& f
     return;
   }
   const RecordHead head = {RecordKind::stun, leg->id, socket, &from};
-  const LegId* owner = find_tuple({from, socket});
-  if (owner != nullptr && *owner == leg->id) {
+  if (owner == leg) {
     divert(*leg, head, packet.data, packet.length);
     return;
   }
@@ -117,32 +116,28 @@ void RelayLoop::on_stun(SocketId socket, const Packet& packet, const Endpoint& f
   has_news_ = true;
 }
 
-void RelayLoop::on_dtls(SocketId socket, const Packet& packet, const Endpoint& from) {
-  const LegId* owner = find_tuple({from, socket});
-  Leg* leg = owner == nullptr ? nullptr : find_leg(*owner);
-  if (leg == nullptr) {
+void RelayLoop::on_dtls(SocketId socket, Leg* owner, const Packet& packet, const Endpoint& from) {
+  if (owner == nullptr) {
     count(counters.drops, Drop::dtls_not_admitted);
     return;
   }
-  move_browser_target(*leg, {from, socket}, true);
-  divert(*leg, {RecordKind::dtls, leg->id, socket, &from}, packet.data, packet.length);
+  move_browser_target(*owner, {from, socket}, true);
+  divert(*owner, {RecordKind::dtls, owner->id, socket, &from}, packet.data, packet.length);
 }
 
-bool RelayLoop::on_browser_media(const Tuple& tuple, Packet* packet, bool is_rtcp) {
-  const LegId* owner = find_tuple(tuple);
-  Leg* leg = owner == nullptr ? nullptr : find_leg(*owner);
-  if (leg == nullptr) {
+bool RelayLoop::on_browser_media(const Tuple& tuple, Leg* owner, Packet* packet, bool is_rtcp) {
+  if (owner == nullptr) {
     count(counters.drops, Drop::media_not_admitted);
     return false;
   }
-  if (const Drop drop = unprotect(*leg, *packet, is_rtcp); drop != Drop::none) {
-    count(leg->counters->drops, drop);
+  if (const Drop drop = unprotect(*owner, *packet, is_rtcp); drop != Drop::none) {
+    count(owner->counters->drops, drop);
     return false;
   }
-  move_browser_target(*leg, tuple, true);
-  if (!is_rtcp) return forward(*leg, packet, tuple.remote);
-  note_rtcp(*leg, *packet);
-  divert(*leg, {RecordKind::rtcp, leg->id, 0, nullptr}, packet->data, packet->length);
+  move_browser_target(*owner, tuple, true);
+  if (!is_rtcp) return forward(*owner, packet, tuple.remote);
+  note_rtcp(*owner, *packet);
+  divert(*owner, {RecordKind::rtcp, owner->id, 0, nullptr}, packet->data, packet->length);
   return false;
 }
 

@@ -6,6 +6,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "fetch_ahead.h"
+
 namespace webtrunk {
 
 /** SipHash-1-3 with a random key: peers choose what is hashed, and must not be able to choose collisions. */
@@ -62,8 +64,16 @@ class FixedTable {
 
   size_t size() const { return size_; }
 
-  const Value* find(const Key& key) const {
-    const Entry& entry = entries_[locate(key)];
+  const Value* find(const Key& key) const { return find(key, home_of(key)); }
+
+  /** Where the search for a key begins, for `find` a little later; has it fetched. Holds until the table is changed. */
+  size_t seek(const Key& key) const {
+    const size_t home = home_of(key);
+    fetch_ahead(&entries_[home], sizeof(Entry));
+    return home;
+  }
+  const Value* find(const Key& key, size_t home) const {
+    const Entry& entry = entries_[locate(key, home)];
     return entry.is_used ? &entry.value : nullptr;
   }
 
@@ -106,8 +116,8 @@ class FixedTable {
   size_t after(size_t index) const { return (index + 1) & (entries_.size() - 1); }
 
   /** Where the key is, or the free entry where it would go. */
-  size_t locate(const Key& key) const {
-    size_t index = home_of(key);
+  size_t locate(const Key& key) const { return locate(key, home_of(key)); }
+  size_t locate(const Key& key, size_t index) const {
     while (entries_[index].is_used && std::memcmp(&entries_[index].key, &key, sizeof key) != 0) index = after(index);
     return index;
   }

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "bytes.h"
+#include "fetch_ahead.h"
 #include "rtp.h"
 #include "srtp_cipher.h"
 #include "srtp_index.h"
@@ -181,5 +182,10 @@ Outcome SrtpSender::protect_rtcp(uint8_t* packet, size_t length, size_t capacity
   if (!cipher_->seal_rtcp(packet, length, ssrc_, index)) return Outcome::dropped(Drop::srtp_cipher_failed);
   return Outcome::kept(length + trailer_length);
 }
+
+void SrtpReceiver::fetch_ahead() const { webtrunk::fetch_ahead(this, sizeof *this); }
+void SrtpReceiver::fetch_cipher_ahead() const { cipher_->fetch_ahead(); }
+void SrtpSender::fetch_ahead() const { webtrunk::fetch_ahead(this, sizeof *this); }
+void SrtpSender::fetch_cipher_ahead() const { cipher_->fetch_ahead(); }
 
 }  // namespace webtrunk

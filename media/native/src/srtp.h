@@ -87,6 +87,10 @@ class SrtpReceiver {
   Outcome unprotect_rtp(uint8_t* packet, size_t length);
   Outcome unprotect_rtcp(uint8_t* packet, size_t length);
 
+  /** What `unprotect_rtp` will touch: first of itself, then, when that is there, of the cipher. */
+  void fetch_ahead() const;
+  void fetch_cipher_ahead() const;
+
  private:
   struct Stream {
     uint32_t ssrc = 0;
@@ -140,6 +144,10 @@ class SrtpSender {
   /** In place; needs up to `kSrtpMaxOverhead` bytes of `capacity` beyond `length`. The packet's SSRC must be ours. */
   Outcome protect_rtp(uint8_t* packet, size_t length, size_t capacity);
   Outcome protect_rtcp(uint8_t* packet, size_t length, size_t capacity);
+
+  /** As `SrtpReceiver` has it, for `protect_rtp`. */
+  void fetch_ahead() const;
+  void fetch_cipher_ahead() const;
 
  private:
   SrtpSender(std::unique_ptr<SrtpCipher> cipher, uint32_t ssrc);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "fetch_ahead.h"
 #include "srtp.h"
 #include "srtp_hmac.h"
 
@@ -42,6 +43,7 @@ class SrtpCipher {
   SrtpCipher& operator=(const SrtpCipher&) = delete;
 
   const SuiteParameters& suite() const { return suite_; }
+  void fetch_ahead() const { webtrunk::fetch_ahead(this, reinterpret_cast<uintptr_t>(&rtcp_) - reinterpret_cast<uintptr_t>(this)); }
   bool has_key(Suite suite, const uint8_t* key_salt, size_t length) const;
 
   /** `length`: header and payload. Encrypts the payload, appends the tag. */
