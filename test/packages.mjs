@@ -24,6 +24,7 @@ export const TEST_PACKAGES = [
   { name: 'chromium', commands: ['chromium'] },
   { name: 'firefox-esr', commands: ['firefox-esr'] },
   { name: 'tcpdump', commands: ['tcpdump'] },
+  { name: 'iproute2', commands: ['ip'] },
   { name: 'systemd', commands: ['systemd-analyze'] },
 ]
 

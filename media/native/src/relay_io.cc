@@ -164,8 +164,8 @@ void RelayLoop::send_each(Transmitter* const* sockets, size_t size) {
   if (is_batch) ring_.carry_out();
   for (size_t at = 0; at < size; at++) {
     Packet* packet = sockets[at]->first;
-    const bool is_sent = is_batch ? ring_.result(at) >= 0 : send_one(sockets[at]->socket, *packet);
-    if (is_sent) {
+    const int32_t error = is_batch ? ring_.result(at) : send_one(sockets[at]->socket, *packet);
+    if (error >= 0 || send_in_pieces(sockets[at]->socket, *packet, -error)) {
       count_sent(*packet);
     } else {
       count_unsent(*packet);
@@ -174,12 +174,20 @@ void RelayLoop::send_each(Transmitter* const* sockets, size_t size) {
   }
 }
 
-bool RelayLoop::send_one(const Fd& socket, const Packet& packet) {
+/** Negative: `errno`. */
+int32_t RelayLoop::send_one(const Fd& socket, const Packet& packet) {
   ssize_t sent;
   do {
     sent = sendto(socket.get(), packet.data, packet.length, MSG_DONTWAIT, &packet.remote.any, packet.remote_length);
   } while (sent < 0 && errno == EINTR);
-  return sent >= 0;
+  return sent < 0 ? -errno : 0;
+}
+
+/** What did not fit into a datagram of the path, on a socket whose datagrams may be fragmented from then on. */
+bool RelayLoop::send_in_pieces(const Fd& socket, const Packet& packet, int error) {
+  if (error != EMSGSIZE) return false;
+  set_fragmentable(socket.get(), true);
+  return send_one(socket, packet) >= 0;
 }
 
 void RelayLoop::send_all(const Transmitter& on) {
@@ -203,7 +211,12 @@ void RelayLoop::send_all(const Transmitter& on) {
       const int sent = sendmmsg(on.socket.get(), &messages[at], static_cast<unsigned>(size - at), MSG_DONTWAIT);
       if (sent <= 0) {
         if (sent < 0 && errno == EINTR) continue;
-        count_unsent(*packets[at]);  // This one cannot go, the next may: it has another address.
+        // This one cannot go, the next may: it has another address.
+        if (send_in_pieces(on.socket, *packets[at], sent < 0 ? errno : 0)) {
+          count_sent(*packets[at]);
+        } else {
+          count_unsent(*packets[at]);
+        }
         at++;
         continue;
       }

@@ -118,7 +118,8 @@ class RelayLoop {
   void enqueue(Transmitter& on, Packet* packet, const Endpoint& remote);
   void flush();
   void send_each(Transmitter* const* sockets, size_t size);
-  static bool send_one(const Fd& socket, const Packet& packet);
+  static int32_t send_one(const Fd& socket, const Packet& packet);
+  static bool send_in_pieces(const Fd& socket, const Packet& packet, int error);
   void send_all(const Transmitter& on);
   void count_sent(const Packet& packet);
   void count_unsent(const Packet& packet);

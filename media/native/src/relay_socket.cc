@@ -38,6 +38,14 @@ bool set_dscp(int socket, uint8_t dscp) {
              : setsockopt(socket, IPPROTO_IP, IP_TOS, &traffic_class, sizeof traffic_class) == 0;
 }
 
+void set_fragmentable(int socket, bool is_fragmentable) {
+  const int v4 = is_fragmentable ? IP_PMTUDISC_WANT : IP_PMTUDISC_DO;
+  const int v6 = is_fragmentable ? IPV6_PMTUDISC_WANT : IPV6_PMTUDISC_DO;
+  // One of them is not for this kind of socket.
+  setsockopt(socket, IPPROTO_IP, IP_MTU_DISCOVER, &v4, sizeof v4);
+  setsockopt(socket, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &v6, sizeof v6);
+}
+
 Fd open_udp(const Endpoint& local, int buffer, uint8_t dscp) {
   SocketAddress address;
   const socklen_t length = socket_address_of(local, address);
@@ -52,6 +60,7 @@ Fd open_udp(const Endpoint& local, int buffer, uint8_t dscp) {
   setsockopt(socket.get(), SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
   // A network that does not treat media better is no reason to have none.
   set_dscp(socket.get(), dscp);
+  set_fragmentable(socket.get(), false);
 
   if (bind(socket.get(), &address.any, length) != 0) {
     const int reason = errno;

@@ -25,7 +25,7 @@ class Fd {
 };
 
 /**
- * Bound UDP socket, not blocking. On failure not open, and `errno` tells why. `buffer`: bytes for each way, as far as granted;
+ * Bound UDP socket, not blocking, that sends nothing to be fragmented. On failure not open, and `errno` tells why. `buffer`: bytes for each way, as far as granted;
  * `dscp` as `set_dscp` takes it.
  */
 Fd open_udp(const Endpoint& local, int buffer, uint8_t dscp);
@@ -37,6 +37,12 @@ constexpr uint8_t kMaxDscp = 63;
  * when the kernel refuses, and `errno` tells why.
  */
 bool set_dscp(int socket, uint8_t dscp);
+
+/**
+ * Whether what the socket sends may be broken up on its way (RFC 791 §2.3). Datagrams of media never need to be, and the kernel
+ * has less to do for one that may not; where one is too long all the same, sending it fails with EMSGSIZE.
+ */
+void set_fragmentable(int socket, bool is_fragmentable);
 
 /** Port that the kernel chose or was told; 0 on failure. */
 uint16_t local_port(const Fd& socket);
