@@ -39,6 +39,7 @@ const RELAY_SOURCES = [
   'relay_commands',
   'relay_due',
   'relay_events',
+  'relay_fetch',
   'relay_intake',
   'relay_io',
   'relay_loop',

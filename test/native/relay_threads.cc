@@ -46,12 +46,7 @@ std::vector<uint8_t> check_for(const std::string& ufrag) {
   return message;
 }
 
-std::unique_ptr<KeyMaterial> key() {
-  auto material = std::make_unique<KeyMaterial>();
-  material->suite = Suite::aead_aes_128_gcm;
-  material->length = 28;
-  return material;
-}
+constexpr uint8_t kKeySalt[28] = {1};
 
 /** What the JavaScript thread has: legs that come and go, all of their commands, figures, and the queue. */
 void command(RelayLoop& relay, LegDirectory& directory, int round, uint16_t peer_port) {
@@ -78,9 +73,8 @@ void command(RelayLoop& relay, LegDirectory& directory, int round, uint16_t peer
     directory.set_ufrags(*directory.find(id), {ufrag, ufrag + "+"});
     relay.mailbox.post(SetUfragsCommand{id, {ufrag, ufrag + "+"}});
     relay.mailbox.post(AdmitCommand{id, {loopback(peer_port), 0}, true});
-    auto material = key();
-    auto sender = SrtpSender::create(material->suite, material->bytes.data(), material->length, 7);
-    relay.mailbox.post(SetSendKeyCommand{id, std::move(material), std::move(sender)});
+    relay.mailbox.post(
+        SetSendKeyCommand{id, SrtpSender::create(Suite::aead_aes_128_gcm, kKeySalt, sizeof kKeySalt, 7)});
   } else {
     // One leg on the shared sockets has the peer's tuple, and gives it back when it moves.
     const bool is_muted = is_sharing && directory.claim(*directory.find(id), {{loopback(peer_port), 1}}) != 0;
@@ -90,8 +84,8 @@ void command(RelayLoop& relay, LegDirectory& directory, int round, uint16_t peer
       relay.mailbox.post(ContestCommand{id});
       relay.mailbox.post(MoveLegCommand{id, open_udp(loopback(0), 1 << 16, 0), open_udp(loopback(0), 1 << 16, 0)});
     }
-    relay.mailbox.post(SetReceiveKeyCommand{id, nullptr, nullptr});
-    relay.mailbox.post(SetSendKeyCommand{id, nullptr, nullptr});
+    relay.mailbox.post(SetReceiveKeyCommand{id, nullptr});
+    relay.mailbox.post(SetSendKeyCommand{id, nullptr});
   }
   auto route = std::make_unique<Route>();
   route->target = id;

@@ -1,14 +1,11 @@
 #include "mailbox.h"
 
-#include <openssl/crypto.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <chrono>
 
 namespace webtrunk {
-
-KeyMaterial::~KeyMaterial() { OPENSSL_cleanse(bytes.data(), bytes.size()); }
 
 Mailbox::Mailbox() : event_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
 

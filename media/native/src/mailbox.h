@@ -54,32 +54,14 @@ struct ContestCommand {
   LegId leg;
 };
 
-/** Key as it was given, to compare with the one in use; cleansed when it goes. */
-struct KeyMaterial {
-  static constexpr size_t kMaxLength = 64;
-
-  Suite suite{};
-  std::array<uint8_t, kMaxLength> bytes{};
-  size_t length = 0;
-  /** Receiving only. */
-  SrtpMki mki;
-
-  KeyMaterial() = default;
-  KeyMaterial(const KeyMaterial&) = delete;
-  KeyMaterial& operator=(const KeyMaterial&) = delete;
-  ~KeyMaterial();
-};
-
-/** No material: 'none'. */
+/** Null: 'none'. */
 struct SetReceiveKeyCommand {
   LegId leg;
-  std::unique_ptr<KeyMaterial> material;
   std::unique_ptr<SrtpReceiver> receiver;
 };
 
 struct SetSendKeyCommand {
   LegId leg;
-  std::unique_ptr<KeyMaterial> material;
   std::unique_ptr<SrtpSender> sender;
 };
 

@@ -65,6 +65,15 @@ struct PortPair {
   Fd rtcp;
 };
 
+/** Points into the caller's buffers. Null `bytes`: 'none'. */
+struct KeyArgument {
+  Suite suite{};
+  const uint8_t* bytes = nullptr;
+  size_t length = 0;
+  /** Receiving only. */
+  SrtpMki mki;
+};
+
 bool read_gathering(Napi::Value value, int64_t& gather_ns) {
   uint32_t gather_us;
   if (!read_integer(value, "gatherUs", 0, kMaxGatherUs, gather_us)) return false;
@@ -123,8 +132,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
 
   bool read_limits(Napi::Object options, RelayLimits& limits);
   LegDirectory::Entry* read_leg(Napi::Value value);
-  /** Null `material`: 'none'. */
-  bool read_key(Napi::Value value, std::unique_ptr<KeyMaterial>& material);
+  bool read_key(Napi::Value value, KeyArgument& key);
   SocketId next_socket() const { return static_cast<SocketId>(uses_.size()); }
   size_t bound_for(EventSource use) const;
   void add_socket(Fd socket, EventSource use);
@@ -498,57 +506,56 @@ void RelayObject::move_leg(const Napi::CallbackInfo& info) {
   loop().mailbox.post(MoveLegCommand{entry->id, std::move(pair.rtp), std::move(pair.rtcp)});
 }
 
-bool RelayObject::read_key(Napi::Value value, std::unique_ptr<KeyMaterial>& material) {
+bool RelayObject::read_key(Napi::Value value, KeyArgument& key) {
   if (value.IsString() && value.As<Napi::String>().Utf8Value() == "none") return true;
-  Napi::Object key;
+  Napi::Object object;
   std::string suite_name;
-  if (!read_object(value, "key", key) || !read_text(key.Get("suite"), "suite", 1, 64, suite_name)) return false;
+  if (!read_object(value, "key", object) || !read_text(object.Get("suite"), "suite", 1, 64, suite_name)) return false;
   const SuiteParameters* suite = find_suite(suite_name);
   if (suite == nullptr) {
     throw_type_error(value.Env(), "unknown suite " + suite_name);
     return false;
   }
+  key.suite = suite->suite;
   const size_t wanted = suite->key_length + suite->salt_length;
-  const uint8_t* bytes;
-  size_t length;
-  if (!read_bytes(key.Get("keySalt"), "keySalt", wanted, wanted, bytes, length)) return false;
-  material = std::make_unique<KeyMaterial>();
-  material->suite = suite->suite;
-  material->length = length;
-  std::memcpy(material->bytes.data(), bytes, length);
-  const Napi::Value mki = key.Get("mki");
-  if (mki.IsUndefined()) return true;
-  if (!read_bytes(mki, "mki", 1, SrtpMki::kMaxLength, bytes, length)) return false;
-  material->mki.length = length;
-  std::memcpy(material->mki.bytes.data(), bytes, length);
-  return true;
+  const Napi::Value mki = object.Get("mki");
+  const uint8_t* mki_bytes;
+  if (!mki.IsUndefined()) {
+    if (!read_bytes(mki, "mki", 1, SrtpMki::kMaxLength, mki_bytes, key.mki.length)) return false;
+    std::memcpy(key.mki.bytes.data(), mki_bytes, key.mki.length);
+  }
+  // Last: from here on nothing of JavaScript runs, so that the buffer is there until the key is made of it.
+  return read_bytes(object.Get("keySalt"), "keySalt", wanted, wanted, key.bytes, key.length);
 }
 
 void RelayObject::set_keys(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const LegDirectory::Entry* entry = read_leg(info[0]);
   std::string direction;
-  std::unique_ptr<KeyMaterial> material;
+  KeyArgument key;
   if (entry == nullptr) return;
-  if (!read_text(info[1], "direction", 4, 7, direction) || !read_key(info[2], material)) return;
+  if (!read_text(info[1], "direction", 4, 7, direction) || !read_key(info[2], key)) return;
   if (direction != "receive" && direction != "send") return throw_type_error(env, "direction is neither receive nor send");
-  if (material == nullptr && (entry->kind == LegKind::webrtc || entry->is_dtls))
+  if (key.bytes == nullptr && (entry->kind == LegKind::webrtc || entry->is_dtls))
     return throw_type_error(env, "a leg with dtls is never without encryption");
 
-  if (material != nullptr && material->mki.length > 0 && direction == "send")
-    return throw_type_error(env, "what we send has no mki");
+  if (key.mki.length > 0 && direction == "send") return throw_type_error(env, "what we send has no mki");
 
   // Contexts are made here: key derivation is no work for between two batches.
-  const KeyMaterial* key = material.get();
   if (direction == "receive") {
-    SetReceiveKeyCommand command{entry->id, std::move(material), nullptr};
-    if (key != nullptr) command.receiver = SrtpReceiver::create(key->suite, key->bytes.data(), key->length);
-    if (key != nullptr && command.receiver == nullptr) return throw_coded(env, "ECRYPTO", "OpenSSL refused the key");
+    SetReceiveKeyCommand command{entry->id, nullptr};
+    if (key.bytes != nullptr) {
+      command.receiver = SrtpReceiver::create(key.suite, key.bytes, key.length);
+      if (command.receiver == nullptr) return throw_coded(env, "ECRYPTO", "OpenSSL refused the key");
+      command.receiver->expect_mki(key.mki);
+    }
     loop().mailbox.post(std::move(command));
   } else {
-    SetSendKeyCommand command{entry->id, std::move(material), nullptr};
-    if (key != nullptr) command.sender = SrtpSender::create(key->suite, key->bytes.data(), key->length, entry->ssrc);
-    if (key != nullptr && command.sender == nullptr) return throw_coded(env, "ECRYPTO", "OpenSSL refused the key");
+    SetSendKeyCommand command{entry->id, nullptr};
+    if (key.bytes != nullptr) {
+      command.sender = SrtpSender::create(key.suite, key.bytes, key.length, entry->ssrc);
+      if (command.sender == nullptr) return throw_coded(env, "ECRYPTO", "OpenSSL refused the key");
+    }
     loop().mailbox.post(std::move(command));
   }
 }

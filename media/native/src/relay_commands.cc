@@ -144,34 +144,31 @@ void RelayLoop::carry_out(ContestCommand& command) {
 void RelayLoop::carry_out(SetReceiveKeyCommand& command) {
   Leg* leg = find_leg(command.leg);
   if (leg == nullptr) return;
-  const KeyMaterial* material = command.material.get();
-  if (material == nullptr) {
+  if (command.receiver == nullptr) {
     leg->receive_protection = Protection::plain;  // The context stays, should its key come back.
     return;
   }
   leg->receive_protection = Protection::srtp;
-  const bool is_same =
-      leg->receiver != nullptr && leg->receiver->has_key(material->suite, material->bytes.data(), material->length);
-  if (!is_same) leg->receiver = std::move(command.receiver);
-  leg->receiver->expect_mki(material->mki);
+  if (leg->receiver != nullptr && leg->receiver->has_key_of(*command.receiver)) {
+    leg->receiver->take_mki(*command.receiver);
+  } else {
+    leg->receiver = std::move(command.receiver);
+  }
 }
 
 void RelayLoop::carry_out(SetSendKeyCommand& command) {
   Leg* leg = find_leg(command.leg);
   if (leg == nullptr) return;
-  const KeyMaterial* material = command.material.get();
-  if (material == nullptr) {
+  if (command.sender == nullptr) {
     // The context stays: were its key set again, a new one would encrypt under indices already used.
     leg->send_protection = Protection::plain;
     return;
   }
   leg->send_protection = Protection::srtp;
-  const bool is_same =
-      leg->sender != nullptr && leg->sender->has_key(material->suite, material->bytes.data(), material->length);
-  if (is_same) return;
+  if (leg->sender != nullptr && leg->sender->has_key_of(*command.sender)) return;
   std::vector<std::unique_ptr<SrtpSender>>& retired = leg->retired_senders;
   const auto known = std::find_if(retired.begin(), retired.end(), [&](const std::unique_ptr<SrtpSender>& sender) {
-    return sender->has_key(material->suite, material->bytes.data(), material->length);
+    return sender->has_key_of(*command.sender);
   });
   if (known != retired.end()) {
     std::swap(*known, leg->sender);

@@ -16,15 +16,15 @@ class ReplayWindow {
   /** False for an index that was seen, or is too old to tell. */
   bool is_fresh(uint64_t index) const;
   void commit(uint64_t index);
-  bool is_empty() const { return empty_; }
+  bool is_empty() const { return next_ == 0; }
   /** Highest committed index; 0 when empty. */
-  uint64_t highest() const { return highest_; }
+  uint64_t highest() const { return is_empty() ? 0 : next_ - 1; }
 
  private:
-  /** Bit n stands for `highest_ - n`. */
+  /** Bit n stands for `next_ - 1 - n`. */
   uint64_t seen_[2] = {0, 0};
-  uint64_t highest_ = 0;
-  bool empty_ = true;
+  /** The index after the highest; 0: none was committed. An index has 48 bits. */
+  uint64_t next_ = 0;
 };
 
 }  // namespace webtrunk

@@ -3,8 +3,14 @@
 #include <openssl/evp.h>
 
 #include <cstddef>
+#include <memory>
 
 namespace webtrunk {
+
+struct FreeCipherContext {
+  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
+};
+using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, FreeCipherContext>;
 
 /** AES in counter mode by key length in bytes (RFC 3711 §4.1.1, RFC 6188 §2); null for a length that AES has not. */
 inline const EVP_CIPHER* aes_ctr(size_t key_length) {

@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "bytes.h"
-#include "srtp_aes.h"
 #include "srtp_key_derivation.h"
 
 namespace webtrunk {
@@ -16,16 +15,6 @@ namespace {
 constexpr size_t kGcmTag = 16;
 constexpr size_t kIndexWord = 4;
 constexpr uint32_t kEncryptedBit = 0x80000000;
-
-bool digest_key(Suite suite, const uint8_t* key_salt, size_t length, std::array<uint8_t, 32>& digest) {
-  uint8_t bytes[1 + EVP_MAX_KEY_LENGTH];
-  if (length + 1 > sizeof bytes) return false;
-  bytes[0] = static_cast<uint8_t>(suite);
-  std::memcpy(bytes + 1, key_salt, length);
-  const bool done = EVP_Digest(bytes, length + 1, digest.data(), nullptr, EVP_sha256(), nullptr) == 1;
-  OPENSSL_cleanse(bytes, sizeof bytes);
-  return done;
-}
 
 /** Encryption, authentication and salt have labels in a row (RFC 3711 §4.3.1, §4.3.2). */
 bool derive_session_keys(const SuiteParameters& suite, const uint8_t* key_salt, SrtpKeyLabel first,
@@ -40,6 +29,82 @@ bool derive_session_keys(const SuiteParameters& suite, const uint8_t* key_salt, 
          derive(2, keys.salt.data(), suite.salt_length);
 }
 
+const EVP_CIPHER* algorithm_of(const SuiteParameters& suite) {
+  return suite.is_aead ? aes_gcm(suite.key_length) : aes_ctr(suite.key_length);
+}
+
+/** Initialisation vector: SSRC and index into the salt; RFC 3711 §4.1.1 (16 bytes), RFC 7714 §8.1, §9.1 (12 bytes). */
+bool start(EVP_CIPHER_CTX* cipher, const SuiteParameters& suite, const std::array<uint8_t, 14>& salt, uint32_t ssrc,
+           uint64_t index) {
+  uint8_t iv[16] = {};
+  std::memcpy(iv, salt.data(), suite.salt_length);
+  uint8_t* at = iv + (suite.is_aead ? 2 : 4);
+  write_u32(at, read_u32(at) ^ ssrc);
+  write_u16(at + 4, static_cast<uint16_t>(read_u16(at + 4) ^ index >> 32));
+  write_u32(at + 6, read_u32(at + 6) ^ static_cast<uint32_t>(index));
+  return EVP_CipherInit_ex(cipher, nullptr, nullptr, nullptr, iv, -1) == 1;
+}
+
+bool crypt(EVP_CIPHER_CTX* cipher, uint8_t* bytes, size_t length) {
+  int written = 0;
+  return length == 0 || EVP_CipherUpdate(cipher, bytes, &written, bytes, static_cast<int>(length)) == 1;
+}
+
+bool authenticate_only(EVP_CIPHER_CTX* cipher, const uint8_t* bytes, size_t length) {
+  int written = 0;
+  return EVP_CipherUpdate(cipher, nullptr, &written, bytes, static_cast<int>(length)) == 1;
+}
+
+bool finish_seal(EVP_CIPHER_CTX* cipher, uint8_t* tag) {
+  uint8_t rest[16];
+  int written = 0;
+  return EVP_CipherFinal_ex(cipher, rest, &written) == 1 &&
+         EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, kGcmTag, tag) == 1;
+}
+
+Drop finish_open(EVP_CIPHER_CTX* cipher, uint8_t* tag) {
+  uint8_t rest[16];
+  int written = 0;
+  if (EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, kGcmTag, tag) != 1) return Drop::srtp_cipher_failed;
+  if (EVP_CipherFinal_ex(cipher, rest, &written) == 1) return Drop::none;
+  ERR_clear_error();
+  return Drop::srtp_auth_failed;
+}
+
+/** Those of a thread for RTCP, one a suite, from the first packet that needs it until the thread ends. */
+thread_local std::array<CipherContext, kSuiteCount> rtcp_contexts;
+
+/** A context of the thread with one leg's key, for as long as this is there. */
+class RtcpCipher {
+ public:
+  RtcpCipher(const SuiteParameters& suite, const SrtpSessionKeys& keys, SrtpCipher::Direction direction)
+      : context_(rtcp_contexts[static_cast<size_t>(suite.suite)]) {
+    const EVP_CIPHER* algorithm = nullptr;
+    if (context_ == nullptr) {
+      context_.reset(EVP_CIPHER_CTX_new());
+      algorithm = algorithm_of(suite);
+    }
+    is_keyed_ = context_ != nullptr && EVP_CipherInit_ex(get(), algorithm, nullptr, keys.encryption.data(), nullptr,
+                                                         direction == SrtpCipher::Direction::seal) == 1;
+  }
+
+  /** A key must not outlive its leg here: another takes its place. */
+  ~RtcpCipher() {
+    const uint8_t none[32] = {};
+    if (!is_keyed_ || EVP_CipherInit_ex(get(), nullptr, nullptr, none, nullptr, -1) != 1) context_.reset();
+  }
+
+  RtcpCipher(const RtcpCipher&) = delete;
+  RtcpCipher& operator=(const RtcpCipher&) = delete;
+
+  bool is_keyed() const { return is_keyed_; }
+  EVP_CIPHER_CTX* get() const { return context_.get(); }
+
+ private:
+  CipherContext& context_;
+  bool is_keyed_;
+};
+
 }  // namespace
 
 SrtpSessionKeys::~SrtpSessionKeys() {
@@ -48,141 +113,106 @@ SrtpSessionKeys::~SrtpSessionKeys() {
   OPENSSL_cleanse(salt.data(), salt.size());
 }
 
-std::unique_ptr<SrtpCipher> SrtpCipher::create(Suite suite, const uint8_t* key_salt, size_t length,
-                                               Direction direction) {
-  const SuiteParameters& parameters = suite_parameters(suite);
-  if (length != parameters.key_length + parameters.salt_length) return nullptr;
+SrtpCipher::~SrtpCipher() { OPENSSL_cleanse(rtp_salt_.data(), rtp_salt_.size()); }
+
+bool SrtpCipher::set_master_key(const uint8_t* key_salt, size_t length) {
+  const SuiteParameters& parameters = suite();
+  if (length != parameters.key_length + parameters.salt_length) return false;
   SrtpSessionKeys rtp;
   SrtpSessionKeys rtcp;
-  std::unique_ptr<SrtpCipher> cipher;
-  if (derive_session_keys(parameters, key_salt, SrtpKeyLabel::rtp_encryption, rtp) &&
-      derive_session_keys(parameters, key_salt, SrtpKeyLabel::rtcp_encryption, rtcp)) {
-    cipher = from_session_keys(suite, rtp, rtcp, direction);
-  }
-  if (cipher != nullptr && !digest_key(suite, key_salt, length, cipher->key_digest_)) cipher.reset();
+  const bool is_set = derive_session_keys(parameters, key_salt, SrtpKeyLabel::rtp_encryption, rtp) &&
+                      derive_session_keys(parameters, key_salt, SrtpKeyLabel::rtcp_encryption, rtcp) &&
+                      set_session_keys(rtp, rtcp);
   ERR_clear_error();
-  return cipher;
+  return is_set;
 }
 
-std::unique_ptr<SrtpCipher> SrtpCipher::from_session_keys(Suite suite, const SrtpSessionKeys& rtp,
-                                                          const SrtpSessionKeys& rtcp, Direction direction) {
-  std::unique_ptr<SrtpCipher> cipher(new SrtpCipher(suite_parameters(suite), direction));
-  if (!cipher->set_keys(cipher->rtp_, rtp) || !cipher->set_keys(cipher->rtcp_, rtcp)) return nullptr;
-  return cipher;
-}
-
-SrtpCipher::~SrtpCipher() {
-  OPENSSL_cleanse(rtp_.salt.data(), rtp_.salt.size());
-  OPENSSL_cleanse(rtcp_.salt.data(), rtcp_.salt.size());
-  OPENSSL_cleanse(key_digest_.data(), key_digest_.size());
-}
-
-bool SrtpCipher::set_keys(Half& half, const SrtpSessionKeys& keys) {
-  const EVP_CIPHER* algorithm = suite_.is_aead ? aes_gcm(suite_.key_length) : aes_ctr(suite_.key_length);
-  half.salt = keys.salt;
-  half.cipher.reset(EVP_CIPHER_CTX_new());
-  return half.cipher != nullptr &&
-         EVP_CipherInit_ex(half.cipher.get(), algorithm, nullptr, keys.encryption.data(), nullptr,
+bool SrtpCipher::set_session_keys(const SrtpSessionKeys& rtp, const SrtpSessionKeys& rtcp) {
+  const SuiteParameters& parameters = suite();
+  rtp_salt_ = rtp.salt;
+  rtcp_.encryption = rtcp.encryption;
+  rtcp_.authentication = rtcp.authentication;
+  rtcp_.salt = rtcp.salt;
+  rtp_.reset(EVP_CIPHER_CTX_new());
+  return rtp_ != nullptr &&
+         EVP_CipherInit_ex(rtp_.get(), algorithm_of(parameters), nullptr, rtp.encryption.data(), nullptr,
                            direction_ == Direction::seal) == 1 &&
-         (suite_.is_aead || half.hmac.set_key(keys.authentication.data(), suite_.auth_key_length));
+         (parameters.is_aead || rtp_hmac_.set_key(rtp.authentication.data(), parameters.auth_key_length));
 }
 
-/** Initialisation vector: SSRC and index into the salt; RFC 3711 §4.1.1 (16 bytes), RFC 7714 §8.1, §9.1 (12 bytes). */
-bool SrtpCipher::start(Half& half, uint32_t ssrc, uint64_t index) {
-  uint8_t iv[16] = {};
-  std::memcpy(iv, half.salt.data(), suite_.salt_length);
-  const size_t ssrc_at = suite_.is_aead ? 2 : 4;
-  for (size_t i = 0; i < 4; ++i) iv[ssrc_at + i] ^= static_cast<uint8_t>(ssrc >> (24 - 8 * i));
-  for (size_t i = 0; i < 6; ++i) iv[ssrc_at + 4 + i] ^= static_cast<uint8_t>(index >> (40 - 8 * i));
-  return EVP_CipherInit_ex(half.cipher.get(), nullptr, nullptr, nullptr, iv, -1) == 1;
+bool SrtpCipher::has_key_of(const SrtpCipher& other) const {
+  return suite_ == other.suite_ &&
+         CRYPTO_memcmp(rtcp_.encryption.data(), other.rtcp_.encryption.data(), rtcp_.encryption.size()) == 0 &&
+         CRYPTO_memcmp(rtcp_.salt.data(), other.rtcp_.salt.data(), rtcp_.salt.size()) == 0;
 }
 
-bool SrtpCipher::crypt(Half& half, uint8_t* bytes, size_t length) {
-  int written = 0;
-  return length == 0 || EVP_CipherUpdate(half.cipher.get(), bytes, &written, bytes, static_cast<int>(length)) == 1;
-}
-
-bool SrtpCipher::authenticate_only(Half& half, const uint8_t* bytes, size_t length) {
-  int written = 0;
-  return EVP_CipherUpdate(half.cipher.get(), nullptr, &written, bytes, static_cast<int>(length)) == 1;
-}
-
-bool SrtpCipher::finish_seal(Half& half, uint8_t* tag) {
-  uint8_t rest[16];
-  int written = 0;
-  return EVP_CipherFinal_ex(half.cipher.get(), rest, &written) == 1 &&
-         EVP_CIPHER_CTX_ctrl(half.cipher.get(), EVP_CTRL_AEAD_GET_TAG, kGcmTag, tag) == 1;
-}
-
-Drop SrtpCipher::finish_open(Half& half, uint8_t* tag) {
-  uint8_t rest[16];
-  int written = 0;
-  if (EVP_CIPHER_CTX_ctrl(half.cipher.get(), EVP_CTRL_AEAD_SET_TAG, kGcmTag, tag) != 1) return Drop::srtp_cipher_failed;
-  if (EVP_CipherFinal_ex(half.cipher.get(), rest, &written) == 1) return Drop::none;
-  ERR_clear_error();
-  return Drop::srtp_auth_failed;
-}
+bool SrtpCipher::start_rtp(uint32_t ssrc, uint64_t index) { return start(rtp_.get(), suite(), rtp_salt_, ssrc, index); }
 
 bool SrtpCipher::seal_rtp(uint8_t* packet, size_t header_length, size_t length, uint32_t ssrc, uint64_t index) {
   uint8_t* payload = packet + header_length;
   const size_t payload_length = length - header_length;
-  if (suite_.is_aead) {
-    return start(rtp_, ssrc, index) && authenticate_only(rtp_, packet, header_length) &&
-           crypt(rtp_, payload, payload_length) && finish_seal(rtp_, packet + length);
+  if (suite().is_aead) {
+    return start_rtp(ssrc, index) && authenticate_only(rtp_.get(), packet, header_length) &&
+           crypt(rtp_.get(), payload, payload_length) && finish_seal(rtp_.get(), packet + length);
   }
   // RFC 3711 §4.2: the rollover counter is authenticated though not sent.
   uint8_t rollover[4];
   write_u32(rollover, static_cast<uint32_t>(index >> 16));
   std::array<uint8_t, SrtpHmac::kLength> tag;
-  if (!start(rtp_, ssrc, index) || !crypt(rtp_, payload, payload_length) ||
-      !rtp_.hmac.compute(packet, length, rollover, sizeof rollover, tag)) {
+  if (!start_rtp(ssrc, index) || !crypt(rtp_.get(), payload, payload_length) ||
+      !rtp_hmac_.compute(packet, length, rollover, sizeof rollover, tag)) {
     return false;
   }
-  std::memcpy(packet + length, tag.data(), suite_.rtp_tag_length);
+  std::memcpy(packet + length, tag.data(), suite().rtp_tag_length);
   return true;
 }
 
 Drop SrtpCipher::open_rtp(uint8_t* packet, size_t header_length, size_t length, uint32_t ssrc, uint64_t index) {
   uint8_t* payload = packet + header_length;
   const size_t payload_length = length - header_length;
-  if (suite_.is_aead) {
-    if (!start(rtp_, ssrc, index) || !authenticate_only(rtp_, packet, header_length) ||
-        !crypt(rtp_, payload, payload_length)) {
+  if (suite().is_aead) {
+    if (!start_rtp(ssrc, index) || !authenticate_only(rtp_.get(), packet, header_length) ||
+        !crypt(rtp_.get(), payload, payload_length)) {
       return Drop::srtp_cipher_failed;
     }
-    return finish_open(rtp_, packet + length);
+    return finish_open(rtp_.get(), packet + length);
   }
   uint8_t rollover[4];
   write_u32(rollover, static_cast<uint32_t>(index >> 16));
   std::array<uint8_t, SrtpHmac::kLength> tag;
-  if (!rtp_.hmac.compute(packet, length, rollover, sizeof rollover, tag)) return Drop::srtp_cipher_failed;
-  if (CRYPTO_memcmp(tag.data(), packet + length, suite_.rtp_tag_length) != 0) return Drop::srtp_auth_failed;
-  return start(rtp_, ssrc, index) && crypt(rtp_, payload, payload_length) ? Drop::none : Drop::srtp_cipher_failed;
+  if (!rtp_hmac_.compute(packet, length, rollover, sizeof rollover, tag)) return Drop::srtp_cipher_failed;
+  if (CRYPTO_memcmp(tag.data(), packet + length, suite().rtp_tag_length) != 0) return Drop::srtp_auth_failed;
+  return start_rtp(ssrc, index) && crypt(rtp_.get(), payload, payload_length) ? Drop::none : Drop::srtp_cipher_failed;
 }
 
 bool SrtpCipher::seal_rtcp(uint8_t* packet, size_t length, uint32_t ssrc, uint32_t index) {
+  const SuiteParameters& parameters = suite();
   uint8_t word[kIndexWord];
   write_u32(word, kEncryptedBit | index);
   uint8_t* body = packet + 8;
   const size_t body_length = length - 8;
-  if (suite_.is_aead) {
+  const RtcpCipher cipher(parameters, rtcp_, direction_);
+  if (!cipher.is_keyed() || !start(cipher.get(), parameters, rtcp_.salt, ssrc, index)) return false;
+  if (parameters.is_aead) {
     // RFC 7714 §9.1: tag first, then the index, in clear and authenticated.
     std::memcpy(packet + length + kGcmTag, word, sizeof word);
-    return start(rtcp_, ssrc, index) && authenticate_only(rtcp_, packet, 8) &&
-           authenticate_only(rtcp_, word, sizeof word) && crypt(rtcp_, body, body_length) &&
-           finish_seal(rtcp_, packet + length);
+    return authenticate_only(cipher.get(), packet, 8) && authenticate_only(cipher.get(), word, sizeof word) &&
+           crypt(cipher.get(), body, body_length) && finish_seal(cipher.get(), packet + length);
   }
+  SrtpHmac hmac;
   std::array<uint8_t, SrtpHmac::kLength> tag;
-  if (!start(rtcp_, ssrc, index) || !crypt(rtcp_, body, body_length) ||
-      !rtcp_.hmac.compute(packet, length, word, sizeof word, tag)) {
+  if (!crypt(cipher.get(), body, body_length) ||
+      !hmac.set_key(rtcp_.authentication.data(), parameters.auth_key_length) ||
+      !hmac.compute(packet, length, word, sizeof word, tag)) {
     return false;
   }
   std::memcpy(packet + length, word, sizeof word);
-  std::memcpy(packet + length + sizeof word, tag.data(), suite_.rtcp_tag_length);
+  std::memcpy(packet + length + sizeof word, tag.data(), parameters.rtcp_tag_length);
   return true;
 }
 
 Drop SrtpCipher::open_rtcp(uint8_t* packet, size_t length, uint32_t ssrc, uint32_t word_value) {
+  const SuiteParameters& parameters = suite();
   uint8_t word[kIndexWord];
   write_u32(word, word_value);
   const bool is_encrypted = (word_value & kEncryptedBit) != 0;
@@ -190,24 +220,26 @@ Drop SrtpCipher::open_rtcp(uint8_t* packet, size_t length, uint32_t ssrc, uint32
   const size_t clear_length = is_encrypted ? 8 : length;
   uint8_t* body = packet + clear_length;
   const size_t body_length = length - clear_length;
-  if (suite_.is_aead) {
-    if (!start(rtcp_, ssrc, index) || !authenticate_only(rtcp_, packet, clear_length) ||
-        !authenticate_only(rtcp_, word, sizeof word) || !crypt(rtcp_, body, body_length)) {
+  if (!parameters.is_aead) {
+    // Before there is a context: who forges packets shall not buy more work than this.
+    SrtpHmac hmac;
+    std::array<uint8_t, SrtpHmac::kLength> tag;
+    if (!hmac.set_key(rtcp_.authentication.data(), parameters.auth_key_length) ||
+        !hmac.compute(packet, length, word, sizeof word, tag)) {
       return Drop::srtp_cipher_failed;
     }
-    return finish_open(rtcp_, packet + length);
+    const uint8_t* received_tag = packet + length + sizeof word;
+    if (CRYPTO_memcmp(tag.data(), received_tag, parameters.rtcp_tag_length) != 0) return Drop::srtp_auth_failed;
+    if (!is_encrypted) return Drop::none;
   }
-  std::array<uint8_t, SrtpHmac::kLength> tag;
-  if (!rtcp_.hmac.compute(packet, length, word, sizeof word, tag)) return Drop::srtp_cipher_failed;
-  const uint8_t* received_tag = packet + length + sizeof word;
-  if (CRYPTO_memcmp(tag.data(), received_tag, suite_.rtcp_tag_length) != 0) return Drop::srtp_auth_failed;
-  return start(rtcp_, ssrc, index) && crypt(rtcp_, body, body_length) ? Drop::none : Drop::srtp_cipher_failed;
-}
-
-bool SrtpCipher::has_key(Suite suite, const uint8_t* key_salt, size_t length) const {
-  std::array<uint8_t, 32> digest;
-  return digest_key(suite, key_salt, length, digest) &&
-         CRYPTO_memcmp(digest.data(), key_digest_.data(), digest.size()) == 0;
+  const RtcpCipher cipher(parameters, rtcp_, direction_);
+  if (!cipher.is_keyed() || !start(cipher.get(), parameters, rtcp_.salt, ssrc, index)) return Drop::srtp_cipher_failed;
+  if (!parameters.is_aead) return crypt(cipher.get(), body, body_length) ? Drop::none : Drop::srtp_cipher_failed;
+  if (!authenticate_only(cipher.get(), packet, clear_length) || !authenticate_only(cipher.get(), word, sizeof word) ||
+      !crypt(cipher.get(), body, body_length)) {
+    return Drop::srtp_cipher_failed;
+  }
+  return finish_open(cipher.get(), packet + length);
 }
 
 }  // namespace webtrunk

@@ -1,19 +1,18 @@
 #pragma once
 
-#include <openssl/evp.h>
-
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 
+#include "drop.h"
 #include "fetch_ahead.h"
-#include "srtp.h"
+#include "srtp_aes.h"
 #include "srtp_hmac.h"
+#include "srtp_suite.h"
 
 namespace webtrunk {
 
-/** What RFC 3711 §4.3 derives for RTP, or for RTCP. The suite says how many bytes count. */
+/** What RFC 3711 §4.3 derives for RTP, or for RTCP. The suite says how many bytes count, the others are 0. */
 struct SrtpSessionKeys {
   std::array<uint8_t, 32> encryption{};
   std::array<uint8_t, SrtpHmac::kLength> authentication{};
@@ -29,22 +28,29 @@ struct SrtpSessionKeys {
  * Encryption and authentication of one direction under one master key, without packet state: the caller says which index
  * it is. Lengths have been checked by the caller. AES-CM with HMAC-SHA1
  * (RFC 3711 §4.1.1, §4.2, RFC 6188) or AES-GCM (RFC 7714).
+ *
+ * For RTP its context stays keyed. RTCP is a packet in five seconds: its keys are kept, and a context that all legs of a
+ * thread share is keyed for each packet.
  */
 class SrtpCipher {
  public:
   enum class Direction : uint8_t { seal, open };
 
-  static std::unique_ptr<SrtpCipher> create(Suite suite, const uint8_t* key_salt, size_t length, Direction direction);
-  /** Without derivation; `has_key` knows no master key then. Vectors of RFC 7714 begin here. */
-  static std::unique_ptr<SrtpCipher> from_session_keys(Suite suite, const SrtpSessionKeys& rtp,
-                                                       const SrtpSessionKeys& rtcp, Direction direction);
+  SrtpCipher(Suite suite, Direction direction) : suite_(suite), direction_(direction) {}
   ~SrtpCipher();
   SrtpCipher(const SrtpCipher&) = delete;
   SrtpCipher& operator=(const SrtpCipher&) = delete;
 
-  const SuiteParameters& suite() const { return suite_; }
-  void fetch_ahead() const { webtrunk::fetch_ahead(this, reinterpret_cast<uintptr_t>(&rtcp_) - reinterpret_cast<uintptr_t>(this)); }
-  bool has_key(Suite suite, const uint8_t* key_salt, size_t length) const;
+  /** One of these comes first. `key_salt`: master key, then master salt. False when the length is wrong or OpenSSL refuses. */
+  bool set_master_key(const uint8_t* key_salt, size_t length);
+  /** Without derivation: vectors of RFC 7714 begin here. */
+  bool set_session_keys(const SrtpSessionKeys& rtp, const SrtpSessionKeys& rtcp);
+
+  const SuiteParameters& suite() const { return suite_parameters(suite_); }
+  /** Whether both have the same suite and master key, which is not kept: other master keys have other session keys. */
+  bool has_key_of(const SrtpCipher& other) const;
+  /** What RTP will touch of the context; the rest of this is its owner's to fetch, but for the keys of RTCP at its end. */
+  void fetch_context_ahead() const { webtrunk::fetch_ahead(rtp_.get(), kContextSize); }
 
   /** `length`: header and payload. Encrypts the payload, appends the tag. */
   bool seal_rtp(uint8_t* packet, size_t header_length, size_t length, uint32_t ssrc, uint64_t index);
@@ -56,31 +62,17 @@ class SrtpCipher {
   Drop open_rtcp(uint8_t* packet, size_t length, uint32_t ssrc, uint32_t word);
 
  private:
-  struct Free {
-    void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
-  };
+  /** Of an `EVP_CIPHER_CTX` in OpenSSL 3.0, which does not tell. */
+  static constexpr size_t kContextSize = 184;
 
-  /** Session keys of RTP or of RTCP. */
-  struct Half {
-    std::unique_ptr<EVP_CIPHER_CTX, Free> cipher;
-    SrtpHmac hmac;
-    std::array<uint8_t, 14> salt{};
-  };
+  bool start_rtp(uint32_t ssrc, uint64_t index);
 
-  SrtpCipher(const SuiteParameters& suite, Direction direction) : suite_(suite), direction_(direction) {}
-  bool set_keys(Half& half, const SrtpSessionKeys& keys);
-  bool start(Half& half, uint32_t ssrc, uint64_t index);
-  bool crypt(Half& half, uint8_t* bytes, size_t length);
-  bool authenticate_only(Half& half, const uint8_t* bytes, size_t length);
-  bool finish_seal(Half& half, uint8_t* tag);
-  Drop finish_open(Half& half, uint8_t* tag);
-
-  const SuiteParameters& suite_;
+  CipherContext rtp_;
+  SrtpHmac rtp_hmac_;
+  std::array<uint8_t, 14> rtp_salt_{};
+  Suite suite_;
   Direction direction_;
-  Half rtp_;
-  Half rtcp_;
-  /** SHA-256 of suite and key, so that the master key itself need not be kept. */
-  std::array<uint8_t, 32> key_digest_{};
+  SrtpSessionKeys rtcp_;
 };
 
 }  // namespace webtrunk

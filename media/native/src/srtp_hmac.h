@@ -1,9 +1,5 @@
 #pragma once
 
-// What OpenSSL 3 has in its place allocates and looks up for every message; see below.
-#define OPENSSL_SUPPRESS_DEPRECATED
-#include <openssl/sha.h>
-
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -11,13 +7,13 @@
 namespace webtrunk {
 
 /**
- * HMAC-SHA1 (RFC 2104) over two pieces, from digest states that have already taken in the padded key. OpenSSL 3.0 offers EVP
+ * HMAC-SHA1 (RFC 2104) over two pieces, from digests that have already taken in the padded key. OpenSSL 3.0 offers EVP
  * for it, which allocates a state for each copy or start, two a packet: this is the same code below that, in half the time
  * (figures: media/DECISIONS.md), and allocates nothing.
  */
 class SrtpHmac {
  public:
-  static constexpr size_t kLength = SHA_DIGEST_LENGTH;
+  static constexpr size_t kLength = 20;
 
   SrtpHmac() = default;
   ~SrtpHmac();
@@ -30,9 +26,9 @@ class SrtpHmac {
                std::array<uint8_t, kLength>& result) const;
 
  private:
-  /** As good as the key. */
-  SHA_CTX inner_{};
-  SHA_CTX outer_{};
+  /** All that is left of a digest after one block (FIPS 180-4 §6.1.2). As good as the key. */
+  std::array<uint32_t, 5> inner_{};
+  std::array<uint32_t, 5> outer_{};
 };
 
 }  // namespace webtrunk

@@ -1,9 +1,6 @@
 #include "srtp_key_derivation.h"
 
-#include <openssl/evp.h>
-
 #include <cstring>
-#include <memory>
 
 #include "srtp_aes.h"
 
@@ -15,10 +12,6 @@ namespace {
 constexpr size_t kPrfSalt = 14;
 constexpr size_t kLabelAt = 7;
 
-struct FreeCipher {
-  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
-};
-
 }  // namespace
 
 bool derive_srtp_key(const uint8_t* master_key, size_t key_length, const uint8_t* master_salt, size_t salt_length,
@@ -29,7 +22,7 @@ bool derive_srtp_key(const uint8_t* master_key, size_t key_length, const uint8_t
   std::memcpy(counter, master_salt, salt_length);
   counter[kLabelAt] ^= static_cast<uint8_t>(label);
 
-  const std::unique_ptr<EVP_CIPHER_CTX, FreeCipher> context(EVP_CIPHER_CTX_new());
+  const CipherContext context(EVP_CIPHER_CTX_new());
   std::memset(result, 0, result_length);
   int written = 0;
   return context != nullptr &&
