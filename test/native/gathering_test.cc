@@ -37,7 +37,7 @@ TEST(gathering_load, "under load the pause is the longest one, and shorter where
   load(gathering, now_ns, 20 * kMs / 200, 500 * kMs);
   CHECK(gathering.pause_ns() == 500 * kUs);
   load(gathering, now_ns, 20 * kMs / 4'000, 500 * kMs);
-  CHECK(gathering.pause_ns() > 155 * kUs && gathering.pause_ns() < 165 * kUs);
+  CHECK(gathering.pause_ns() > 315 * kUs && gathering.pause_ns() < 325 * kUs);
 }
 
 TEST(gathering_changes, "it follows a load that comes within 100 ms, and one that goes likewise") {

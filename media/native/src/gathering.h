@@ -14,8 +14,8 @@ class Gathering {
  public:
   /** Packets that make a pause worth its delay. */
   static constexpr int64_t kLeast = 2;
-  /** More in one wake-up save nothing: the pause gets shorter instead. */
-  static constexpr int64_t kEnough = 32;
+  /** A batch. More in one wake-up save nothing: the pause gets shorter instead. */
+  static constexpr int64_t kEnough = 64;
 
   /** `longest_ns` 0: never a pause. */
   explicit Gathering(int64_t longest_ns) : longest_ns_(longest_ns) {}

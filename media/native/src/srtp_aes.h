@@ -26,6 +26,20 @@ inline const EVP_CIPHER* aes_ctr(size_t key_length) {
   }
 }
 
+/** Of a counter mode of one's own. As `aes_ctr`. */
+inline const EVP_CIPHER* aes_ecb(size_t key_length) {
+  switch (key_length) {
+    case 16:
+      return EVP_aes_128_ecb();
+    case 24:
+      return EVP_aes_192_ecb();
+    case 32:
+      return EVP_aes_256_ecb();
+    default:
+      return nullptr;
+  }
+}
+
 /** RFC 7714 knows two lengths. */
 inline const EVP_CIPHER* aes_gcm(size_t key_length) {
   switch (key_length) {

@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "bytes.h"
@@ -15,6 +16,10 @@ namespace {
 constexpr size_t kGcmTag = 16;
 constexpr size_t kIndexWord = 4;
 constexpr uint32_t kEncryptedBit = 0x80000000;
+constexpr size_t kBlock = 16;
+
+/** GCM takes 12 bytes of it. */
+using Vector = std::array<uint8_t, kBlock>;
 
 /** Encryption, authentication and salt have labels in a row (RFC 3711 §4.3.1, §4.3.2). */
 bool derive_session_keys(const SuiteParameters& suite, const uint8_t* key_salt, SrtpKeyLabel first,
@@ -29,20 +34,66 @@ bool derive_session_keys(const SuiteParameters& suite, const uint8_t* key_salt, 
          derive(2, keys.salt.data(), suite.salt_length);
 }
 
-const EVP_CIPHER* algorithm_of(const SuiteParameters& suite) {
-  return suite.is_aead ? aes_gcm(suite.key_length) : aes_ctr(suite.key_length);
+/** AES-GCM, or the blocks of AES-CM, which are encrypted whatever becomes of the packet. */
+bool set_key(EVP_CIPHER_CTX* cipher, const SuiteParameters& suite, const uint8_t* key, SrtpCipher::Direction direction) {
+  const EVP_CIPHER* algorithm = suite.is_aead ? aes_gcm(suite.key_length) : aes_ecb(suite.key_length);
+  const bool is_encrypting = !suite.is_aead || direction == SrtpCipher::Direction::seal;
+  // Kept when it is the same: then there is nothing to allocate.
+  const EVP_CIPHER* change = EVP_CIPHER_CTX_get0_cipher(cipher) == nullptr ? algorithm : nullptr;
+  return EVP_CipherInit_ex(cipher, change, nullptr, key, nullptr, is_encrypting) == 1 &&
+         (suite.is_aead || EVP_CIPHER_CTX_set_padding(cipher, 0) == 1);
 }
 
-/** Initialisation vector: SSRC and index into the salt; RFC 3711 §4.1.1 (16 bytes), RFC 7714 §8.1, §9.1 (12 bytes). */
-bool start(EVP_CIPHER_CTX* cipher, const SuiteParameters& suite, const std::array<uint8_t, 14>& salt, uint32_t ssrc,
-           uint64_t index) {
-  uint8_t iv[16] = {};
-  std::memcpy(iv, salt.data(), suite.salt_length);
-  uint8_t* at = iv + (suite.is_aead ? 2 : 4);
+/** SSRC and index into the salt; RFC 3711 §4.1.1 (16 bytes), RFC 7714 §8.1, §9.1 (12 bytes). */
+Vector initialisation_vector(const SuiteParameters& suite, const std::array<uint8_t, 14>& salt, uint32_t ssrc, uint64_t index) {
+  Vector iv{};
+  std::memcpy(iv.data(), salt.data(), suite.salt_length);
+  uint8_t* at = iv.data() + (suite.is_aead ? 2 : 4);
   write_u32(at, read_u32(at) ^ ssrc);
   write_u16(at + 4, static_cast<uint16_t>(read_u16(at + 4) ^ index >> 32));
   write_u32(at + 6, read_u32(at + 6) ^ static_cast<uint32_t>(index));
-  return EVP_CipherInit_ex(cipher, nullptr, nullptr, nullptr, iv, -1) == 1;
+  return iv;
+}
+
+/** Word by word. */
+void add_key_stream(uint8_t* bytes, const uint8_t* stream, size_t length) {
+  size_t at = 0;
+  for (; at + sizeof(uint64_t) <= length; at += sizeof(uint64_t)) {
+    uint64_t word;
+    uint64_t key;
+    std::memcpy(&word, bytes + at, sizeof word);
+    std::memcpy(&key, stream + at, sizeof key);
+    word ^= key;
+    std::memcpy(bytes + at, &word, sizeof word);
+  }
+  for (; at < length; at++) bytes[at] ^= stream[at];
+}
+
+/**
+ * AES-CM (RFC 3711 §4.1.1), onto the bytes in place. For its own counter mode EVP takes longer to be told where to start than to
+ * encrypt a packet (figures: media/DECISIONS.md); blocks need no start.
+ */
+bool crypt_counter(EVP_CIPHER_CTX* cipher, const Vector& iv, uint8_t* bytes, size_t length) {
+  uint8_t stream[16 * kBlock];
+  uint16_t counter = 0;
+  while (length > 0) {
+    const size_t size = std::min(length, sizeof stream);
+    const size_t blocks = (size + kBlock - 1) / kBlock;
+    for (size_t at = 0; at < blocks; at++) {
+      std::memcpy(stream + at * kBlock, iv.data(), kBlock);
+      write_u16(stream + at * kBlock + kBlock - 2, counter++);
+    }
+    int written = 0;
+    if (EVP_EncryptUpdate(cipher, stream, &written, stream, static_cast<int>(blocks * kBlock)) != 1) return false;
+    add_key_stream(bytes, stream, size);
+    bytes += size;
+    length -= size;
+  }
+  return true;
+}
+
+bool start(EVP_CIPHER_CTX* cipher, const Vector& iv) {
+  return EVP_CipherInit_ex(cipher, nullptr, nullptr, nullptr, iv.data(), -1) == 1;
 }
 
 bool crypt(EVP_CIPHER_CTX* cipher, uint8_t* bytes, size_t length) {
@@ -79,13 +130,8 @@ class RtcpCipher {
  public:
   RtcpCipher(const SuiteParameters& suite, const SrtpSessionKeys& keys, SrtpCipher::Direction direction)
       : context_(rtcp_contexts[static_cast<size_t>(suite.suite)]) {
-    const EVP_CIPHER* algorithm = nullptr;
-    if (context_ == nullptr) {
-      context_.reset(EVP_CIPHER_CTX_new());
-      algorithm = algorithm_of(suite);
-    }
-    is_keyed_ = context_ != nullptr && EVP_CipherInit_ex(get(), algorithm, nullptr, keys.encryption.data(), nullptr,
-                                                         direction == SrtpCipher::Direction::seal) == 1;
+    if (context_ == nullptr) context_.reset(EVP_CIPHER_CTX_new());
+    is_keyed_ = context_ != nullptr && set_key(get(), suite, keys.encryption.data(), direction);
   }
 
   /** A key must not outlive its leg here: another takes its place. */
@@ -134,9 +180,7 @@ bool SrtpCipher::set_session_keys(const SrtpSessionKeys& rtp, const SrtpSessionK
   rtcp_.authentication = rtcp.authentication;
   rtcp_.salt = rtcp.salt;
   rtp_.reset(EVP_CIPHER_CTX_new());
-  return rtp_ != nullptr &&
-         EVP_CipherInit_ex(rtp_.get(), algorithm_of(parameters), nullptr, rtp.encryption.data(), nullptr,
-                           direction_ == Direction::seal) == 1 &&
+  return rtp_ != nullptr && set_key(rtp_.get(), parameters, rtp.encryption.data(), direction_) &&
          (parameters.is_aead || rtp_hmac_.set_key(rtp.authentication.data(), parameters.auth_key_length));
 }
 
@@ -146,20 +190,19 @@ bool SrtpCipher::has_key_of(const SrtpCipher& other) const {
          CRYPTO_memcmp(rtcp_.salt.data(), other.rtcp_.salt.data(), rtcp_.salt.size()) == 0;
 }
 
-bool SrtpCipher::start_rtp(uint32_t ssrc, uint64_t index) { return start(rtp_.get(), suite(), rtp_salt_, ssrc, index); }
-
 bool SrtpCipher::seal_rtp(uint8_t* packet, size_t header_length, size_t length, uint32_t ssrc, uint64_t index) {
   uint8_t* payload = packet + header_length;
   const size_t payload_length = length - header_length;
+  const Vector iv = initialisation_vector(suite(), rtp_salt_, ssrc, index);
   if (suite().is_aead) {
-    return start_rtp(ssrc, index) && authenticate_only(rtp_.get(), packet, header_length) &&
+    return start(rtp_.get(), iv) && authenticate_only(rtp_.get(), packet, header_length) &&
            crypt(rtp_.get(), payload, payload_length) && finish_seal(rtp_.get(), packet + length);
   }
   // RFC 3711 §4.2: the rollover counter is authenticated though not sent.
   uint8_t rollover[4];
   write_u32(rollover, static_cast<uint32_t>(index >> 16));
   std::array<uint8_t, SrtpHmac::kLength> tag;
-  if (!start_rtp(ssrc, index) || !crypt(rtp_.get(), payload, payload_length) ||
+  if (!crypt_counter(rtp_.get(), iv, payload, payload_length) ||
       !rtp_hmac_.compute(packet, length, rollover, sizeof rollover, tag)) {
     return false;
   }
@@ -170,8 +213,9 @@ bool SrtpCipher::seal_rtp(uint8_t* packet, size_t header_length, size_t length, 
 Drop SrtpCipher::open_rtp(uint8_t* packet, size_t header_length, size_t length, uint32_t ssrc, uint64_t index) {
   uint8_t* payload = packet + header_length;
   const size_t payload_length = length - header_length;
+  const Vector iv = initialisation_vector(suite(), rtp_salt_, ssrc, index);
   if (suite().is_aead) {
-    if (!start_rtp(ssrc, index) || !authenticate_only(rtp_.get(), packet, header_length) ||
+    if (!start(rtp_.get(), iv) || !authenticate_only(rtp_.get(), packet, header_length) ||
         !crypt(rtp_.get(), payload, payload_length)) {
       return Drop::srtp_cipher_failed;
     }
@@ -182,7 +226,7 @@ Drop SrtpCipher::open_rtp(uint8_t* packet, size_t header_length, size_t length, 
   std::array<uint8_t, SrtpHmac::kLength> tag;
   if (!rtp_hmac_.compute(packet, length, rollover, sizeof rollover, tag)) return Drop::srtp_cipher_failed;
   if (CRYPTO_memcmp(tag.data(), packet + length, suite().rtp_tag_length) != 0) return Drop::srtp_auth_failed;
-  return start_rtp(ssrc, index) && crypt(rtp_.get(), payload, payload_length) ? Drop::none : Drop::srtp_cipher_failed;
+  return crypt_counter(rtp_.get(), iv, payload, payload_length) ? Drop::none : Drop::srtp_cipher_failed;
 }
 
 bool SrtpCipher::seal_rtcp(uint8_t* packet, size_t length, uint32_t ssrc, uint32_t index) {
@@ -192,16 +236,17 @@ bool SrtpCipher::seal_rtcp(uint8_t* packet, size_t length, uint32_t ssrc, uint32
   uint8_t* body = packet + 8;
   const size_t body_length = length - 8;
   const RtcpCipher cipher(parameters, rtcp_, direction_);
-  if (!cipher.is_keyed() || !start(cipher.get(), parameters, rtcp_.salt, ssrc, index)) return false;
+  if (!cipher.is_keyed()) return false;
+  const Vector iv = initialisation_vector(parameters, rtcp_.salt, ssrc, index);
   if (parameters.is_aead) {
     // RFC 7714 §9.1: tag first, then the index, in clear and authenticated.
     std::memcpy(packet + length + kGcmTag, word, sizeof word);
-    return authenticate_only(cipher.get(), packet, 8) && authenticate_only(cipher.get(), word, sizeof word) &&
+    return start(cipher.get(), iv) && authenticate_only(cipher.get(), packet, 8) && authenticate_only(cipher.get(), word, sizeof word) &&
            crypt(cipher.get(), body, body_length) && finish_seal(cipher.get(), packet + length);
   }
   SrtpHmac hmac;
   std::array<uint8_t, SrtpHmac::kLength> tag;
-  if (!crypt(cipher.get(), body, body_length) ||
+  if (!crypt_counter(cipher.get(), iv, body, body_length) ||
       !hmac.set_key(rtcp_.authentication.data(), parameters.auth_key_length) ||
       !hmac.compute(packet, length, word, sizeof word, tag)) {
     return false;
@@ -233,9 +278,10 @@ Drop SrtpCipher::open_rtcp(uint8_t* packet, size_t length, uint32_t ssrc, uint32
     if (!is_encrypted) return Drop::none;
   }
   const RtcpCipher cipher(parameters, rtcp_, direction_);
-  if (!cipher.is_keyed() || !start(cipher.get(), parameters, rtcp_.salt, ssrc, index)) return Drop::srtp_cipher_failed;
-  if (!parameters.is_aead) return crypt(cipher.get(), body, body_length) ? Drop::none : Drop::srtp_cipher_failed;
-  if (!authenticate_only(cipher.get(), packet, clear_length) || !authenticate_only(cipher.get(), word, sizeof word) ||
+  if (!cipher.is_keyed()) return Drop::srtp_cipher_failed;
+  const Vector iv = initialisation_vector(parameters, rtcp_.salt, ssrc, index);
+  if (!parameters.is_aead) return crypt_counter(cipher.get(), iv, body, body_length) ? Drop::none : Drop::srtp_cipher_failed;
+  if (!start(cipher.get(), iv) || !authenticate_only(cipher.get(), packet, clear_length) || !authenticate_only(cipher.get(), word, sizeof word) ||
       !crypt(cipher.get(), body, body_length)) {
     return Drop::srtp_cipher_failed;
   }

@@ -65,8 +65,6 @@ class SrtpCipher {
   /** Of an `EVP_CIPHER_CTX` in OpenSSL 3.0, which does not tell. */
   static constexpr size_t kContextSize = 184;
 
-  bool start_rtp(uint32_t ssrc, uint64_t index);
-
   CipherContext rtp_;
   SrtpHmac rtp_hmac_;
   std::array<uint8_t, 14> rtp_salt_{};
