@@ -138,6 +138,12 @@ export interface RtpTarget {
 export interface NativeRoute {
   /** Leg to forward to; the leg itself for echo. */
   readonly target: LegId
+  /**
+   * Where it is a leg of another relay: a visitor there. Packets go over by a ring of 128 KiB for each pair of relays, those
+   * that do not fit are dropped as `media.crossing-full`, those of a visitor that has gone as `media.crossing-late`. Of the
+   * rest of this route only `map` and `events.from` count, and only for the figures of the leg: the visitor has them all.
+   */
+  readonly relay?: Relay
   readonly map: readonly {
     readonly from: number
     readonly to: number
@@ -163,7 +169,7 @@ export interface NativePlayback {
 }
 
 /**
- * One relay thread. Commands go through its mailbox and are carried out between batches, in order; a command given before
+ * One relay thread. Leg ids are its own. Commands go through its mailbox and are carried out between batches, in order; a command given before
  * a datagram arrived is in force for it. What one leg's peer may cause in records is limited, kind by kind (200 a second
  * after a burst of 400, dropped as `media.up-rate`).
  */
@@ -177,6 +183,11 @@ export interface Relay {
   bindShared(ports: NativePorts): NativePlace
   /** Throws with code ELIMIT one past `maxLegs`. */
   addLeg(leg: NativeLeg): LegId
+  /**
+   * A place for a leg of another relay whose route leads to a leg of this one: it has no peer. What comes over for it goes
+   * where its own route says, and the key presses in it are its own. Throws as `addLeg`.
+   */
+  addVisitor(): LegId
   /**
    * Browser leg: an authenticated check arrived from `remote` on `socket`. From now on DTLS and SRTP of this 5-tuple
    * belong to the leg. `nominated`: use it as the target until DTLS or authenticated SRTP shows a better one.

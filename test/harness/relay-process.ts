@@ -6,33 +6,40 @@ import { until } from './until.ts'
 
 const ADDON = fileURLToPath(new URL('../../media/native/build/Release/webtrunk.node', import.meta.url))
 
-/** Two plain trunk legs that feed each other. Node runs it as it stands, so it is JavaScript. */
-const SCRIPT = `
-const relay = require(${JSON.stringify(ADDON)}).openRelay({ threadName: 'relay', maxLegs: 4, queueBytes: 65536, strayPerSecond: 10,
-  strayBurst: 10, maxStraySources: 10, dscp: 0, gatherUs: 500, onReady() { while (relay.takeBatch() !== undefined); } })
-function open(ssrc) {
+/** Two plain trunk legs that feed each other, on as many relay threads. Node runs it as it stands, so it is JavaScript. */
+const script = (threads: 1 | 2): string => `
+const openRelay = () => require(${JSON.stringify(ADDON)}).openRelay({ threadName: 'relay', maxLegs: 4, queueBytes: 65536, strayPerSecond: 10,
+  strayBurst: 10, maxStraySources: 10, dscp: 0, gatherUs: 500, onReady() { for (const relay of relays) while (relay.takeBatch() !== undefined); } })
+const relays = Array.from({ length: ${threads} }, openRelay)
+function open(relay, ssrc) {
   for (;;) {
     const port = 20000 + 2 * Math.floor(Math.random() * 5000)
     try {
-      return { port, leg: relay.addLeg({ kind: 'rtp', address: '127.0.0.1', rtpPort: port, ssrc }) }
+      return { relay, port, leg: relay.addLeg({ kind: 'rtp', address: '127.0.0.1', rtpPort: port, ssrc }) }
     } catch (error) {
       if (error.code !== 'EADDRINUSE') throw error
     }
   }
 }
-const legs = [open(1), open(2)]
+const legs = [open(relays[0], 1), open(relays[${threads} - 1], 2)]
+const visitors = []
 const map = [{ from: 0, to: 0, clockRateHz: 8000 }]
 const answers = {
   connect(ports) {
-    legs.forEach(({ leg }, at) => {
+    legs.forEach(({ relay, leg }, at) => {
+      const other = legs[1 - at]
       relay.setRemote(leg, { rtp: { address: '127.0.0.1', port: ports[at] }, rtcp: undefined, latchMs: 0 })
       for (const direction of ['receive', 'send']) relay.setKeys(leg, direction, 'none')
-      relay.setRoute(leg, { target: legs[1 - at].leg, map })
+      if (other.relay === relay) return relay.setRoute(leg, { target: other.leg, map })
+      const visitor = other.relay.addVisitor()
+      visitors.push({ relay: other.relay, leg: visitor })
+      other.relay.setRoute(visitor, { target: other.leg, map })
+      relay.setRoute(leg, { target: visitor, relay: other.relay, map })
     })
-    relay.tables()
+    for (const relay of relays) relay.tables()
     process.send({ ports: legs.map(({ port }) => port) })
   },
-  stats() { process.send({ stats: legs.map(({ leg }) => relay.stats(leg)) }) },
+  stats() { process.send({ stats: [...legs, ...visitors].map(({ relay, leg }) => relay.stats(leg)) }) },
   block(ms) {
     process.send({ isBlocked: true }, () => {
       for (const end = Date.now() + ms; Date.now() < end; );
@@ -55,9 +62,9 @@ export class RelayProcess {
   #answers: Answer[] = []
   isBlocked = false
 
-  /** `under`: a program that runs it. */
-  constructor(under: readonly string[] = []) {
-    const [command = '', ...words] = [...under, process.execPath, '-e', SCRIPT]
+  /** `under`: a program that runs it. `threads`: with two, each leg is on one of its own. */
+  constructor(under: readonly string[] = [], threads: 1 | 2 = 1) {
+    const [command = '', ...words] = [...under, process.execPath, '-e', script(threads)]
     this.#child = spawn(command, words, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.#child.on('message', (answer: Answer) => {
       if (answer.isBlocked === undefined) this.#answers.push(answer)
@@ -71,6 +78,7 @@ export class RelayProcess {
     return (await this.#ask('connect', ports)).ports ?? []
   }
 
+  /** Of the two legs, and of what they have on each other's thread. */
   async stats(): Promise<readonly NativeLegStats[]> {
     return (await this.#ask('stats')).stats ?? []
   }

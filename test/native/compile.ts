@@ -10,6 +10,7 @@ const OUTPUT = resolve(HERE, '../../media/native/build/test')
 /** The part of the addon that needs neither Node nor a socket. */
 const PURE_SOURCES = [
   'certificate',
+  'crossing',
   'demux',
   'dtls',
   'gathering',
@@ -37,6 +38,7 @@ const PURE_SOURCES = [
 const RELAY_SOURCES = [
   'mailbox',
   'relay_commands',
+  'relay_crossing',
   'relay_due',
   'relay_events',
   'relay_fetch',
@@ -162,6 +164,7 @@ export const UNIT_TEST: Program = {
     'main.cc',
     'openssl_memory.cc',
     ...[
+      'crossing',
       'demux',
       'dtls',
       'gathering',
@@ -193,6 +196,13 @@ export const SRTP_TOOL: Program = { name: 'srtp-tool', sources: ['srtp_tool.cc']
 export const RELAY_THREADS: Program = {
   name: 'relay-threads',
   sources: ['relay_threads.cc'],
+  isFuzzer: false,
+  isThreaded: true,
+}
+
+export const RELAY_CROSSINGS: Program = {
+  name: 'relay-crossings',
+  sources: ['relay_crossings.cc'],
   isFuzzer: false,
   isThreaded: true,
 }

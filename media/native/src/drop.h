@@ -40,6 +40,8 @@ namespace webtrunk {
   X(media_key_down, "media.key-down")                          \
   X(media_late, "media.late")                                  \
   X(media_rate, "media.rate")                                  \
+  X(media_crossing_full, "media.crossing-full")                \
+  X(media_crossing_late, "media.crossing-late")                \
   X(dtmf_bad_event, "dtmf.bad-event")                          \
   X(dtmf_rate, "dtmf.rate")                                    \
   X(dtmf_queue_full, "dtmf.queue-full")                        \

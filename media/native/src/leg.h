@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "crossing.h"
 #include "endpoint.h"
 #include "fetch_ahead.h"
 #include "latch.h"
@@ -26,7 +27,8 @@ namespace webtrunk {
 using LegId = uint32_t;
 using SocketId = uint16_t;
 
-enum class LegKind : uint8_t { webrtc, rtp };
+/** `visitor`: without sockets and peer, for a leg of another relay thread that is bridged to one of this. */
+enum class LegKind : uint8_t { webrtc, rtp, visitor };
 
 /** How one direction of a leg is protected. Until it is set, nothing passes. */
 enum class Protection : uint8_t { unset, plain, srtp };
@@ -77,6 +79,12 @@ struct Route {
   }
 
   LegId target = 0;
+  /**
+   * To a leg of another thread: the way there, and the leg's visitor, which has the route to the target. Here `target` is
+   * nothing then, and `map` serves the figures of the leg.
+   */
+  std::shared_ptr<Crossing> crossing;
+  LegId visitor = 0;
   MappingTable map;
   EventRoute events = EventRoute::none;
   /** `played`: how the target's peer takes them. */

@@ -17,6 +17,11 @@ struct AddSocketCommand {
   Fd socket;
 };
 
+/** Packets come by it from another relay thread from now on. */
+struct AddCrossingCommand {
+  std::shared_ptr<Crossing> crossing;
+};
+
 struct AddLegCommand {
   std::unique_ptr<Leg> leg;
 };
@@ -111,7 +116,7 @@ struct RemoveCommand {
   LegId leg;
 };
 
-using Command = std::variant<AddSocketCommand, AddLegCommand, AdmitCommand, SetUfragsCommand, SetRemoteCommand,
+using Command = std::variant<AddSocketCommand, AddCrossingCommand, AddLegCommand, AdmitCommand, SetUfragsCommand, SetRemoteCommand,
                              MoveLegCommand, ContestCommand,
                              SetReceiveKeyCommand, SetSendKeyCommand, SetRouteCommand, PlayCommand, PressCommand,
                              WatchCommand, SendCommand, SendRtcpCommand, SendDtlsCommand, RemoveCommand>;

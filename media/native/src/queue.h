@@ -1,10 +1,9 @@
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
+#include "byte_ring.h"
 #include "endpoint.h"
 
 namespace webtrunk {
@@ -23,7 +22,7 @@ struct RecordHead {
 
 /**
  * What goes up to TypeScript: a ring of records between one producer (relay thread) and one consumer (JavaScript
- * thread), without locks. The last quarter is only for records of admitted 5-tuples and of legs.
+ * thread). The last quarter is only for records of admitted 5-tuples and of legs.
  *
  * A record, little endian: u32 length of all of it, u8 kind, u8 length of the address text, u16 socket, u32 leg,
  * u16 port, u16 zero, address text, bytes.
@@ -41,16 +40,10 @@ class UpQueue {
   size_t peek(size_t maximum) const;
   /** JavaScript thread: takes what `peek` measured. */
   void take(uint8_t* out, size_t length);
-  bool is_empty() const { return head_.load() == tail_.load(); }
+  bool is_empty() const { return ring_.is_empty(); }
 
  private:
-  void copy_in(size_t position, const void* from, size_t length);
-  void copy_out(size_t position, uint8_t* to, size_t length) const;
-
-  std::vector<uint8_t> ring_;
-  /** Bytes ever put in and taken out; only their difference is bounded. */
-  std::atomic<size_t> head_{0};
-  std::atomic<size_t> tail_{0};
+  ByteRing ring_;
 };
 
 }  // namespace webtrunk

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "leg_directory.h"
 #include "relay_address.h"
@@ -40,6 +41,9 @@ constexpr uint32_t kMaxGatherUs = 5'000;
 /** Of a browser with two addresses; more get their memory with the command that adds them. */
 constexpr size_t kUsualTuples = 2;
 constexpr size_t kMaxFrames = 10'000;
+
+/** Of the objects that can be unwrapped as a relay. */
+constexpr napi_type_tag kRelayTag = {0x5f2c8e0b7a914d36, 0xb3d8417c69e05af2};
 
 /** Tells JavaScript that the queue has something: at most one call is under way, and none follows until it was emptied. */
 struct Announcer {
@@ -88,6 +92,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
                        {InstanceMethod<&RelayObject::bind>("bind"),
                         InstanceMethod<&RelayObject::bind_shared>("bindShared"),
                         InstanceMethod<&RelayObject::add_leg>("addLeg"),
+                        InstanceMethod<&RelayObject::add_visitor>("addVisitor"),
                         InstanceMethod<&RelayObject::admit>("admit"), InstanceMethod<&RelayObject::set_ufrags>("setUfrags"),
                         InstanceMethod<&RelayObject::set_remote>("setRemote"),
                         InstanceMethod<&RelayObject::move_leg>("moveLeg"),
@@ -109,6 +114,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   Napi::Value bind(const Napi::CallbackInfo& info);
   Napi::Value bind_shared(const Napi::CallbackInfo& info);
   Napi::Value add_leg(const Napi::CallbackInfo& info);
+  Napi::Value add_visitor(const Napi::CallbackInfo& info);
   void admit(const Napi::CallbackInfo& info);
   void set_ufrags(const Napi::CallbackInfo& info);
   void set_remote(const Napi::CallbackInfo& info);
@@ -142,7 +148,10 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   /** These return false after they have thrown. */
   bool open_port_pair(Napi::Env env, const Endpoint& rtp, int buffer, PortPair& pair);
   bool open_leg_ports(Napi::Env env, LegId leg, const Endpoint& rtp, PortPair& pair);
+  bool throw_if_full(Napi::Env env);
   bool claim(Napi::Env env, LegDirectory::Entry& entry, SetRemoteCommand& command);
+  bool lead_across(Napi::Value relay, std::unique_ptr<Route>& route);
+  std::shared_ptr<Crossing> crossing_to(RelayObject& other);
   Fd open_released(const Endpoint& local, int buffer);
   bool throw_if_closed(Napi::Env env);
   RelayLoop& loop() { return *announcer_->loop; }
@@ -157,6 +166,8 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   std::unique_ptr<LegDirectory> directory_;
   /** What each bound socket is for, by its id. */
   std::vector<EventSource> uses_;
+  /** To other relays, one each. */
+  std::vector<std::shared_ptr<Crossing>> crossings_;
   uint8_t dscp_ = 0;
   uint64_t mailbox_full_ = 0;
   bool is_closed_ = true;
@@ -194,6 +205,7 @@ RelayObject::RelayObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Rela
       static_cast<void*>(nullptr));
   // After the thread-safe function has added its own: hooks run in reverse, so that the thread ends before it does.
   napi_add_env_cleanup_hook(env, on_environment_end, this);
+  Value().TypeTag(&kRelayTag);
   Ref();
 
   // Signals are for Node's threads.
@@ -334,11 +346,7 @@ Napi::Value RelayObject::add_leg(const Napi::CallbackInfo& info) {
       return env.Undefined();
     }
   }
-  if (directory_->is_full()) {
-    throw_coded(env, "ELIMIT", "the relay has its largest number of legs");
-    return env.Undefined();
-  }
-
+  if (throw_if_full(env)) return env.Undefined();
   LegDirectory::Entry& entry = directory_->add(kind, ssrc, ufrag);
   entry.is_dtls = kind == LegKind::rtp && options.Get("dtls").ToBoolean();
   const LegId id = entry.id;
@@ -357,6 +365,19 @@ Napi::Value RelayObject::add_leg(const Napi::CallbackInfo& info) {
   leg->rtcp.socket = std::move(pair.rtcp);
   loop().mailbox.post(AddLegCommand{std::move(leg)});
   return Napi::Number::New(env, id);
+}
+
+Napi::Value RelayObject::add_visitor(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (throw_if_closed(env) || throw_if_full(env)) return env.Undefined();
+  const LegDirectory::Entry& entry = directory_->add(LegKind::visitor, 0, "");
+  loop().mailbox.post(AddLegCommand{std::make_unique<Leg>(entry.id, entry.kind, entry.ssrc, entry.counters)});
+  return Napi::Number::New(env, entry.id);
+}
+
+bool RelayObject::throw_if_full(Napi::Env env) {
+  if (directory_->is_full()) throw_coded(env, "ELIMIT", "the relay has its largest number of legs");
+  return directory_->is_full();
 }
 
 bool RelayObject::read_socket(Napi::Value value, const char* name, EventSource use, SocketId& out) {
@@ -567,7 +588,38 @@ void RelayObject::set_route(const Napi::CallbackInfo& info) {
   if (info[1].IsUndefined()) return loop().mailbox.post(std::move(command));
 
   command.route = read_route(info[1]);
-  if (command.route != nullptr) loop().mailbox.post(std::move(command));
+  if (command.route == nullptr || !lead_across(info[1].As<Napi::Object>().Get("relay"), command.route)) return;
+  loop().mailbox.post(std::move(command));
+}
+
+/** Where the target is on another relay; none is left when that one is closed. */
+bool RelayObject::lead_across(Napi::Value relay, std::unique_ptr<Route>& route) {
+  if (relay.IsUndefined()) return true;
+  Napi::Object object;
+  if (!read_object(relay, "relay", object)) return false;
+  RelayObject* other = object.CheckTypeTag(&kRelayTag) ? Unwrap(object) : nullptr;
+  if (other == nullptr || other == this) {
+    throw_type_error(relay.Env(), "relay is not another relay");
+    return false;
+  }
+  if (other->is_closed_) {
+    route.reset();
+    return true;
+  }
+  route->visitor = std::exchange(route->target, 0);
+  route->crossing = crossing_to(*other);
+  return true;
+}
+
+std::shared_ptr<Crossing> RelayObject::crossing_to(RelayObject& other) {
+  const std::shared_ptr<Doorbell>& doorbell = other.loop().doorbell();
+  const auto known = std::find_if(crossings_.begin(), crossings_.end(), [&](const std::shared_ptr<Crossing>& crossing) {
+    return crossing->doorbell() == doorbell.get();
+  });
+  if (known != crossings_.end()) return *known;
+  crossings_.push_back(std::make_shared<Crossing>(doorbell));
+  other.loop().mailbox.post(AddCrossingCommand{crossings_.back()});
+  return crossings_.back();
 }
 
 void RelayObject::press(const Napi::CallbackInfo& info) {

@@ -55,7 +55,7 @@ void RelayLoop::carry_out(AddLegCommand& command) {
   leg_count_++;
   if (slot->kind == LegKind::webrtc) {
     for (const std::string& ufrag : slot->ufrags) ufrags_.put(padded(ufrag), id);
-  } else if (!slot->place.has_value()) {
+  } else if (slot->kind == LegKind::rtp && !slot->place.has_value()) {
     counters.sockets.add(2);
   }
 }
@@ -279,7 +279,7 @@ void RelayLoop::carry_out(RemoveCommand& command) {
   for (const Tuple& tuple : leg->tuples) tuples_.erase(tuple);
   if (leg->kind == LegKind::webrtc) {
     for (const std::string& ufrag : leg->ufrags) ufrags_.erase(padded(ufrag));
-  } else if (!leg->place.has_value()) {
+  } else if (leg->kind == LegKind::rtp && !leg->place.has_value()) {
     counters.sockets.set(counters.sockets.get() - 2);
   }
   leg_count_--;

@@ -33,6 +33,7 @@ RelayLoop::RelayLoop(const RelayLimits& limits, std::function<void()> notify)
       ufrags_(limits.max_legs * Leg::kMaxUfrags, KeyedHash::random()),
       tuples_(limits.max_legs * Leg::kMaxTuples, KeyedHash::random()),
       strays_(limits.max_stray_sources, limits.stray_rate, KeyedHash::random()),
+      doorbell_(std::make_shared<Doorbell>()),
       gathering_(limits.gather_ns),
       pool_(kPackets),
       intake_(pool_) {
@@ -42,13 +43,17 @@ RelayLoop::RelayLoop(const RelayLimits& limits, std::function<void()> notify)
   due_.reserve(limits.max_legs * kTasks);
   watch(mailbox.event(), EventSource::mailbox, 0);
   watch(timer_, EventSource::timer, 0);
+  watch(doorbell_->event(), EventSource::doorbell, 0);
 }
 
-bool RelayLoop::is_ready() const { return epoll_.is_open() && timer_.is_open() && mailbox.event().is_open(); }
+bool RelayLoop::is_ready() const {
+  return epoll_.is_open() && timer_.is_open() && mailbox.event().is_open() && doorbell_->event().is_open();
+}
 
 bool RelayLoop::watch(const Fd& socket, EventSource source, uint32_t id) {
   epoll_event event{};
-  event.events = EPOLLIN;
+  // Every ring is an event, and costs no reading.
+  event.events = source == EventSource::doorbell ? EPOLLIN | EPOLLET : EPOLLIN;
   event.data.u64 = event_tag(source, id);
   return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket.get(), &event) == 0;
 }
@@ -64,6 +69,7 @@ void RelayLoop::run() {
   carry_out_commands();
   for (std::unique_ptr<Leg>& leg : legs_) leg.reset();
   mux_.clear();
+  crossings_.clear();
   counters.legs.set(0);
   counters.tuples.set(0);
   counters.sockets.set(0);
@@ -83,7 +89,9 @@ void RelayLoop::gather() {
 
 void RelayLoop::round(int timeout_ms) {
   std::array<epoll_event, kEventsPerRound> events;
-  const int ready = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+  const int wait_ms = timeout_ms == 0 || may_sleep() ? timeout_ms : 0;
+  const int ready = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_ms);
+  doorbell_->wake();
   now_ns_ = monotonic_ns();
   packets_in_round_ = 0;
 
@@ -102,6 +110,7 @@ void RelayLoop::round(int timeout_ms) {
     if (mux_[id].is_ready) serve(static_cast<SocketId>(id));
     has_backlog_ = has_backlog_ || mux_[id].is_ready;
   }
+  serve_crossings();
   gathering_.note(packets_in_round_, now_ns_);
   do_due();
   flush();
@@ -133,6 +142,7 @@ bool RelayLoop::dispatch(const epoll_event& event, LegEvent& of_leg) {
   const auto id = static_cast<uint32_t>(event.data.u64);
   switch (source) {
     case EventSource::mailbox:
+    case EventSource::doorbell:
       return false;  // Looked at in every round.
     case EventSource::timer: {
       uint64_t expirations;

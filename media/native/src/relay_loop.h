@@ -39,7 +39,7 @@ constexpr size_t kMaxMuxSockets = 16;
 constexpr size_t kMaxSharedPairs = 16;
 
 /** What an epoll event belongs to. */
-enum class EventSource : uint32_t { mailbox, timer, mux, shared_rtp, shared_rtcp, leg_rtp, leg_rtcp };
+enum class EventSource : uint32_t { mailbox, timer, doorbell, mux, shared_rtp, shared_rtcp, leg_rtp, leg_rtcp };
 
 /** A socket that several legs share. */
 struct MuxSocket : Transmitter {
@@ -58,8 +58,8 @@ inline uint64_t event_tag(EventSource source, uint32_t id) { return static_cast<
  * The relay thread: sockets, legs and the packet path between them. `run` is the thread; everything else in here is
  * called by it. Other threads reach it through the mailbox, and read its counters and its queue.
  *
- * A round is: pause under load, wait, carry out commands, take in a bounded batch from every ready socket, play, send what
- * came of it.
+ * A round is: pause under load, wait, carry out commands, take in a bounded batch from every ready socket and every other
+ * thread, play, send what came of it.
  * Nothing is allocated, locked, thrown or logged for a packet. A command posted before a datagram arrived is in force
  * for it.
  */
@@ -72,6 +72,8 @@ class RelayLoop {
   bool is_ready() const;
   /** JavaScript thread: has the socket watched. False as `is_ready`. */
   bool watch(const Fd& socket, EventSource source, uint32_t id);
+  /** What wakes the thread for packets of others. */
+  const std::shared_ptr<Doorbell>& doorbell() const { return doorbell_; }
   /** Until the mailbox is stopped. Then every leg and socket is gone. */
   void run();
 
@@ -126,6 +128,13 @@ class RelayLoop {
 
   // relay_fetch.cc
   void fetch_legs_ahead(Leg* const* legs, size_t size) const;
+
+  // relay_crossing.cc
+  bool may_sleep();
+  void serve_crossings();
+  bool on_crossed(LegId visitor, Packet* packet);
+  bool lead(Leg& source, Packet* packet, const RtpHeader& header, size_t payload_length);
+  void carry_out(AddCrossingCommand& command);
 
   // relay_due.cc
   void schedule(Leg& leg, Task task, int64_t at_ns);
@@ -214,6 +223,10 @@ class RelayLoop {
   FixedTable<Tuple, LegId> tuples_;
   StrayLimiter strays_;
   std::vector<Command> commands_;
+
+  const std::shared_ptr<Doorbell> doorbell_;
+  /** By which packets come from other relay threads. */
+  std::vector<std::shared_ptr<Crossing>> crossings_;
 
   Gathering gathering_;
   LoadMeter load_;

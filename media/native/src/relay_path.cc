@@ -280,13 +280,7 @@ bool RelayLoop::forward(Leg& source, Packet* packet, const Endpoint& from) {
                            now_ns_);
   source.counters->receive.set(source.inbound.figures());
   if (!source.first_received_told) tell(source, RecordKind::first_received, from, source.first_received_told);
-
-  Leg* target = source.route == nullptr ? nullptr : find_leg(source.route->target);
-  if (target == nullptr) {
-    count(source.counters->drops, Drop::media_no_route);
-    return false;
-  }
-  return carry(source, *target, packet, header, payload_length);
+  return lead(source, packet, header, payload_length);
 }
 
 bool RelayLoop::carry(Leg& source, Leg& target, Packet* packet, const RtpHeader& header, size_t payload_length) {

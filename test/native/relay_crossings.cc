@@ -1,0 +1,158 @@
+/**
+ * Two relay threads that carry packets to each other while legs and visitors come and go, and one of them ends before the
+ * other, for ThreadSanitizer. Prints `ok` when packets have come over and nothing is left.
+ */
+#include <sys/socket.h>
+
+#include <atomic>
+#include <cstdio>
+#include <thread>
+
+#include "leg_directory.h"
+#include "relay_loop.h"
+
+using namespace webtrunk;
+
+namespace {
+
+constexpr int kRounds = 1500;
+constexpr uint16_t kLegs = 16;
+
+Endpoint loopback(uint16_t port) {
+  Endpoint endpoint;
+  parse_endpoint("127.0.0.1", port, endpoint);
+  return endpoint;
+}
+
+struct Side {
+  Side() : relay({kLegs, 16 << 10, {1000, 1000}, 100, 500'000}, [] {}), directory(kLegs) {}
+
+  void start() {
+    thread = std::thread([this] { relay.run(); });
+  }
+
+  void stop() {
+    relay.mailbox.stop();
+    thread.join();
+  }
+
+  LegId add(LegKind kind, Fd rtp = Fd(), uint16_t peer_port = 0) {
+    const LegDirectory::Entry& entry = directory.add(kind, 7, "");
+    const LegId id = entry.id;
+    auto leg = std::make_unique<Leg>(id, kind, 7, entry.counters);
+    const bool has_sockets = kind == LegKind::rtp;
+    if (has_sockets) {
+      leg->rtp.socket = std::move(rtp);
+      leg->rtcp.socket = open_udp(loopback(0), 1 << 16, 0);
+      relay.watch(leg->rtp.socket, EventSource::leg_rtp, id);
+    }
+    relay.mailbox.post(AddLegCommand{std::move(leg)});
+    if (has_sockets) {
+      relay.mailbox.post(SetRemoteCommand{id, false, loopback(peer_port), {}, true, 0});
+      relay.mailbox.post(SetReceiveKeyCommand{id, nullptr});
+      relay.mailbox.post(SetSendKeyCommand{id, nullptr});
+    }
+    return id;
+  }
+
+  void remove(LegId id) {
+    drops_of_visitors += directory.find(id)->counters->drops[static_cast<size_t>(Drop::media_no_route)].get();
+    directory.remove(id);
+    relay.mailbox.post(RemoveCommand{id});
+  }
+
+  uint64_t sent(LegId id) { return directory.find(id)->counters->packets_sent.get(); }
+
+  RelayLoop relay;
+  LegDirectory directory;
+  std::thread thread;
+  uint64_t drops_of_visitors = 0;
+};
+
+std::unique_ptr<Route> route_to(LegId target, int round) {
+  auto route = std::make_unique<Route>();
+  route->target = target;
+  route->map.set(0, {0, true, 8000, 0});
+  route->map.set(101, {Mapping::kUnmapped, false, 0, 8000});
+  route->events = round % 2 == 0 ? EventRoute::told : EventRoute::played;
+  route->event_format = {101, 8000};
+  if (round % 3 == 0) route->frames = std::make_unique<Repacketiser>(240, 11);
+  return route;
+}
+
+std::unique_ptr<Route> route_across(const std::shared_ptr<Crossing>& crossing, LegId visitor, int round) {
+  auto route = route_to(0, round);
+  route->frames = nullptr;
+  route->crossing = crossing;
+  route->visitor = visitor;
+  return route;
+}
+
+}  // namespace
+
+int main() {
+  Side one, other;
+  if (!one.relay.is_ready() || !other.relay.is_ready()) return 1;
+  const Fd peers[] = {open_udp(loopback(0), 1 << 20, 0), open_udp(loopback(0), 1 << 20, 0)};
+  Fd sockets[] = {open_udp(loopback(0), 1 << 20, 0), open_udp(loopback(0), 1 << 20, 0)};
+  const uint16_t ports[] = {local_port(sockets[0]), local_port(sockets[1])};
+  one.start();
+  other.start();
+  const LegId leg = one.add(LegKind::rtp, std::move(sockets[0]), local_port(peers[0]));
+  const LegId target = other.add(LegKind::rtp, std::move(sockets[1]), local_port(peers[1]));
+  const auto there = std::make_shared<Crossing>(other.relay.doorbell());
+  const auto back = std::make_shared<Crossing>(one.relay.doorbell());
+  other.relay.mailbox.post(AddCrossingCommand{there});
+  one.relay.mailbox.post(AddCrossingCommand{back});
+
+  std::atomic<bool> is_over{false};
+  std::thread load([&] {
+    uint8_t rtp[172] = {0x80, 0};
+    for (uint16_t number = 0; !is_over; number++) {
+      // Now and then a key.
+      rtp[1] = number % 50 == 0 ? 101 : 0;
+      rtp[2] = static_cast<uint8_t>(number >> 8);
+      rtp[3] = static_cast<uint8_t>(number);
+      for (int at = 0; at < 2; at++) {
+        SocketAddress to;
+        const socklen_t size = socket_address_of(loopback(ports[at]), to);
+        sendto(peers[at].get(), rtp, sizeof rtp, 0, &to.any, size);
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+  });
+
+  LegId visitor = 0;
+  LegId returning = 0;
+  for (int round = 0; round < kRounds; round++) {
+    if (visitor != 0 && round % 5 == 0) {
+      other.remove(visitor);
+      one.remove(returning);
+    }
+    if (round % 5 == 0) {
+      visitor = other.add(LegKind::visitor);
+      returning = one.add(LegKind::visitor);
+    }
+    other.relay.mailbox.post(SetRouteCommand{visitor, route_to(target, round)});
+    one.relay.mailbox.post(SetRouteCommand{returning, route_to(leg, round)});
+    one.relay.mailbox.post(SetRouteCommand{leg, round % 7 == 0 ? nullptr : route_across(there, visitor, round)});
+    other.relay.mailbox.post(SetRouteCommand{target, route_across(back, returning, round)});
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  const bool is_heard = one.sent(leg) > 0 && other.sent(target) > 0;
+
+  // One ends; the other goes on with its end of the crossing until that is full.
+  other.stop();
+  const DropCounters& drops = one.directory.find(leg)->counters->drops;
+  one.relay.mailbox.post(SetRouteCommand{leg, route_across(there, visitor, 0)});
+  for (int wait = 0; wait < 20'000 && drops[static_cast<size_t>(Drop::media_crossing_full)].get() == 0; wait++)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const bool is_full = drops[static_cast<size_t>(Drop::media_crossing_full)].get() > 0;
+  is_over = true;
+  load.join();
+  one.stop();
+  const bool is_clean = one.relay.counters.legs.get() == 0 && other.relay.counters.legs.get() == 0;
+  const bool is_right = one.drops_of_visitors == 0 && other.drops_of_visitors == 0;
+  std::printf("%s\n", !is_heard ? "nothing came over" : !is_full ? "never full" : is_clean && is_right ? "ok" : "something is left");
+  return 0;
+}
