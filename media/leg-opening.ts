@@ -18,6 +18,7 @@ import {
 import type { PortPool } from './port-pool.ts'
 import { RtpLeg, type Sharing } from './rtp-leg.ts'
 import type { SharedPorts } from './shared-ports.ts'
+import { named } from './system-failure.ts'
 import { WebrtcLeg } from './webrtc-leg.ts'
 
 export type Leg = WebrtcLeg | RtpLeg | DtlsRtpLeg
@@ -31,7 +32,6 @@ export interface LegSource {
 
 /** Ports that another process holds are skipped this many times before a leg is refused. */
 const BIND_ATTEMPTS = 16
-const ADDRESS_ERRORS: ReadonlySet<string> = new Set(['EADDRINUSE', 'EADDRNOTAVAIL', 'EACCES', 'EINVAL'])
 
 /** A leg with sockets, keys and credentials of its own. Throws `media.no-port`, `media.overload`. */
 export function openLeg(parameters: LegParameters, source: LegSource, host: LegHost): Leg {
@@ -134,21 +134,6 @@ function addToRelay(host: LegHost, leg: NativeLeg, expected: string): LegId {
   return named(() => host.relay.addLeg(leg), expected)
 }
 
-/** Throws `media.no-port` where the address is to blame, `media.overload` where the machine or the relay is full. */
-function named<Made>(open: () => Made, expected: string): Made {
-  try {
-    return open()
-  } catch (cause) {
-    const seen = systemCode(cause)
-    if (seen === undefined) throw cause
-    throw new MediaFailure(ADDRESS_ERRORS.has(seen) ? 'media.no-port' : 'media.overload', {
-      expected,
-      seen,
-      cause,
-    })
-  }
-}
-
 function makeSsrc(): number {
   return randomInt(1, 2 ** 32)
 }
@@ -161,8 +146,4 @@ function makeCname(): string {
 function makeSdesSecret(suite: SrtpSuite): { readonly suite: SrtpSuite; readonly keySalt: KeyBytes } {
   const { keyLength, saltLength } = SRTP_SUITES[suite]
   return { suite, keySalt: new KeyBytes(randomBytes(keyLength + saltLength)) }
-}
-
-function systemCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from './clock.ts'
 import type { MediaEngine, MediaObserver, MediaSession } from './engine.ts'
 import { MediaFailure } from './failure.ts'
 import type { LegTimeouts } from './leg-host.ts'
+import { sumOf } from './leg-routing.ts'
 import type { DtlsContext, NativeAddon } from './native/boundary.ts'
 import { native } from './native/index.ts'
 import { NativeSession, type SessionHost } from './native-session.ts'
@@ -45,8 +46,6 @@ export interface NativeEngineParts {
 
 /** Less delay than a browser's jitter buffer evens out anyway. */
 const GATHER_US = 500
-/** A machine with more cores for packets than that is none we know of. */
-export const MAX_THREADS = 64
 /** Chromium and Firefox judge the certificate by its fingerprint only; it lives as long as the process. */
 const CERTIFICATE_DAYS = 3650
 /**
@@ -128,7 +127,7 @@ class NativeEngine implements MediaEngine {
 
   tables(): Readonly<Record<string, number>> {
     const sessions = [...this.#sessions]
-    const { legs = 0, tuples = 0, players = 0 } = sums(this.#lanes.map((lane) => lane.tables()))
+    const { legs = 0, tuples = 0, players = 0 } = sumOf(...this.#lanes.map((lane) => lane.tables()))
     return {
       sessions: sessions.length,
       legs: sessions.reduce((sum, session) => sum + session.legs, 0),
@@ -150,7 +149,7 @@ class NativeEngine implements MediaEngine {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return { ...sums(this.#lanes.map((lane) => lane.counters())), ...Object.fromEntries(this.#counts) }
+    return { ...sumOf(...this.#lanes.map((lane) => lane.counters())), ...Object.fromEntries(this.#counts) }
   }
 
   /** Where there are the fewest legs, or sessions that have none yet. */
@@ -176,14 +175,6 @@ function busyness(lane: RelayLane): readonly number[] {
 function isLess(one: readonly number[], other: readonly number[]): boolean {
   const at = one.findIndex((value, index) => value !== other[index])
   return at >= 0 && (one[at] ?? 0) < (other[at] ?? 0)
-}
-
-function sums(records: readonly Readonly<Record<string, number>>[]): Readonly<Record<string, number>> {
-  const sum: Record<string, number> = {}
-  for (const [name, value] of records.flatMap((record) => Object.entries(record))) {
-    sum[name] = (sum[name] ?? 0) + value
-  }
-  return sum
 }
 
 function createDtls(addon: NativeAddon): DtlsContext {

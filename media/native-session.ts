@@ -17,7 +17,8 @@ import { MediaFailure } from './failure.ts'
 import type { LegHost, LegTimeouts } from './leg-host.ts'
 import { type Leg, openLeg } from './leg-opening.ts'
 import { LegReports } from './leg-reports.ts'
-import type { DtlsContext, NativeLegStats, NativeRoute, RelayRecord } from './native/boundary.ts'
+import { LegRouting, sumOf } from './leg-routing.ts'
+import type { DtlsContext, NativeLegStats, RelayRecord } from './native/boundary.ts'
 import type { KeyFormat, KeyPress, LocalTransport, RemoteTransport, SdesKey } from './parameters.ts'
 import type { PortPool } from './port-pool.ts'
 import type { RelayLane } from './relay-lane.ts'
@@ -49,6 +50,7 @@ interface LegEntry {
   /** Whichever session it comes to. */
   readonly lane: RelayLane
   readonly leg: Leg
+  readonly routing: LegRouting
   readonly reports: LegReports
   route: LegRoute
   /** Rungs already reported. */
@@ -62,9 +64,17 @@ interface LegEntry {
 
 type RelayLegRecord = Exclude<RelayRecord, { readonly kind: 'stun' | 'dtls' | 'rtcp' }>
 
+const NO_FIGURES: NativeLegStats = {
+  packetsReceived: 0,
+  octetsReceived: 0,
+  packetsSent: 0,
+  octetsSent: 0,
+  payloadSamples: 0,
+  flatSamples: 0,
+  drops: {},
+  remote: undefined,
+}
 const NEVER_HEARD = { rtp: 'media.none-from-trunk', webrtc: 'media.none-from-browser' } as const
-/** Where an octet is a tick of 8000 Hz. */
-const OCTETS_PER_MS = 8
 
 /** A call's media: a few legs in the relay, and the routes between them. Made by the engine. */
 export class NativeSession implements MediaSession {
@@ -103,6 +113,7 @@ export class NativeSession implements MediaSession {
       seat,
       lane,
       leg,
+      routing: new LegRouting({ lane, id: leg.id }, (record) => seat.session.#onRecord(seat.name, record)),
       reports: new LegReports(leg, { ...this.#host, relay }),
       route: { kind: 'discard' },
       rungs: new Set(),
@@ -111,7 +122,6 @@ export class NativeSession implements MediaSession {
       hasFailed: false,
     }
     this.#legs.set(name, entry)
-    lane.enter(leg.id, (record) => seat.session.#onRecord(seat.name, record))
     this.#applyRoutesTo(name)
     return leg.local
   }
@@ -315,26 +325,30 @@ export class NativeSession implements MediaSession {
 
   #applyRoute(entry: LegEntry): void {
     if (entry.hasFailed) return
-    const { route, leg, lane } = entry
+    const { route, routing } = entry
     const target =
       route.kind === 'echo' ? entry : route.kind === 'bridge' ? this.#legs.get(route.to) : undefined
-    const isRouted = target?.lane === lane && !target.hasFailed && route.kind !== 'discard'
-    lane.relay.setRoute(leg.id, isRouted ? { target: target.leg.id, ...relayRoute(route) } : undefined)
+    if (target === undefined || target.hasFailed || route.kind === 'discard') {
+      routing.discard()
+      return
+    }
+    try {
+      routing.lead(route, { lane: target.lane, id: target.leg.id })
+    } catch (error) {
+      if (!(error instanceof MediaFailure)) throw error
+      this.#failed(entry.seat.name, error)
+    }
   }
 
-  #legStats(entry: LegEntry): LegStats {
-    const native = entry.final ?? entry.lane.relay.stats(entry.leg.id)
+  #legStats({ leg, lane, routing, reports, final }: LegEntry): LegStats {
+    const figures = final ?? lane.relay.stats(leg.id) ?? NO_FIGURES
+    const { remote, drops, ...counts } = figures
     return {
-      packetsReceived: native?.packetsReceived ?? 0,
-      octetsReceived: native?.octetsReceived ?? 0,
-      packetsSent: native?.packetsSent ?? 0,
-      octetsSent: native?.octetsSent ?? 0,
-      payloadSamples: native?.payloadSamples ?? 0,
-      flatSamples: native?.flatSamples ?? 0,
-      drops: native?.drops ?? {},
-      remote: native?.remote === undefined ? undefined : formatAddress(native.remote),
-      suite: entry.leg.suite,
-      ...entry.reports.quality(),
+      ...counts,
+      drops: sumOf(drops, routing.dropsElsewhere()),
+      remote: remote === undefined ? undefined : formatAddress(remote),
+      suite: leg.suite,
+      ...reports.quality(),
     }
   }
 
@@ -344,10 +358,9 @@ export class NativeSession implements MediaSession {
     if (!entry.hasFailed) this.#leaveRelay(entry)
   }
 
-  #leaveRelay({ leg, lane }: LegEntry): void {
+  #leaveRelay({ leg, routing }: LegEntry): void {
     const { ports, clock } = this.#host
-    lane.relay.remove(leg.id)
-    lane.leave(leg.id)
+    routing.end()
     if (leg.kind === 'rtp') ports.release(leg.local.rtp.port, clock.now())
   }
 
@@ -368,12 +381,4 @@ export class NativeSession implements MediaSession {
   #assertOpen(): void {
     if (this.#isClosed) throw new MediaFailure('media.closed')
   }
-}
-
-type ActiveRoute = Exclude<LegRoute, { readonly kind: 'discard' }>
-
-function relayRoute(route: ActiveRoute): Omit<NativeRoute, 'target'> {
-  if (route.kind === 'echo') return { map: route.map }
-  const { map, keys, packetMs } = route
-  return { map, events: keys, frameOctets: packetMs === undefined ? undefined : packetMs * OCTETS_PER_MS }
 }

@@ -216,9 +216,9 @@ describe('routes', () => {
   })
 })
 
-describe('a leg that moves to another call', () => {
+describe.each([1, 2])('a leg that moves to another call, with %d threads', (threads) => {
   test('of a browser and of an SDES trunk: the far ends of two calls hear each other in the streams they had', async () => {
-    const engine = openEngine()
+    const engine = openEngine({ threads })
     const [log, otherLog] = [new MediaLog(), new MediaLog()]
     const [session, other] = [
       await engine.openSession('one', log),
@@ -268,7 +268,7 @@ describe('a leg that moves to another call', () => {
   })
 
   test('is fed by routes to its new name, ends those to its old one, and has none of its own', async () => {
-    const engine = openEngine()
+    const engine = openEngine({ threads })
     const session = await engine.openSession('one', new MediaLog())
     const other = await engine.openSession('other', new MediaLog())
     const caller = await addTrunk(session, 'caller')
@@ -296,7 +296,7 @@ describe('a leg that moves to another call', () => {
   })
 
   test('tells the observer of its new call, under its new name, also what was under way', async () => {
-    const engine = openEngine({ iceTimeoutMs: 200 })
+    const engine = openEngine({ threads, iceTimeoutMs: 200 })
     const [log, otherLog] = [new MediaLog(), new MediaLog()]
     const session = await engine.openSession('one', log)
     const other = await engine.openSession('other', otherLog)
@@ -321,7 +321,7 @@ describe('a leg that moves to another call', () => {
   })
 
   test('must be there, alive and welcome; otherwise nothing has moved', async () => {
-    const engine = openEngine({ iceTimeoutMs: 100 })
+    const engine = openEngine({ threads, iceTimeoutMs: 100 })
     const log = new MediaLog()
     const session = await engine.openSession('one', new MediaLog())
     const other = await engine.openSession('other', log)
