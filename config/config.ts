@@ -295,7 +295,9 @@ export interface MediaConfig {
   readonly addresses: readonly string[]
   /** Addresses that replace the local ones of their family in candidates (1:1 NAT), at most one of each. */
   readonly announced: readonly string[]
-  /** UDP port shared by all browser legs; 0 picks one. */
+  /** Threads of the packet path; a call stays on one. */
+  readonly threads: number
+  /** UDP port shared by all browser legs of the first thread, the next one of the second, and so on; 0: each picks one. */
   readonly webrtcPort: number
   readonly rtpPortMin: number
   readonly rtpPortMax: number

@@ -11,6 +11,7 @@ import { mistakesInEmergency, mistakesInRoutes } from './routing-checks.ts'
 import type { Settings } from './settings.ts'
 import { distinction, GROUP_CHECKS, inboundMistakes } from './trunk-checks.ts'
 import { UPSTREAM_CHECKS } from './upstream-checks.ts'
+import { webrtcPorts } from './webrtc-ports.ts'
 
 const signsInByToken = (jwt: Settings['registration']['jwt']): boolean =>
   jwt.secret !== null || jwt.secretFile !== null || jwt.jwksFile !== null
@@ -188,18 +189,20 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
     },
   },
   {
-    keys: ['media.rtpPortMin', 'media.rtpPortMax', 'media.webrtcPort', 'udp.port'],
-    find: ({ media: { rtpPortMin, rtpPortMax, webrtcPort }, udp }) => {
+    keys: ['media.rtpPortMin', 'media.rtpPortMax', 'media.webrtcPort', 'media.threads', 'udp.port'],
+    find: ({ media, udp }) => {
+      const { rtpPortMin, rtpPortMax, threads } = media
       const isInside = (port: number) => port >= rtpPortMin && port <= rtpPortMax
+      const ports = webrtcPorts(media)
+      const last = ports.at(-1) ?? 0
+      const key = 'media.webrtcPort'
+      const seen = threads === 1 ? `${last}` : `${media.webrtcPort}-${last}`
+      const what = threads === 1 ? 'a port' : `${threads} ports, one for each of media.threads,`
       return [
-        ...when(isInside(webrtcPort), 'media.webrtcPort', 'a port outside the RTP range', String(webrtcPort)),
+        ...when(ports.some(isInside), key, `${what} outside the RTP range`, seen),
         ...when(isInside(udp.port), 'udp.port', 'a port outside the RTP range', String(udp.port)),
-        ...when(
-          webrtcPort !== 0 && webrtcPort === udp.port,
-          'media.webrtcPort',
-          'another port than udp.port',
-          String(webrtcPort),
-        ),
+        ...when(ports.includes(udp.port), key, 'another port than udp.port', seen),
+        ...when(last > 65_535, key, `${what} up to 65535`, seen),
       ]
     },
   },

@@ -28,6 +28,8 @@ const URL_PATH = {
 
 /** As many sockets as the media plane has for browsers. */
 export const MAX_MEDIA_ADDRESSES = 16
+/** More cores for packets than any machine we know of would have. */
+const MAX_MEDIA_THREADS = 64
 
 /** RFC 7065. */
 const TURN_URL = {
@@ -384,7 +386,13 @@ const SETTINGS = {
     announced: optional('Address in candidates when a 1:1 NAT is in front.', 'addresses', {
       onePerFamily: true,
     }),
-    webrtcPort: number('UDP port shared by all browser media; 0 picks one.', 10_000, 0, 65_535),
+    threads: number('Threads of the packet path; more than cores bring nothing.', 1, 1, MAX_MEDIA_THREADS),
+    webrtcPort: number(
+      'UDP port shared by all browser media, with more threads the first of so many; 0 picks them.',
+      10_000,
+      0,
+      65_535,
+    ),
     rtpPortMin: number('First UDP port of trunk media; even.', 16_384, 1_024, 65_534),
     rtpPortMax: number('Last UDP port of trunk media; odd.', 32_767, 1_025, 65_535),
     portRestS: number('How long a trunk media port rests after a call.', 30, 0, 600),

@@ -121,6 +121,7 @@ export interface Settings {
   readonly media: {
     readonly addresses: readonly string[]
     readonly announced: AddressesValue | null
+    readonly threads: number
     readonly webrtcPort: number
     readonly rtpPortMin: number
     readonly rtpPortMax: number

@@ -1,5 +1,6 @@
 import { accountMistakes, type CrossCheck, mediaMistakes, tlsMistakes, when } from './cross-check.ts'
 import { UPSTREAM } from './upstream.ts'
+import { webrtcPorts } from './webrtc-ports.ts'
 
 /** Rules about who keeps the registrations and who signs in there. */
 export const UPSTREAM_CHECKS: readonly CrossCheck[] = [
@@ -111,7 +112,7 @@ export const UPSTREAM_CHECKS: readonly CrossCheck[] = [
           String(localPort),
         ),
         ...when(
-          transport === 'udp' && (isMedia || localPort === media.webrtcPort),
+          transport === 'udp' && (isMedia || webrtcPorts(media).includes(localPort)),
           key,
           'a port that is not for media',
           String(localPort),

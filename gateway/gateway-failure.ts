@@ -84,9 +84,9 @@ export const GATEWAY_CODES = {
     status: 503,
     text: 'the packet path is as busy as it may be',
     cause:
-      'the relay thread worked for media.maxLoad percent of the last second: too many calls for this core, or a flood',
+      'the relay thread that this call would go to worked for media.maxLoad percent of the last second: too many calls for its core, or a flood',
     remedy:
-      'see webtrunk_media_load and webtrunk_drops_total; give it a faster core, or lower calls.maxCalls to what it carries',
+      'see webtrunk_media_load and webtrunk_drops_total; give it another core (media.threads) or a faster one, or lower calls.maxCalls to what it carries',
   },
   'limit.concurrent': {
     stage: 'S1',

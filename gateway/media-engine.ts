@@ -13,6 +13,7 @@ export function openMediaEngine(config: Config, log: Log): MediaEngine {
     ownAddresses: [udp, upstream?.local].flatMap((local) =>
       local === undefined ? [] : [...local.host, ...local.announced],
     ),
+    threads: media.threads,
     webrtcPort: media.webrtcPort,
     rtpPortMin: media.rtpPortMin,
     rtpPortMax: media.rtpPortMax,

@@ -74,7 +74,7 @@ export const MEDIA_CODES = {
     cause:
       'UDP from the browser to media.webrtcPort is blocked, or the candidates name an address that it cannot reach',
     remedy:
-      'open UDP media.webrtcPort in the firewall; behind 1:1 NAT set media.announced; else give browsers a TURN server (turn.urls)',
+      'open UDP media.webrtcPort in the firewall (with media.threads so many ports from it on); behind 1:1 NAT set media.announced; else give browsers a TURN server (turn.urls)',
   },
 
   'ice.bad-integrity': {

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import type { Config, TrunkConfig } from '../../config/config.ts'
+import { webrtcPorts } from '../../config/webrtc-ports.ts'
 import { isCertificateOf } from '../../sip/tls-identity.ts'
 import type { TrunkTable } from '../trunks/trunk.ts'
 
@@ -164,7 +165,12 @@ function socketsOf(
       : [{ what: 'udp', kind: 'udp' as const, addresses: expand(udp.host), port: udp.port }]),
     ...stream('tcp', tcp),
     ...stream('tls', tls),
-    { what: 'media.webrtcPort', kind: 'udp' as const, addresses: media.addresses, port: media.webrtcPort },
+    ...webrtcPorts(media).map((port) => ({
+      what: 'media.webrtcPort',
+      kind: 'udp' as const,
+      addresses: media.addresses,
+      port,
+    })),
   ].filter(({ port }) => port !== 0)
 }
 

@@ -25,7 +25,7 @@ export interface Measured {
 export function metricSources({ trunks }: Pick<Config, 'trunks'>, parts: () => Measured): MetricSources {
   return {
     calls: () => parts().calls.size,
-    mediaLoad: () => parts().engine.load(),
+    mediaLoads: () => parts().engine.loads(),
     registrations: () => parts().mode.registrar.size,
     webSockets: () => parts().sockets.connectionCount,
     trunks: () => new Map(trunks.map(({ name }) => [name, parts().states.healthOf(name)])),

@@ -6,7 +6,8 @@ import type { CallReport, LegReport } from './call-report.ts'
 export interface MetricSources {
   readonly calls: () => number
   /** 0 to 1. */
-  readonly mediaLoad: () => number
+  /** Of each thread. */
+  readonly mediaLoads: () => readonly number[]
   readonly registrations: () => number
   readonly webSockets: () => number
   /** Of each trunk that is asked by OPTIONS: whether it lives. */
@@ -146,11 +147,15 @@ export class Metrics {
       })
     }
     gauge('webtrunk_calls', 'Calls that are going on', sources.calls)
-    gauge(
-      'webtrunk_media_load',
-      'Share of the last second that the packet path worked, of one core',
-      sources.mediaLoad,
-    )
+    new Gauge({
+      name: 'webtrunk_media_load',
+      help: 'Share of the last second that a thread of the packet path worked, of one core',
+      labelNames: ['thread'],
+      registers,
+      collect() {
+        for (const [thread, load] of sources.mediaLoads().entries()) this.set({ thread }, load)
+      },
+    })
     gauge('webtrunk_registrations', 'Devices that are registered', sources.registrations)
     gauge('webtrunk_websockets', 'WebSockets that are open', sources.webSockets)
     new Gauge({

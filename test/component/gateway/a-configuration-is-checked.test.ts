@@ -128,6 +128,11 @@ describe('webtrunk check', () => {
       `warning: udp 127.0.0.1:${taken.address().port} is in use, perhaps by the daemon itself`,
     ])
     expect(of('tcp')).toEqual([`ok: tcp 127.0.0.1:${free} is free`])
+    const media = { ...BASE.media, threads: 2, webrtcPort: taken.address().port - 1 }
+    expect((await checked({ ...BASE, media })).of('media.webrtcPort')).toEqual([
+      expect.stringContaining(`127.0.0.1:${taken.address().port - 1} is `),
+      `warning: udp 127.0.0.1:${taken.address().port} is in use, perhaps by the daemon itself`,
+    ])
     const foreign = await checked({ ...BASE, trunks, udp: { host: '203.0.113.1', port: 5060 } })
     expect(foreign.status).toBe(1)
     expect(foreign.of('udp')).toEqual(['error: udp 203.0.113.1:5060 cannot be bound: EADDRNOTAVAIL'])

@@ -17,7 +17,7 @@ afterEach(async () => {
 const figures = () =>
   new Metrics({
     calls: () => 3,
-    mediaLoad: () => 0.25,
+    mediaLoads: () => [0.25, 0.5],
     registrations: () => 2,
     webSockets: () => 4,
     trunks: () =>
@@ -84,6 +84,8 @@ describe('metrics', () => {
       'webtrunk_calls_total{outcome="failed",stage="S3",code="ice.consent-lost"} 1',
       'webtrunk_call_findings_total{stage="S3",code="ice.consent-lost"} 1',
       'webtrunk_calls 3',
+      'webtrunk_media_load{thread="0"} 0.25',
+      'webtrunk_media_load{thread="1"} 0.5',
       'webtrunk_registrations 2',
       'webtrunk_websockets 4',
       'webtrunk_trunk_up{trunk="pbx"} 1',

@@ -421,6 +421,33 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
     ['media.webrtcPort: expected a port outside the RTP range, seen 20000'],
   ],
   [
+    'no thread for media',
+    'media: { threads: 0 }',
+    ['media.threads: expected a whole number from 1 to 64, seen 0'],
+  ],
+  [
+    'a thread too many for media',
+    'media: { threads: 65 }',
+    ['media.threads: expected a whole number from 1 to 64, seen 65'],
+  ],
+  [
+    'WebRTC port of the last thread among the RTP ports',
+    'media: { threads: 4, webrtcPort: 16381 }',
+    [
+      'media.webrtcPort: expected 4 ports, one for each of media.threads, outside the RTP range, seen 16381-16384',
+    ],
+  ],
+  [
+    'WebRTC port of the last thread past the end',
+    'media: { threads: 64, webrtcPort: 65473 }',
+    ['media.webrtcPort: expected 64 ports, one for each of media.threads, up to 65535, seen 65473-65536'],
+  ],
+  [
+    'SIP port for WebRTC of another thread',
+    'media: { threads: 2, webrtcPort: 5059 }',
+    ['media.webrtcPort: expected another port than udp.port, seen 5059-5060'],
+  ],
+  [
     'SIP port among the RTP ports',
     'udp: { port: 20000 }',
     ['udp.port: expected a port outside the RTP range, seen 20000'],
@@ -494,6 +521,11 @@ registration: { registrar: upstream, jwt: { secret: ${'s'.repeat(32)}, issuer: i
     'socket of media for the PBX',
     `${UPSTREAM.replace('pbx }', 'pbx, localPort: 20000 }')}`,
     ['upstream.localPort: expected a port that is not for media, seen 20000'],
+  ],
+  [
+    'socket of media of another thread for the PBX',
+    `${UPSTREAM.replace('pbx }', 'pbx, localPort: 10001 }')}\nmedia: { threads: 2 }`,
+    ['upstream.localPort: expected a port that is not for media, seen 10001'],
   ],
   [
     'PBX over TLS without a certificate',
