@@ -12,7 +12,7 @@ const PAYLOAD = 1000
 /** A trunk leg whose peer is behind a path of 600 bytes, fed by another one. Node runs it as it stands, in a network of its own. */
 const SCRIPT = `
 const { createSocket } = require('node:dgram')
-const relay = require(${JSON.stringify(ADDON)}).openRelay({ maxLegs: 4, queueBytes: 65536, strayPerSecond: 10,
+const relay = require(${JSON.stringify(ADDON)}).openRelay({ threadName: 'relay', maxLegs: 4, queueBytes: 65536, strayPerSecond: 10,
   strayBurst: 10, maxStraySources: 10, dscp: 0, gatherUs: 500, threadName: 'relay', onReady() { while (relay.takeBatch() !== undefined); } })
 const [source, sink] = [createSocket('udp4'), createSocket('udp4')]
 const received = []
