@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import type { NativeLegStats } from '../../media/native/boundary.ts'
@@ -88,9 +89,13 @@ export class RelayProcess {
     await until(() => this.isBlocked)
   }
 
-  /** All of its threads. */
-  pause(): void {
+  /** All of its threads; they stand still then. */
+  async pause(): Promise<void> {
     this.#child.kill('SIGSTOP')
+    const tasks = `/proc/${this.#child.pid}/task`
+    const isStill = (task: string): boolean =>
+      /^State:\s+T/m.test(readFileSync(`${tasks}/${task}/status`, 'utf8'))
+    await until(() => readdirSync(tasks).every(isStill))
   }
 
   resume(): void {

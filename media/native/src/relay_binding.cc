@@ -27,8 +27,8 @@ namespace {
 
 /** Bytes asked of the kernel, each way, for what a hold-up leaves; it grants at most `net.core.rmem_max` and `wmem_max`. */
 constexpr int kMuxBuffer = 4 << 20;
-/** One to three seconds of one call: what is older than that is of no use to a listener. */
-constexpr int kLegBuffer = 64 << 10;
+/** A third to nearly all of a second of one call, by what the kernel counts for a packet: what is older is of no use to a listener. */
+constexpr int kLegBuffer = 16 << 10;
 constexpr size_t kMaxBatch = 64 << 10;
 constexpr size_t kMinQueue = 4 << 10;
 constexpr size_t kMaxQueue = 256 << 20;

@@ -59,7 +59,7 @@ test.each([1, 2] as const)(
 
 test('what a full socket could not hold is counted, and what it held is carried', async () => {
   const { relay, send, received } = await open()
-  relay.pause()
+  await relay.pause()
   let sent = 0
   const sendMore = async (count: number): Promise<void> => {
     for (const end = sent + count; sent < end; ) {
@@ -83,6 +83,29 @@ test('what a full socket could not hold is counted, and what it held is carried'
   }
   expect(await settled()).toBe(true)
   for (const { drops } of await relay.stats()) expect(drops['media.receive-overflow']).toBeGreaterThan(0)
+})
+
+test('what waits after a hold-up is carried in turn, so that no call has to wait for all of another', async () => {
+  const peer = await UdpPeer.open()
+  const relay = new RelayProcess()
+  const ports = await relay.connect([peer.address.port, peer.address.port])
+  const each = 10
+  await relay.pause()
+  // One leg's packets are all there before the other's first.
+  for (const port of ports) {
+    for (let sequence = 1; sequence <= each; sequence += 1) peer.send(rtp(sequence), local(port))
+  }
+  // Node sends in its next turn.
+  await delay(10)
+  relay.resume()
+  await until(() => peer.received.length === ports.length * each)
+  const ahead = peer.received.map((_, at) => {
+    const [one, other] = ports.map(
+      (port) => peer.received.slice(0, at).filter(({ from }) => from.port === port).length,
+    )
+    return Math.abs((one ?? 0) - (other ?? 0))
+  })
+  expect(Math.max(...ahead)).toBeLessThanOrEqual(2)
 })
 
 // Compiling comes first.
