@@ -22,6 +22,7 @@ export function openMediaEngine(config: Config, log: Log): MediaEngine {
     iceTimeoutMs: media.iceTimeoutS * 1_000,
     dtlsTimeoutMs: media.dtlsTimeoutS * 1_000,
     consentTimeoutMs: media.consentTimeoutS * 1_000,
+    maxLoad: media.maxLoad / 100,
     gatherUs: media.gatherUs,
     maxSessions: mostCalls(config),
     dscp: config.dscp.media,

@@ -28,6 +28,8 @@ export interface NativeEngineOptions extends LegTimeouts {
   readonly rtpPortMax: number
   readonly portRestMs: number
   readonly maxSessions: number
+  /** A thread whose load is that high takes new sessions only when all others are as busy; default 1. */
+  readonly maxLoad?: number
   /** Longest time that packets wait for each other under load; default 500. */
   readonly gatherUs?: number
   /** Mark of all media that leaves (RFC 2474), 0 to 63; default 0, none. */
@@ -152,9 +154,11 @@ class NativeEngine implements MediaEngine {
     return { ...sumOf(...this.#lanes.map((lane) => lane.counters())), ...Object.fromEntries(this.#counts) }
   }
 
-  /** Where there are the fewest legs, or sessions that have none yet. */
   #nextLane(): RelayLane {
-    return this.#lanes.reduce((best, lane) => (isLess(busyness(lane), busyness(best)) ? lane : best))
+    const { maxLoad = 1 } = this.#options
+    return this.#lanes.reduce((best, lane) =>
+      isLess(busyness(lane, maxLoad), busyness(best, maxLoad)) ? lane : best,
+    )
   }
 
   #count(reason: string): void {
@@ -167,8 +171,13 @@ class NativeEngine implements MediaEngine {
   }
 }
 
-function busyness(lane: RelayLane): readonly number[] {
-  return [lane.legs, lane.sessions, lane.load()]
+/**
+ * What a lane has to do: legs, and sessions that will have some. Load follows with a second's delay, so that calls that come
+ * together would all go to one; but where it is too high already (a flood on one port), legs say too little.
+ */
+function busyness(lane: RelayLane, maxLoad: number): readonly number[] {
+  const load = lane.load()
+  return [load < maxLoad ? 0 : 1, lane.legs, lane.sessions, load]
 }
 
 /** By the first that differs. */

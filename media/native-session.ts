@@ -4,7 +4,6 @@ import {
   type LegName,
   type LegParameters,
   type LegRoute,
-  type LegStats,
   MAX_LEGS_PER_SESSION,
   type MediaNote,
   type MediaObserver,
@@ -17,7 +16,8 @@ import { MediaFailure } from './failure.ts'
 import type { LegHost, LegTimeouts } from './leg-host.ts'
 import { type Leg, openLeg } from './leg-opening.ts'
 import { LegReports } from './leg-reports.ts'
-import { LegRouting, sumOf } from './leg-routing.ts'
+import { LegRouting } from './leg-routing.ts'
+import { legStats } from './leg-stats.ts'
 import type { DtlsContext, NativeLegStats, RelayRecord } from './native/boundary.ts'
 import type { KeyFormat, KeyPress, LocalTransport, RemoteTransport, SdesKey } from './parameters.ts'
 import type { PortPool } from './port-pool.ts'
@@ -64,16 +64,6 @@ interface LegEntry {
 
 type RelayLegRecord = Exclude<RelayRecord, { readonly kind: 'stun' | 'dtls' | 'rtcp' }>
 
-const NO_FIGURES: NativeLegStats = {
-  packetsReceived: 0,
-  octetsReceived: 0,
-  packetsSent: 0,
-  octetsSent: 0,
-  payloadSamples: 0,
-  flatSamples: 0,
-  drops: {},
-  remote: undefined,
-}
 const NEVER_HEARD = { rtp: 'media.none-from-trunk', webrtc: 'media.none-from-browser' } as const
 
 /** A call's media: a few legs in the relay, and the routes between them. Made by the engine. */
@@ -187,7 +177,7 @@ export class NativeSession implements MediaSession {
   }
 
   async stats(): Promise<SessionStats> {
-    const legs = [...this.#legs].map(([name, entry]) => [name, this.#legStats(entry)] as const)
+    const legs = [...this.#legs].map(([name, entry]) => [name, legStats(entry)] as const)
     return { legs: Object.fromEntries(legs) }
   }
 
@@ -337,18 +327,6 @@ export class NativeSession implements MediaSession {
     } catch (error) {
       if (!(error instanceof MediaFailure)) throw error
       this.#failed(entry.seat.name, error)
-    }
-  }
-
-  #legStats({ leg, lane, routing, reports, final }: LegEntry): LegStats {
-    const figures = final ?? lane.relay.stats(leg.id) ?? NO_FIGURES
-    const { remote, drops, ...counts } = figures
-    return {
-      ...counts,
-      drops: sumOf(drops, routing.dropsElsewhere()),
-      remote: remote === undefined ? undefined : formatAddress(remote),
-      suite: leg.suite,
-      ...reports.quality(),
     }
   }
 

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, onTestFinished, test } from 'vitest'
 import type { MediaEngine, MediaSession } from '../../../media/engine.ts'
+import { native } from '../../../media/native/index.ts'
 import {
   addRtp,
   addWebrtc,
@@ -114,6 +115,50 @@ test('a fixed port is the first of so many; when one is taken there is no engine
     expect.objectContaining({ code: 'media.no-port', expected: `127.0.0.1:${port + 2}` }),
   )
   openEngine({ threads: THREADS - 1, webrtcPort: port })
+})
+
+test('a thread that is too busy is passed over while there is another, and the load is that of the next', async () => {
+  const loads = [0.8, 0.1]
+  let opened = 0
+  const openRelay: typeof native.openRelay = (options) => {
+    const index = opened++
+    return Object.defineProperty(native.openRelay(options), 'load', { value: () => loads[index] ?? 0 })
+  }
+  const engine = openEngine({ threads: 2, maxLoad: 0.7 }, { addon: { ...native, openRelay } })
+  const open = async (): Promise<number> => {
+    const [session] = await openSessions(engine, 1)
+    return session === undefined ? 0 : portOf(session, 'caller')
+  }
+  expect([engine.load(), engine.loads()]).toEqual([0.1, [0.8, 0.1]])
+  const port = await open()
+  expect([await open(), await open()]).toEqual([port, port])
+  loads[0] = 0.69
+  expect(engine.load()).toBe(0.69)
+  const other = await open()
+  expect(other).not.toBe(port)
+  loads.fill(0.9)
+  expect([engine.load(), await open()]).toEqual([0.9, other])
+})
+
+test('trunk legs that share ports do so with those of their thread', async () => {
+  const engine = openEngine({ threads: 2 })
+  const parameters = { ...PLAIN, ports: 'shared' } as const
+  // The same source for both: on one pair of ports they could not be told apart.
+  const trunk = await openTrunk({ address: '127.0.0.9' })
+  const ports: number[] = []
+  for (const session of await openSessions(engine, 2)) {
+    const local = await addRtp(session, parameters)
+    expect(await session.setRemote('callee', trunk.remote())).toEqual(local)
+    await session.setRoute('callee', { kind: 'echo', map: [PCMU] })
+    trunk.connect(local)
+    const payload = randomBytes(160)
+    await repeatUntil(
+      () => trunk.sendRtp(0, payload),
+      () => trunk.received.some((packet) => packet.payload.equals(payload) && packet.ssrc === local.ssrc),
+    )
+    ports.push(local.rtp.port)
+  }
+  expect(new Set(ports).size).toBe(2)
 })
 
 test('threads have names by which an operator finds them', () => {
