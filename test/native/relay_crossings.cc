@@ -56,7 +56,7 @@ struct Side {
   }
 
   void remove(LegId id) {
-    drops_of_visitors += directory.find(id)->counters->drops[static_cast<size_t>(Drop::media_no_route)].get();
+    drops_of_visitors += counted(directory.find(id)->counters->drops, Drop::media_no_route);
     directory.remove(id);
     relay.mailbox.post(RemoveCommand{id});
   }
@@ -147,11 +147,11 @@ int main() {
   other.stop();
   const bool is_other_clean = other.relay.counters.legs.get() == 0 && other.drops_of_visitors == 0;
   ending.reset();
-  const DropCounters& drops = one.directory.find(leg)->counters->drops;
+  const LegDrops& drops = one.directory.find(leg)->counters->drops;
   one.relay.mailbox.post(SetRouteCommand{leg, route_across(there, visitor, 0)});
-  for (int wait = 0; wait < 20'000 && drops[static_cast<size_t>(Drop::media_crossing_full)].get() == 0; wait++)
+  for (int wait = 0; wait < 20'000 && counted(drops, Drop::media_crossing_full) == 0; wait++)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  const bool is_full = drops[static_cast<size_t>(Drop::media_crossing_full)].get() > 0;
+  const bool is_full = counted(drops, Drop::media_crossing_full) > 0;
   is_over = true;
   load.join();
   one.stop();

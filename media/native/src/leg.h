@@ -48,26 +48,37 @@ struct Mapping {
   uint32_t event_rate_hz = 0;
 };
 
-/** Mappings by payload type, for the few of 128 that a description names. */
+/** Mappings by payload type: a description names a few of 128. */
 class MappingTable {
  public:
-  const Mapping& of(uint8_t payload_type) const { return mappings_[index_[payload_type]]; }
+  const Mapping& of(uint8_t payload_type) const {
+    for (const Entry& entry : entries_) {
+      if (entry.payload_type == payload_type) return entry.mapping;
+    }
+    return kNone;
+  }
 
-  void fetch_ahead() const { webtrunk::fetch_ahead(mappings_.data(), sizeof(Mapping) * mappings_.size()); }
+  void fetch_ahead() const { webtrunk::fetch_ahead(entries_.data(), sizeof(Entry) * entries_.size()); }
+
+  void reserve(size_t size) { entries_.reserve(size); }
 
   void set(uint8_t payload_type, const Mapping& mapping) {
-    if (index_[payload_type] == 0) {
-      index_[payload_type] = static_cast<uint8_t>(mappings_.size());
-      mappings_.push_back(mapping);
-    } else {
-      mappings_[index_[payload_type]] = mapping;
+    for (Entry& entry : entries_) {
+      if (entry.payload_type != payload_type) continue;
+      entry.mapping = mapping;
+      return;
     }
+    entries_.push_back({payload_type, mapping});
   }
 
  private:
-  std::array<uint8_t, 128> index_{};
-  /** The first stands for all that were not set. */
-  std::vector<Mapping> mappings_{1};
+  struct Entry {
+    uint8_t payload_type;
+    Mapping mapping;
+  };
+  static constexpr Mapping kNone{};
+
+  std::vector<Entry> entries_;
 };
 
 /** Where the packets of a source leg go, and what becomes of its payload types. */
@@ -111,6 +122,17 @@ struct SharedPlace {
   SocketId rtcp = 0;
 };
 
+/** Keys of a leg's peer: those that it presses, and those that we press towards it. */
+struct KeyPresses {
+  EventDetector heard;
+  EventSender sent;
+  /** RTP timestamp of the press that is sent now. */
+  uint32_t sent_timestamp = 0;
+  TokenBucket bucket;
+  /** The press heard now is one too many. */
+  bool is_refused = false;
+};
+
 /** One leg as the relay thread has it. Made on the JavaScript thread, then touched by the relay thread only. */
 struct Leg {
   static constexpr size_t kMaxTuples = 16;
@@ -125,6 +147,13 @@ struct Leg {
         ssrc(leg_ssrc),
         counters(std::move(leg_counters)),
         outbound(RewriteStart::random(leg_ssrc)) {}
+
+  KeyPresses& key_presses() {
+    if (presses == nullptr) presses = std::make_unique<KeyPresses>();
+    return *presses;
+  }
+  /** A key is down towards its peer: the stream carries it in place of audio. */
+  bool has_key_down() const { return presses != nullptr && presses->sent.is_down(); }
 
   const LegId id;
   const LegKind kind;
@@ -147,16 +176,10 @@ struct Leg {
   LegId fed_by = 0;
   std::unique_ptr<Route> route;
   std::unique_ptr<Player> player;
-  /** Of the leg's peer: keys that it presses, and those that we press towards it. */
-  EventDetector keys_heard;
-  EventSender keys_sent;
-  /** RTP timestamp of the press under way. */
-  uint32_t press_timestamp = 0;
-  TokenBucket press_bucket;
+  /** Null before the first key press: most legs never have one. */
+  std::unique_ptr<KeyPresses> presses;
   /** Of the RTP that its peer may have forwarded. */
   TokenBucket rtp_bucket;
-  /** The press heard now is one too many. */
-  bool is_press_refused = false;
   /** When each task is next due; 0: not. */
   std::array<int64_t, kTasks> due_ns{};
   /** When anything of the peer was last accepted, and how long it may be silent from `watched_from_ns` on; 0: forever. */

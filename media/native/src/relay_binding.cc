@@ -733,10 +733,13 @@ void RelayObject::send_dtls(const Napi::CallbackInfo& info) {
 
 // ---- Figures ----
 
-Napi::Object drops_of(Napi::Env env, const DropCounters& drops) {
+/** Of a leg or of the relay. */
+template <typename Drops>
+Napi::Object drops_of(Napi::Env env, const Drops& drops) {
   Napi::Object object = Napi::Object::New(env);
   for (size_t i = 0; i < kDropCount; i++) {
-    if (drops[i].get() > 0) object.Set(kDropNames[i], Napi::Number::New(env, static_cast<double>(drops[i].get())));
+    const uint64_t number = counted(drops, static_cast<Drop>(i));
+    if (number > 0) object.Set(kDropNames[i], Napi::Number::New(env, static_cast<double>(number)));
   }
   return object;
 }

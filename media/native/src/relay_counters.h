@@ -8,23 +8,13 @@
 #include <optional>
 #include <type_traits>
 
-#include "drop.h"
+#include "counter.h"
 #include "endpoint.h"
 #include "fetch_ahead.h"
+#include "leg_drops.h"
 #include "receive_statistics.h"
 
 namespace webtrunk {
-
-/** A count with one writer, the relay thread, that other threads may read: who sees it sees what was counted before it. */
-class Counter {
- public:
-  void add(uint64_t amount) { set(value_.load(std::memory_order_relaxed) + amount); }
-  void set(uint64_t value) { value_.store(value, std::memory_order_release); }
-  uint64_t get() const { return value_.load(std::memory_order_acquire); }
-
- private:
-  std::atomic<uint64_t> value_{0};
-};
 
 /**
  * A value with one writer, the relay thread: readers try again when they meet a half-written one. Every store releases
@@ -73,10 +63,6 @@ struct SendFigures {
   uint64_t newest_at_us;
 };
 
-using DropCounters = std::array<Counter, kDropCount>;
-
-inline void count(DropCounters& drops, Drop drop, uint64_t amount = 1) { drops[static_cast<size_t>(drop)].add(amount); }
-
 /** RTP of one leg. Octets are of RTP payload, as in sender reports (RFC 3550 §6.4.1). */
 struct LegCounters {
   Counter packets_received;
@@ -90,7 +76,7 @@ struct LegCounters {
   Published<SendFigures> send;
   /** What follows is for the packets that are not as the others. */
   Published<Endpoint> remote;
-  DropCounters drops;
+  LegDrops drops;
 
   void fetch_ahead() const { webtrunk::fetch_ahead(this, reinterpret_cast<uintptr_t>(&remote) - reinterpret_cast<uintptr_t>(this)); }
 };

@@ -55,7 +55,7 @@ void RelayLoop::play(Leg& leg) {
   const Playback& playback = player.playback();
   // A leg without target or keys is not a drop but the usual beginning: its time passes unheard.
   bool is_handed_on = false;
-  if (leg.keys_sent.is_down()) {
+  if (leg.has_key_down()) {
     RtpHeader header;
     parse_rtp_header(packet->data, packet->length, header);
     leg.outbound.withhold(header);

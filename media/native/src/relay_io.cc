@@ -104,7 +104,8 @@ Transmitter* RelayLoop::socket_of(const LegEvent& event) {
 }
 
 /** `overflown` 0: it says nothing of it. */
-void RelayLoop::count_overflow(Transmitter& on, uint32_t overflown, DropCounters& drops) {
+template <typename Drops>
+void RelayLoop::count_overflow(Transmitter& on, uint32_t overflown, Drops& drops) {
   if (overflown == 0 || overflown == on.overflown) return;
   count(drops, Drop::media_receive_overflow, overflown - on.overflown);
   on.overflown = overflown;
@@ -236,7 +237,8 @@ void RelayLoop::count_sent(const Packet& packet) {
 
 void RelayLoop::count_unsent(const Packet& packet) {
   Leg* leg = find_leg(packet.leg);
-  count(leg == nullptr ? counters.drops : leg->counters->drops, Drop::media_send_failed);
+  if (leg == nullptr) return count(counters.drops, Drop::media_send_failed);
+  count(leg->counters->drops, Drop::media_send_failed);
 }
 
 }  // namespace webtrunk

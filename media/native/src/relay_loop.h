@@ -115,7 +115,8 @@ class RelayLoop {
   bool on_datagram(const MuxSocket& socket, SocketId id, Leg* owner, Packet* packet, bool is_whole);
   bool on_shared_datagram(Leg* owner, bool is_rtcp, Packet* packet, bool is_whole);
   Transmitter* socket_of(const LegEvent& event);
-  void count_overflow(Transmitter& on, uint32_t overflown, DropCounters& drops);
+  template <typename Drops>
+  void count_overflow(Transmitter& on, uint32_t overflown, Drops& drops);
   Packet* take_packet();
   void enqueue(Transmitter& on, Packet* packet, const Endpoint& remote);
   void flush();

@@ -296,7 +296,7 @@ bool RelayLoop::carry(Leg& source, Leg& target, Packet* packet, const RtpHeader&
   } else if (target.player != nullptr) {
     count(source.counters->drops, Drop::media_playing);
     return false;
-  } else if (target.keys_sent.is_down()) {
+  } else if (target.has_key_down()) {
     reason = Drop::media_key_down;
   }
   if (is_event || reason != Drop::none) {

@@ -2,11 +2,16 @@
 
 #include <sys/random.h>
 
+#include <algorithm>
+
 #include "relay_arguments.h"
 
 namespace webtrunk {
 
 namespace {
+
+/** There are no more payload types. */
+constexpr size_t kMostMappings = 128;
 
 bool read_array(Napi::Value value, const char* name, Napi::Array& out) {
   if (value.IsEmpty()) return false;
@@ -21,6 +26,8 @@ bool read_array(Napi::Value value, const char* name, Napi::Array& out) {
 bool read_map(Napi::Value value, Route& route) {
   Napi::Array mappings;
   if (!read_array(value, "map", mappings)) return false;
+  // Most have one format of key presses beside them.
+  route.map.reserve(std::min<size_t>(mappings.Length(), kMostMappings) + 1);
   for (uint32_t i = 0; i < mappings.Length(); i++) {
     Napi::Object mapping;
     uint8_t from;
