@@ -12,6 +12,7 @@ const PATH: MediaPath = { socket: 0, remote: { address: '192.0.2.9', port: 4000 
 const OTHER_PATH: MediaPath = { socket: 1, remote: { address: '192.0.2.10', port: 5000 } }
 const HANDSHAKE = Buffer.from([22, 0xfe, 0xfd])
 const CLIENT_HELLO = Buffer.from([22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1])
+const ALERT = Buffer.from([21, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 5, 0, 2, 1, 0])
 const LOCAL: WebrtcLocal = {
   kind: 'webrtc',
   ice: { ufrag: 'localfrag', pwd: 'local-password-of-24-chars' },
@@ -616,7 +617,7 @@ describe('time and the end', () => {
     expect(bench.sessions[0]?.timeouts).toBe(10)
   })
 
-  test('the session is dropped 60 s after the keys, in silence', () => {
+  test('the session is dropped 60 s after the keys, in silence; a late ClientHello or alert is counted and no more', () => {
     bench.leg.setRemote(REMOTE)
     bench.check()
     bench.leg.onDtls(HANDSHAKE, PATH)
@@ -630,9 +631,14 @@ describe('time and the end', () => {
     expect(bench.leg.dtlsSessions).toBe(0)
     expect(bench.sessions[0]?.isClosed).toBe(true)
     expect(bench.dtlsSent).toEqual([])
-    bench.leg.onDtls(HANDSHAKE, PATH)
+    expect(bench.keys, 'the keys stay').toHaveLength(2)
+    for (const late of [CLIENT_HELLO, ALERT, CLIENT_HELLO]) bench.leg.onDtls(late, PATH)
     expect(bench.sessions, 'no second association').toHaveLength(1)
-    expect(bench.failures).toEqual([])
+    expect(bench.sessions[0]?.fed, 'nothing reaches the old one').toBe(2)
+    expect(bench.counts).toEqual(['dtls.unexpected', 'dtls.unexpected', 'dtls.unexpected'])
+    expect([bench.dtlsSent, bench.failures, bench.codes]).toEqual([[], [], []])
+    bench.clock.advance(20_000)
+    expect([bench.leg.dtlsSessions, bench.failures], 'no handshake is waited for').toEqual([0, []])
   })
 
   test('a close_notify after the handshake is counted, not a failure', () => {
