@@ -21,6 +21,7 @@ import { metricSources } from './ladder/metric-sources.ts'
 import { Metrics } from './ladder/metrics.ts'
 import { openMetrics } from './ladder/metrics-server.ts'
 import { openMediaEngine } from './media-engine.ts'
+import { warnOfCutBuffer } from './receive-buffer-warning.ts'
 import { createTokenVerifier } from './registration/jwt.ts'
 import type { Registrar } from './registration/registrar.ts'
 import { registrarMode } from './registration/registrar-mode.ts'
@@ -87,6 +88,7 @@ async function compose(
   // Media, and what is known of trunks.
   const engine = openMediaEngine(config, log)
   opened.push(() => engine.close())
+  warnOfCutBuffer(engine.receiveBuffer, log)
   const { upstream } = config
   const ownTrunk = upstream === undefined ? [] : [upstream.trunk]
   warnOfClearKeys([...config.trunks, ...ownTrunk], log)

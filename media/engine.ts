@@ -8,6 +8,7 @@ import type {
   SdesKey,
   SrtpSuite,
 } from './parameters.ts'
+import type { ReceiveBuffer } from './receive-buffer.ts'
 
 /**
  * The media plane as the gateway sees it: calls are async, parameters plain, no sockets and no SDP.
@@ -24,6 +25,8 @@ export interface MediaEngine {
   load(): number
   /** The same of each thread. */
   loads(): readonly number[]
+  /** Of the browser ports, which the ports that trunk legs share are like. */
+  readonly receiveBuffer: ReceiveBuffer
   /** Drop and overload counters since start, by reason (`stun.unknown-ufrag`, `srtp.auth-failed`, ...). */
   counters(): Readonly<Record<string, number>>
 }

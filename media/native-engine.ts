@@ -8,6 +8,7 @@ import { native } from './native/index.ts'
 import { NativeSession, type SessionHost } from './native-session.ts'
 import type { SrtpSuite } from './parameters.ts'
 import { PortPool } from './port-pool.ts'
+import { RECEIVE_BUFFER_BYTES, type ReceiveBuffer } from './receive-buffer.ts'
 import { RelayLane, type RelayLaneParts } from './relay-lane.ts'
 
 export interface NativeEngineOptions extends LegTimeouts {
@@ -144,6 +145,11 @@ class NativeEngine implements MediaEngine {
 
   load(): number {
     return this.#nextLane().load()
+  }
+
+  get receiveBuffer(): ReceiveBuffer {
+    const granted = this.#lanes.map((lane) => lane.receiveBufferBytes)
+    return { askedBytes: RECEIVE_BUFFER_BYTES, grantedBytes: Math.min(...granted) }
   }
 
   loads(): readonly number[] {

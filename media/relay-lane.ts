@@ -4,9 +4,10 @@ import { MAX_LEGS_PER_SESSION } from './engine.ts'
 import { MediaFailure } from './failure.ts'
 import { hostCandidates } from './host-candidates.ts'
 import { decodeBatch } from './native/batch.ts'
-import type { LegId, NativeAddon, Relay, RelayRecord } from './native/boundary.ts'
+import type { BoundSocket, LegId, NativeAddon, Relay, RelayRecord } from './native/boundary.ts'
 import type { IceCandidate } from './parameters.ts'
 import type { PortPool } from './port-pool.ts'
+import { RECEIVE_BUFFER_BYTES } from './receive-buffer.ts'
 import { SharedPorts } from './shared-ports.ts'
 
 export interface RelayLaneOptions {
@@ -52,6 +53,8 @@ const BATCHES_PER_TURN = 4
  */
 export class RelayLane {
   readonly relay: Relay
+  /** As granted by the kernel for the browser port. */
+  readonly receiveBufferBytes: number
   readonly candidates: readonly IceCandidate[]
   readonly shared: SharedPorts
   readonly #legs = new Map<LegId, (record: RelayRecord) => void>()
@@ -64,8 +67,9 @@ export class RelayLane {
   constructor(options: RelayLaneOptions, { addon, ports, clock, report }: RelayLaneParts) {
     const { addresses, announced, ownAddresses } = options
     this.#report = report
-    const { relay, port } = openRelay(addon, options, () => this.#drain())
+    const { relay, port, receiveBufferBytes } = openRelay(addon, options, () => this.#drain())
     this.relay = relay
+    this.receiveBufferBytes = receiveBufferBytes
     this.candidates = hostCandidates(addresses, announced, port)
     this.shared = new SharedPorts({
       relay,
@@ -150,7 +154,7 @@ function openRelay(
   addon: NativeAddon,
   options: RelayLaneOptions,
   onReady: () => void,
-): { readonly relay: Relay; readonly port: number } {
+): { readonly relay: Relay; readonly port: number; readonly receiveBufferBytes: number } {
   for (let attempt = 1; ; attempt++) {
     const relay = addon.openRelay({
       threadName: threadName(options.index),
@@ -161,13 +165,19 @@ function openRelay(
       strayBurst: STRAY_BURST,
       maxStraySources: MAX_STRAY_SOURCES,
       gatherUs: options.gatherUs,
+      sharedBufferBytes: RECEIVE_BUFFER_BYTES,
       dscp: options.dscp,
       onReady,
     })
     let port = options.webrtcPort
+    let receiveBufferBytes = Number.POSITIVE_INFINITY
     try {
-      for (const address of options.addresses) port = bind(relay, address, port)
-      return { relay, port }
+      for (const address of options.addresses) {
+        const bound = bind(relay, address, port)
+        port = bound.port
+        receiveBufferBytes = Math.min(receiveBufferBytes, bound.receiveBufferBytes)
+      }
+      return { relay, port, receiveBufferBytes }
     } catch (error) {
       relay.close()
       if (options.webrtcPort !== 0 || attempt === BIND_ATTEMPTS) throw error
@@ -180,9 +190,9 @@ function threadName(index: number): string {
   return index === 0 ? 'webtrunk-relay' : `webtrunk-rel-${index}`
 }
 
-function bind(relay: Relay, address: string, port: number): number {
+function bind(relay: Relay, address: string, port: number): BoundSocket {
   try {
-    return relay.bind({ address, port }).port
+    return relay.bind({ address, port })
   } catch (cause) {
     const seen = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
     throw new MediaFailure('media.no-port', { expected: formatAddress({ address, port }), seen, cause })

@@ -19,8 +19,8 @@ export const check: Command = {
   usage: `webtrunk check --config FILE [--json]
 
 Reads the configuration, then looks at what it names: certificates (how long they are good, whose they are), hosts of trunks (by
-the DNS), ports (whether they can be bound), and whether the RTP ports are given to others by the system. Warnings are for you
-to judge. Exit status: 0 without errors, 1 with at least one, 78 when the configuration cannot be used.
+the DNS), ports (whether they can be bound), whether the RTP ports are given to others by the system, and how many packets it
+keeps for us. Warnings are for you to judge. Exit status: 0 without errors, 1 with at least one, 78 when the configuration cannot be used.
 
   --config FILE    the configuration file; left out: that of WEBTRUNK_CONFIG
   --json           for programs
@@ -58,7 +58,7 @@ function read(file: string, { environment, err }: CommandIo): Config | undefined
 
 async function linesOf(config: Config): Promise<readonly CheckLine[]> {
   const [
-    { certificateLines, portLines, rangeLines, trunkLines },
+    { bufferLines, certificateLines, portLines, rangeLines, trunkLines },
     { expandHost },
     { Dns },
     { createTrunkTable },
@@ -77,6 +77,7 @@ async function linesOf(config: Config): Promise<readonly CheckLine[]> {
     ...trunkLines(config, table),
     ...(await portLines(config, WORLD, expandHost)),
     ...rangeLines(config, WORLD),
+    ...bufferLines(WORLD),
   ]
 }
 
@@ -90,6 +91,14 @@ const WORLD: CheckWorld = {
       const [first, last] = text.trim().split(/\s+/).map(Number)
       return first === undefined || last === undefined ? undefined : [first, last]
     } catch {
+      return undefined
+    }
+  },
+  mostReceiveBytes: () => {
+    try {
+      return Number(readFileSync('/proc/sys/net/core/rmem_max', 'utf8'))
+    } catch {
+      // Not in every container.
       return undefined
     }
   },

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { Config, TrunkConfig } from '../../config/config.ts'
 import { webrtcPorts } from '../../config/webrtc-ports.ts'
+import { isCut, RECEIVE_BUFFER_BYTES, receiveBufferSetting } from '../../media/receive-buffer.ts'
 import { isCertificateOf } from '../../sip/tls-identity.ts'
 import type { TrunkTable } from '../trunks/trunk.ts'
 
@@ -20,6 +21,8 @@ export interface CheckWorld {
   readonly bindError: (kind: 'udp' | 'tcp', address: string, port: number) => Promise<string | undefined>
   /** First and last port that the system gives to others (`net.ipv4.ip_local_port_range`); undefined: not known. */
   readonly ephemeralPorts: () => readonly [first: number, last: number] | undefined
+  /** Largest receive buffer that a program gets by asking (`net.core.rmem_max`); undefined: not known. */
+  readonly mostReceiveBytes: () => number | undefined
 }
 
 /** A certificate that ends sooner is worth a word. */
@@ -189,5 +192,20 @@ export function rangeLines({ media, trunks }: Config, { ephemeralPorts }: CheckW
           what,
           `${rtpPortMin}-${rtpPortMax} overlaps ${first}-${last}, which the system gives to others: choose other ports, or set net.ipv4.ip_local_reserved_ports`,
         ),
+  ]
+}
+
+/** Judged without the rights of who asks: whoever checks as root would get more than the daemon does. */
+export function bufferLines({ mostReceiveBytes }: CheckWorld): readonly CheckLine[] {
+  const grantedBytes = mostReceiveBytes()
+  if (grantedBytes === undefined) return []
+  const what = 'net.core.rmem_max'
+  return [
+    isCut({ askedBytes: RECEIVE_BUFFER_BYTES, grantedBytes })
+      ? warning(
+          what,
+          `is ${grantedBytes}: media that comes while the gateway is held up for a moment is lost; set ${receiveBufferSetting(RECEIVE_BUFFER_BYTES)}`,
+        )
+      : ok(what, `is ${grantedBytes}, ${RECEIVE_BUFFER_BYTES} are used`),
   ]
 }

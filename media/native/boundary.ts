@@ -86,10 +86,19 @@ export interface RelayOptions {
    * packets, and a shorter one when 32 come in less.
    */
   readonly gatherUs: number
+  /** Asked of the kernel, each way, for a socket that many legs share: 64 KiB to 256 MiB. */
+  readonly sharedBufferBytes: number
   /** Mark of all packets that leave, 0 to 63; 0: none. Where the kernel refuses it they leave without. */
   readonly dscp: number
   /** Called on the JavaScript thread when `takeBatch` has something; not again before it was called. */
   readonly onReady: () => void
+}
+
+export interface BoundSocket {
+  readonly socket: SocketId
+  readonly port: number
+  /** As granted, of `sharedBufferBytes`; more than was asked for is no more than a page. */
+  readonly receiveBufferBytes: number
 }
 
 /** A small integer; never reused while any command for it may be under way (it carries a generation). */
@@ -175,7 +184,7 @@ export interface NativePlayback {
  */
 export interface Relay {
   /** Binds a mux socket for browser legs; port 0 picks one. At most 16, then throws with code ELIMIT. */
-  bind(local: TransportAddress): { readonly socket: SocketId; readonly port: number }
+  bind(local: TransportAddress): BoundSocket
   /**
    * Binds a pair that trunk legs share. At most 16, then throws with code ELIMIT. What comes there from no leg's remote is
    * dropped as `media.unmatched`.

@@ -72,6 +72,7 @@ const OPTIONS: Omit<RelayOptions, 'onReady'> = {
   strayBurst: 1_000,
   maxStraySources: 100,
   gatherUs: 0,
+  sharedBufferBytes: 4 * 2 ** 20,
   dscp: 0,
 }
 

@@ -10,7 +10,7 @@ const ADDON = fileURLToPath(new URL('../../media/native/build/Release/webtrunk.n
 /** Two plain trunk legs that feed each other, on as many relay threads. Node runs it as it stands, so it is JavaScript. */
 const script = (threads: 1 | 2): string => `
 const openRelay = () => require(${JSON.stringify(ADDON)}).openRelay({ threadName: 'relay', maxLegs: 4, queueBytes: 65536, strayPerSecond: 10,
-  strayBurst: 10, maxStraySources: 10, dscp: 0, gatherUs: 500, onReady() { for (const relay of relays) while (relay.takeBatch() !== undefined); } })
+  strayBurst: 10, maxStraySources: 10, dscp: 0, gatherUs: 500, sharedBufferBytes: 65536, onReady() { for (const relay of relays) while (relay.takeBatch() !== undefined); } })
 const relays = Array.from({ length: ${threads} }, openRelay)
 function open(relay, ssrc) {
   for (;;) {

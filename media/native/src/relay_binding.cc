@@ -25,8 +25,8 @@ namespace webtrunk {
 
 namespace {
 
-/** Bytes asked of the kernel, each way, for what a hold-up leaves; it grants at most `net.core.rmem_max` and `wmem_max`. */
-constexpr int kMuxBuffer = 4 << 20;
+constexpr int kMinSharedBuffer = 64 << 10;
+constexpr int kMaxSharedBuffer = 256 << 20;
 /** A third to nearly all of a second of one call, by what the kernel counts for a packet: what is older is of no use to a listener. */
 constexpr int kLegBuffer = 16 << 10;
 constexpr size_t kMaxBatch = 64 << 10;
@@ -169,6 +169,8 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   /** To other relays, one each. */
   std::vector<std::shared_ptr<Crossing>> crossings_;
   uint8_t dscp_ = 0;
+  /** Bytes asked of the kernel, each way, for a socket that many legs share. */
+  int shared_buffer_ = 0;
   uint64_t mailbox_full_ = 0;
   bool is_closed_ = true;
 };
@@ -225,6 +227,8 @@ bool RelayObject::read_limits(Napi::Object options, RelayLimits& limits) {
          read_integer(options.Get("strayBurst"), "strayBurst", 1, 1e6, limits.stray_rate.burst) &&
          read_integer(options.Get("maxStraySources"), "maxStraySources", 1, 1e6, limits.max_stray_sources) &&
          read_gathering(options.Get("gatherUs"), limits.gather_ns) &&
+         read_integer(options.Get("sharedBufferBytes"), "sharedBufferBytes", kMinSharedBuffer, kMaxSharedBuffer,
+                      shared_buffer_) &&
          read_integer(options.Get("dscp"), "dscp", 0, kMaxDscp, dscp_);
 }
 
@@ -264,7 +268,7 @@ Napi::Value RelayObject::bind(const Napi::CallbackInfo& info) {
     return env.Undefined();
   }
   const SocketId id = next_socket();
-  Fd socket = open_udp(local, kMuxBuffer, dscp_);
+  Fd socket = open_udp(local, shared_buffer_, dscp_);
   if (!socket.is_open() || !loop().watch(socket, EventSource::mux, id)) {
     throw_system(env, errno, "bind mux socket");
     return env.Undefined();
@@ -272,6 +276,7 @@ Napi::Value RelayObject::bind(const Napi::CallbackInfo& info) {
   Napi::Object bound = Napi::Object::New(env);
   bound.Set("socket", Napi::Number::New(env, id));
   bound.Set("port", Napi::Number::New(env, local_port(socket)));
+  bound.Set("receiveBufferBytes", Napi::Number::New(env, receive_buffer_of(socket)));
   add_socket(std::move(socket), EventSource::mux);
   return bound;
 }
@@ -288,7 +293,7 @@ Napi::Value RelayObject::bind_shared(const Napi::CallbackInfo& info) {
   }
   const SharedPlace place = {next_socket(), static_cast<SocketId>(next_socket() + 1)};
   PortPair pair;
-  if (!open_port_pair(env, local, kMuxBuffer, pair)) return env.Undefined();
+  if (!open_port_pair(env, local, shared_buffer_, pair)) return env.Undefined();
   if (!loop().watch(pair.rtp, EventSource::shared_rtp, place.rtp) ||
       !loop().watch(pair.rtcp, EventSource::shared_rtcp, place.rtcp)) {
     throw_system(env, errno, "watch shared ports");

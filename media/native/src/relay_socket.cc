@@ -46,6 +46,19 @@ void set_fragmentable(int socket, bool is_fragmentable) {
   setsockopt(socket, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &v6, sizeof v6);
 }
 
+/** `net.core.rmem_max` is a limit for those without CAP_NET_ADMIN; it is asked first, because most asks are below it. */
+static void set_receive_buffer(const Fd& socket, int bytes) {
+  setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  if (receive_buffer_of(socket) < bytes) setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes);
+}
+
+int receive_buffer_of(const Fd& socket) {
+  int granted = 0;
+  socklen_t length = sizeof granted;
+  // The kernel doubles what it is asked for, because its own bookkeeping is in there (socket(7)).
+  return getsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &granted, &length) == 0 ? granted / 2 : 0;
+}
+
 Fd open_udp(const Endpoint& local, int buffer, uint8_t dscp) {
   SocketAddress address;
   const socklen_t length = socket_address_of(local, address);
@@ -55,7 +68,7 @@ Fd open_udp(const Endpoint& local, int buffer, uint8_t dscp) {
   const int on = 1;
   if (address.any.sa_family == AF_INET6)
     setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+  set_receive_buffer(socket, buffer);
   setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
   setsockopt(socket.get(), SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
   // A network that does not treat media better is no reason to have none.

@@ -30,6 +30,9 @@ class Fd {
  */
 Fd open_udp(const Endpoint& local, int buffer, uint8_t dscp);
 
+/** Bytes that wait for us at most, as the kernel granted them; 0 on failure. */
+int receive_buffer_of(const Fd& socket);
+
 constexpr uint8_t kMaxDscp = 63;
 
 /**

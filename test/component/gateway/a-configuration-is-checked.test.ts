@@ -1,12 +1,12 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { loadConfig } from '../../../config/load.ts'
 import { check } from '../../../gateway/commands/check.ts'
-import { rangeLines } from '../../../gateway/commands/configuration-check.ts'
+import { bufferLines, type CheckWorld, rangeLines } from '../../../gateway/commands/configuration-check.ts'
 import { Authority } from '../../harness/certificates.ts'
 import { closeAll, closing } from '../../harness/closing.ts'
 import { DnsServer } from '../../harness/dns-server.ts'
@@ -145,16 +145,19 @@ describe('webtrunk check', () => {
   })
 })
 
+const WORLD: CheckWorld = {
+  readText: () => '',
+  now: () => new Date(),
+  bindError: async () => undefined,
+  ephemeralPorts: () => undefined,
+  mostReceiveBytes: () => undefined,
+}
+
 describe('RTP ports that the system gives to others', () => {
   const linesOf = (range: readonly [number, number] | undefined, trunks = [trunkConfig()]) => {
     const base = loadConfig(undefined, {})
     const config = { ...base, trunks, media: { ...base.media, rtpPortMin: 16_384, rtpPortMax: 32_767 } }
-    return rangeLines(config, {
-      readText: () => '',
-      now: () => new Date(),
-      bindError: async () => undefined,
-      ephemeralPorts: () => range,
-    }).map(({ level }) => level)
+    return rangeLines(config, { ...WORLD, ephemeralPorts: () => range }).map(({ level }) => level)
   }
 
   test.each([
@@ -171,5 +174,34 @@ describe('RTP ports that the system gives to others', () => {
   test('are no matter where no trunk is, or nothing is known of them', () => {
     expect(linesOf([1_024, 65_535], [])).toEqual([])
     expect(linesOf(undefined)).toEqual([])
+  })
+})
+
+describe('packets that the system keeps for us', () => {
+  const linesOf = (bytes: number | undefined) => bufferLines({ ...WORLD, mostReceiveBytes: () => bytes })
+
+  test('fewer than are asked for are a warning, with the line to set', () => {
+    expect(linesOf(212_992)).toEqual([
+      {
+        level: 'warning',
+        what: 'net.core.rmem_max',
+        text: expect.stringMatching(/^is 212992: .*set net\.core\.rmem_max = 4194304$/),
+      },
+    ])
+    expect(linesOf(4_194_303).map(({ level }) => level)).toEqual(['warning'])
+  })
+
+  test('as many as are asked for are none, and nothing is said where nothing is known', () => {
+    expect(linesOf(4_194_304).map(({ level }) => level)).toEqual(['ok'])
+    expect(linesOf(undefined)).toEqual([])
+  })
+
+  test('are looked at by `webtrunk check`', async () => {
+    const { lines } = await checked(BASE)
+    const most = Number(readFileSync('/proc/sys/net/core/rmem_max', 'utf8'))
+    const level = most < 4_194_304 ? 'warning' : 'ok'
+    expect(lines.filter(({ what }) => what === 'net.core.rmem_max')).toEqual([
+      { level, what: 'net.core.rmem_max', text: expect.stringContaining(`is ${most}`) },
+    ])
   })
 })

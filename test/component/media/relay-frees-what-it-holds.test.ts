@@ -215,6 +215,7 @@ test('wrong arguments throw TypeError or RangeError and change nothing', async (
   expect(() => new RelayBench({ maxLegs: 0 })).toThrow(RangeError)
   expect(() => new RelayBench({ queueBytes: 1_000 })).toThrow(RangeError)
   expect(() => new RelayBench({ gatherUs: 5_001 })).toThrow(RangeError)
+  expect(() => new RelayBench({ sharedBufferBytes: 65_535 })).toThrow(RangeError)
   expect(relay.tables()).toEqual({ ...NOTHING, legs: 2, sockets: 3 })
 })
 
@@ -225,7 +226,7 @@ test.each([
   const addon = fileURLToPath(new URL('../../../media/native/build/Release/webtrunk.node', import.meta.url))
   const script = `
     const relay = require(${JSON.stringify(addon)}).openRelay({ threadName: 'relay', maxLegs: 4, queueBytes: 65536, strayPerSecond: 10,
-      strayBurst: 10, maxStraySources: 10, dscp: 0, gatherUs: 500, onReady() {} })
+      strayBurst: 10, maxStraySources: 10, dscp: 0, gatherUs: 500, sharedBufferBytes: 65536, onReady() {} })
     const { port, socket } = relay.bind({ address: '127.0.0.1', port: 0 })
     const leg = relay.addLeg({ kind: 'webrtc', ufrag: 'open', ssrc: 1 })
     relay.admit(leg, socket, { address: '127.0.0.1', port }, true)

@@ -13,7 +13,7 @@ const PAYLOAD = 1000
 const SCRIPT = `
 const { createSocket } = require('node:dgram')
 const relay = require(${JSON.stringify(ADDON)}).openRelay({ threadName: 'relay', maxLegs: 4, queueBytes: 65536, strayPerSecond: 10,
-  strayBurst: 10, maxStraySources: 10, dscp: 0, gatherUs: 500, threadName: 'relay', onReady() { while (relay.takeBatch() !== undefined); } })
+  strayBurst: 10, maxStraySources: 10, dscp: 0, gatherUs: 500, sharedBufferBytes: 65536, onReady() { while (relay.takeBatch() !== undefined); } })
 const [source, sink] = [createSocket('udp4'), createSocket('udp4')]
 const received = []
 const [from, to] = [20000, 20002].map((rtpPort, at) =>
