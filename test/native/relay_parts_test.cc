@@ -30,10 +30,7 @@ std::string text_of(const Endpoint& of) {
   return std::string(text, format_address(of, text));
 }
 
-}  // namespace
-
-TEST(table_model, "a fixed table does what a map does, through thousands of collisions and removals") {
-  FixedTable<std::array<uint8_t, 4>, int> table(64, KeyedHash::random());
+void compare_with_map(BoundedTable<std::array<uint8_t, 4>, int> table) {
   std::map<std::array<uint8_t, 4>, int> model;
   std::mt19937 random(1);
   for (int step = 0; step < 200'000; step++) {
@@ -60,8 +57,26 @@ TEST(table_model, "a fixed table does what a map does, through thousands of coll
   }
 }
 
+}  // namespace
+
+TEST(table_model, "a bounded table does what a map does, through thousands of collisions and removals") {
+  compare_with_map({64, KeyedHash::random()});
+}
+
+TEST(table_grows, "so does one that grows; it holds its maximum and not one more") {
+  compare_with_map({64, KeyedHash::random(), 0});
+  BoundedTable<std::array<uint8_t, 4>, uint32_t> table(3'000, KeyedHash::random(), 1);
+  const auto key = [](uint32_t at) { return std::array<uint8_t, 4>{static_cast<uint8_t>(at), static_cast<uint8_t>(at >> 8)}; };
+  for (uint32_t at = 0; at < 3'000; at++) {
+    CHECK(table.put(key(at), at));
+    for (uint32_t before = at - at % 100; before <= at; before++) CHECK(table.find(key(before)) != nullptr);
+  }
+  CHECK(!table.put(key(3'000), 1) && table.put(key(7), 1) && table.size() == 3'000);
+  for (uint32_t at = 0; at < 3'000; at++) CHECK(*table.find(key(at)) == (at == 7 ? 1 : at));
+}
+
 TEST(tuples_model, "tuples that a peer may choose are told apart: addresses and ports in a row, and every bit of one") {
-  FixedTable<Tuple, uint32_t> table(4096, KeyedHash::random());
+  BoundedTable<Tuple, uint32_t> table(4096, KeyedHash::random());
   std::mt19937 random(2);
   const Endpoint base = endpoint("192.0.2.1", 5004);
   const auto chosen = [&](uint32_t at) {

@@ -30,7 +30,7 @@ class LegDirectory {
   };
 
   explicit LegDirectory(uint16_t max_legs)
-      : entries_(max_legs), generations_(max_legs, 0), claims_(max_legs * kMaxClaims, KeyedHash::random()) {
+      : entries_(max_legs), generations_(max_legs, 0), claims_(max_legs * kMaxClaims, KeyedHash::random(), kFirstClaims) {
     for (uint32_t slot = 0; slot < max_legs; slot++) free_.push_back(static_cast<uint16_t>(slot));
   }
 
@@ -101,7 +101,8 @@ class LegDirectory {
   std::deque<uint16_t> free_;
   std::unordered_set<std::string> ufrags_;
   static constexpr size_t kMaxClaims = 2;
-  FixedTable<Tuple, LegId> claims_;
+  static constexpr size_t kFirstClaims = 64;
+  BoundedTable<Tuple, LegId> claims_;
 };
 
 }  // namespace webtrunk

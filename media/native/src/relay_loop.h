@@ -220,8 +220,8 @@ class RelayLoop {
   std::vector<MuxSocket> mux_;
   std::vector<std::unique_ptr<Leg>> legs_;
   size_t leg_count_ = 0;
-  FixedTable<Ufrag, LegId> ufrags_;
-  FixedTable<Tuple, LegId> tuples_;
+  BoundedTable<Ufrag, LegId> ufrags_;
+  BoundedTable<Tuple, LegId> tuples_;
   StrayLimiter strays_;
   std::vector<Command> commands_;
 

@@ -48,17 +48,20 @@ class KeyedHash {
 };
 
 /**
- * Hash table with all its memory taken at the start, for the relay thread: open addressing, linear probing, at most
- * half full. A `Key` is compared and hashed by its bytes, so it has no padding.
+ * Hash table with a maximum, for the relay thread: open addressing, linear probing, at most half full. A `Key` is compared and
+ * hashed by its bytes, so it has no padding.
  */
 template <typename Key, typename Value>
-class FixedTable {
+class BoundedTable {
   static_assert(std::has_unique_object_representations_v<Key>, "compared by its bytes");
 
  public:
-  FixedTable(size_t capacity, KeyedHash hash) : hash_(hash), capacity_(capacity) {
+  /** All its memory is taken now: `put` does not allocate. */
+  BoundedTable(size_t capacity, KeyedHash hash) : BoundedTable(capacity, hash, capacity) {}
+  /** Memory for `first` entries; it doubles in the `put` that finds no room, and is kept. */
+  BoundedTable(size_t capacity, KeyedHash hash, size_t first) : hash_(hash), capacity_(capacity) {
     size_t slots = 4;
-    while (slots < capacity * 2) slots *= 2;
+    while (slots < first * 2) slots *= 2;
     entries_.resize(slots);
   }
 
@@ -79,14 +82,14 @@ class FixedTable {
 
   /** Adds or overwrites; false when the table is full. */
   bool put(const Key& key, const Value& value) {
-    Entry& entry = entries_[locate(key)];
-    if (!entry.is_used) {
-      if (size_ == capacity_) return false;
-      entry.is_used = true;
-      entry.key = key;
-      size_++;
+    if (Entry& entry = entries_[locate(key)]; entry.is_used) {
+      entry.value = value;
+      return true;
     }
-    entry.value = value;
+    if (size_ == capacity_) return false;
+    if ((size_ + 1) * 2 > entries_.size()) grow();
+    entries_[locate(key)] = {key, value, true};
+    size_++;
     return true;
   }
 
@@ -111,6 +114,14 @@ class FixedTable {
     Value value{};
     bool is_used = false;
   };
+
+  void grow() {
+    std::vector<Entry> before(entries_.size() * 2);
+    before.swap(entries_);
+    for (const Entry& entry : before) {
+      if (entry.is_used) entries_[locate(entry.key)] = entry;
+    }
+  }
 
   size_t home_of(const Key& key) const { return hash_(&key, sizeof key) & (entries_.size() - 1); }
   size_t after(size_t index) const { return (index + 1) & (entries_.size() - 1); }

@@ -42,7 +42,7 @@ class StrayLimiter {
   void link_as_newest(uint32_t at);
 
   BucketRate rate_;
-  FixedTable<Key, uint32_t> index_;
+  BoundedTable<Key, uint32_t> index_;
   std::vector<Source> sources_;
   uint32_t newest_ = kNone;
   uint32_t oldest_ = kNone;
