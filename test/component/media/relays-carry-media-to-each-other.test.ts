@@ -157,7 +157,7 @@ test('a relay that has closed takes nothing any more: the way to it holds what i
     // A leg's socket holds less than all of them, and what is lost there is not what this is about.
     while (received(here, leg) < count) {
       const before = received(here, leg)
-      const batch = Math.min(50, count - before)
+      const batch = Math.min(8, count - before)
       for (let at = 0; at < batch; at++) send()
       await until(() => received(here, leg) === before + batch, 'a batch')
     }
