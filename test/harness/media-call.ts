@@ -282,7 +282,7 @@ const COUNTED_ELSEWHERE: ReadonlySet<string> = new Set([
 
 const same = (text: string): string => text
 
-/** A loopback socket holds a hundred datagrams and more. */
+/** A socket of a trunk leg holds eighty such datagrams and more. */
 const BURST = 50
 
 /** 20 ms of G.711 that is no silence. */

@@ -12,8 +12,8 @@ namespace webtrunk {
 
 namespace {
 
-/** A third to nearly all of a second of one call, by what the kernel counts for a packet: what is older is of no use to a listener. */
-constexpr int kLegBuffer = 16 << 10;
+/** Half a second to nearly two of one call, by what the kernel counts for a packet: what is older is of no use to a listener. */
+constexpr int kLegBuffer = 32 << 10;
 /** Of a browser with two addresses; more get their memory with the command that adds them. */
 constexpr size_t kUsualTuples = 2;
 
