@@ -296,7 +296,7 @@ describe('the ladder', () => {
 
   test('consent lost: media stops at once', async () => {
     const log = new Log()
-    const session = await openEngine({ consentTimeoutMs: 400 }).openSession('call', log)
+    const session = await openEngine({ consentTimeoutMs: 2_000 }).openSession('call', log)
     const browser = await openBrowser()
     await connect(session, browser, log)
     await session.play(
