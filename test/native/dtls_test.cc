@@ -564,6 +564,21 @@ TEST(dtls_message_limit, "a handshake message announced beyond 16 KB sets nothin
   CHECK(openssl_memory().live_bytes < before + 60'000);
 }
 
+TEST(dtls_session_memory, "a connected session takes less than 64 KB until it is dropped") {
+  const auto rules = context();
+  size_t most = 0;
+  for (int i = 0; i < 2; ++i) {
+    Pair pair(*rules);
+    pair.run();
+    CHECK(pair.is_connected());
+    pair.client.reset();
+    const size_t with = openssl_memory().live_bytes;
+    pair.server.reset();
+    most = with - openssl_memory().live_bytes;
+  }
+  CHECK(most > 10'000 && most < 64 * 1024);
+}
+
 TEST(dtls_nothing_kept, "sessions free all they took") {
   const auto rules = context();
   size_t before = 0;
