@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { FUZZ_TARGETS, fuzz } from '../native/fuzz/fuzz.ts'
 
-const SECONDS = 3
+const SECONDS = 1
 
 test.each(FUZZ_TARGETS)(
   '%s',

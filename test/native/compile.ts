@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs'
 import { basename, delimiter, join, resolve } from 'node:path'
+import { once } from './once.ts'
 
 const HERE = import.meta.dirname
 const SOURCES = resolve(HERE, '../../media/native/src')
@@ -49,7 +50,8 @@ const RELAY_SOURCES = [
   'socket_ring',
 ].map((name) => join(SOURCES, `${name}.cc`))
 
-const FLAGS = ['-std=c++17', '-O1', '-g', '-Wall', '-Wextra', '-Werror', `-I${SOURCES}`, `-I${HERE}`]
+// Of debug information what a sanitizer's report needs: `-g` takes a quarter longer.
+const FLAGS = ['-std=c++17', '-O1', '-g1', '-Wall', '-Wextra', '-Werror', `-I${SOURCES}`, `-I${HERE}`]
 const SANITIZERS = ['-fno-sanitize-recover=all', '-fno-omit-frame-pointer']
 const PARALLEL = 2
 
@@ -57,11 +59,11 @@ export interface Program {
   readonly name: string
   /** Relative to this folder. */
   readonly sources: readonly string[]
-  /** A fuzzer brings its own `main` and needs clang; everything else is built with g++. */
+  /** libFuzzer brings its `main`. */
   readonly isFuzzer: boolean
-  /** Built with the relay and ThreadSanitizer, which does not go together with the others. */
+  /** Built by g++ with the relay and ThreadSanitizer, which does not go together with the others. */
   readonly isThreaded?: boolean
-  /** Neither with the addon's sources nor with sanitizers. */
+  /** Built by g++ with neither the addon's sources nor sanitizers. */
   readonly isAlone?: boolean
 }
 
@@ -72,8 +74,9 @@ function commandsLike(pattern: RegExp): string[] {
 
 /** Throws with the line to type when something is missing: such a test must not pass unrun. */
 function compilerFor(program: Program): string {
-  const found = commandsLike(program.isFuzzer ? /^clang\+\+(-\d+)?$/ : /^g\+\+$/).sort()[0]
-  const packages = program.isFuzzer ? 'clang libclang-rt-dev' : 'g++'
+  const isGnu = program.isThreaded === true || program.isAlone === true
+  const found = commandsLike(isGnu ? /^g\+\+$/ : /^clang\+\+(-\d+)?$/).sort()[0]
+  const packages = isGnu ? 'g++' : 'clang libclang-rt-dev'
   if (found === undefined) throw new Error(`no compiler for native tests: apt-get install ${packages}`)
   const check = spawnSync(found, ['-E', '-x', 'c++', '-'], { input: '#include <openssl/ssl.h>\n' })
   if (check.status !== 0) throw new Error('no OpenSSL headers for native tests: apt-get install libssl-dev')
@@ -95,12 +98,13 @@ function run(command: string, args: readonly string[]): Promise<void> {
   })
 }
 
-/** Writes beside and renames, because test files run in parallel and may want the same object. */
+/** Test files run in parallel and want the same objects: the first makes one, the others wait for it. */
 async function make(output: string, command: string, args: readonly string[]): Promise<void> {
-  if (existsSync(output)) return
-  const unfinished = `${output}.${randomUUID()}`
-  await run(command, [...args, '-o', unfinished])
-  renameSync(unfinished, output)
+  await once(output, async () => {
+    const unfinished = `${output}.${randomUUID()}`
+    await run(command, [...args, '-o', unfinished])
+    renameSync(unfinished, output)
+  })
 }
 
 function headersHash(): string {
@@ -118,9 +122,11 @@ function shortHash(...parts: readonly (string | Buffer)[]): string {
   return hash.digest('hex').slice(0, 16)
 }
 
-function sanitizersFor(program: Program): string {
-  if (program.isThreaded === true) return 'thread'
-  return program.isFuzzer ? 'fuzzer,address,undefined' : 'address,undefined'
+/** Of objects, so that fuzzers and all other programs share those of the addon; of the link. */
+function sanitizersFor(program: Program): { readonly object: string; readonly link: string } {
+  if (program.isThreaded === true) return { object: 'thread', link: 'thread' }
+  const object = 'fuzzer-no-link,address,undefined'
+  return { object, link: program.isFuzzer ? 'fuzzer,address,undefined' : object }
 }
 
 /**
@@ -130,7 +136,9 @@ function sanitizersFor(program: Program): string {
 export async function compile(program: Program): Promise<string> {
   const compiler = compilerFor(program)
   const kinds = sanitizersFor(program)
-  const flags = program.isAlone === true ? FLAGS : [...FLAGS, ...SANITIZERS, `-fsanitize=${kinds}`]
+  const flagsWith = (kind: string): readonly string[] =>
+    program.isAlone === true ? FLAGS : [...FLAGS, ...SANITIZERS, `-fsanitize=${kind}`]
+  const flags = flagsWith(kinds.object)
   const headers = headersHash()
   mkdirSync(OUTPUT, { recursive: true })
 
@@ -154,7 +162,7 @@ export async function compile(program: Program): Promise<string> {
 
   const inputs = objects.map(({ object }) => object)
   const executable = join(OUTPUT, `${program.name}-${shortHash(...inputs)}`)
-  await make(executable, compiler, [...flags, ...inputs, '-lssl', '-lcrypto'])
+  await make(executable, compiler, [...flagsWith(kinds.link), ...inputs, '-lssl', '-lcrypto'])
   return executable
 }
 

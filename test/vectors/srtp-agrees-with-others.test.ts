@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { SRTP_SUITES, type SrtpSuite } from '../../media/parameters.ts'
 import { ORACLE_SUITES, SrtpOracle } from '../harness/srtp-oracle.ts'
 import { SrtpReference } from '../harness/srtp-reference.ts'
@@ -8,7 +8,7 @@ import { compile, SRTP_TOOL } from '../native/compile.ts'
 
 const SSRC = 0xcafebabe
 /** From near the end of one round into the next, with gaps. */
-const INDICES = Array.from({ length: 400 }, (_, i) => 0xff00 + i).filter((index) => index % 7 !== 3)
+const INDICES = Array.from({ length: 160 }, (_, i) => 0xffa0 + i).filter((index) => index % 7 !== 3)
 
 function rtp(index: number): Buffer {
   const header = Buffer.from('80080000000000000000000000', 'hex').subarray(0, 12)
@@ -25,9 +25,15 @@ function rtcp(): Buffer {
   return Buffer.concat([Buffer.from('80c80006cafebabe', 'hex'), randomBytes(20)])
 }
 
+let tool = ''
+// A shared machine may be slow.
+beforeAll(async () => {
+  tool = await compile(SRTP_TOOL)
+}, 300_000)
+
 /** Feeds lines to our implementation; one answer each. */
-async function ours(lines: readonly string[]): Promise<string[]> {
-  const { stdout, stderr, status } = spawnSync(await compile(SRTP_TOOL), {
+function ours(lines: readonly string[]): string[] {
+  const { stdout, stderr, status } = spawnSync(tool, {
     input: `${lines.join('\n')}\n`,
     encoding: 'utf8',
     maxBuffer: 1 << 26,
@@ -47,11 +53,11 @@ const PEERS = [
 ]
 
 describe.each(PEERS)('$suite and $peer', ({ suite, open }) => {
-  test('it reads what we protect', { timeout: 300_000 }, async () => {
+  test('it reads what we protect', () => {
     const oracle = open()
     const media = INDICES.map(rtp)
     const reports = Array.from({ length: 20 }, rtcp)
-    const [ready, ...answers] = await ours([
+    const [ready, ...answers] = ours([
       `sender ${suite} ${oracle.fromRelay.toString('hex')} ${SSRC}`,
       ...media.map((packet) => `protect_rtp ${packet.toString('hex')}`),
       ...reports.map((packet) => `protect_rtcp ${packet.toString('hex')}`),
@@ -62,11 +68,11 @@ describe.each(PEERS)('$suite and $peer', ({ suite, open }) => {
     expect(sealed.slice(media.length).map((packet) => oracle.unprotectRtcp(packet))).toEqual(reports)
   })
 
-  test('we read what it protects', { timeout: 300_000 }, async () => {
+  test('we read what it protects', () => {
     const oracle = open()
     const media = INDICES.map(rtp)
     const reports = Array.from({ length: 20 }, rtcp)
-    const [ready, ...answers] = await ours([
+    const [ready, ...answers] = ours([
       `receiver ${suite} ${oracle.toRelay.toString('hex')}`,
       ...media.map((packet) => `unprotect_rtp ${oracle.protect(packet).toString('hex')}`),
       ...reports.map((packet) => `unprotect_rtcp ${oracle.protectRtcp(packet).toString('hex')}`),
@@ -75,16 +81,16 @@ describe.each(PEERS)('$suite and $peer', ({ suite, open }) => {
     expect(answers).toEqual([...media, ...reports].map((packet) => packet.toString('hex')))
   })
 
-  test('neither takes a packet made with another key', { timeout: 300_000 }, async () => {
+  test('neither takes a packet made with another key', () => {
     const oracle = open()
     const stranger = open()
-    const [, media, report] = await ours([
+    const [, media, report] = ours([
       `receiver ${suite} ${oracle.toRelay.toString('hex')}`,
       `unprotect_rtp ${stranger.protect(rtp(1)).toString('hex')}`,
       `unprotect_rtcp ${stranger.protectRtcp(rtcp()).toString('hex')}`,
     ])
     expect([media, report]).toEqual(['drop srtp.auth-failed', 'drop srtp.auth-failed'])
-    const [, sealed] = await ours([
+    const [, sealed] = ours([
       `sender ${suite} ${oracle.fromRelay.toString('hex')} ${SSRC}`,
       `protect_rtp ${rtp(1).toString('hex')}`,
     ])
@@ -94,12 +100,12 @@ describe.each(PEERS)('$suite and $peer', ({ suite, open }) => {
 
 test.each(Object.keys(SRTP_SUITES) as SrtpSuite[])(
   '%s: an MKI stands where the reference puts it',
-  async (suite) => {
+  (suite) => {
     for (const mki of ['01', '00000107', 'ff'.repeat(128)]) {
       const peer = new SrtpReference(suite, Buffer.from(mki, 'hex'))
       const media = INDICES.map(rtp)
       const reports = Array.from({ length: 20 }, rtcp)
-      const [ready, ...answers] = await ours([
+      const [ready, ...answers] = ours([
         `receiver ${suite} ${peer.toRelay.toString('hex')} ${mki}`,
         ...media.map((packet) => `unprotect_rtp ${peer.protect(packet).toString('hex')}`),
         ...reports.map((packet) => `unprotect_rtcp ${peer.protectRtcp(packet).toString('hex')}`),
