@@ -1,21 +1,25 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { Baresip } from '../harness/baresip.ts'
 import type { SoftphonePage } from '../harness/browser-page.ts'
 import { Chromium } from '../harness/chromium.ts'
 import { closeAll, closing } from '../harness/closing.ts'
 import { Daemon } from '../harness/daemon.ts'
 
-afterEach(closeAll)
-
 const TRUNK_HZ = 440
 const MICROPHONE_HZ = 1000
+
+let chromium: Chromium
+beforeAll(async () => {
+  chromium = await Chromium.start(MICROPHONE_HZ)
+})
+afterEach(closeAll)
+afterAll(() => chromium.close())
 
 describe.each(['rtp', 'sdes'] as const)('over a trunk with %s', (media) => {
   const start = async (): Promise<{ daemon: Daemon; pbx: Baresip; phone: SoftphonePage }> => {
     const pbx = closing(await Baresip.start({ media, toneHz: TRUNK_HZ, user: '9100' }))
     const daemon = closing(await Daemon.start({ trunks: [{ port: pbx.sipPort, media }] }))
-    const browser = closing(await Chromium.start(MICROPHONE_HZ))
-    const phone = await browser.newSoftphone()
+    const phone = closing(await chromium.newSoftphone())
     await phone.signIn(daemon.pageFor('alice'))
     return { daemon, pbx, phone }
   }

@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { Capture, entropyBits, kindOfDatagram, parseRtp } from '../harness/capture.ts'
 import { Chromium } from '../harness/chromium.ts'
 import { closeAll, closing } from '../harness/closing.ts'
@@ -6,15 +6,19 @@ import { Daemon } from '../harness/daemon.ts'
 import { decodeG711 } from '../harness/g711.ts'
 import { toneMs } from '../harness/goertzel.ts'
 
-afterEach(closeAll)
-
 const MICROPHONE_HZ = 620
+
+let chromium: Chromium
+beforeAll(async () => {
+  chromium = await Chromium.start(MICROPHONE_HZ)
+})
+afterEach(closeAll)
+afterAll(() => chromium.close())
 
 test('Chromium calls tone, recognises it, and nothing but SRTP goes over the wire', async () => {
   const daemon = closing(await Daemon.start())
   const capture = closing(await Capture.start(`udp port ${daemon.webrtcPort}`))
-  const browser = closing(await Chromium.start(MICROPHONE_HZ))
-  const phone = await browser.newSoftphone()
+  const phone = closing(await chromium.newSoftphone())
   await phone.signIn(daemon.pageFor('alice'))
   await phone.dial('tone')
   await phone.waitForCall('active')
@@ -47,8 +51,7 @@ test('Chromium calls tone, recognises it, and nothing but SRTP goes over the wir
 
 test('Chromium calls echo and hears its own microphone', async () => {
   const daemon = closing(await Daemon.start())
-  const browser = closing(await Chromium.start(MICROPHONE_HZ))
-  const phone = await browser.newSoftphone()
+  const phone = closing(await chromium.newSoftphone())
   await phone.signIn(daemon.pageFor('alice'))
   await phone.dial('echo')
   await phone.waitForTone(MICROPHONE_HZ)
@@ -60,8 +63,7 @@ test('Chromium calls echo and hears its own microphone', async () => {
 
 test('the password leaves the address bar, and the page keeps to its content policy', async () => {
   const daemon = closing(await Daemon.start())
-  const browser = closing(await Chromium.start(MICROPHONE_HZ))
-  const phone = await browser.newSoftphone()
+  const phone = closing(await chromium.newSoftphone())
   await phone.signIn(daemon.pageFor('alice'))
   expect(await phone.evaluate('location.href')).toBe(daemon.pageUrl)
   expect(phone.console.filter((line) => line.includes('Content Security Policy'))).toEqual([])
@@ -69,8 +71,7 @@ test('the password leaves the address bar, and the page keeps to its content pol
 
 test('mute silences what the far end hears, and only that', async () => {
   const daemon = closing(await Daemon.start())
-  const browser = closing(await Chromium.start(MICROPHONE_HZ))
-  const phone = await browser.newSoftphone()
+  const phone = closing(await chromium.newSoftphone())
   await phone.signIn(daemon.pageFor('alice'))
   await phone.dial('echo')
   await phone.waitForTone(MICROPHONE_HZ)

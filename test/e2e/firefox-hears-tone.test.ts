@@ -1,15 +1,19 @@
-import { afterEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { Baresip } from '../harness/baresip.ts'
 import { closeAll, closing } from '../harness/closing.ts'
 import { Daemon } from '../harness/daemon.ts'
 import { FIREFOX_MICROPHONE_HZ, Firefox } from '../harness/firefox.ts'
 
+let firefox: Firefox
+beforeAll(async () => {
+  firefox = await Firefox.start()
+})
 afterEach(closeAll)
+afterAll(() => firefox.close())
 
 test('Firefox calls tone and recognises it', async () => {
   const daemon = closing(await Daemon.start())
-  const browser = closing(await Firefox.start())
-  const phone = await browser.newSoftphone()
+  const phone = closing(await firefox.newSoftphone())
   await phone.signIn(daemon.pageFor('alice'))
   await phone.dial('tone')
   await phone.waitForCall('active')
@@ -24,8 +28,7 @@ test('Firefox calls tone and recognises it', async () => {
 test('Firefox is called over an SDES trunk; both hear each other', async () => {
   const pbx = closing(await Baresip.start({ media: 'sdes', toneHz: 440 }))
   const daemon = closing(await Daemon.start({ trunks: [{ port: pbx.sipPort, media: 'sdes' }] }))
-  const browser = closing(await Firefox.start())
-  const phone = await browser.newSoftphone()
+  const phone = closing(await firefox.newSoftphone())
   await phone.signIn(daemon.pageFor('alice'))
   pbx.dial(`sip:alice@${daemon.sipAddress}`)
   await phone.waitForCall('incoming')

@@ -1,23 +1,29 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { CODES } from '../../gateway/diagnosis.ts'
 import { Baresip } from '../harness/baresip.ts'
 import type { SoftphonePage } from '../harness/browser-page.ts'
 import { Capture, kindOfDatagram, parseRtp } from '../harness/capture.ts'
 import { Chromium } from '../harness/chromium.ts'
 import { closeAll, closing } from '../harness/closing.ts'
-import { Daemon } from '../harness/daemon.ts'
+import { Daemon, type User } from '../harness/daemon.ts'
 import { decodeG711 } from '../harness/g711.ts'
 import { toneMs } from '../harness/goertzel.ts'
 import { Sipp } from '../harness/sipp.ts'
 import { waitFor } from '../harness/wait-for.ts'
 
-afterEach(closeAll)
-
 const ALICE_HZ = 620
 const BOB_HZ = 920
 const TRUNK_HZ = 1_250
+
+let browsers: Readonly<Record<User, Chromium>>
+beforeAll(async () => {
+  const [alice, bob] = await Promise.all([Chromium.start(ALICE_HZ), Chromium.start(BOB_HZ)])
+  browsers = { alice, bob }
+})
+afterEach(closeAll)
+afterAll(() => Promise.all([browsers.alice.close(), browsers.bob.close()]))
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
@@ -55,9 +61,8 @@ const ALL_REACHED = {
   Audio: 'reached',
 }
 
-const openPage = async (daemon: Daemon, user: 'alice' | 'bob', toneHz: number): Promise<SoftphonePage> => {
-  const browser = closing(await Chromium.start(toneHz))
-  const phone = await browser.newSoftphone()
+const openPage = async (daemon: Daemon, user: User): Promise<SoftphonePage> => {
+  const phone = closing(await browsers[user].newSoftphone())
   await phone.signIn(daemon.pageFor(user))
   return phone
 }
@@ -65,7 +70,7 @@ const openPage = async (daemon: Daemon, user: 'alice' | 'bob', toneHz: number): 
 describe('the page', () => {
   test('shows a call climb the ladder, is accessible in each state, and names the rung that failed', async () => {
     const daemon = closing(await Daemon.start())
-    const phone = await openPage(daemon, 'alice', ALICE_HZ)
+    const phone = await openPage(daemon, 'alice')
     expect(await seriousProblems(phone)).toEqual([])
     await phone.dial('tone')
     await phone.waitForCall('active')
@@ -99,7 +104,7 @@ describe('the page', () => {
     // Without the option to echo it is mute.
     const trunk = closing(await Sipp.start('uas-echo-is-held'))
     const daemon = closing(await Daemon.start({ trunks: [{ port: trunk.sipPort }] }))
-    const phone = await openPage(daemon, 'alice', ALICE_HZ)
+    const phone = await openPage(daemon, 'alice')
     await phone.dial('9100')
     await phone.waitForCall('active')
     const found = await waitFor('a finding', async () => (await phone.text('#findings')) || undefined)
@@ -114,7 +119,7 @@ describe('the page', () => {
   test('holds and resumes, and its keys are heard by the trunk', async () => {
     const pbx = closing(await Baresip.start({ media: 'rtp', toneHz: TRUNK_HZ, user: '9100' }))
     const daemon = closing(await Daemon.start({ trunks: [{ port: pbx.sipPort }] }))
-    const phone = await openPage(daemon, 'alice', ALICE_HZ)
+    const phone = await openPage(daemon, 'alice')
     await phone.dial('9100')
     await phone.waitForCall('active')
     await Promise.all([phone.waitForTone(TRUNK_HZ), pbx.waitForTone(ALICE_HZ)])
@@ -135,10 +140,7 @@ describe('the page', () => {
   test('asks first and then connects: the two others hear each other', async () => {
     const pbx = closing(await Baresip.start({ media: 'rtp', toneHz: TRUNK_HZ, user: '9100' }))
     const daemon = closing(await Daemon.start({ trunks: [{ port: pbx.sipPort }] }))
-    const [alice, bob] = await Promise.all([
-      openPage(daemon, 'alice', ALICE_HZ),
-      openPage(daemon, 'bob', BOB_HZ),
-    ])
+    const [alice, bob] = await Promise.all([openPage(daemon, 'alice'), openPage(daemon, 'bob')])
     await alice.dial('9100')
     await alice.waitForTone(TRUNK_HZ)
     await alice.click('#pass-on')
@@ -163,7 +165,7 @@ describe('the page', () => {
   test('brings the held call back when the one who was asked is busy', async () => {
     const pbx = closing(await Baresip.start({ media: 'rtp', toneHz: TRUNK_HZ, user: '9100' }))
     const daemon = closing(await Daemon.start({ trunks: [{ port: pbx.sipPort }] }))
-    const alice = await openPage(daemon, 'alice', ALICE_HZ)
+    const alice = await openPage(daemon, 'alice')
     await alice.dial('9100')
     await alice.waitForTone(TRUNK_HZ)
     await alice.click('#pass-on')
@@ -180,10 +182,7 @@ describe('the page', () => {
   test('transfers at once: the trunk and the other user hear each other', async () => {
     const pbx = closing(await Baresip.start({ media: 'rtp', toneHz: TRUNK_HZ, user: '9100' }))
     const daemon = closing(await Daemon.start({ trunks: [{ port: pbx.sipPort }] }))
-    const [alice, bob] = await Promise.all([
-      openPage(daemon, 'alice', ALICE_HZ),
-      openPage(daemon, 'bob', BOB_HZ),
-    ])
+    const [alice, bob] = await Promise.all([openPage(daemon, 'alice'), openPage(daemon, 'bob')])
     await alice.dial('9100')
     await alice.waitForTone(TRUNK_HZ)
     await alice.click('#pass-on')

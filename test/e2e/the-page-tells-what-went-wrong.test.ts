@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { SoftphonePage } from '../harness/browser-page.ts'
 import { Chromium } from '../harness/chromium.ts'
 import { closeAll, closing } from '../harness/closing.ts'
@@ -7,12 +7,14 @@ import { expectSuccess } from '../harness/expect-sipp.ts'
 import { freePort } from '../harness/ports.ts'
 import { Sipp, type SippScenario } from '../harness/sipp.ts'
 
+let chromium: Chromium
+beforeAll(async () => {
+  chromium = await Chromium.start(620)
+})
 afterEach(closeAll)
+afterAll(() => chromium.close())
 
-const open = async (): Promise<SoftphonePage> => {
-  const browser = closing(await Chromium.start(620))
-  return browser.newSoftphone()
-}
+const open = async (): Promise<SoftphonePage> => closing(await chromium.newSoftphone())
 
 const withTrunk = async (
   scenario: SippScenario,

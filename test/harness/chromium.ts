@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type BrowserContext, chromium } from 'playwright-core'
+import { type Browser, chromium } from 'playwright-core'
 import {
   type BrowserPage,
   COLLECT_PEER_CONNECTIONS,
@@ -41,34 +41,42 @@ const microphone = (toneHz: number): Buffer => {
   return formatWav(samples, SAMPLE_RATE_HZ)
 }
 
-/** A Chromium of its own (fresh profile) whose microphone gives beeps of a known tone. */
-export class Chromium {
-  readonly #context: BrowserContext
-  readonly #folder: string
+interface ChromiumOptions {
+  /** As behind a firewall: its calls may use no candidate but those of a TURN server. */
+  readonly isRelayed?: boolean
+}
 
-  /** `isRelayed`: as behind a firewall, its calls may use no candidate but those of a TURN server. */
-  static async start(toneHz: number, options: { readonly isRelayed?: boolean } = {}): Promise<Chromium> {
+/**
+ * A Chromium whose microphone gives beeps of a known tone. It takes seconds to start, so the tests of a file share one; each page is
+ * in a profile of its own.
+ */
+export class Chromium {
+  readonly #browser: Browser
+  readonly #folder: string
+  readonly #options: ChromiumOptions
+
+  static async start(toneHz: number, options: ChromiumOptions = {}): Promise<Chromium> {
     const folder = await mkdtemp(join(tmpdir(), 'webtrunk-chromium-'))
     const file = join(folder, 'microphone.wav')
     await writeFile(file, microphone(toneHz))
-    const context = await chromium.launchPersistentContext(join(folder, 'profile'), {
+    const browser = await chromium.launch({
       executablePath: EXECUTABLE,
       args: [...ARGUMENTS, `--use-file-for-fake-audio-capture=${file}`],
-      ignoreHTTPSErrors: true,
-      permissions: ['microphone'],
     })
-    await context.addInitScript(COLLECT_PEER_CONNECTIONS)
-    if (options.isRelayed === true) await context.addInitScript(RELAY_ONLY)
-    return new Chromium(context, folder)
+    return new Chromium(browser, folder, options)
   }
 
-  private constructor(context: BrowserContext, folder: string) {
-    this.#context = context
+  private constructor(browser: Browser, folder: string, options: ChromiumOptions) {
+    this.#browser = browser
     this.#folder = folder
+    this.#options = options
   }
 
   async newPage(): Promise<BrowserPage> {
-    const page = await this.#context.newPage()
+    const context = await this.#browser.newContext({ ignoreHTTPSErrors: true, permissions: ['microphone'] })
+    await context.addInitScript(COLLECT_PEER_CONNECTIONS)
+    if (this.#options.isRelayed === true) await context.addInitScript(RELAY_ONLY)
+    const page = await context.newPage()
     const console: string[] = []
     page.on('console', (message) => console.push(message.text()))
     page.on('pageerror', (error) => console.push(String(error)))
@@ -81,7 +89,7 @@ export class Chromium {
       evaluate: (source) => page.evaluate(source),
       peakExpression: LIVE_PEAK,
       console,
-      close: () => page.close(),
+      close: () => context.close(),
     }
   }
 
@@ -90,7 +98,7 @@ export class Chromium {
   }
 
   async close(): Promise<void> {
-    await this.#context.close()
+    await this.#browser.close()
     await rm(this.#folder, { recursive: true, force: true })
   }
 }

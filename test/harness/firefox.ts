@@ -6,7 +6,7 @@ const EXECUTABLE = '/usr/bin/firefox-esr'
 /** What its fake microphone gives. */
 export const FIREFOX_MICROPHONE_HZ = 1000
 
-/** A Firefox of its own (fresh profile). */
+/** The tests of a file share one; each page is in a profile of its own. */
 export class Firefox {
   readonly #browser: Browser
 
@@ -33,7 +33,8 @@ export class Firefox {
   }
 
   async newPage(): Promise<BrowserPage> {
-    const page = await this.#browser.newPage()
+    const context = await this.#browser.createBrowserContext()
+    const page = await context.newPage()
     const console: string[] = []
     page.on('console', (message) => console.push(message.text()))
     page.on('pageerror', (error) => console.push(String(error)))
@@ -47,7 +48,7 @@ export class Firefox {
       evaluate: (source) => page.evaluate(source),
       peakExpression: RECORDED_PEAK,
       console,
-      close: () => page.close(),
+      close: () => context.close(),
     }
   }
 
