@@ -13,8 +13,7 @@ beforeAll(async () => {
   site = await TrunkSite.start()
 })
 afterEach(closeAll)
-// Whatever was lost, nothing at all is left when every transaction has had its time.
-afterAll(() => site.close(true))
+afterAll(() => site.close())
 
 /** With a seed each, so that a run can be had again. */
 describe.each([

@@ -1,26 +1,28 @@
-import { afterEach, describe, expect, test } from 'vitest'
-import { closeAll, closing } from '../harness/closing.ts'
-import { Daemon, type DaemonOptions, PASSWORDS } from '../harness/daemon.ts'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { closeAll } from '../harness/closing.ts'
+import type { Daemon } from '../harness/daemon.ts'
 import { expectSuccess } from '../harness/expect-sipp.ts'
-import { freePort } from '../harness/ports.ts'
 import { headerOf } from '../harness/sip-text.ts'
-import { Sipp, type SippOptions, type SippScenario } from '../harness/sipp.ts'
-import { WebrtcClient } from '../harness/webrtc-client.ts'
+import type { Sipp, SippOptions, SippScenario } from '../harness/sipp.ts'
+import { TrunkSite } from '../harness/trunk-site.ts'
+import type { WebrtcClient } from '../harness/webrtc-client.ts'
 
+let site: TrunkSite
+beforeAll(async () => {
+  site = await TrunkSite.start()
+})
 afterEach(closeAll)
+afterAll(() => site.close())
 
 /** SIPp as the trunk, the gateway, and alice registered at it. */
 const start = async (
   scenario: SippScenario,
   options: SippOptions = {},
-  config: DaemonOptions['config'] = {},
-): Promise<{ daemon: Daemon; trunk: Sipp; alice: WebrtcClient }> => {
-  const trunk = closing(await Sipp.start(scenario, options))
-  const daemon = closing(await Daemon.start({ trunks: [{ port: trunk.sipPort }], config }))
-  const alice = closing(await WebrtcClient.connect(daemon.webSocketUrl, 'alice', PASSWORDS.alice))
-  await alice.register()
-  return { daemon, trunk, alice }
-}
+): Promise<{ daemon: Daemon; trunk: Sipp; alice: WebrtcClient }> => ({
+  daemon: site.daemon,
+  trunk: await site.trunk(scenario, options),
+  alice: await site.phone(),
+})
 
 describe('a call to a trunk', () => {
   test('that answers is heard until the browser hangs up', async () => {
@@ -93,28 +95,5 @@ describe('a call to a trunk', () => {
     daemon.expectsVerdicts('cancelled')
     await expectSuccess(trunk)
     await daemon.waitForNoCalls()
-  })
-
-  test('that only rings is given up by the gateway', async () => {
-    const { daemon, trunk, alice } = await start('uas-no-answer', {}, { calls: { ringTimeoutS: 10 } })
-    const call = await alice.call('9100', { toneHz: 1000 })
-    const final = await call.waitForFinal()
-    expect(call.finalStatus).toBe(480)
-    expect(headerOf(final, 'Reason')).toContain('call.no-answer')
-    daemon.expectsVerdicts('call.no-answer')
-    await expectSuccess(trunk)
-    await daemon.waitForNoCalls()
-  })
-
-  test('that is not there fails with 503 and a reason', async () => {
-    const daemon = closing(await Daemon.start({ trunks: [{ port: await freePort() }] }))
-    const alice = closing(await WebrtcClient.connect(daemon.webSocketUrl, 'alice', PASSWORDS.alice))
-    await alice.register()
-    const call = await alice.call('9100', { toneHz: 1000 })
-    // Timer B: RFC 3261 §17.1.1.2.
-    const final = await call.waitForFinal({ timeoutMs: 45_000 })
-    expect(call.finalStatus).toBe(503)
-    expect(headerOf(final, 'Reason')).toContain('trunk.unreachable')
-    daemon.expectsVerdicts('trunk.unreachable')
   })
 })
