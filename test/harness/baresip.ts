@@ -14,6 +14,8 @@ export interface BaresipOptions {
   readonly toneHz: number | 'echo'
   /** User part of its address. */
   readonly user?: string
+  /** Given, when the peer's configuration had to name it before; the port after it is free too. */
+  readonly sipPort?: number
   readonly answer?: 'auto' | 'manual'
   /** In its own spelling, in order of preference. */
   readonly codecs?: string
@@ -123,7 +125,7 @@ export class Baresip {
     const address = options.address ?? '127.0.0.1'
     const folder = await mkdtemp(join(tmpdir(), 'webtrunk-baresip-'))
     // It opens TLS on the port after its SIP port.
-    const sipPort = await freePortRange(2, address)
+    const sipPort = options.sipPort ?? (await freePortRange(2, address))
     const rtpPort = await freePortRange(RTP_PORTS, address)
     const controlPort = await freePort(address)
     const uri = `sip:${options.user ?? 'trunk'}@${address}:${sipPort}`

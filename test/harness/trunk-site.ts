@@ -1,9 +1,10 @@
 import { onTestFailed } from 'vitest'
+import { Baresip } from './baresip.ts'
 import { closing } from './closing.ts'
 import { Daemon, type DaemonOptions, PASSWORDS, type User } from './daemon.ts'
 import { type LossyRule, LossyUdp } from './lossy-udp.ts'
 import { expectNothingLeft } from './nothing-left.ts'
-import { freePort } from './ports.ts'
+import { freePort, freePortRange } from './ports.ts'
 import { Sipp, type SippOptions, type SippScenario } from './sipp.ts'
 import { WebrtcClient } from './webrtc-client.ts'
 
@@ -11,7 +12,7 @@ import { WebrtcClient } from './webrtc-client.ts'
 export type TrunkName = 'pbx' | 'desk'
 
 /**
- * The gateway with two trunks whose places SIPp takes, test by test: one gateway for all tests of a file. What a test
+ * The gateway with two trunks whose places SIPp or baresip take, test by test: one gateway for all tests of a file. What a test
  * starts here is ended by `afterEach(closeAll)`.
  */
 export class TrunkSite {
@@ -20,7 +21,8 @@ export class TrunkSite {
   #hasFailures = false
 
   static async start(config: DaemonOptions['config'] = {}): Promise<TrunkSite> {
-    const ports = { pbx: await freePort(), desk: await freePort() }
+    // baresip needs the next one too.
+    const ports = { pbx: await freePortRange(2), desk: await freePortRange(2) }
     const daemon = await Daemon.start({
       trunks: [
         { name: 'pbx', port: ports.pbx },
@@ -44,6 +46,14 @@ export class TrunkSite {
   /** SIPp where a trunk is configured, for a `uas-*` scenario. */
   async trunk(scenario: SippScenario, options: SippOptions = {}, name: TrunkName = 'pbx'): Promise<Sipp> {
     return this.#start(scenario, { sipPort: this.#ports[name], ...options })
+  }
+
+  /** baresip where a trunk is configured: it answers as 9100 or 9200, with this tone. */
+  async phoneOfTrunk(toneHz: number, name: TrunkName = 'pbx'): Promise<Baresip> {
+    const user = name === 'pbx' ? '9100' : '9200'
+    const baresip = closing(await Baresip.start({ media: 'rtp', toneHz, user, sipPort: this.#ports[name] }))
+    onTestFailed(() => this.#noteFailure())
+    return baresip
   }
 
   /** As `trunk`, behind a bad network. */

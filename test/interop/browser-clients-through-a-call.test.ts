@@ -1,13 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { Baresip } from '../harness/baresip.ts'
+import type { Baresip } from '../harness/baresip.ts'
 import { AGENT_ORIGINS, AgentSite, BrowserAgent } from '../harness/browser-agent.ts'
 import { Chromium } from '../harness/chromium.ts'
 import { closeAll, closing } from '../harness/closing.ts'
-import { Daemon, type User } from '../harness/daemon.ts'
+import type { Daemon } from '../harness/daemon.ts'
 import { expectSuccess } from '../harness/expect-sipp.ts'
-import { expectNothingLeft } from '../harness/nothing-left.ts'
-import { freePort } from '../harness/ports.ts'
-import { Sipp, type SippOptions, type SippScenario } from '../harness/sipp.ts'
+import type { Sipp, SippOptions, SippScenario } from '../harness/sipp.ts'
+import { TrunkSite } from '../harness/trunk-site.ts'
 
 const MICROPHONE_HZ = 620
 const PBX_HZ = 440
@@ -15,64 +14,59 @@ const DESK_HZ = 880
 const SIPP_HZ = 1500
 
 let chromium: Chromium
-let site: AgentSite
+let pages: AgentSite
+let trunks: TrunkSite
 
 beforeAll(async () => {
   chromium = await Chromium.start(MICROPHONE_HZ)
-  site = await AgentSite.start()
+  pages = await AgentSite.start()
+  trunks = await TrunkSite.start(AGENT_ORIGINS)
 })
 afterEach(closeAll)
 afterAll(async () => {
-  await site.close()
+  await pages.close()
   await chromium.close()
+  await trunks.close()
 })
 
 interface Stage {
   readonly daemon: Daemon
   readonly pbx: Baresip
-  readonly desk: Baresip
   readonly alice: BrowserAgent
 }
 
 describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
-  const agentOf = async (
-    daemon: Daemon,
-    options: { readonly user?: User; readonly reliable?: boolean; readonly hurries?: boolean } = {},
-  ): Promise<BrowserAgent> =>
-    closing(
-      await BrowserAgent.start(await chromium.newPage(), site, { stack, daemon, user: 'alice', ...options }),
-    )
-
-  /** alice with two PBXes, 9100 and 9200. */
-  const withBaresip = async (): Promise<Stage> => {
-    const pbx = closing(await Baresip.start({ media: 'rtp', toneHz: PBX_HZ, user: '9100' }))
-    const desk = closing(await Baresip.start({ media: 'rtp', toneHz: DESK_HZ, user: '9200' }))
-    const daemon = closing(
-      await Daemon.start({
-        trunks: [
-          { name: 'pbx', port: pbx.sipPort },
-          { name: 'desk', port: desk.sipPort },
-        ],
-        routes: [
-          { prefix: '91', trunk: 'pbx' },
-          { prefix: '92', trunk: 'desk' },
-        ],
-        config: AGENT_ORIGINS,
-      }),
-    )
-    return { daemon, pbx, desk, alice: await agentOf(daemon) }
+  const startAlice = async (
+    options: { readonly reliable?: boolean; readonly hurries?: boolean } = {},
+  ): Promise<BrowserAgent> => {
+    const { daemon } = trunks
+    const page = await chromium.newPage()
+    return closing(await BrowserAgent.start(page, pages, { stack, daemon, user: 'alice', ...options }))
   }
+
+  /** alice, and the phone behind 9100. */
+  const withBaresip = async (): Promise<Stage> => ({
+    daemon: trunks.daemon,
+    pbx: await trunks.phoneOfTrunk(PBX_HZ),
+    alice: await startAlice(),
+  })
+
+  /** And the one behind 9200. */
+  const withTwoBaresips = async (): Promise<Stage & { readonly desk: Baresip }> => ({
+    desk: await trunks.phoneOfTrunk(DESK_HZ, 'desk'),
+    ...(await withBaresip()),
+  })
 
   /** alice with SIPp as the trunk, for a `uas-*` scenario. */
   const withSipp = async (
     scenario: SippScenario,
     options: SippOptions = {},
-    agentOptions: Parameters<typeof agentOf>[1] = {},
-  ): Promise<{ readonly daemon: Daemon; readonly trunk: Sipp; readonly alice: BrowserAgent }> => {
-    const trunk = closing(await Sipp.start(scenario, { toneHz: SIPP_HZ, ...options }))
-    const daemon = closing(await Daemon.start({ trunks: [{ port: trunk.sipPort }], config: AGENT_ORIGINS }))
-    return { daemon, trunk, alice: await agentOf(daemon, agentOptions) }
-  }
+    agentOptions: Parameters<typeof startAlice>[0] = {},
+  ): Promise<{ readonly daemon: Daemon; readonly trunk: Sipp; readonly alice: BrowserAgent }> => ({
+    daemon: trunks.daemon,
+    trunk: await trunks.trunk(scenario, { toneHz: SIPP_HZ, ...options }),
+    alice: await startAlice(agentOptions),
+  })
 
   describe('calls the trunk, both hear each other', () => {
     test('and hangs up', async () => {
@@ -83,7 +77,7 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
       await call.hangUp()
       await pbx.waitForEvent('CALL_CLOSED')
       expect((await call.waitFor('ended')).by).toBe('us')
-      await expectNothingLeft(daemon)
+      await daemon.waitForNoCalls()
     })
 
     test('and the trunk hangs up', async () => {
@@ -92,7 +86,7 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
       await Promise.all([call.waitForTone(PBX_HZ), pbx.waitForTone(MICROPHONE_HZ)])
       pbx.hangUp()
       expect((await call.waitFor('ended')).by).toBe('peer')
-      await expectNothingLeft(daemon)
+      await daemon.waitForNoCalls()
     })
   })
 
@@ -106,17 +100,12 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
       await Promise.all([call.waitForTone(PBX_HZ), pbx.waitForTone(MICROPHONE_HZ)])
       await call.hangUp()
       await pbx.waitForEvent('CALL_CLOSED')
-      await expectNothingLeft(daemon)
+      await daemon.waitForNoCalls()
     })
 
     test('without an offer, and the trunk hangs up', async () => {
-      const sipPort = await freePort()
-      const daemon = closing(await Daemon.start({ trunks: [{ port: sipPort }], config: AGENT_ORIGINS }))
-      const alice = await agentOf(daemon)
-      const target = { target: daemon.sipAddress, user: 'alice', sipPort }
-      const trunk = closing(
-        await Sipp.start('uac-delayed-offer', { ...target, toneHz: SIPP_HZ, holdMs: 3_000 }),
-      )
+      const alice = await startAlice()
+      const trunk = await trunks.caller('uac-delayed-offer', { toneHz: SIPP_HZ, holdMs: 3_000 })
       const call = await alice.nextIncoming()
       await call.answer()
       await call.waitForTone(SIPP_HZ)
@@ -129,7 +118,7 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
     // SIP.js plays it only when it came reliably; JsSIP does not know 100rel.
     const { trunk, alice } = await withSipp(
       'uas-early-media-183',
-      { holdMs: 4_000 },
+      { holdMs: 2_500 },
       { reliable: stack === 'sipjs' },
     )
     const call = await alice.call('9100')
@@ -159,7 +148,7 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
     expect(failure.reason).toContain('call.refused')
     daemon.expectsVerdicts('call.refused')
     await expectSuccess(trunk)
-    await expectNothingLeft(daemon)
+    await daemon.waitForNoCalls()
   })
 
   test('gives up a call that rings', async () => {
@@ -170,7 +159,7 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
     await call.waitFor('failed')
     daemon.expectsVerdicts('cancelled')
     await expectSuccess(trunk)
-    await expectNothingLeft(daemon)
+    await daemon.waitForNoCalls()
   })
 
   test('holds and resumes, and is heard and hears again', async () => {
@@ -185,7 +174,7 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
     expect((await call.stats()).signalingState).toBe('stable')
     await call.hangUp()
     await expectSuccess(trunk)
-    await expectNothingLeft(daemon)
+    await daemon.waitForNoCalls()
   })
 
   test('is held and resumed', async () => {
@@ -208,7 +197,7 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
   })
 
   test('transfers blindly: the two trunks hear each other', async () => {
-    const { daemon, pbx, desk, alice } = await withBaresip()
+    const { daemon, pbx, desk, alice } = await withTwoBaresips()
     const call = await alice.call('9100')
     await Promise.all([call.waitForTone(PBX_HZ), pbx.waitForTone(MICROPHONE_HZ)])
     expect(await call.transfer('9200')).toBe(200)
@@ -216,7 +205,7 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
     await Promise.all([pbx.waitForTone(DESK_HZ), desk.waitForTone(PBX_HZ)])
     desk.hangUp()
     await pbx.waitForEvent('CALL_CLOSED')
-    await expectNothingLeft(daemon)
+    await daemon.waitForNoCalls()
   })
 
   test.each([
@@ -226,7 +215,7 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
   ] as const)(
     'transfers with a question first (%s): the two trunks hear each other',
     async (_name, isHeld) => {
-      const { daemon, pbx, desk, alice } = await withBaresip()
+      const { daemon, pbx, desk, alice } = await withTwoBaresips()
       const first = await alice.call('9100')
       await first.waitForTone(PBX_HZ)
       if (isHeld) await first.hold()
@@ -239,7 +228,7 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
       if (!isHeld) await pbx.waitForTone(DESK_HZ)
       pbx.hangUp()
       await desk.waitForEvent('CALL_CLOSED')
-      await expectNothingLeft(daemon)
+      await daemon.waitForNoCalls()
     },
   )
 
@@ -255,9 +244,8 @@ describe.each(['jssip', 'sipjs'] as const)('%s', (stack) => {
   })
 
   const refreshesItsOwnSession = async (): Promise<void> => {
-    const { daemon, pbx, alice: lazy } = await withBaresip()
-    await lazy.close()
-    const alice = await agentOf(daemon, { hurries: true })
+    const pbx = await trunks.phoneOfTrunk(PBX_HZ)
+    const alice = await startAlice({ hurries: true })
     const call = await alice.call('9100')
     await call.waitFor('accepted')
     // Twice: the answer to the first one has started the timer again.
