@@ -148,7 +148,7 @@ export interface NativeRoute {
   /** Leg to forward to; the leg itself for echo. */
   readonly target: LegId
   /**
-   * Where it is a leg of another relay: a visitor there. Packets go over by a ring of 128 KiB for each pair of relays, those
+   * Where it is a leg of another relay: a visitor there. Packets go over by a ring of 512 KiB for each pair of relays, those
    * that do not fit are dropped as `media.crossing-full`, those of a visitor that has gone as `media.crossing-late`. Of the
    * rest of this route only `map` and `events.from` count, and only for the figures of the leg: the visitor has them all.
    */

@@ -78,9 +78,9 @@ TEST(crossing_model, "packets of any length come over whole and in order, round 
   std::deque<uint32_t> model;
   uint32_t next = 0;
   size_t refused = 0;
-  for (int step = 0; step < 30'000; step++) {
+  for (int step = 0; step < 60'000; step++) {
     // More comes than goes, then the other way round.
-    if (random() % 8 < (step / 3000 % 2 == 0 ? 5 : 3)) {
+    if (random() % 8 < (step / 15'000 % 2 == 0 ? 5 : 3)) {
       const std::vector<uint8_t> packet = packet_of(next);
       if (crossing.put(next, packet.data(), packet.size())) {
         model.push_back(next);

@@ -111,7 +111,7 @@ int main() {
 
   std::atomic<bool> is_over{false};
   std::thread load([&] {
-    uint8_t rtp[172] = {0x80, 0};
+    uint8_t rtp[652] = {0x80, 0};
     for (uint16_t number = 0; !is_over; number++) {
       // Now and then a key.
       rtp[1] = number % 50 == 0 ? 101 : 0;

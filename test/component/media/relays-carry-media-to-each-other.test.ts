@@ -4,8 +4,10 @@ import type { LegId, NativeRoute, Relay } from '../../../media/native/boundary.t
 import { parseRtp, RelayBench, rtp, sameTypes, UdpPeer, until } from '../../harness/relay-bench.ts'
 
 const PAYLOAD = Buffer.alloc(160, 7)
-/** What a packet takes up in the crossing, of 128 KiB: eight bytes, its header, its payload. */
-const ROOM = Math.floor(2 ** 17 / (8 + 12 + PAYLOAD.length))
+/** So that a leg may send as many as fit into the crossing, and one more, without being too fast. */
+const LARGE = Buffer.alloc(1_400, 7)
+/** What a packet takes up in the crossing, of 512 KiB: eight bytes, its header, its payload. */
+const ROOM = Math.floor(2 ** 19 / (8 + 12 + LARGE.length))
 const AUDIO = { from: 8, to: 0, clockRateHz: 8_000, isOneOctetATick: true }
 const EVENTS = { payloadType: 101, clockRateHz: 8_000 }
 const NO_TABLES = { legs: 0, tuples: 0, sockets: 0, players: 0, straySources: 0 }
@@ -157,8 +159,8 @@ test('a relay that has closed takes nothing any more: the way to it holds what i
     // A leg's socket holds less than all of them, and what is lost there is not what this is about.
     while (received(here, leg) < count) {
       const before = received(here, leg)
-      const batch = Math.min(8, count - before)
-      for (let at = 0; at < batch; at++) send()
+      const batch = Math.min(4, count - before)
+      for (let at = 0; at < batch; at++) send({ payload: LARGE })
       await until(() => received(here, leg) === before + batch, 'a batch')
     }
   }
