@@ -16,6 +16,7 @@ import {
   PCMU,
   PLAIN,
 } from '../../harness/media-bench.ts'
+import { freePortRange } from '../../harness/ports.ts'
 import { repeatUntil, until } from '../../harness/until.ts'
 
 const THREADS = 3
@@ -28,26 +29,6 @@ const portOf = async (session: MediaSession, name: string): Promise<number> => {
   const [first, ...others] = candidates.map(({ port }) => port)
   if (first === undefined || others.some((port) => port !== first)) throw new Error('not one port')
   return first
-}
-
-/** A port with two free ones above it, as far as anybody can know. */
-async function freePorts(): Promise<number> {
-  for (;;) {
-    const sockets = [createSocket('udp4'), createSocket('udp4'), createSocket('udp4')]
-    try {
-      let port = 0
-      for (const socket of sockets) {
-        socket.bind(port === 0 ? 0 : port + 1, '127.0.0.1')
-        await once(socket, 'listening')
-        port = socket.address().port
-      }
-      return port - 2
-    } catch {
-      // One above was taken.
-    } finally {
-      for (const socket of sockets) socket.close()
-    }
-  }
 }
 
 test('each thread has its browser port, sessions go where the fewest legs are, and stay there', async () => {
@@ -100,7 +81,7 @@ test('browsers and trunks on every thread hear each other, and figures are those
 })
 
 test('a fixed port is the first of so many; when one is taken there is no engine, and none of them is held', async () => {
-  const port = await freePorts()
+  const port = await freePortRange(THREADS)
   const engine = openEngine({ threads: THREADS, webrtcPort: port })
   const sessions = await openSessions(engine, THREADS)
   const ports = await Promise.all(sessions.map((session) => portOf(session, 'caller')))
