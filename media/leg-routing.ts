@@ -16,8 +16,8 @@ export interface LegPlace {
 }
 
 /**
- * Where what comes in on a leg goes. Legs never move: to one on another lane it goes by a visitor of the leg there, which is
- * made when it is needed and removed when it is not.
+ * Where what comes in on a leg goes. Legs never move: to one on another lane it goes by a visitor of the leg there, made when
+ * it is first needed. It stays through a hold, so that what is under way meets it: the last packets, a key that is let go.
  */
 export class LegRouting {
   readonly #leg: LegPlace
@@ -48,7 +48,13 @@ export class LegRouting {
     lane.relay.setRoute(id, { ...content, target: this.#visitor.id, relay: target.lane.relay })
   }
 
-  /** What comes in is dropped. */
+  /** What comes in is dropped until it is led somewhere again. */
+  hold(): void {
+    for (const { lane, id } of this.#visitor === undefined ? [this.#leg] : [this.#leg, this.#visitor])
+      lane.relay.setRoute(id, undefined)
+  }
+
+  /** There is nobody to lead it to. */
   discard(): void {
     this.#leg.lane.relay.setRoute(this.#leg.id, undefined)
     this.#dismissVisitor()

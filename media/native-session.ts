@@ -316,9 +316,12 @@ export class NativeSession implements MediaSession {
   #applyRoute(entry: LegEntry): void {
     if (entry.hasFailed) return
     const { route, routing } = entry
-    const target =
-      route.kind === 'echo' ? entry : route.kind === 'bridge' ? this.#legs.get(route.to) : undefined
-    if (target === undefined || target.hasFailed || route.kind === 'discard') {
+    if (route.kind === 'discard') {
+      routing.hold()
+      return
+    }
+    const target = route.kind === 'echo' ? entry : this.#legs.get(route.to)
+    if (target === undefined || target.hasFailed) {
       routing.discard()
       return
     }

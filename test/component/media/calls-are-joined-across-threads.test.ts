@@ -95,7 +95,10 @@ test('both hear each other in the streams they had, with their keys and payload 
 
   await session.setRoute('caller', { kind: 'discard' })
   await session.setRoute('callee', { kind: 'discard' })
-  expect(engine.tables()).toMatchObject({ legIds: 2, relayLegs: 2 })
+  expect(engine.tables(), 'what each has on the other thread stays').toMatchObject({
+    legIds: 4,
+    relayLegs: 4,
+  })
   const unheard = randomBytes(160)
   const dropped = async (name: string, reason: string): Promise<number> =>
     (await session.stats()).legs[name]?.drops[reason] ?? 0
@@ -107,7 +110,8 @@ test('both hear each other in the streams they had, with their keys and payload 
   // What the visitor drops is the leg's, also when the visitor has gone.
   for (let count = 0; count < 3; count++) browser.sendRtp(97, unheard)
   await expect.poll(() => dropped('caller', 'rtp.unmapped-payload-type'), { interval: 5 }).toBe(3)
-  await session.setRoute('caller', { kind: 'discard' })
+  await session.setRoute('caller', { kind: 'echo', map: [{ ...UP, to: 96 }] })
+  expect(engine.tables()).toMatchObject({ legIds: 3, relayLegs: 3 })
   expect(await dropped('caller', 'rtp.unmapped-payload-type')).toBe(3)
   expect(await dropped('caller', 'media.no-route')).toBe(5)
   await bridge(session)
@@ -116,11 +120,15 @@ test('both hear each other in the streams they had, with their keys and payload 
   expect(hears(trunk, unheard)).toBe(false)
   expectOneStream(trunk)
   expectOneStream(browser)
+  // Both sides count what is under way.
+  const isAllCounted = async (): Promise<boolean> => {
+    const { caller, callee } = (await session.stats()).legs
+    return caller?.packetsSent === browser.received.length && callee?.packetsSent === trunk.received.length
+  }
+  await expect.poll(isAllCounted, { interval: 5 }).toBe(true)
   const { caller, callee } = (await session.stats()).legs
   expect(caller).toMatchObject({ remote: browser.address, suite: 'AEAD_AES_128_GCM' })
   expect(callee).toMatchObject({ remote: trunk.address, drops: {} })
-  expect(callee?.packetsSent).toBe(trunk.received.length)
-  expect(caller?.packetsSent).toBe(browser.received.length)
   expect(caller?.jitterMs, 'its clock is known from the map').toBeDefined()
   expect(log.failures).toEqual([])
   await session.close()
@@ -148,11 +156,28 @@ test('keys that are pressed arrive, or are told of the leg; packets are cut', as
   browser.sendRtp(110, event, 90_000)
   await until(() => log.keys.length === 1)
   expect(log.keys).toEqual([{ leg: 'caller', key: { event: 5, durationMs: 100 } }])
+  // One that is down when the call is held is let go.
+  const down = Buffer.from([7, 0x0a, 0x03, 0xc0])
+  browser.sendRtp(110, down, 180_000)
+  const behind = randomBytes(240)
+  browser.sendRtp(96, behind)
+  await until(() => hears(trunk, behind))
+  await session.setRoute('caller', { kind: 'discard' })
+  await until(() => log.keys.length === 2)
+  expect(log.keys[1]).toMatchObject({ leg: 'caller', key: { event: 7 } })
+
+  await session.setRoute('caller', {
+    kind: 'bridge',
+    to: 'callee',
+    map: [UP],
+    keys: { ...keys, to: undefined },
+    packetMs: 30,
+  })
   for (let count = 0; count < 6; count++) {
     browser.sendRtp(96, Buffer.alloc(160, count))
     await delay(20)
   }
-  await until(() => trunk.received.filter(({ payload }) => payload.length === 240).length === 4)
+  await until(() => trunk.received.filter(({ payload }) => payload.length === 240).length === 5)
   expectOneStream(trunk)
 })
 
