@@ -49,8 +49,10 @@ export class WebrtcCall {
   #isOver = false
   /** Of our description; werift's own stays 0 as it describes itself once. */
   #version = 0
-  /** The far end's newest description. */
-  #remoteDescription = ''
+  /** Of the far end, in the order they came. */
+  readonly #descriptions: string[] = []
+  /** Which of them were waited for: a hold that was over before anybody looked was a hold. */
+  #lookedAt = 0
   /** RSeq of reliable responses already acknowledged. */
   readonly #reliable = new Set<string>()
   #onAckBody: ((body: string) => void) | undefined
@@ -97,7 +99,7 @@ export class WebrtcCall {
 
   /** What the far end has described last. */
   get remoteDescription(): string {
-    return this.#remoteDescription
+    return this.#descriptions.at(-1) ?? ''
   }
 
   /** RSeq numbers that were acknowledged by PRACK. */
@@ -204,7 +206,15 @@ export class WebrtcCall {
   async waitForRemoteDirection(direction: Direction, options?: WaitOptions): Promise<void> {
     await waitFor(
       `${direction} of the far end`,
-      () => this.#remoteDescription !== '' && directionOf(this.#remoteDescription) === direction,
+      () => {
+        const isWanted = (description: string): boolean => directionOf(description) === direction
+        const next = this.#descriptions.findIndex((one, at) => at > this.#lookedAt && isWanted(one))
+        const last = this.#descriptions.length - 1
+        const found = next < 0 && last >= 0 && isWanted(this.remoteDescription) ? last : next
+        if (found < 0) return false
+        this.#lookedAt = found
+        return true
+      },
       options,
       () => this.#client.log,
     )
@@ -225,7 +235,7 @@ export class WebrtcCall {
     const response = await this.request(method, body === '' ? [] : [SDP], body)
     const isAgreed = (statusOf(response) ?? 0) < 300
     if (isAgreed && direction !== undefined) this.#send(direction)
-    if (isAgreed && response.body !== '') this.#remoteDescription = response.body
+    if (isAgreed && response.body !== '') this.#descriptions.push(response.body)
     if (method === 'INVITE') this.#acknowledge(response, isAgreed && direction === undefined)
     return response
   }
@@ -256,7 +266,7 @@ export class WebrtcCall {
     if (!('invite' in this.#origin)) throw new Error('only an incoming call can be answered')
     await this.#audio.close()
     this.#audio = new SelftestAudio(options)
-    this.#remoteDescription = this.#origin.invite.body
+    this.#descriptions.push(this.#origin.invite.body)
     const body = await this.#audio.answer(this.#origin.invite.body)
     const headers: SipText['headers'] = [['Contact', this.#client.contact], ['Allow', ALLOW], SDP]
     this.#client.respond(this.#origin.invite, '200 OK', this.localTag, headers, body)
@@ -341,13 +351,13 @@ export class WebrtcCall {
     }
     if (request.body === '') {
       this.#onAckBody = (body) => {
-        this.#remoteDescription = body
+        this.#descriptions.push(body)
       }
       const offer = this.#describe('sendrecv', 'actpass')
       this.#client.respond(request, '200 OK', this.localTag, [...headers, SDP], offer)
       return
     }
-    this.#remoteDescription = request.body
+    this.#descriptions.push(request.body)
     const direction = answeringDirection(directionOf(request.body))
     this.#send(direction)
     const answer = this.#describe(direction, this.#role())
@@ -428,7 +438,7 @@ export class WebrtcCall {
     if (response.body !== '' && offer !== '' && !this.#hasAnswer) {
       this.#hasAnswer = true
       this.#firstAnswer = response.body
-      this.#remoteDescription = response.body
+      this.#descriptions.push(response.body)
       void this.#audio.accept(response.body)
     }
     if (status < 200) return
@@ -441,7 +451,7 @@ export class WebrtcCall {
   }
 
   async #answerDelayedOffer(offer: string): Promise<void> {
-    this.#remoteDescription = offer
+    this.#descriptions.push(offer)
     const body = await this.#audio.answer(offer)
     this.#client.send({
       ...this.#request('ACK', this.#inviteNumber, this.#remote),

@@ -50,7 +50,7 @@ describe.each(['udp', 'tcp'] as const)('Kamailio as a provider over %s', (transp
     await call.hangUp()
     await phone.waitForEvent('CALL_CLOSED')
     await daemon.waitForNoCalls()
-    expect(provider.log).toContain(`got BYE from 127.0.0.1`)
+    await waitFor('the BYE in its log', () => provider.log.includes('got BYE from 127.0.0.1'))
   })
 
   test('finds us by our registration: a call from there is heard', async () => {
@@ -100,7 +100,7 @@ describe('Kamailio as a provider that forgets', () => {
   test('soon: it is told again before a registration of 6 seconds is over', async () => {
     const { provider, daemon } = await start({ maxExpiresS: 6, minExpiresS: 0 })
     const before = registersOf(provider)
-    await waitFor('a refresh', () => registersOf(provider) > before, { timeoutMs: 8_000 })
+    await waitFor('a refresh', () => registersOf(provider) > before)
     expect(daemon.log.filter(isAbout('trunk not registered'))).toEqual([])
   })
 
@@ -110,14 +110,8 @@ describe('Kamailio as a provider that forgets', () => {
     await provider.kill()
     await daemon.waitForLog('its death', isAbout('trunk is down'))
     const again = closing(await Kamailio.start({ ...given, port: provider.port }))
-    await waitFor(
-      'a second registration',
-      () => daemon.log.filter(isAbout('trunk registered')).length === 2,
-      {
-        timeoutMs: 20_000,
-      },
-    )
-    expect(registersOf(again)).toBeGreaterThan(0)
+    await waitFor('a second registration', () => daemon.log.filter(isAbout('trunk registered')).length === 2)
+    await waitFor('it in the log there', () => registersOf(again) > 0)
     const alice = closing(await WebrtcClient.connect(daemon.webSocketUrl, 'alice', PASSWORDS.alice))
     await alice.register()
     phone.dial(`sip:alice@127.0.0.1:${again.port}`)

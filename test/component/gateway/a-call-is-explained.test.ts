@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -21,6 +21,7 @@ import {
   statusOf,
 } from '../../harness/scripted-calls.ts'
 import { ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { until } from '../../harness/until.ts'
 
 const gateways: ScriptedGateway[] = []
 afterEach(async () => {
@@ -308,7 +309,7 @@ describe('call records', () => {
     const path = join(folder, 'calls.jsonl')
     const writer = new CdrWriter(path, log)
     writer.write(cdrOf(traceOf('a').report()))
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await until(() => existsSync(path) && readFileSync(path).length > 0)
     renameSync(path, `${path}.1`)
     writer.reopen()
     writer.write(cdrOf(traceOf('b').report()))
@@ -326,7 +327,7 @@ describe('call records', () => {
     lines.length = 0
     new CdrWriter(undefined, log).write(cdrOf(traceOf('a').report()))
     const writer = new CdrWriter('/nowhere/calls.jsonl', log)
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await until(() => lines.length === 2)
     writer.write(cdrOf(traceOf('b').report()))
     await writer.close()
     expect(lines.map(({ message }) => message)).toEqual([

@@ -51,9 +51,9 @@ it('a trunk that was never heard ends the call, at stage S6, with BYE and Reason
 })
 
 it('on hold the other limit holds, and 0 is none', async () => {
-  const { call, phone } = await talk({ rtpTimeoutS: 1, rtpHoldTimeoutS: 0 })
+  const { call, phone } = await talk({ rtpTimeoutS: 2, rtpHoldTimeoutS: 0 })
   await call.callee.reoffer(gateway, reofferOf(phone, 'inactive'))
-  await new Promise((resolve) => setTimeout(resolve, 2_500))
+  await new Promise((resolve) => setTimeout(resolve, 3_000))
   expect(failed()).toEqual([])
   call.caller.dialog?.bye()
 })

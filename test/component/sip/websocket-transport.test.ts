@@ -236,7 +236,7 @@ test('a connection that is probed stays when its peer answers in time, and is cu
   const alive = connect()
   await outcome(alive)
   const pinged = once(alive, 'ping')
-  for (const flow of opened) flow.probe?.(200)
+  for (const flow of opened) flow.probe?.(1_000)
   await pinged
   await until(() => closed.length === 1)
   expect(closed[0]).toBe(opened[0])

@@ -74,7 +74,7 @@ describe('a pattern for numbers', () => {
       const compiled = compileNumberPattern(text)
       const beganMs = performance.now()
       expect(compiled.match('1'.repeat(128))).toBeUndefined()
-      expect(performance.now() - beganMs).toBeLessThan(500)
+      expect(performance.now() - beganMs).toBeLessThan(5_000)
     }
   })
 
