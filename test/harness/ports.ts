@@ -8,7 +8,7 @@ const handedOut = new Set<number>()
 const FIRST_PORT = 12_000
 const SLICE = 5_000
 const SLICES = 4
-/** Test files run beside each other, each in a slice of its own: what one has been given and not bound yet is not given to another. */
+/** Test files run beside each other, each with ranges from a slice of its own: one that is not bound yet is not given to another. */
 const firstOfSlice = FIRST_PORT + SLICE * ((Number(process.env.VITEST_POOL_ID ?? 1) - 1) % SLICES)
 
 const bindUdp = (port: number, host: string): Promise<number | undefined> =>
@@ -40,6 +40,18 @@ export const isUdpPortTaken = async (port: number, host = '127.0.0.1'): Promise<
 export const isTcpPortTaken = async (port: number, host = '127.0.0.1'): Promise<boolean> =>
   (await bindTcp(port, host)) === undefined
 
+/** A port free for UDP and TCP alike (SIP peers open both), and outside every range of trunk media, the default one too. */
+export const freePort = async (host = '127.0.0.1'): Promise<number> => {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const port = await bindTcp(0, host)
+    if (port === undefined || handedOut.has(port)) continue
+    if ((await bindUdp(port, host)) === undefined) continue
+    handedOut.add(port)
+    return port
+  }
+  throw new Error('no free port found')
+}
+
 /** First of `count` ports in a row, free for UDP and TCP; the first is even, as RTP wants it (RFC 3550 §11). */
 export const freePortRange = async (count: number, host = '127.0.0.1'): Promise<number> => {
   for (let attempt = 0; attempt < 200; attempt += 1) {
@@ -53,6 +65,3 @@ export const freePortRange = async (count: number, host = '127.0.0.1'): Promise<
   }
   throw new Error(`no ${count} free ports in a row found`)
 }
-
-/** A port free for UDP and TCP alike (SIP peers open both). */
-export const freePort = (host?: string): Promise<number> => freePortRange(1, host)
