@@ -62,7 +62,7 @@ describe('a call to a trunk', () => {
   })
 
   test('ends when the trunk hangs up', async () => {
-    const { daemon, trunk, alice } = await start('uas-hang-up', { holdMs: 1_000 })
+    const { daemon, trunk, alice } = await start('uas-hang-up', { holdMs: 2_500 })
     const call = await alice.call('9100', { toneHz: 1000 })
     await call.waitForTone(440)
     await call.waitForEnd()
