@@ -5,11 +5,15 @@ import { Daemon, type DaemonOptions, PASSWORDS, type User } from './daemon.ts'
 import { type LossyRule, LossyUdp } from './lossy-udp.ts'
 import { expectNothingLeft } from './nothing-left.ts'
 import { freePort, freePortRange } from './ports.ts'
+import { threadsOf } from './process-threads.ts'
 import { Sipp, type SippOptions, type SippScenario } from './sipp.ts'
 import { WebrtcClient } from './webrtc-client.ts'
 
 /** The trunks of a site: `91...` is routed to the first, `92...` to the second. */
 export type TrunkName = 'pbx' | 'desk'
+
+/** Of the gateway's log, shown when a test has failed. */
+const LAST_LINES = 60
 
 /**
  * The gateway with two trunks whose places SIPp or baresip take, test by test: one gateway for all tests of a file. What a test
@@ -94,8 +98,12 @@ export class TrunkSite {
     return sipp
   }
 
+  /** Of the first one, what the gateway has logged and where its threads are: it may be why all after it fail. */
   #noteFailure(): void {
+    if (this.#hasFailures) return
     this.#hasFailures = true
+    const log = this.daemon.output.split('\n').slice(-LAST_LINES).join('\n')
+    console.log(`the gateway, process ${this.daemon.pid}:\n${log}\n${threadsOf(this.daemon.pid)}`)
   }
 
   /**
