@@ -4,7 +4,7 @@ import { closing } from './closing.ts'
 import { Daemon, type DaemonOptions, PASSWORDS, type User } from './daemon.ts'
 import { type LossyRule, LossyUdp } from './lossy-udp.ts'
 import { expectNothingLeft } from './nothing-left.ts'
-import { freePort, freePortRange } from './ports.ts'
+import { freePort, isTcpPortTaken, isUdpPortTaken } from './ports.ts'
 import { threadsOf } from './process-threads.ts'
 import { Sipp, type SippOptions, type SippScenario } from './sipp.ts'
 import { WebrtcClient } from './webrtc-client.ts'
@@ -25,8 +25,7 @@ export class TrunkSite {
   #hasFailures = false
 
   static async start(config: DaemonOptions['config'] = {}): Promise<TrunkSite> {
-    // baresip needs the next one too.
-    const ports = { pbx: await freePortRange(2), desk: await freePortRange(2) }
+    const ports = { pbx: await freePortPair(), desk: await freePortPair() }
     const daemon = await Daemon.start({
       trunks: [
         { name: 'pbx', port: ports.pbx },
@@ -118,5 +117,13 @@ export class TrunkSite {
       return
     }
     await expectNothingLeft(this.daemon, afterTransactions)
+  }
+}
+
+/** baresip needs the next one too. */
+async function freePortPair(): Promise<number> {
+  for (;;) {
+    const port = await freePort()
+    if (!(await isTcpPortTaken(port + 1)) && !(await isUdpPortTaken(port + 1))) return port
   }
 }
