@@ -61,7 +61,8 @@ async function openCall({ plain, secure, keys }: FarEnds): Promise<NearEnds> {
   await session.setRoute('callee', { kind: 'bridge', to: 'caller', map: MAP })
   await session.setRoute('caller', { kind: 'bridge', to: 'callee', map: MAP })
   for (const leg of ['callee', 'caller']) await session.watch(leg, SILENCE_LIMIT_S)
-  setInterval(() => void session.stats(), LOOK_MS)
+  // From a time of its own on, as calls begin in life.
+  setTimeout(() => setInterval(() => void session.stats(), LOOK_MS), Math.random() * LOOK_MS)
   return { plain: callee.rtp, ...caller }
 }
 

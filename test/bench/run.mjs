@@ -1,5 +1,5 @@
 // Runs a TypeScript bench on Node 20: bundles test/bench/NAME*.ts into dist/bench (packages stay outside) and starts it.
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -22,6 +22,10 @@ await build({
   packages: 'external',
   logLevel: 'warning',
 })
+// Figures of an addon older than its sources would say nothing of them. Does nothing when it is not.
+const addon = fileURLToPath(new URL('../../media/native/build.mjs', import.meta.url))
+const { status } = spawnSync(process.execPath, [addon], { stdio: 'inherit' })
+if (status !== 0) process.exit(status ?? 1)
 if (name === 'media') {
   const { buildLoadGenerator } = await import('./native/build.mjs')
   buildLoadGenerator()

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "thread_priority.h"
+
 namespace webtrunk {
 
 namespace {
@@ -63,6 +65,7 @@ bool RelayLoop::watch(const Fd& socket, EventSource source, uint32_t id) {
 void RelayLoop::run() {
   // Pauses are shorter than the 50 us by which the kernel may lengthen them otherwise.
   prctl(PR_SET_TIMERSLACK, 1);
+  go_first();
   while (!mailbox.is_stopped()) {
     gather();
     round(has_backlog_ ? 0 : is_idle() ? -1 : kHousekeepingMs);

@@ -21,6 +21,9 @@ export function chooseCores(status: string): Cores {
   return { system, generator }
 }
 
+/** Not the least: the gateway's relay thread is to come before the rest of its process, as in the daemon. */
+const NICE = -9
+
 /**
  * What starts a command on one core, before all other work there where we may say so (root): what else the machine does then
  * delays it little. `nice` counts inside a session only, where the kernel shares the machine out by sessions; so it gets one
@@ -30,5 +33,5 @@ export function onCore(core: number): readonly string[] {
   const pinned = ['taskset', '-c', String(core)]
   if (process.getuid?.() !== 0) return pinned
   const weigh = '{ echo -19 > /proc/self/autogroup; } 2> /dev/null; exec "$@"'
-  return ['setsid', 'sh', '-c', weigh, 'sh', 'nice', '-n', '-19', ...pinned]
+  return ['setsid', 'sh', '-c', weigh, 'sh', 'nice', '-n', String(NICE), ...pinned]
 }

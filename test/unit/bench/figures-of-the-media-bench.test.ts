@@ -19,7 +19,7 @@ describe('the arguments', () => {
       systems: ['gateway', 'shared', 'rtpengine'],
       scenarios: ['sdes', 'dtls'],
       gatherUs: 500,
-      warmupMs: 1_000,
+      warmupMs: 2_500,
       windowMs: 4_000,
       limitMs: 1_500_000,
       capacity: 'yes',
@@ -30,8 +30,8 @@ describe('the arguments', () => {
     expect(readArguments(['--quick'])).toMatchObject({
       calls: [500],
       rounds: 2,
-      windowMs: 2_000,
-      limitMs: 45_000,
+      windowMs: 1_500,
+      limitMs: 50_000,
       capacity: 'no',
     })
     const words = ['--quick', '--calls', '50,1000', '--rounds', '1', '--only', 'gateway', '--seconds', '0.5']
