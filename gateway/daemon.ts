@@ -275,7 +275,7 @@ async function compose(
     keyPairOf: async (files) => (files === undefined ? selfSigned(config) : readKeyPair(files)),
     pagesFolder: options.pagesFolder,
     health: () => ({
-      status: isDraining ? 'draining' : 'ok',
+      status: isDraining ? 'draining' : engine.silentThreads > 0 ? 'media-silent' : 'ok',
       calls: calls.size,
       registrations: mode.registrar.size,
       mediaLoad: engine.load(),

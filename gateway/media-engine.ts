@@ -27,5 +27,16 @@ export function openMediaEngine(config: Config, log: Log): MediaEngine {
     maxSessions: mostCalls(config),
     dscp: config.dscp.media,
   }
-  return createNativeEngine(options, { report: (error) => log.error('internal error in media', { error }) })
+  return createNativeEngine(options, {
+    report: (error) => log.error('internal error in media', { error }),
+    onSilence: (name, thread) => {
+      if (thread === undefined) log.warn('a media thread answers again', { thread: name })
+      else
+        log.error('a media thread does not answer: its calls are silent', {
+          thread: name,
+          state: thread.state,
+          systemCall: thread.call,
+        })
+    },
+  })
 }

@@ -25,6 +25,8 @@ export interface MediaEngine {
   load(): number
   /** The same of each thread. */
   loads(): readonly number[]
+  /** How many of those threads have not answered for seconds: they carry nothing, and their `loads` are 1. */
+  readonly silentThreads: number
   /** Of the browser ports, which the ports that trunk legs share are like. */
   readonly receiveBuffer: ReceiveBuffer
   /** Drop and overload counters since start, by reason (`stun.unknown-ufrag`, `srtp.auth-failed`, ...). */

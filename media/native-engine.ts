@@ -10,6 +10,8 @@ import type { SrtpSuite } from './parameters.ts'
 import { PortPool } from './port-pool.ts'
 import { RECEIVE_BUFFER_BYTES, type ReceiveBuffer } from './receive-buffer.ts'
 import { RelayLane, type RelayLaneParts } from './relay-lane.ts'
+import { PULSE_MS } from './relay-pulse.ts'
+import { type ThreadState, threadsOf } from './threads.ts'
 
 export interface NativeEngineOptions extends LegTimeouts {
   /** Local addresses of browser media, in order of preference; at least one. */
@@ -45,6 +47,8 @@ export interface NativeEngineParts {
   readonly random?: () => number
   /** Errors that are our own and were contained. */
   readonly report?: (error: unknown) => void
+  /** A thread of the packet path has not answered for seconds, or does again: then `thread` is undefined. */
+  readonly onSilence?: (name: string, thread: ThreadState | undefined) => void
 }
 
 /** Less delay than a browser's jitter buffer evens out anyway. */
@@ -80,6 +84,7 @@ class NativeEngine implements MediaEngine {
   readonly #counts = new Map<string, number>()
   readonly #report: (error: unknown) => void
   readonly #host: SessionHost
+  #cancelPulse = (): void => undefined
   #isClosed = false
 
   constructor(options: NativeEngineOptions, parts: NativeEngineParts) {
@@ -107,6 +112,7 @@ class NativeEngine implements MediaEngine {
       report,
       closed: (session) => this.#sessions.delete(session),
     }
+    this.#feelPulses(clock, parts.onSilence)
   }
 
   async openSession(callId: string, observer: MediaObserver): Promise<MediaSession> {
@@ -124,6 +130,7 @@ class NativeEngine implements MediaEngine {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#cancelPulse()
     for (const session of [...this.#sessions]) await session.close()
     for (const lane of this.#lanes) lane.close()
   }
@@ -156,6 +163,10 @@ class NativeEngine implements MediaEngine {
     return this.#lanes.map((lane) => lane.load())
   }
 
+  get silentThreads(): number {
+    return this.#lanes.filter((lane) => lane.isSilent).length
+  }
+
   counters(): Readonly<Record<string, number>> {
     return { ...sumOf(...this.#lanes.map((lane) => lane.counters())), ...Object.fromEntries(this.#counts) }
   }
@@ -165,6 +176,17 @@ class NativeEngine implements MediaEngine {
     return this.#lanes.reduce((best, lane) =>
       isLess(busyness(lane, maxLoad), busyness(best, maxLoad)) ? lane : best,
     )
+  }
+
+  #feelPulses(clock: Clock, onSilence: NativeEngineParts['onSilence']): void {
+    this.#cancelPulse = clock.schedule(PULSE_MS, () => {
+      for (const lane of this.#lanes) {
+        if (!lane.feelPulse()) continue
+        const thread = lane.isSilent ? threadsOf().find(({ name }) => name === lane.name) : undefined
+        onSilence?.(lane.name, thread)
+      }
+      this.#feelPulses(clock, onSilence)
+    })
   }
 
   #count(reason: string): void {

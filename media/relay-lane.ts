@@ -8,6 +8,7 @@ import type { BoundSocket, LegId, NativeAddon, Relay, RelayRecord } from './nati
 import type { IceCandidate } from './parameters.ts'
 import type { PortPool } from './port-pool.ts'
 import { RECEIVE_BUFFER_BYTES } from './receive-buffer.ts'
+import { RelayPulse } from './relay-pulse.ts'
 import { SharedPorts } from './shared-ports.ts'
 
 export interface RelayLaneOptions {
@@ -57,6 +58,9 @@ export class RelayLane {
   readonly receiveBufferBytes: number
   readonly candidates: readonly IceCandidate[]
   readonly shared: SharedPorts
+  /** Of the thread, as `ps -L` shows it. */
+  readonly name: string
+  readonly #pulse = new RelayPulse()
   readonly #legs = new Map<LegId, (record: RelayRecord) => void>()
   readonly #report: (error: unknown) => void
   #sessions = 0
@@ -67,6 +71,7 @@ export class RelayLane {
   constructor(options: RelayLaneOptions, { addon, ports, clock, report }: RelayLaneParts) {
     const { addresses, announced, ownAddresses } = options
     this.#report = report
+    this.name = threadName(options.index)
     const { relay, port, receiveBufferBytes } = openRelay(addon, options, () => this.#drain())
     this.relay = relay
     this.receiveBufferBytes = receiveBufferBytes
@@ -105,8 +110,19 @@ export class RelayLane {
     this.#legs.delete(id)
   }
 
+  /** 1 while the thread does not answer: whatever it does, it has no time for more. */
   load(): number {
-    return this.relay.load()
+    return this.isSilent ? 1 : this.relay.load()
+  }
+
+  /** The thread has not answered for seconds: it carries nothing. */
+  get isSilent(): boolean {
+    return this.#pulse.isSilent
+  }
+
+  /** To be called every `PULSE_MS`. True when the thread has just fallen silent, or answers again. */
+  feelPulse(): boolean {
+    return this.#pulse.look(this.relay.pulse())
   }
 
   tables(): Readonly<Record<string, number>> {

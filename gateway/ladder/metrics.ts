@@ -8,6 +8,7 @@ export interface MetricSources {
   /** 0 to 1. */
   /** Of each thread. */
   readonly mediaLoads: () => readonly number[]
+  readonly silentMediaThreads: () => number
   readonly registrations: () => number
   readonly webSockets: () => number
   /** Of each trunk that is asked by OPTIONS: whether it lives. */
@@ -156,6 +157,11 @@ export class Metrics {
         for (const [thread, load] of sources.mediaLoads().entries()) this.set({ thread }, load)
       },
     })
+    gauge(
+      'webtrunk_media_threads_silent',
+      'Threads of the packet path that have not answered for seconds: their calls carry nothing',
+      sources.silentMediaThreads,
+    )
     gauge('webtrunk_registrations', 'Devices that are registered', sources.registrations)
     gauge('webtrunk_websockets', 'WebSockets that are open', sources.webSockets)
     new Gauge({

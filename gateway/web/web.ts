@@ -14,7 +14,8 @@ import { expectProxyHeader } from './proxy-header.ts'
 import { type WebListener, webListenersOf } from './web-listeners.ts'
 
 export interface Health {
-  readonly status: 'ok' | 'draining'
+  /** `media-silent`: a media thread does not answer, and its calls carry nothing. */
+  readonly status: 'ok' | 'draining' | 'media-silent'
   readonly calls: number
   readonly registrations: number
   /** Share of the last second that the packet path worked, 0 to 1. */

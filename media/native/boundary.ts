@@ -265,6 +265,11 @@ export interface Relay {
   tables(): Readonly<Record<string, number>>
   /** Share of the last second that the thread worked, 0 to 1; 0 once closed. */
   load(): number
+  /**
+   * Asks the thread for a sign of life, unless something is asked of it already; milliseconds that it has been owing one for what
+   * was asked before, 0 when it owes none or is closed.
+   */
+  pulse(): number
   /** Frees the leg: sockets closed, keys cleansed. Unknown ids are ignored. */
   remove(leg: LegId): void
   /**

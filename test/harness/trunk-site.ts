@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { onTestFailed } from 'vitest'
 import { Baresip } from './baresip.ts'
 import { closing } from './closing.ts'
@@ -5,7 +6,7 @@ import { Daemon, type DaemonOptions, PASSWORDS, type User } from './daemon.ts'
 import { type LossyRule, LossyUdp } from './lossy-udp.ts'
 import { expectNothingLeft } from './nothing-left.ts'
 import { freePort, isTcpPortTaken, isUdpPortTaken } from './ports.ts'
-import { threadsOf } from './process-threads.ts'
+import { linesOfThreads } from './process-threads.ts'
 import { Sipp, type SippOptions, type SippScenario } from './sipp.ts'
 import { WebrtcClient } from './webrtc-client.ts'
 
@@ -91,18 +92,33 @@ export class TrunkSite {
     const sipp = closing(await Sipp.start(scenario, options))
     // The other side of a failure: what the browser saw is in its text.
     onTestFailed(async () => {
-      this.#noteFailure()
+      await this.#noteFailure()
       console.log(`${scenario}\n${await sipp.messages()}`)
     })
     return sipp
   }
 
-  /** Of the first one, what the gateway has logged and where its threads are: it may be why all after it fail. */
-  #noteFailure(): void {
+  /**
+   * Of the first one, what the gateway has logged, where its threads are, what it dropped, and what waits in its sockets and in
+   * those of this process, where the browser is: it may be why all after it fail.
+   */
+  async #noteFailure(): Promise<void> {
     if (this.#hasFailures) return
     this.#hasFailures = true
-    const log = this.daemon.output.split('\n').slice(-LAST_LINES).join('\n')
-    console.log(`the gateway, process ${this.daemon.pid}:\n${log}\n${threadsOf(this.daemon.pid)}`)
+    const { daemon } = this
+    const log = daemon.output.split('\n').slice(-LAST_LINES).join('\n')
+    const drops = (await daemon.command('metrics')).output
+      .split('\n')
+      .filter((line) => line.startsWith('webtrunk_drops_total') || line.startsWith('webtrunk_media_'))
+    const sockets = spawnSync('ss', ['-uanpH'], { encoding: 'utf8' })
+      .stdout.split('\n')
+      .filter((line) => [daemon.pid, process.pid].some((pid) => line.includes(`pid=${pid},`)))
+    console.log(
+      [
+        `the gateway, process ${daemon.pid}, and its sockets and ours (${process.pid}): state, bytes received and not read, ...`,
+        ...[log, linesOfThreads(daemon.pid), ...drops, ...sockets],
+      ].join('\n'),
+    )
   }
 
   /**

@@ -3,7 +3,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <chrono>
+#include <algorithm>
 
 namespace webtrunk {
 
@@ -14,6 +14,7 @@ void Mailbox::post(Command command) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     was_empty = waiting_.empty();
+    if (was_empty) waiting_since_ = std::chrono::steady_clock::now();
     waiting_.push_back(std::move(command));
     has_mail_.store(true, std::memory_order_release);
   }
@@ -28,6 +29,13 @@ bool Mailbox::post_datagram(Command command) {
   }
   post(std::move(command));
   return true;
+}
+
+int64_t Mailbox::waiting_ns() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (waiting_.empty()) return 0;
+  const auto waited = std::chrono::steady_clock::now() - waiting_since_;
+  return std::max<int64_t>(1, std::chrono::duration_cast<std::chrono::nanoseconds>(waited).count());
 }
 
 void Mailbox::wait_until_done() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -116,10 +117,13 @@ struct RemoveCommand {
   LegId leg;
 };
 
+/** Nothing is to be done: that it was taken is the answer. */
+struct PulseCommand {};
+
 using Command = std::variant<AddSocketCommand, AddCrossingCommand, AddLegCommand, AdmitCommand, SetUfragsCommand, SetRemoteCommand,
                              MoveLegCommand, ContestCommand,
                              SetReceiveKeyCommand, SetSendKeyCommand, SetRouteCommand, PlayCommand, PressCommand,
-                             WatchCommand, SendCommand, SendRtcpCommand, SendDtlsCommand, RemoveCommand>;
+                             WatchCommand, SendCommand, SendRtcpCommand, SendDtlsCommand, RemoveCommand, PulseCommand>;
 
 /**
  * Commands from the JavaScript thread to the relay thread, in order. The relay thread takes its lock only when there is
@@ -139,6 +143,8 @@ class Mailbox {
   void post(Command command);
   /** JavaScript thread; false when too many wait. */
   bool post_datagram(Command command);
+  /** JavaScript thread: for how long the relay thread has left waiting what is there, in nanoseconds; 0: nothing is. */
+  int64_t waiting_ns();
   /** JavaScript thread: waits until all that was posted is done, at most `kMaxWaitMs`. */
   void wait_until_done();
   /** Asks the relay thread to end; `post` is without effect from here on. */
@@ -161,6 +167,8 @@ class Mailbox {
   std::mutex mutex_;
   std::condition_variable idle_;
   std::vector<Command> waiting_;
+  /** Since when, if there are some. */
+  std::chrono::steady_clock::time_point waiting_since_;
   size_t datagrams_ = 0;
   bool is_busy_ = false;
   std::atomic<bool> has_mail_{false};
