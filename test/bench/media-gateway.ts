@@ -115,6 +115,10 @@ async function drops(): Promise<Record<string, number>> {
 
 async function answer(request: GatewayRequest): Promise<GatewayReply> {
   if (request.kind === 'drops') return { kind: 'drops', drops: await drops() }
+  if (request.kind === 'collect') {
+    await gc?.({ type: 'major', execution: 'async' })
+    return { kind: 'collected' }
+  }
   const calls: NearEnds[] = []
   for (const call of request.calls) calls.push(await openCall(call))
   return { kind: 'opened', calls }

@@ -4,9 +4,11 @@ import type { FarEnds, NearEnds } from './system.ts'
 export type GatewayRequest =
   | { readonly kind: 'open'; readonly calls: readonly FarEnds[] }
   | { readonly kind: 'drops' }
+  | { readonly kind: 'collect' }
 
 export type GatewayReply =
   | { readonly kind: 'ready' }
   | { readonly kind: 'opened'; readonly calls: readonly NearEnds[] }
   | { readonly kind: 'drops'; readonly drops: Readonly<Record<string, number>> }
+  | { readonly kind: 'collected' }
   | { readonly kind: 'failed'; readonly reason: string }

@@ -18,6 +18,7 @@ export class GatewaySystem implements MediaSystem {
     const [command = '', ...args] = [
       ...onCore(CORES.system),
       process.execPath,
+      '--expose-gc',
       PROGRAM,
       ports,
       String(gatherUs),
@@ -38,6 +39,11 @@ export class GatewaySystem implements MediaSystem {
   async open(calls: readonly FarEnds[]): Promise<readonly NearEnds[]> {
     this.#send({ kind: 'open', calls })
     return (await this.#next('opened')).calls
+  }
+
+  async collect(): Promise<void> {
+    this.#send({ kind: 'collect' })
+    await this.#next('collected')
   }
 
   async drops(): Promise<Readonly<Record<string, number>>> {

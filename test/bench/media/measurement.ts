@@ -63,6 +63,7 @@ async function measureIn(
 ): Promise<Sample> {
   const { pid } = system
   const far = Array.from({ length: cell.calls }, (_, call) => generator.farEnds(call, cell.scenario))
+  await system.collect()
   const before = { kiB: residentKiB(pid), ms: processTimeMs(pid) }
   const near = await system.open(far)
   const openedMs = processTimeMs(pid)
@@ -75,6 +76,7 @@ async function measureIn(
   const connectedMs = processTimeMs(pid)
   const quiet = { queueDrops: queueDrops(pid), drops: await system.drops() }
   const load = await generator.run(pid, warmupMs, windowMs)
+  await system.collect()
   return {
     ...cell,
     load,

@@ -43,6 +43,9 @@ export class RtpengineSystem implements MediaSystem {
     return opened
   }
 
+  /** It has none. */
+  async collect(): Promise<void> {}
+
   /** It counts none. */
   async drops(): Promise<Readonly<Record<string, number>>> {
     return {}

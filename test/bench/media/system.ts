@@ -37,6 +37,8 @@ export interface NearEnds {
 export interface MediaSystem {
   readonly pid: number
   open(calls: readonly FarEnds[]): Promise<readonly NearEnds[]>
+  /** Has garbage collected, where there is some: what is left is in use. */
+  collect(): Promise<void>
   /** What it dropped by its own account, by reason. */
   drops(): Promise<Readonly<Record<string, number>>>
   close(): Promise<void>
