@@ -54,6 +54,8 @@ export interface Daemon {
   reload(): Promise<void>
   /** Ends calls with BYE, waits for them at most the configured time, and closes everything. */
   stop(): Promise<void>
+  /** Media threads that do not answer. After `stop` they still run. */
+  readonly stalledThreads: number
 }
 
 export interface DaemonOptions {
@@ -275,7 +277,7 @@ async function compose(
     keyPairOf: async (files) => (files === undefined ? selfSigned(config) : readKeyPair(files)),
     pagesFolder: options.pagesFolder,
     health: () => ({
-      status: isDraining ? 'draining' : engine.silentThreads > 0 ? 'media-silent' : 'ok',
+      status: isDraining ? 'draining' : engine.stalledThreads > 0 ? 'media-stalled' : 'ok',
       calls: calls.size,
       registrations: mode.registrar.size,
       mediaLoad: engine.load(),
@@ -343,7 +345,14 @@ async function compose(
     logCounters(log, counted)
     for (const close of opened.reverse()) await close()
   }
-  return { web, reload, stop: () => (stopped ??= stop()) }
+  return {
+    web,
+    reload,
+    stop: () => (stopped ??= stop()),
+    get stalledThreads() {
+      return engine.stalledThreads
+    },
+  }
 }
 
 /** Requests outside calls: REGISTER from browsers; all else is relayed or answered in its place. */

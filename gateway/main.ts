@@ -91,7 +91,11 @@ function stopOnSignals(daemon: Daemon, log: Log): void {
     log.info('stopping', { signal })
     daemon
       .stop()
-      .then(() => log.info('stopped'))
+      .then(() => {
+        log.info('stopped')
+        // A thread that stands still would keep the process for ever.
+        if (daemon.stalledThreads > 0) process.exit(1)
+      })
       .catch((error: unknown) => {
         log.error('stop failed', { error })
         process.exitCode = 1

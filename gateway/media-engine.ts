@@ -29,14 +29,12 @@ export function openMediaEngine(config: Config, log: Log): MediaEngine {
   }
   return createNativeEngine(options, {
     report: (error) => log.error('internal error in media', { error }),
-    onSilence: (name, thread) => {
-      if (thread === undefined) log.warn('a media thread answers again', { thread: name })
-      else
-        log.error('a media thread does not answer: its calls are silent', {
-          thread: name,
-          state: thread.state,
-          systemCall: thread.call,
-        })
-    },
+    onStalled: (name, thread) =>
+      log.error('a media thread does not answer: its calls are silent', {
+        thread: name,
+        state: thread?.state,
+        systemCall: thread?.systemCall,
+      }),
+    onRecovered: (name) => log.warn('a media thread answers again', { thread: name }),
   })
 }

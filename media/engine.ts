@@ -15,7 +15,7 @@ import type { ReceiveBuffer } from './receive-buffer.ts'
  * ICE, DTLS, SRTP and the latch live behind it. Errors are `MediaFailure`.
  */
 export interface MediaEngine {
-  /** `callId` is for logs only. Rejects with `media.no-port`, `media.overload`, `media.closed`. */
+  /** `callId` is for logs only. Rejects with `media.no-port`, `media.overload`, `media.stalled`, `media.closed`. */
   openSession(callId: string, observer: MediaObserver): Promise<MediaSession>
   /** Closes every session. May be called twice. */
   close(): Promise<void>
@@ -25,8 +25,8 @@ export interface MediaEngine {
   load(): number
   /** The same of each thread. */
   loads(): readonly number[]
-  /** How many of those threads have not answered for seconds: they carry nothing, and their `loads` are 1. */
-  readonly silentThreads: number
+  /** How many of those threads have not answered for seconds: they carry nothing. While there is one, closing leaves it running. */
+  readonly stalledThreads: number
   /** Of the browser ports, which the ports that trunk legs share are like. */
   readonly receiveBuffer: ReceiveBuffer
   /** Drop and overload counters since start, by reason (`stun.unknown-ufrag`, `srtp.auth-failed`, ...). */

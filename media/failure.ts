@@ -16,6 +16,16 @@ export const MEDIA_CODES = {
     remedy: 'raise calls.maxCalls and the port range',
   },
 
+  'media.stalled': {
+    stage: 'S6',
+    status: 503,
+    text: 'no media thread answers',
+    cause:
+      'a defect of ours, or of the kernel: every thread that carries media stands still, and so do its calls',
+    remedy:
+      "restart the daemon; report the log line 'a media thread does not answer', which says where it stands",
+  },
+
   'media.closed': {
     stage: 'S6',
     status: 503,

@@ -10,7 +10,7 @@ import type { SrtpSuite } from './parameters.ts'
 import { PortPool } from './port-pool.ts'
 import { RECEIVE_BUFFER_BYTES, type ReceiveBuffer } from './receive-buffer.ts'
 import { RelayLane, type RelayLaneParts } from './relay-lane.ts'
-import { PULSE_MS } from './relay-pulse.ts'
+import { HEARTBEAT_MS } from './relay-watchdog.ts'
 import { type ThreadState, threadsOf } from './threads.ts'
 
 export interface NativeEngineOptions extends LegTimeouts {
@@ -47,8 +47,10 @@ export interface NativeEngineParts {
   readonly random?: () => number
   /** Errors that are our own and were contained. */
   readonly report?: (error: unknown) => void
-  /** A thread of the packet path has not answered for seconds, or does again: then `thread` is undefined. */
-  readonly onSilence?: (name: string, thread: ThreadState | undefined) => void
+  /** A thread of the packet path has not answered for seconds; what the kernel says of it, if it does. */
+  readonly onStalled?: (name: string, thread: ThreadState | undefined) => void
+  /** It answers again. */
+  readonly onRecovered?: (name: string) => void
 }
 
 /** Less delay than a browser's jitter buffer evens out anyway. */
@@ -84,7 +86,7 @@ class NativeEngine implements MediaEngine {
   readonly #counts = new Map<string, number>()
   readonly #report: (error: unknown) => void
   readonly #host: SessionHost
-  #cancelPulse = (): void => undefined
+  #cancelHeartbeat = (): void => undefined
   #isClosed = false
 
   constructor(options: NativeEngineOptions, parts: NativeEngineParts) {
@@ -112,7 +114,7 @@ class NativeEngine implements MediaEngine {
       report,
       closed: (session) => this.#sessions.delete(session),
     }
-    this.#feelPulses(clock, parts.onSilence)
+    this.#checkHeartbeats(parts)
   }
 
   async openSession(callId: string, observer: MediaObserver): Promise<MediaSession> {
@@ -122,7 +124,12 @@ class NativeEngine implements MediaEngine {
       this.#count('media.overload')
       throw new MediaFailure('media.overload', { expected: `at most ${maxSessions} sessions` })
     }
-    const session = new NativeSession(callId, observer, this.#host, this.#nextLane())
+    const lane = this.#nextLane()
+    if (lane.isStalled) {
+      this.#count('media.stalled')
+      throw new MediaFailure('media.stalled')
+    }
+    const session = new NativeSession(callId, observer, this.#host, lane)
     this.#sessions.add(session)
     return session
   }
@@ -130,7 +137,7 @@ class NativeEngine implements MediaEngine {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#cancelPulse()
+    this.#cancelHeartbeat()
     for (const session of [...this.#sessions]) await session.close()
     for (const lane of this.#lanes) lane.close()
   }
@@ -163,8 +170,8 @@ class NativeEngine implements MediaEngine {
     return this.#lanes.map((lane) => lane.load())
   }
 
-  get silentThreads(): number {
-    return this.#lanes.filter((lane) => lane.isSilent).length
+  get stalledThreads(): number {
+    return this.#lanes.filter((lane) => lane.isStalled).length
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -178,14 +185,20 @@ class NativeEngine implements MediaEngine {
     )
   }
 
-  #feelPulses(clock: Clock, onSilence: NativeEngineParts['onSilence']): void {
-    this.#cancelPulse = clock.schedule(PULSE_MS, () => {
+  /** By the real time, in which the threads are. */
+  #checkHeartbeats(parts: NativeEngineParts): void {
+    this.#cancelHeartbeat = systemClock.schedule(HEARTBEAT_MS, () => {
+      // First, whatever becomes of this one.
+      this.#checkHeartbeats(parts)
       for (const lane of this.#lanes) {
-        if (!lane.feelPulse()) continue
-        const thread = lane.isSilent ? threadsOf().find(({ name }) => name === lane.name) : undefined
-        onSilence?.(lane.name, thread)
+        if (!lane.checkHeartbeat()) continue
+        if (!lane.isStalled) parts.onRecovered?.(lane.name)
+        else
+          parts.onStalled?.(
+            lane.name,
+            threadsOf().find(({ name }) => name === lane.name),
+          )
       }
-      this.#feelPulses(clock, onSilence)
     })
   }
 
@@ -201,11 +214,13 @@ class NativeEngine implements MediaEngine {
 
 /**
  * What a lane has to do: legs, and sessions that will have some. Load follows with a second's delay, so that calls that come
- * together would all go to one; but where it is too high already (a flood on one port), legs say too little.
+ * together would all go to one; but where it is too high already (a flood on one port), legs say too little. One that has stalled
+ * comes last of all.
  */
 function busyness(lane: RelayLane, maxLoad: number): readonly number[] {
   const load = lane.load()
-  return [load < maxLoad ? 0 : 1, lane.legs, lane.sessions, load]
+  const isFull = load >= maxLoad
+  return [lane.isStalled ? 2 : isFull ? 1 : 0, lane.legs, lane.sessions, load]
 }
 
 /** By the first that differs. */

@@ -8,7 +8,7 @@ import type { BoundSocket, LegId, NativeAddon, Relay, RelayRecord } from './nati
 import type { IceCandidate } from './parameters.ts'
 import type { PortPool } from './port-pool.ts'
 import { RECEIVE_BUFFER_BYTES } from './receive-buffer.ts'
-import { RelayPulse } from './relay-pulse.ts'
+import { RelayWatchdog } from './relay-watchdog.ts'
 import { SharedPorts } from './shared-ports.ts'
 
 export interface RelayLaneOptions {
@@ -60,7 +60,7 @@ export class RelayLane {
   readonly shared: SharedPorts
   /** Of the thread, as `ps -L` shows it. */
   readonly name: string
-  readonly #pulse = new RelayPulse()
+  readonly #watchdog = new RelayWatchdog()
   readonly #legs = new Map<LegId, (record: RelayRecord) => void>()
   readonly #report: (error: unknown) => void
   #sessions = 0
@@ -110,32 +110,33 @@ export class RelayLane {
     this.#legs.delete(id)
   }
 
-  /** 1 while the thread does not answer: whatever it does, it has no time for more. */
   load(): number {
-    return this.isSilent ? 1 : this.relay.load()
+    return this.relay.load()
   }
 
   /** The thread has not answered for seconds: it carries nothing. */
-  get isSilent(): boolean {
-    return this.#pulse.isSilent
+  get isStalled(): boolean {
+    return this.#watchdog.isStalled
   }
 
-  /** To be called every `PULSE_MS`. True when the thread has just fallen silent, or answers again. */
-  feelPulse(): boolean {
-    return this.#pulse.look(this.relay.pulse())
+  /** To be called every `HEARTBEAT_MS`. True when the thread has just stalled, or answers again. */
+  checkHeartbeat(): boolean {
+    return this.#watchdog.look(this.relay.heartbeat())
   }
 
+  /** Nothing of a thread that would have to be waited for. */
   tables(): Readonly<Record<string, number>> {
-    return this.#isClosed ? {} : this.relay.tables()
+    return this.#isClosed || this.isStalled ? {} : this.relay.tables()
   }
 
   counters(): Readonly<Record<string, number>> {
     return this.#isClosed ? {} : this.relay.counters()
   }
 
+  /** A thread that has stalled is left as it is: to close it would be to wait for it. */
   close(): void {
     this.#isClosed = true
-    this.relay.close()
+    if (!this.isStalled) this.relay.close()
   }
 
   /** A few batches, then again in the next turn of the event loop while there are more. */

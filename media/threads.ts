@@ -2,21 +2,35 @@ import { readdirSync, readFileSync } from 'node:fs'
 
 /** A thread of a process, as the kernel has it (proc(5)). */
 export interface ThreadState {
+  readonly tid: number
   readonly name: string
   /** `S (sleeping)` */
   readonly state: string
   /** Number and arguments of the system call that it is in, or `running`; why not, where the kernel does not tell. */
-  readonly call: string
+  readonly systemCall: string
 }
 
-/** Those of a process, our own by default. For whoever looks for the reason of a standstill: it reads files, and waits for them. */
+/**
+ * Those of a process, our own by default; none where the kernel does not tell. For whoever looks for the reason of a standstill:
+ * it reads files, and waits for them.
+ */
 export function threadsOf(pid: number | 'self' = 'self'): readonly ThreadState[] {
   const tasks = `/proc/${pid}/task`
-  return readdirSync(tasks).map((task) => ({
-    name: read(`${tasks}/${task}/comm`),
-    state: /^State:\s+(.*)$/m.exec(read(`${tasks}/${task}/status`))?.[1] ?? '',
-    call: read(`${tasks}/${task}/syscall`),
+  return idsIn(tasks).map((id) => ({
+    tid: Number(id),
+    name: read(`${tasks}/${id}/comm`),
+    state: /^State:\s+(.*)$/m.exec(read(`${tasks}/${id}/status`))?.[1] ?? '',
+    systemCall: read(`${tasks}/${id}/syscall`),
   }))
+}
+
+function idsIn(tasks: string): readonly string[] {
+  try {
+    return readdirSync(tasks)
+  } catch {
+    // The process has ended, or we may open nothing more.
+    return []
+  }
 }
 
 function read(path: string): string {

@@ -26,7 +26,7 @@ export function metricSources({ trunks }: Pick<Config, 'trunks'>, parts: () => M
   return {
     calls: () => parts().calls.size,
     mediaLoads: () => parts().engine.loads(),
-    silentMediaThreads: () => parts().engine.silentThreads,
+    stalledMediaThreads: () => parts().engine.stalledThreads,
     registrations: () => parts().mode.registrar.size,
     webSockets: () => parts().sockets.connectionCount,
     trunks: () => new Map(trunks.map(({ name }) => [name, parts().states.healthOf(name)])),

@@ -8,7 +8,7 @@ export interface MetricSources {
   /** 0 to 1. */
   /** Of each thread. */
   readonly mediaLoads: () => readonly number[]
-  readonly silentMediaThreads: () => number
+  readonly stalledMediaThreads: () => number
   readonly registrations: () => number
   readonly webSockets: () => number
   /** Of each trunk that is asked by OPTIONS: whether it lives. */
@@ -158,9 +158,9 @@ export class Metrics {
       },
     })
     gauge(
-      'webtrunk_media_threads_silent',
+      'webtrunk_media_threads_stalled',
       'Threads of the packet path that have not answered for seconds: their calls carry nothing',
-      sources.silentMediaThreads,
+      sources.stalledMediaThreads,
     )
     gauge('webtrunk_registrations', 'Devices that are registered', sources.registrations)
     gauge('webtrunk_websockets', 'WebSockets that are open', sources.webSockets)

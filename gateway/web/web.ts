@@ -14,8 +14,8 @@ import { expectProxyHeader } from './proxy-header.ts'
 import { type WebListener, webListenersOf } from './web-listeners.ts'
 
 export interface Health {
-  /** `media-silent`: a media thread does not answer, and its calls carry nothing. */
-  readonly status: 'ok' | 'draining' | 'media-silent'
+  /** `media-stalled`: a media thread does not answer, and its calls carry nothing. */
+  readonly status: 'ok' | 'draining' | 'media-stalled'
   readonly calls: number
   readonly registrations: number
   /** Share of the last second that the packet path worked, 0 to 1. */

@@ -269,7 +269,7 @@ export interface Relay {
    * Asks the thread for a sign of life, unless something is asked of it already; milliseconds that it has been owing one for what
    * was asked before, 0 when it owes none or is closed.
    */
-  pulse(): number
+  heartbeat(): number
   /** Frees the leg: sockets closed, keys cleansed. Unknown ids are ignored. */
   remove(leg: LegId): void
   /**

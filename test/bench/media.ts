@@ -36,7 +36,7 @@ const MOST_CALLS = 6_000
 /** Where a search begins when there is nothing to guess from, and what share of a core is aimed at when there is. */
 const FIRST_GUESS = 800
 const GUESSED_SHARE = 0.8
-/** Of a number of calls that is too many only in rounds that others disturbed. */
+/** Of one number of calls, while it was too many in rounds that others disturbed. */
 const MOST_TRIES = 3
 
 async function measureOne(cell: Cell, options: BenchOptions): Promise<Sample> {
@@ -66,16 +66,8 @@ async function measureCapacities(
   const found: CapacityRow[] = []
   for (const scenario of options.scenarios) {
     for (const system of options.systems) {
-      const judge = async (calls: number): Promise<Verdict> => {
-        for (let tries = 1; performance.now() <= deadlineMs; tries += 1) {
-          const sample = await measureOne({ scenario, system, calls }, options)
-          if (isWithinLimits(sample)) return 'holds'
-          // What the generator could not send in time says nothing of the system.
-          if (sample.load.late > sample.load.sent / 2) return 'unknown'
-          if (!isDisturbed(sample) || tries === MOST_TRIES) return 'fails'
-        }
-        return 'unknown'
-      }
+      const judge = (calls: number): Promise<Verdict> =>
+        judgeCalls({ scenario, system, calls }, options, deadlineMs)
       const most = Math.min(MOST_CALLS, mostCalls())
       const row = { scenario, system, ...(await findCapacity(guess(rows, scenario, system), most, judge)) }
       console.log(capacityLine(row))
@@ -83,6 +75,19 @@ async function measureCapacities(
     }
   }
   return found
+}
+
+async function judgeCalls(cell: Cell, options: BenchOptions, deadlineMs: number): Promise<Verdict> {
+  let verdict: Verdict = 'unknown'
+  for (let tries = 0; tries < MOST_TRIES && performance.now() <= deadlineMs; tries += 1) {
+    const sample = await measureOne(cell, options)
+    if (isWithinLimits(sample)) return 'holds'
+    // What the generator could not send in time says nothing of the system.
+    if (sample.load.late > sample.load.sent / 2) return 'unknown'
+    verdict = 'fails'
+    if (!isDisturbed(sample)) break
+  }
+  return verdict
 }
 
 /** From the largest number of calls that was measured. */

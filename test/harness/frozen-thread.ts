@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { threadsOf } from '../../media/threads.ts'
+import { closing } from './closing.ts'
+import { PeerProcess } from './peer-process.ts'
 
-/** Stops one thread, by ptrace(2), until its input ends. */
+/** Stops one thread, by ptrace(2), until it is ended. */
 const FREEZE = `
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -12,19 +12,24 @@ for request in (0x4206, 0x4207): # PTRACE_SEIZE, PTRACE_INTERRUPT
     if libc.ptrace(request, tid, None, None) != 0: raise OSError(ctypes.get_errno(), 'ptrace')
 os.waitpid(tid, 0x40000000) # __WALL
 print('stopped', flush=True)
-sys.stdin.read()`
+# Should it be killed meanwhile: its process is not gone before its tracer has been told.
+os.waitpid(tid, 0x40000000)`
 
-/** Has one thread of a process stand still while all others go on. The result lets it go on. */
-export async function freezeThread(pid: number, name: string): Promise<() => Promise<void>> {
-  const tasks = `/proc/${pid}/task`
-  const tid = readdirSync(tasks).find((task) => readFileSync(`${tasks}/${task}/comm`, 'utf8') === `${name}\n`)
-  if (tid === undefined) throw new Error(`process ${pid} has no thread ${name}`)
-  const child = spawn('python3', ['-c', FREEZE, tid], { stdio: ['pipe', 'pipe', 'inherit'] })
-  const exit = once(child, 'exit')
-  const isStopped = await Promise.race([once(child.stdout, 'data').then(() => true), exit.then(() => false)])
-  if (!isStopped) throw new Error(`thread ${name} could not be stopped`)
-  return async () => {
-    child.stdin.end()
-    await exit
-  }
+/**
+ * Has one thread of a process stand still while all others go on, until the result is closed (at the latest by `closeAll`). Whoever
+ * is not root needs a kernel that lets him (Yama, `kernel.yama.ptrace_scope` 0).
+ */
+export async function freezeThread(pid: number, name: string): Promise<{ close(): Promise<void> }> {
+  const thread = threadsOf(pid).find((one) => one.name === name)
+  if (thread === undefined) throw new Error(`process ${pid} has no thread ${name}`)
+  const tracer = new PeerProcess('python3', ['-c', FREEZE, String(thread.tid)])
+  const frozen = closing({
+    async close() {
+      await tracer.stop()
+    },
+  })
+  await tracer.waitForOutput('the thread to stop', (output) =>
+    output.includes('stopped') ? true : undefined,
+  )
+  return frozen
 }

@@ -1,61 +1,89 @@
-import { createSocket } from 'node:dgram'
+import { createSocket, type Socket } from 'node:dgram'
 import { createServer, isIPv6 } from 'node:net'
 
-/** Ports handed out in this process: two callers never get the same one, even before they bind it. */
-const handedOut = new Set<number>()
+/**
+ * Ports of peers that tests start, below those that Linux gives by itself (net.ipv4.ip_local_port_range), so that nobody's port 0
+ * lands there. They come in blocks, each of one process at a time: a port may be named long before a peer binds it, and be bound
+ * again after it was free between two tests.
+ */
+const FIRST = 12_000
+const BLOCK = 8
+const BLOCKS = 2_500
+/** What holds a block: this port on an address of its own, which the kernel frees with its process. */
+const LOCK_PORT = 11_999
+const lockAddress = (block: number): string => `127.77.${block >> 8}.${block & 0xff}`
+const ATTEMPTS = 1_000
 
-const bindUdp = (port: number, host: string): Promise<number | undefined> =>
+/** Blocks of this process, for as long as it lives. */
+const held: Socket[] = []
+/** Of the last block, what `freePort` has not handed out. */
+let left: number[] = []
+
+const bindUdp = (port: number, host: string): Promise<Socket | undefined> =>
   new Promise((resolve) => {
     const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
     socket.once('error', () => {
       socket.close()
       resolve(undefined)
     })
-    socket.bind(port, host, () => {
-      const bound = socket.address().port
-      socket.close(() => resolve(bound))
-    })
+    socket.bind(port, host, () => resolve(socket))
   })
 
-const bindTcp = (port: number, host: string): Promise<number | undefined> =>
+export const isUdpPortTaken = async (port: number, host = '127.0.0.1'): Promise<boolean> => {
+  const socket = await bindUdp(port, host)
+  if (socket === undefined) return true
+  await new Promise<void>((resolve) => socket.close(resolve))
+  return false
+}
+
+export const isTcpPortTaken = (port: number, host = '127.0.0.1'): Promise<boolean> =>
   new Promise((resolve) => {
     const server = createServer()
-    server.once('error', () => resolve(undefined))
-    server.listen(port, host, () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : undefined))
-    })
+    server.once('error', () => resolve(true))
+    server.listen(port, host, () => server.close(() => resolve(false)))
   })
 
-export const isUdpPortTaken = async (port: number, host = '127.0.0.1'): Promise<boolean> =>
-  (await bindUdp(port, host)) === undefined
+const isFree = async (port: number, host: string): Promise<boolean> =>
+  !(await isUdpPortTaken(port, host)) && !(await isTcpPortTaken(port, host))
 
-export const isTcpPortTaken = async (port: number, host = '127.0.0.1'): Promise<boolean> =>
-  (await bindTcp(port, host)) === undefined
+/** Blocks in a row that nobody else has, from now on ours; the first port of the first. */
+const holdBlocks = async (count: number): Promise<number> => {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const first = Math.floor(Math.random() * (BLOCKS - count + 1))
+    const locks: Socket[] = []
+    for (let block = first; block < first + count; block += 1) {
+      const lock = await bindUdp(LOCK_PORT, lockAddress(block))
+      if (lock === undefined) break
+      locks.push(lock)
+    }
+    if (locks.length === count) {
+      for (const lock of locks) held.push(lock.unref())
+      return FIRST + first * BLOCK
+    }
+    for (const lock of locks) lock.close()
+  }
+  throw new Error(`no ${count} blocks of ports in a row that no other test has`)
+}
+
+const portsFrom = (first: number, count: number): number[] =>
+  Array.from({ length: count }, (_, index) => first + index)
 
 /** A port free for UDP and TCP alike (SIP peers open both). */
 export const freePort = async (host = '127.0.0.1'): Promise<number> => {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const port = await bindTcp(0, host)
-    if (port === undefined || handedOut.has(port)) continue
-    if ((await bindUdp(port, host)) === undefined) continue
-    handedOut.add(port)
-    return port
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const port = left.shift()
+    if (port === undefined) left = portsFrom(await holdBlocks(1), BLOCK)
+    else if (await isFree(port, host)) return port
   }
   throw new Error('no free port found')
 }
 
 /** First of `count` ports in a row, free for UDP and TCP; the first is even, as RTP wants it (RFC 3550 §11). */
 export const freePortRange = async (count: number, host = '127.0.0.1'): Promise<number> => {
-  for (let attempt = 0; attempt < 200; attempt += 1) {
-    // Below the ephemeral range, so that nobody's port 0 lands in it meanwhile.
-    const first = 12_000 + 2 * Math.floor((Math.random() * (32_000 - 12_000 - count)) / 2)
-    const ports = Array.from({ length: count }, (_, index) => first + index)
-    if (ports.some((port) => handedOut.has(port))) continue
-    const bound = await Promise.all(ports.flatMap((port) => [bindUdp(port, host), bindTcp(port, host)]))
-    if (bound.includes(undefined)) continue
-    for (const port of ports) handedOut.add(port)
-    return first
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const first = await holdBlocks(Math.ceil(count / BLOCK))
+    const free = await Promise.all(portsFrom(first, count).map((port) => isFree(port, host)))
+    if (!free.includes(false)) return first
   }
   throw new Error(`no ${count} free ports in a row found`)
 }

@@ -1,20 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import type { NativeLegStats } from '../../media/native/boundary.ts'
+import { openRelay } from './relay-script.ts'
 import { until } from './until.ts'
-
-const ADDON = fileURLToPath(new URL('../../media/native/build/Release/webtrunk.node', import.meta.url))
 
 /** Two plain trunk legs that feed each other, on as many relay threads. Node runs it as it stands, so it is JavaScript. */
 const script = (threads: 1 | 2): string => `
-const openRelay = () => require(${JSON.stringify(ADDON)}).openRelay({ threadName: 'relay', maxLegs: 4, queueBytes: 65536, strayPerSecond: 10,
-  strayBurst: 10, maxStraySources: 10, dscp: 0, gatherUs: 500, sharedBufferBytes: 65536, onReady() { for (const relay of relays) while (relay.takeBatch() !== undefined); } })
-const relays = Array.from({ length: ${threads} }, openRelay)
+const openOne = () => ${openRelay({ onReady: '() => { for (const relay of relays) while (relay.takeBatch() !== undefined); }' })}
+const relays = Array.from({ length: ${threads} }, openOne)
 function open(relay, ssrc) {
   for (;;) {
-    const port = 20000 + 2 * Math.floor(Math.random() * 5000)
+    const port = 10000 + 2 * Math.floor(Math.random() * 900)
     try {
       return { relay, port, leg: relay.addLeg({ kind: 'rtp', address: '127.0.0.1', rtpPort: port, ssrc }) }
     } catch (error) {

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process'
 import { onTestFailed } from 'vitest'
 import { Baresip } from './baresip.ts'
-import { closing } from './closing.ts'
+import { closing, noteIfFailed } from './closing.ts'
 import { Daemon, type DaemonOptions, PASSWORDS, type User } from './daemon.ts'
 import { type LossyRule, LossyUdp } from './lossy-udp.ts'
 import { expectNothingLeft } from './nothing-left.ts'
-import { freePort, isTcpPortTaken, isUdpPortTaken } from './ports.ts'
+import { freePort, freePortRange } from './ports.ts'
 import { linesOfThreads } from './process-threads.ts'
 import { Sipp, type SippOptions, type SippScenario } from './sipp.ts'
 import { WebrtcClient } from './webrtc-client.ts'
@@ -26,7 +26,8 @@ export class TrunkSite {
   #hasFailures = false
 
   static async start(config: DaemonOptions['config'] = {}): Promise<TrunkSite> {
-    const ports = { pbx: await freePortPair(), desk: await freePortPair() }
+    // baresip needs the next one too.
+    const ports = { pbx: await freePortRange(2), desk: await freePortRange(2) }
     const daemon = await Daemon.start({
       trunks: [
         { name: 'pbx', port: ports.pbx },
@@ -56,7 +57,7 @@ export class TrunkSite {
   async phoneOfTrunk(toneHz: number, name: TrunkName = 'pbx'): Promise<Baresip> {
     const user = name === 'pbx' ? '9100' : '9200'
     const baresip = closing(await Baresip.start({ media: 'rtp', toneHz, user, sipPort: this.#ports[name] }))
-    onTestFailed(() => this.#noteFailure())
+    noteIfFailed(() => this.#noteFailure())
     return baresip
   }
 
@@ -82,7 +83,7 @@ export class TrunkSite {
 
   /** A registered softphone. */
   async phone(user: User = 'alice'): Promise<WebrtcClient> {
-    onTestFailed(() => this.#noteFailure())
+    noteIfFailed(() => this.#noteFailure())
     const client = closing(await WebrtcClient.connect(this.daemon.webSocketUrl, user, PASSWORDS[user]))
     await client.register()
     return client
@@ -90,35 +91,35 @@ export class TrunkSite {
 
   async #start(scenario: SippScenario, options: SippOptions): Promise<Sipp> {
     const sipp = closing(await Sipp.start(scenario, options))
+    noteIfFailed(() => this.#noteFailure())
     // The other side of a failure: what the browser saw is in its text.
     onTestFailed(async () => {
-      await this.#noteFailure()
       console.log(`${scenario}\n${await sipp.messages()}`)
     })
     return sipp
   }
 
   /**
-   * Of the first one, what the gateway has logged, where its threads are, what it dropped, and what waits in its sockets and in
-   * those of this process, where the browser is: it may be why all after it fail.
+   * Of the first one, what the gateway has logged, where its threads are, what waits in its sockets and in those of this process,
+   * where the browser is, and what it dropped: it may be why all after it fail. Each is printed before the next is asked for.
    */
   async #noteFailure(): Promise<void> {
     if (this.#hasFailures) return
     this.#hasFailures = true
     const { daemon } = this
     const log = daemon.output.split('\n').slice(-LAST_LINES).join('\n')
-    const drops = (await daemon.command('metrics')).output
-      .split('\n')
-      .filter((line) => line.startsWith('webtrunk_drops_total') || line.startsWith('webtrunk_media_'))
-    const sockets = spawnSync('ss', ['-uanpH'], { encoding: 'utf8' })
-      .stdout.split('\n')
-      .filter((line) => [daemon.pid, process.pid].some((pid) => line.includes(`pid=${pid},`)))
-    console.log(
-      [
-        `the gateway, process ${daemon.pid}, and its sockets and ours (${process.pid}): state, bytes received and not read, ...`,
-        ...[log, linesOfThreads(daemon.pid), ...drops, ...sockets],
-      ].join('\n'),
+    console.log(`the gateway, process ${daemon.pid}:\n${log}\n${linesOfThreads(daemon.pid)}`)
+    const { stdout } = spawnSync('ss', ['-uanpH'], { encoding: 'utf8' })
+    const sockets = (stdout ?? '').split('\n')
+    const own = sockets.filter((line) =>
+      [daemon.pid, process.pid].some((pid) => line.includes(`pid=${pid},`)),
     )
+    console.log(
+      `sockets of it and of us (${process.pid}): state, bytes received and not read, ...\n${own.join('\n')}`,
+    )
+    const metrics = (await daemon.command('metrics')).output.split('\n')
+    const drops = metrics.filter((line) => /^webtrunk_(drops_total|media_)/.test(line))
+    console.log(`dropped, and load of media threads:\n${drops.join('\n')}`)
   }
 
   /**
@@ -133,13 +134,5 @@ export class TrunkSite {
       return
     }
     await expectNothingLeft(this.daemon, afterTransactions)
-  }
-}
-
-/** baresip needs the next one too. */
-async function freePortPair(): Promise<number> {
-  for (;;) {
-    const port = await freePort()
-    if (!(await isTcpPortTaken(port + 1)) && !(await isUdpPortTaken(port + 1))) return port
   }
 }

@@ -48,6 +48,7 @@ const RELAY_SOURCES = [
   'relay_loop',
   'relay_path',
   'socket_ring',
+  'thread_priority',
 ].map((name) => join(SOURCES, `${name}.cc`))
 
 // Of debug information what a sanitizer's report needs: `-g` takes a quarter longer.

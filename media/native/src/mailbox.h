@@ -118,12 +118,12 @@ struct RemoveCommand {
 };
 
 /** Nothing is to be done: that it was taken is the answer. */
-struct PulseCommand {};
+struct HeartbeatCommand {};
 
 using Command = std::variant<AddSocketCommand, AddCrossingCommand, AddLegCommand, AdmitCommand, SetUfragsCommand, SetRemoteCommand,
                              MoveLegCommand, ContestCommand,
                              SetReceiveKeyCommand, SetSendKeyCommand, SetRouteCommand, PlayCommand, PressCommand,
-                             WatchCommand, SendCommand, SendRtcpCommand, SendDtlsCommand, RemoveCommand, PulseCommand>;
+                             WatchCommand, SendCommand, SendRtcpCommand, SendDtlsCommand, RemoveCommand, HeartbeatCommand>;
 
 /**
  * Commands from the JavaScript thread to the relay thread, in order. The relay thread takes its lock only when there is

@@ -59,7 +59,7 @@ Napi::Function RelayObject::define(Napi::Env env) {
                       InstanceMethod<&RelayObject::send_dtls>("sendDtls"), InstanceMethod<&RelayObject::stats>("stats"),
                       InstanceMethod<&RelayObject::report>("report"),
                       InstanceMethod<&RelayObject::counters>("counters"), InstanceMethod<&RelayObject::tables>("tables"),
-                      InstanceMethod<&RelayObject::load>("load"), InstanceMethod<&RelayObject::pulse>("pulse"),
+                      InstanceMethod<&RelayObject::load>("load"), InstanceMethod<&RelayObject::heartbeat>("heartbeat"),
                       InstanceMethod<&RelayObject::remove>("remove"), InstanceMethod<&RelayObject::close>("close")});
 }
 

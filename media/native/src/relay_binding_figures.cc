@@ -122,11 +122,11 @@ Napi::Value RelayObject::load(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(loop().counters.load.get()) / 1000);
 }
 
-Napi::Value RelayObject::pulse(const Napi::CallbackInfo& info) {
+Napi::Value RelayObject::heartbeat(const Napi::CallbackInfo& info) {
   int64_t waiting_ns = 0;
   if (!is_closed_) {
     waiting_ns = loop().mailbox.waiting_ns();
-    if (waiting_ns == 0) loop().mailbox.post(PulseCommand{});
+    if (waiting_ns == 0) loop().mailbox.post(HeartbeatCommand{});
   }
   return Napi::Number::New(info.Env(), static_cast<double>(waiting_ns) / 1e6);
 }

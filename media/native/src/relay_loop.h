@@ -170,7 +170,7 @@ class RelayLoop {
   void carry_out(SendRtcpCommand& command);
   void carry_out(SendDtlsCommand& command);
   void carry_out(RemoveCommand& command);
-  void carry_out(PulseCommand&) {}
+  void carry_out(HeartbeatCommand&) {}
   void forget_tuple(Leg& leg, const Tuple& tuple);
   void set_tuples(Leg& leg, const std::vector<Tuple>& tuples);
   void stop_player(Leg& leg);

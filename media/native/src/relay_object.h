@@ -106,7 +106,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   Napi::Value counters(const Napi::CallbackInfo& info);
   Napi::Value tables(const Napi::CallbackInfo& info);
   Napi::Value load(const Napi::CallbackInfo& info);
-  Napi::Value pulse(const Napi::CallbackInfo& info);
+  Napi::Value heartbeat(const Napi::CallbackInfo& info);
 
   /** Shared with `on_ready_`: calls may be under way after `close`. */
   std::shared_ptr<Announcer> announcer_;

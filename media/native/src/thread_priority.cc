@@ -11,7 +11,7 @@ namespace webtrunk {
 
 namespace {
 
-/** sched_setattr(2). The C library has neither, and the kernel's header does not go with its own. */
+/** sched_setattr(2). glibc before 2.41 has neither, and the kernel's header does not go with its own. */
 struct SchedulingAttributes {
   uint32_t size;
   uint32_t policy;

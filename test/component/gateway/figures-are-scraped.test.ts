@@ -18,7 +18,7 @@ const figures = () =>
   new Metrics({
     calls: () => 3,
     mediaLoads: () => [0.25, 0.5],
-    silentMediaThreads: () => 1,
+    stalledMediaThreads: () => 1,
     registrations: () => 2,
     webSockets: () => 4,
     trunks: () =>
@@ -87,7 +87,7 @@ describe('metrics', () => {
       'webtrunk_calls 3',
       'webtrunk_media_load{thread="0"} 0.25',
       'webtrunk_media_load{thread="1"} 0.5',
-      'webtrunk_media_threads_silent 1',
+      'webtrunk_media_threads_stalled 1',
       'webtrunk_registrations 2',
       'webtrunk_websockets 4',
       'webtrunk_trunk_up{trunk="pbx"} 1',

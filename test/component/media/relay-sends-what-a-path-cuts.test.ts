@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { openRelay } from '../../harness/relay-script.ts'
 
-const ADDON = fileURLToPath(new URL('../../../media/native/build/Release/webtrunk.node', import.meta.url))
 const NARROW = '127.9.9.9'
 const MTU = 600
 /** So that the kernel has several at once to send, and one alone. */
@@ -12,8 +11,7 @@ const PAYLOAD = 1000
 /** A trunk leg whose peer is behind a path of 600 bytes, fed by another one. Node runs it as it stands, in a network of its own. */
 const SCRIPT = `
 const { createSocket } = require('node:dgram')
-const relay = require(${JSON.stringify(ADDON)}).openRelay({ threadName: 'relay', maxLegs: 4, queueBytes: 65536, strayPerSecond: 10,
-  strayBurst: 10, maxStraySources: 10, dscp: 0, gatherUs: 500, sharedBufferBytes: 65536, onReady() { while (relay.takeBatch() !== undefined); } })
+const relay = ${openRelay({ onReady: '() => { while (relay.takeBatch() !== undefined); }' })}
 const [source, sink] = [createSocket('udp4'), createSocket('udp4')]
 const received = []
 const [from, to] = [20000, 20002].map((rtpPort, at) =>

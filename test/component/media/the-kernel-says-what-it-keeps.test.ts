@@ -1,20 +1,15 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { RECEIVE_BUFFER_BYTES } from '../../../media/receive-buffer.ts'
 import { openEngine } from '../../harness/media-bench.ts'
+import { openRelay, WITHOUT_RIGHTS } from '../../harness/relay-script.ts'
 
-const ADDON = fileURLToPath(new URL('../../../media/native/build/Release/webtrunk.node', import.meta.url))
 const MOST = Number(readFileSync('/proc/sys/net/core/rmem_max', 'utf8'))
 const ASKED = 2 * MOST
 
-/** In a user namespace of its own a process has no rights over the machine, whoever starts it. */
-const WITHOUT_RIGHTS = ['unshare', '--user', '--map-root-user']
-
 const RELAY = `
-const relay = require(${JSON.stringify(ADDON)}).openRelay({ threadName: 'relay', maxLegs: 4, queueBytes: 65536, strayPerSecond: 10,
-  strayBurst: 10, maxStraySources: 10, dscp: 0, gatherUs: 500, sharedBufferBytes: ${ASKED}, onReady() {} })
+const relay = ${openRelay({ sharedBufferBytes: ASKED })}
 console.log(relay.bind({ address: '127.0.0.1', port: 0 }).receiveBufferBytes)
 relay.close()`
 

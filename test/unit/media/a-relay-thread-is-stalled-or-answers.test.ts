@@ -1,19 +1,19 @@
 import { expect, test } from 'vitest'
-import { RelayPulse } from '../../../media/relay-pulse.ts'
+import { RelayWatchdog } from '../../../media/relay-watchdog.ts'
 
 const looks = (...owedMs: readonly number[]): readonly string[] => {
-  const pulse = new RelayPulse()
-  return owedMs.map((ms) => `${pulse.look(ms) ? 'now ' : ''}${pulse.isSilent ? 'silent' : 'answers'}`)
+  const watchdog = new RelayWatchdog()
+  return owedMs.map((ms) => `${watchdog.look(ms) ? 'now ' : ''}${watchdog.isStalled ? 'stalled' : 'answers'}`)
 }
 
-test('a thread that owes an answer for five seconds in two looks is silent until it owes less', () => {
+test('a thread that owes an answer for five seconds in two looks is stalled until it owes less', () => {
   expect(looks(0, 999, 4_999, 5_000, 6_000, 7_000, 0, 0)).toEqual([
     'answers',
     'answers',
     'answers',
     'answers',
-    'now silent',
-    'silent',
+    'now stalled',
+    'stalled',
     'now answers',
     'answers',
   ])
