@@ -98,6 +98,38 @@ test('a fixed port is the first of so many; when one is taken there is no engine
   openEngine({ threads: THREADS - 1, webrtcPort: port })
 })
 
+test('a thread that has stalled gets no session while there is another, however busy; where all have, calls are refused', async () => {
+  const owedMs = [6_000, 0]
+  const told: string[] = []
+  let opened = 0
+  const openRelay: typeof native.openRelay = (options) => {
+    const index = opened++
+    return Object.defineProperties(native.openRelay(options), {
+      heartbeat: { value: () => owedMs[index] ?? 0 },
+      load: { value: () => index },
+    })
+  }
+  const onStalled = (name: string): unknown => told.push(`${name} stalled`)
+  const onRecovered = (name: string): unknown => told.push(`${name} recovered`)
+  const addon = { ...native, openRelay }
+  const engine = openEngine({ threads: 2, maxLoad: 0.7 }, { addon, onStalled, onRecovered })
+  await until(() => engine.stalledThreads === 1)
+  const live = await Promise.all((await openSessions(engine, 3)).map((session) => portOf(session, 'caller')))
+  expect(new Set(live).size).toBe(1)
+  owedMs[1] = 6_000
+  await until(() => engine.stalledThreads === 2)
+  await expect(openSessions(engine, 1)).rejects.toMatchObject({ code: 'media.stalled' })
+  expect(engine.counters()).toMatchObject({ 'media.stalled': 1 })
+  owedMs[0] = 0
+  await until(() => engine.stalledThreads === 1)
+  const [session] = await openSessions(engine, 1)
+  expect(live).not.toContain(session && (await portOf(session, 'caller')))
+  expect(told).toEqual(['webtrunk-relay stalled', 'webtrunk-rel-1 stalled', 'webtrunk-relay recovered'])
+  // To be closed like any other.
+  owedMs[1] = 0
+  await until(() => engine.stalledThreads === 0)
+})
+
 test('a thread that is too busy is passed over while there is another, and the load is that of the next', async () => {
   const loads = [0.8, 0.1]
   let opened = 0
