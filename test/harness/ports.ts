@@ -3,14 +3,14 @@ import { createServer, isIPv6 } from 'node:net'
 
 /**
  * Ports of peers that tests start, below those that Linux gives by itself (net.ipv4.ip_local_port_range), so that nobody's port 0
- * lands there. They come in blocks, each of one process at a time: a port may be named long before a peer binds it, and be bound
- * again after it was free between two tests.
+ * lands there, and below those of the demo's media. They come in blocks, each of one process at a time: a port may be named long
+ * before a peer binds it, and be bound again after it was free between two tests.
  */
-const FIRST = 12_000
+const FIRST = 8_000
 const BLOCK = 8
-const BLOCKS = 2_500
+const BLOCKS = 1_048
 /** What holds a block: this port on an address of its own, which the kernel frees with its process. */
-const LOCK_PORT = 11_999
+const LOCK_PORT = 7_999
 const lockAddress = (block: number): string => `127.77.${block >> 8}.${block & 0xff}`
 const ATTEMPTS = 1_000
 

@@ -189,7 +189,7 @@ function onFreePorts<Made>(
   open: (ports: NativePorts) => Made,
 ): { readonly made: Made; readonly at: TransportAddress } {
   for (let attempt = 0; attempt < 200; attempt++) {
-    const port = 10_000 + 2 * Math.floor(Math.random() * 900)
+    const port = 6_000 + 2 * Math.floor(Math.random() * 900)
     try {
       return { made: open({ address, rtpPort: port }), at: { address, port } }
     } catch (error) {

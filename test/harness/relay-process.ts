@@ -11,7 +11,7 @@ const openOne = () => ${openRelay({ onReady: '() => { for (const relay of relays
 const relays = Array.from({ length: ${threads} }, openOne)
 function open(relay, ssrc) {
   for (;;) {
-    const port = 10000 + 2 * Math.floor(Math.random() * 900)
+    const port = 6000 + 2 * Math.floor(Math.random() * 900)
     try {
       return { relay, port, leg: relay.addLeg({ kind: 'rtp', address: '127.0.0.1', rtpPort: port, ssrc }) }
     } catch (error) {

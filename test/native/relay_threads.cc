@@ -2,9 +2,13 @@
  * The relay thread under load beside a thread that does what JavaScript does, for ThreadSanitizer. Prints `ok` when both
  * got on with each other; a data race makes the sanitizer end it.
  */
+#include <pthread.h>
 #include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <thread>
@@ -132,6 +136,23 @@ void command(RelayLoop& relay, LegDirectory& directory, int round, uint16_t peer
   }
 }
 
+int64_t worked_ns(std::thread& thread) {
+  clockid_t clock;
+  timespec worked{};
+  if (pthread_getcpuclockid(thread.native_handle(), &clock) == 0) clock_gettime(clock, &worked);
+  return worked.tv_sec * 1'000'000'000LL + worked.tv_nsec;
+}
+
+/** After a wake-up for what it has taken already, as there is one when a command comes in the middle of a round. */
+bool sleeps_after_late_wake(RelayLoop& relay, std::thread& thread) {
+  relay.mailbox.wait_until_done();
+  const uint64_t one = 1;
+  if (write(relay.mailbox.event().get(), &one, sizeof one) < 0) return false;
+  const int64_t before_ns = worked_ns(thread);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  return worked_ns(thread) - before_ns < 20'000'000;
+}
+
 }  // namespace
 
 int main() {
@@ -180,9 +201,14 @@ int main() {
   }
   is_over = true;
   load.join();
+  for (uint32_t slot = 0; slot < kLegs; slot++) {
+    for (uint32_t generation = 1; generation < 2000; generation++) relay.mailbox.post(RemoveCommand{generation << 16 | slot});
+  }
+  const bool is_asleep = sleeps_after_late_wake(relay, thread);
   relay.mailbox.stop();
   thread.join();
   const bool is_clean = relay.counters.legs.get() == 0 && relay.counters.sockets.get() == 0;
-  std::printf("%s\n", is_clean && heard > 0 && torn == 0 && taken > 0 && notices > 0 ? "ok" : "nothing happened");
+  const bool has_worked = is_clean && heard > 0 && torn == 0 && taken > 0 && notices > 0;
+  std::printf("%s\n", !has_worked ? "nothing happened" : !is_asleep ? "no sleep" : "ok");
   return 0;
 }

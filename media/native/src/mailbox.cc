@@ -50,9 +50,6 @@ void Mailbox::stop() {
 }
 
 void Mailbox::collect(std::vector<Command>& commands) {
-  uint64_t wakes;
-  // Before the exchange: a command posted after it finds the box empty and wakes us again. Nothing to read is fine.
-  if (read(event_.get(), &wakes, sizeof wakes) < 0) wakes = 0;
   const std::lock_guard<std::mutex> lock(mutex_);
   commands.swap(waiting_);
   has_mail_.store(false, std::memory_order_release);

@@ -56,8 +56,10 @@ bool RelayLoop::is_ready() const {
 
 bool RelayLoop::watch(const Fd& socket, EventSource source, uint32_t id) {
   epoll_event event{};
-  // Every ring is an event, and costs no reading.
-  event.events = source == EventSource::doorbell ? EPOLLIN | EPOLLET : EPOLLIN;
+  // Of these every write is an event, and costs no reading. Nor does one stay that came when all had been taken already: the
+  // thread would not sleep until something else is posted.
+  const bool is_wake = source == EventSource::doorbell || source == EventSource::mailbox;
+  event.events = is_wake ? EPOLLIN | EPOLLET : EPOLLIN;
   event.data.u64 = event_tag(source, id);
   return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket.get(), &event) == 0;
 }
