@@ -12,7 +12,19 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['test/{unit,vectors,component,fuzz}/**/*.test.ts'],
+          include: ['test/{unit,vectors,fuzz}/**/*.test.ts'],
+          testTimeout: 20_000,
+          maxWorkers: 2,
+          // Pure: they leave nothing behind for each other, and loading all modules anew for each file took longer than they do.
+          isolate: false,
+          expect: PATIENT,
+          retry: SECOND_TRY,
+        },
+      },
+      {
+        test: {
+          name: 'component',
+          include: ['test/component/**/*.test.ts'],
           testTimeout: 20_000,
           maxWorkers: 2,
           expect: PATIENT,
@@ -28,7 +40,7 @@ export default defineConfig({
           expect: PATIENT,
           // Peers wait most of the time. More of them beside each other on two cores disturb one another's audio.
           maxWorkers: 2,
-          // After the unit tests, which leave no core to a call.
+          // After the others, which leave no core to a call.
           sequence: { groupOrder: 1 },
           retry: SECOND_TRY,
         },
