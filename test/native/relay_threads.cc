@@ -143,14 +143,20 @@ int64_t worked_ns(std::thread& thread) {
   return worked.tv_sec * 1'000'000'000LL + worked.tv_nsec;
 }
 
-/** After a wake-up for what it has taken already, as there is one when a command comes in the middle of a round. */
+/**
+ * After a wake-up for what it has taken already, as there is one when a command comes in the middle of a round: sooner or later,
+ * for it may have much left to do. With such a wake-up kept it would never.
+ */
 bool sleeps_after_late_wake(RelayLoop& relay, std::thread& thread) {
   relay.mailbox.wait_until_done();
   const uint64_t one = 1;
   if (write(relay.mailbox.event().get(), &one, sizeof one) < 0) return false;
-  const int64_t before_ns = worked_ns(thread);
-  std::this_thread::sleep_for(std::chrono::milliseconds(300));
-  return worked_ns(thread) - before_ns < 20'000'000;
+  for (int look = 0; look < 50; look++) {
+    const int64_t before_ns = worked_ns(thread);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    if (worked_ns(thread) - before_ns < 5'000'000) return true;
+  }
+  return false;
 }
 
 }  // namespace
