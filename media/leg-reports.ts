@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts'
-import { DeadlineTimer } from './deadline-timer.ts'
+import { DeadlineTimer, nextRoundMs } from './deadline-timer.ts'
 import type { LegId, NativeLegReport, Relay } from './native/boundary.ts'
 import { type LegQuality, legQuality } from './quality.ts'
 import { RtcpReporter, type RtcpReporterInput } from './rtcp-reporter.ts'
@@ -81,6 +81,7 @@ export class LegReports {
     } catch (error) {
       this.#host.report(error)
     }
-    this.#timer.set(this.#machine.deadlineMs)
+    const { deadlineMs } = this.#machine
+    this.#timer.set(deadlineMs === undefined ? undefined : nextRoundMs(deadlineMs))
   }
 }

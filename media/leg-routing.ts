@@ -69,7 +69,7 @@ export class LegRouting {
 
   /** What became of the leg's packets elsewhere, by reason; the leg's own are not in it. */
   dropsElsewhere(): Readonly<Record<string, number>> {
-    return sumOf(this.#drops, this.#visitorDrops())
+    return this.#visitor === undefined ? this.#drops : sumOf(this.#drops, visitorDrops(this.#visitor))
   }
 
   #visit(lane: RelayLane): LegPlace {
@@ -86,10 +86,10 @@ export class LegRouting {
     lane.relay.remove(id)
     lane.leave(id)
   }
+}
 
-  #visitorDrops(): Readonly<Record<string, number>> {
-    return this.#visitor?.lane.relay.stats(this.#visitor.id)?.drops ?? {}
-  }
+function visitorDrops({ lane, id }: LegPlace): Readonly<Record<string, number>> {
+  return lane.relay.stats(id)?.drops ?? {}
 }
 
 function contentOf(route: ActiveRoute): Omit<NativeRoute, 'target' | 'relay'> {
@@ -101,8 +101,8 @@ function contentOf(route: ActiveRoute): Omit<NativeRoute, 'target' | 'relay'> {
 /** Name by name. */
 export function sumOf(...records: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   const sum: Record<string, number> = {}
-  for (const [name, value] of records.flatMap((record) => Object.entries(record))) {
-    sum[name] = (sum[name] ?? 0) + value
+  for (const record of records) {
+    for (const [name, value] of Object.entries(record)) sum[name] = (sum[name] ?? 0) + value
   }
   return sum
 }

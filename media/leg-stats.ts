@@ -27,14 +27,26 @@ const NO_FIGURES: NativeLegStats = {
   remote: undefined,
 }
 
-/** All that is known of a leg, from wherever it is known. */
+/** All that is known of a leg, from wherever it is known. Field by field: spread objects cost twenty times as much to make. */
 export function legStats({ lane, leg, routing, reports, final }: MeasuredLeg): LegStats {
-  const { remote, drops, ...counts } = final ?? lane.relay.stats(leg.id) ?? NO_FIGURES
+  const counts = final ?? lane.relay.stats(leg.id) ?? NO_FIGURES
+  const quality = reports.quality()
   return {
-    ...counts,
-    drops: sumOf(drops, routing.dropsElsewhere()),
-    remote: remote === undefined ? undefined : formatAddress(remote),
+    packetsReceived: counts.packetsReceived,
+    octetsReceived: counts.octetsReceived,
+    packetsSent: counts.packetsSent,
+    octetsSent: counts.octetsSent,
+    payloadSamples: counts.payloadSamples,
+    flatSamples: counts.flatSamples,
+    drops: sumOf(counts.drops, routing.dropsElsewhere()),
+    remote: counts.remote === undefined ? undefined : formatAddress(counts.remote),
     suite: leg.suite,
-    ...reports.quality(),
+    lossRatio: quality.lossRatio,
+    jitterMs: quality.jitterMs,
+    rttMs: quality.rttMs,
+    mos: quality.mos,
+    remoteLossRatio: quality.remoteLossRatio,
+    remoteJitterMs: quality.remoteJitterMs,
+    clockRatio: quality.clockRatio,
   }
 }

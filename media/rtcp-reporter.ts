@@ -55,7 +55,7 @@ export class RtcpReporter implements Machine<RtcpReporterInput, RtcpReporterOutp
   /** As the last report block had it. */
   #reported: Pick<NativeReceivedReport, 'epoch' | 'expected' | 'received'> | undefined
   /** Newest last. */
-  #sent: { readonly ntpMiddle: number; readonly atMs: number }[] = []
+  readonly #sent: { readonly ntpMiddle: number; readonly atMs: number }[] = []
   #rttMs: number | undefined
   #peerBlock: ReportBlock | undefined
 
@@ -134,7 +134,8 @@ export class RtcpReporter implements Machine<RtcpReporterInput, RtcpReporterOutp
     const ntpSeconds = (seconds + NTP_EPOCH_S) >>> 0
     const ntpFraction = Math.floor(((wallMs - seconds * 1000) / 1000) * 2 ** 32)
     const ntpMiddle = (((ntpSeconds & 0xffff) << 16) | (ntpFraction >>> 16)) >>> 0
-    this.#sent = [...this.#sent.slice(1 - MAX_SENT_REPORTS), { ntpMiddle, atMs: nowMs }]
+    if (this.#sent.length === MAX_SENT_REPORTS) this.#sent.shift()
+    this.#sent.push({ ntpMiddle, atMs: nowMs })
     return {
       kind: 'sender-report',
       ssrc: this.#options.ssrc,

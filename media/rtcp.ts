@@ -70,6 +70,7 @@ const MAX_CNAME_BYTES = 255
 
 const TYPE = { senderReport: 200, receiverReport: 201, sourceDescription: 202, bye: 203 } as const
 const CNAME = 1
+const HEADER_LENGTH = 4
 const BLOCK_LENGTH = 24
 const SENDER_REPORT_LENGTH = 28
 const RECEIVER_REPORT_LENGTH = 8
@@ -224,74 +225,106 @@ function parseBye(packet: Buffer, count: number): Goodbye | undefined {
 
 /** Writes a compound packet. Numbers are cut to their fields; at most 31 blocks, chunks or sources in each. */
 export function formatRtcp(packets: readonly OwnRtcp[]): Buffer {
-  return Buffer.concat(packets.map((packet) => formatPacket(packet)))
+  const bytes = Buffer.allocUnsafe(packets.reduce((length, packet) => length + lengthOf(packet), 0))
+  packets.reduce((at, packet) => writePacket(bytes, at, packet), 0)
+  return bytes
 }
 
-function formatPacket(packet: OwnRtcp): Buffer {
+function lengthOf(packet: OwnRtcp): number {
   switch (packet.kind) {
     case 'sender-report':
-      return frame(TYPE.senderReport, packet.blocks, [
-        words(
+      return SENDER_REPORT_LENGTH + BLOCK_LENGTH * packet.blocks.length
+    case 'receiver-report':
+      return RECEIVER_REPORT_LENGTH + BLOCK_LENGTH * packet.blocks.length
+    case 'source-description':
+      return packet.chunks.reduce((length, { cname }) => length + chunkLength(cname), HEADER_LENGTH)
+    case 'bye':
+      return HEADER_LENGTH + 4 * packet.ssrcs.length
+    default:
+      return packet satisfies never
+  }
+}
+
+/** Returns where the next packet begins; so do those that it is made of. */
+function writePacket(bytes: Buffer, at: number, packet: OwnRtcp): number {
+  const length = lengthOf(packet)
+  switch (packet.kind) {
+    case 'sender-report':
+      return writeBlocks(
+        bytes,
+        writeWords(bytes, writeHeader(bytes, at, TYPE.senderReport, packet.blocks.length, length), [
           packet.ssrc,
           packet.ntpSeconds,
           packet.ntpFraction,
           packet.rtpTimestamp,
           packet.packets,
           packet.octets,
-        ),
-        ...packet.blocks.map((block) => formatBlock(block)),
-      ])
+        ]),
+        packet.blocks,
+      )
     case 'receiver-report':
-      return frame(TYPE.receiverReport, packet.blocks, [
-        words(packet.ssrc),
-        ...packet.blocks.map((block) => formatBlock(block)),
-      ])
+      return writeBlocks(
+        bytes,
+        writeWords(bytes, writeHeader(bytes, at, TYPE.receiverReport, packet.blocks.length, length), [
+          packet.ssrc,
+        ]),
+        packet.blocks,
+      )
     case 'source-description':
-      return frame(
-        TYPE.sourceDescription,
-        packet.chunks,
-        packet.chunks.map(({ ssrc, cname }) => formatChunk(ssrc, cname)),
+      return packet.chunks.reduce(
+        (next, { ssrc, cname }) => writeChunk(bytes, next, ssrc, cname),
+        writeHeader(bytes, at, TYPE.sourceDescription, packet.chunks.length, length),
       )
     case 'bye':
-      return frame(TYPE.bye, packet.ssrcs, [words(...packet.ssrcs)])
+      return writeWords(bytes, writeHeader(bytes, at, TYPE.bye, packet.ssrcs.length, length), packet.ssrcs)
     default:
       return packet satisfies never
   }
 }
 
-function frame(type: number, counted: readonly unknown[], parts: readonly Buffer[]): Buffer {
-  if (counted.length > MAX_COUNT) throw new RangeError(`${counted.length} entries in one RTCP packet`)
-  const body = Buffer.concat(parts)
-  const header = Buffer.alloc(4)
-  header.writeUInt8(0x80 | counted.length, 0)
-  header.writeUInt8(type, 1)
-  header.writeUInt16BE(body.length / 4, 2)
-  return Buffer.concat([header, body])
+function writeHeader(bytes: Buffer, at: number, type: number, counted: number, length: number): number {
+  if (counted > MAX_COUNT) throw new RangeError(`${counted} entries in one RTCP packet`)
+  bytes.writeUInt8(0x80 | counted, at)
+  bytes.writeUInt8(type, at + 1)
+  return bytes.writeUInt16BE(length / 4 - 1, at + 2)
 }
 
-function words(...values: readonly number[]): Buffer {
-  const bytes = Buffer.alloc(4 * values.length)
-  for (const [index, value] of values.entries()) bytes.writeUInt32BE(value >>> 0, 4 * index)
-  return bytes
+function writeWords(bytes: Buffer, at: number, values: readonly number[]): number {
+  return values.reduce((next, value) => bytes.writeUInt32BE(value >>> 0, next), at)
 }
 
-function formatBlock(block: ReportBlock): Buffer {
-  return words(
-    block.ssrc,
-    ((block.fractionLost & 0xff) << 24) | (block.cumulativeLost & 0xffffff),
-    block.highestSequence,
-    block.jitter,
-    block.lastReport,
-    block.delaySinceLastReport,
+function writeBlocks(bytes: Buffer, at: number, blocks: readonly ReportBlock[]): number {
+  return blocks.reduce(
+    (next, block) =>
+      writeWords(bytes, next, [
+        block.ssrc,
+        ((block.fractionLost & 0xff) << 24) | (block.cumulativeLost & 0xffffff),
+        block.highestSequence,
+        block.jitter,
+        block.lastReport,
+        block.delaySinceLastReport,
+      ]),
+    at,
   )
 }
 
-function formatChunk(ssrc: number, cname: string | undefined): Buffer {
-  const text = Buffer.from(cname ?? '').subarray(0, MAX_CNAME_BYTES)
-  const item =
-    cname === undefined ? Buffer.alloc(0) : Buffer.concat([Buffer.from([CNAME, text.length]), text])
-  const chunk = Buffer.alloc((4 + item.length + 4) & ~3)
-  chunk.writeUInt32BE(ssrc, 0)
-  item.copy(chunk, 4)
-  return chunk
+/** SSRC, item, and one to four zeros that end the list (RFC 3550 §6.5). */
+function chunkLength(cname: string | undefined): number {
+  const itemLength = cname === undefined ? 0 : 2 + cnameLength(cname)
+  return (4 + itemLength + 4) & ~3
+}
+
+function cnameLength(cname: string): number {
+  return Math.min(MAX_CNAME_BYTES, Buffer.byteLength(cname))
+}
+
+function writeChunk(bytes: Buffer, at: number, ssrc: number, cname: string | undefined): number {
+  const end = at + chunkLength(cname)
+  const item = bytes.writeUInt32BE(ssrc, at)
+  bytes.fill(0, item, end)
+  if (cname === undefined) return end
+  bytes.writeUInt8(CNAME, item)
+  bytes.writeUInt8(cnameLength(cname), item + 1)
+  bytes.write(cname, item + 2, cnameLength(cname))
+  return end
 }

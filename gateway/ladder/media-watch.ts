@@ -1,3 +1,4 @@
+import { nextRoundMs } from '../../media/deadline-timer.ts'
 import type { LegStats, MediaSession } from '../../media/engine.ts'
 import { receives, sends } from '../../sdp/direction.ts'
 import type { SipEnvironment } from '../../sip/user-agent.ts'
@@ -40,7 +41,7 @@ export class MediaWatch {
   /** The call is connected. */
   start(): void {
     const { environment } = this.#options
-    this.#cancelTimer = environment.schedule(environment.nowMs() + LOOK_MS, () => {
+    this.#cancelTimer = environment.schedule(nextRoundMs(environment.nowMs() + LOOK_MS), () => {
       this.#look(PATIENCE_MS).then(
         () => {
           if (!this.#isClosed) this.start()

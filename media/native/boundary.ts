@@ -294,8 +294,8 @@ export interface NativeLegStats {
 
 export interface NativeLegReport {
   /** Undefined before the first packet. */
-  readonly received?: NativeReceivedReport
-  readonly sent?: NativeSentReport
+  readonly received?: NativeReceivedReport | undefined
+  readonly sent?: NativeSentReport | undefined
 }
 
 /** Of the source heard now (RFC 3550 A.1, A.3, A.8), and of all sources there were. */
@@ -315,12 +315,12 @@ export interface NativeReceivedReport {
   readonly expectedInAll: number
   readonly receivedInAll: number
   /** Mean over the leg's life; undefined when nothing was measured. */
-  readonly meanJitterMs?: number
+  readonly meanJitterMs?: number | undefined
   /** How much faster than time its timestamps go, 1 when they are right; and over how long that was measured. */
-  readonly clockRatio?: number
-  readonly clockSpanMs?: number
+  readonly clockRatio?: number | undefined
+  readonly clockSpanMs?: number | undefined
   /** The source's last sender report: middle 32 bits of its NTP time, and how long ago it came. */
-  readonly senderReport?: { readonly ntpMiddle: number; readonly ageMs: number }
+  readonly senderReport?: { readonly ntpMiddle: number; readonly ageMs: number } | undefined
 }
 
 export interface NativeSentReport {

@@ -3,6 +3,7 @@
  * call of the daemon does while media flows (it looks at the figures every 5 s). Its arguments say whether trunk calls share ports, and
  * how long packets may wait for each other; its parent's messages tell what to do.
  */
+import { nextRoundMs } from '../../media/deadline-timer.ts'
 import type { MediaObserver, MediaSession } from '../../media/engine.ts'
 import { KeyBytes } from '../../media/key-bytes.ts'
 import { createNativeEngine } from '../../media/native-engine.ts'
@@ -62,8 +63,19 @@ async function openCall({ plain, secure, keys }: FarEnds): Promise<NearEnds> {
   await session.setRoute('caller', { kind: 'bridge', to: 'callee', map: MAP })
   for (const leg of ['callee', 'caller']) await session.watch(leg, SILENCE_LIMIT_S)
   // From a time of its own on, as calls begin in life.
-  setTimeout(() => setInterval(() => void session.stats(), LOOK_MS), Math.random() * LOOK_MS)
+  lookAt(session, performance.now() + Math.random() * LOOK_MS)
   return { plain: callee.rtp, ...caller }
+}
+
+/** As `MediaWatch`. */
+function lookAt(session: MediaSession, atMs: number): void {
+  setTimeout(
+    () => {
+      void session.stats()
+      lookAt(session, performance.now() + LOOK_MS)
+    },
+    Math.ceil(nextRoundMs(atMs) - performance.now()),
+  )
 }
 
 type Secure = Pick<NearEnds, 'secure' | 'keys'>

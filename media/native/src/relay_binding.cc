@@ -87,6 +87,7 @@ RelayObject::RelayObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Rela
     return;
   }
   directory_ = std::make_unique<LegDirectory>(limits.max_legs);
+  shapes_ = std::make_unique<const FigureShapes>(env);
 
   auto context = std::make_unique<std::shared_ptr<Announcer>>(announcer_);
   on_ready_ = OnReady::New(

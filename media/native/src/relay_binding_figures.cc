@@ -19,65 +19,77 @@ Napi::Object drops_of(Napi::Env env, const Drops& drops) {
   return object;
 }
 
-Napi::Object received_report(Napi::Env env, const ReceiveFigures& figures, int64_t now_ns) {
-  Napi::Object report = Napi::Object::New(env);
-  const auto set = [&](const char* name, double value) { report.Set(name, Napi::Number::New(env, value)); };
-  set("ssrc", figures.ssrc);
-  set("epoch", figures.epoch);
-  set("expected", static_cast<double>(figures.expected()));
-  set("received", static_cast<double>(figures.received));
-  set("highestSequence", static_cast<uint32_t>(figures.highest_sequence - 0x10000));
-  set("jitterMs", static_cast<double>(figures.jitter_ns) / 1e6);
-  set("clockRateHz", figures.clock_rate_hz);
-  set("expectedInAll", static_cast<double>(figures.expected_before + figures.expected()));
-  set("receivedInAll", static_cast<double>(figures.received_before + figures.received));
-  if (figures.deviations > 0)
-    set("meanJitterMs", static_cast<double>(figures.deviation_sum_ns) / static_cast<double>(figures.deviations) / 1e6);
-  if (figures.clock_span_ns > 0) {
-    set("clockSpanMs", static_cast<double>(figures.clock_span_ns) / 1e6);
-    set("clockRatio", static_cast<double>(figures.media_span_ns) / static_cast<double>(figures.clock_span_ns));
-  }
-  if (figures.report_at_ns == 0) return report;
-  Napi::Object sender_report = Napi::Object::New(env);
-  sender_report.Set("ntpMiddle", Napi::Number::New(env, figures.report_ntp));
-  sender_report.Set("ageMs", Napi::Number::New(env, static_cast<double>(now_ns - figures.report_at_ns) / 1e6));
-  report.Set("senderReport", sender_report);
-  return report;
-}
+Napi::Number number(Napi::Env env, double value) { return Napi::Number::New(env, value); }
 
-Napi::Object sent_report(Napi::Env env, const LegCounters& counters, const SendFigures& figures, int64_t now_ns) {
-  Napi::Object report = Napi::Object::New(env);
-  const auto set = [&](const char* name, double value) { report.Set(name, Napi::Number::New(env, value)); };
-  set("packets", static_cast<double>(counters.packets_sent.get()));
-  set("octets", static_cast<double>(counters.octets_sent.get()));
-  set("firstSequence", figures.first_sequence);
-  set("timestamp", figures.newest_timestamp);
-  set("clockRateHz", figures.clock_rate_hz);
-  set("ageMs", static_cast<double>(now_ns / 1000 - static_cast<int64_t>(figures.newest_at_us)) / 1e3);
-  return report;
-}
+Napi::Number number(Napi::Env env, const Counter& counter) { return number(env, static_cast<double>(counter.get())); }
+
+Napi::Number milliseconds(Napi::Env env, int64_t ns) { return number(env, static_cast<double>(ns) / 1e6); }
 
 }  // namespace
+
+RelayObject::FigureShapes::FigureShapes(Napi::Env env)
+    : stats(env, {"packetsReceived", "octetsReceived", "packetsSent", "octetsSent", "payloadSamples", "flatSamples",
+                  "drops", "remote"}),
+      report(env, {"received", "sent"}),
+      received(env, {"ssrc", "epoch", "expected", "received", "highestSequence", "jitterMs", "clockRateHz", "expectedInAll",
+                     "receivedInAll", "meanJitterMs", "clockSpanMs", "clockRatio", "senderReport"}),
+      sender_report(env, {"ntpMiddle", "ageMs"}),
+      sent(env, {"packets", "octets", "firstSequence", "timestamp", "clockRateHz", "ageMs"}) {}
+
+Napi::Value RelayObject::received_report(Napi::Env env, const ReceiveFigures& figures, int64_t now_ns) {
+  const Napi::Value none = env.Undefined();
+  const double mean_jitter_ns = static_cast<double>(figures.deviation_sum_ns) / static_cast<double>(figures.deviations);
+  const double clock_ratio = static_cast<double>(figures.media_span_ns) / static_cast<double>(figures.clock_span_ns);
+  const bool has_clock = figures.clock_span_ns > 0;
+  const Napi::Value sender_report =
+      figures.report_at_ns == 0
+          ? none
+          : shapes_->sender_report.make({number(env, figures.report_ntp), milliseconds(env, now_ns - figures.report_at_ns)});
+  return shapes_->received.make({
+      number(env, figures.ssrc),
+      number(env, figures.epoch),
+      number(env, static_cast<double>(figures.expected())),
+      number(env, static_cast<double>(figures.received)),
+      number(env, static_cast<uint32_t>(figures.highest_sequence - 0x10000)),
+      milliseconds(env, static_cast<int64_t>(figures.jitter_ns)),
+      number(env, figures.clock_rate_hz),
+      number(env, static_cast<double>(figures.expected_before + figures.expected())),
+      number(env, static_cast<double>(figures.received_before + figures.received)),
+      figures.deviations > 0 ? number(env, mean_jitter_ns / 1e6) : none,
+      has_clock ? milliseconds(env, figures.clock_span_ns) : none,
+      has_clock ? number(env, clock_ratio) : none,
+      sender_report,
+  });
+}
+
+Napi::Value RelayObject::sent_report(Napi::Env env, const LegCounters& counters, const SendFigures& figures, int64_t now_ns) {
+  const double age_us = static_cast<double>(now_ns / 1000 - static_cast<int64_t>(figures.newest_at_us));
+  return shapes_->sent.make({
+      number(env, counters.packets_sent),
+      number(env, counters.octets_sent),
+      number(env, figures.first_sequence),
+      number(env, figures.newest_timestamp),
+      number(env, figures.clock_rate_hz),
+      number(env, age_us / 1e3),
+  });
+}
 
 Napi::Value RelayObject::stats(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const LegDirectory::Entry* entry = read_leg(info[0]);
   if (entry == nullptr) return env.Undefined();
   const LegCounters& counters = *entry->counters;
-  Napi::Object stats = Napi::Object::New(env);
-  const auto set = [&](const char* name, const Counter& counter) {
-    stats.Set(name, Napi::Number::New(env, static_cast<double>(counter.get())));
-  };
-  set("packetsReceived", counters.packets_received);
-  set("octetsReceived", counters.octets_received);
-  set("packetsSent", counters.packets_sent);
-  set("octetsSent", counters.octets_sent);
-  set("payloadSamples", counters.payload_samples);
-  set("flatSamples", counters.flat_samples);
-  stats.Set("drops", drops_of(env, counters.drops));
   const std::optional<Endpoint> remote = counters.remote.get();
-  stats.Set("remote", remote.has_value() ? Napi::Value(transport_address(env, *remote)) : env.Undefined());
-  return stats;
+  return shapes_->stats.make({
+      number(env, counters.packets_received),
+      number(env, counters.octets_received),
+      number(env, counters.packets_sent),
+      number(env, counters.octets_sent),
+      number(env, counters.payload_samples),
+      number(env, counters.flat_samples),
+      drops_of(env, counters.drops),
+      remote.has_value() ? Napi::Value(transport_address(env, *remote)) : env.Undefined(),
+  });
 }
 
 Napi::Value RelayObject::report(const Napi::CallbackInfo& info) {
@@ -87,10 +99,11 @@ Napi::Value RelayObject::report(const Napi::CallbackInfo& info) {
   const std::optional<ReceiveFigures> receive = entry->counters->receive.get();
   const std::optional<SendFigures> send = entry->counters->send.get();
   const int64_t now_ns = monotonic_ns();
-  Napi::Object report = Napi::Object::New(env);
-  if (receive.has_value() && receive->epoch > 0) report.Set("received", received_report(env, *receive, now_ns));
-  if (send.has_value()) report.Set("sent", sent_report(env, *entry->counters, *send, now_ns));
-  return report;
+  const bool was_heard = receive.has_value() && receive->epoch > 0;
+  return shapes_->report.make({
+      was_heard ? received_report(env, *receive, now_ns) : env.Undefined(),
+      send.has_value() ? sent_report(env, *entry->counters, *send, now_ns) : env.Undefined(),
+  });
 }
 
 Napi::Value RelayObject::counters(const Napi::CallbackInfo& info) {

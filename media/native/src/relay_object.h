@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "leg_directory.h"
+#include "object_shape.h"
 #include "relay_loop.h"
 
 namespace webtrunk {
@@ -101,6 +102,13 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   std::shared_ptr<Crossing> crossing_to(RelayObject& other);
 
   // relay_binding_figures.cc
+  /** Of `NativeLegStats` and `NativeLegReport`, and of what is in them. */
+  struct FigureShapes {
+    explicit FigureShapes(Napi::Env env);
+    ObjectShape stats, report, received, sender_report, sent;
+  };
+  Napi::Value received_report(Napi::Env env, const ReceiveFigures& figures, int64_t now_ns);
+  Napi::Value sent_report(Napi::Env env, const LegCounters& counters, const SendFigures& figures, int64_t now_ns);
   Napi::Value stats(const Napi::CallbackInfo& info);
   Napi::Value report(const Napi::CallbackInfo& info);
   Napi::Value counters(const Napi::CallbackInfo& info);
@@ -113,6 +121,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   OnReady on_ready_;
   std::thread thread_;
   std::unique_ptr<LegDirectory> directory_;
+  std::unique_ptr<const FigureShapes> shapes_;
   /** What each bound socket is for, by its id. */
   std::vector<EventSource> uses_;
   /** To other relays, one each. */
