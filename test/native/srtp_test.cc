@@ -369,7 +369,7 @@ TEST(srtcp_unencrypted, "RTCP with E bit 0 passes as it is when its tag holds") 
       uint8_t tag[16];
       int written = 0;
       EVP_CIPHER_CTX* context = EVP_CIPHER_CTX_new();
-      CHECK(EVP_EncryptInit_ex(context, aes_gcm(row.key_length), nullptr, session_key, iv) == 1);
+      CHECK(EVP_EncryptInit_ex(context, kAesGcm.cipher(row.key_length), nullptr, session_key, iv) == 1);
       CHECK(EVP_EncryptUpdate(context, nullptr, &written, packet.data(), static_cast<int>(packet.size())) == 1);
       CHECK(EVP_EncryptUpdate(context, nullptr, &written, word, sizeof word) == 1);
       CHECK(EVP_EncryptFinal_ex(context, tag, &written) == 1);

@@ -12,44 +12,32 @@ struct FreeCipherContext {
 };
 using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, FreeCipherContext>;
 
-/** AES in counter mode by key length in bytes (RFC 3711 §4.1.1, RFC 6188 §2); null for a length that AES has not. */
-inline const EVP_CIPHER* aes_ctr(size_t key_length) {
-  switch (key_length) {
-    case 16:
-      return EVP_aes_128_ctr();
-    case 24:
-      return EVP_aes_192_ctr();
-    case 32:
-      return EVP_aes_256_ctr();
-    default:
-      return nullptr;
-  }
-}
+/** A mode of AES, by key length. Null for a length that AES has not. */
+struct AesMode {
+  const EVP_CIPHER* (*of_128)();
+  const EVP_CIPHER* (*of_192)();
+  const EVP_CIPHER* (*of_256)();
 
-/** Of a counter mode of one's own. As `aes_ctr`. */
-inline const EVP_CIPHER* aes_ecb(size_t key_length) {
-  switch (key_length) {
-    case 16:
-      return EVP_aes_128_ecb();
-    case 24:
-      return EVP_aes_192_ecb();
-    case 32:
-      return EVP_aes_256_ecb();
-    default:
-      return nullptr;
+  /** `key_length` in bytes. */
+  const EVP_CIPHER* cipher(size_t key_length) const {
+    switch (key_length) {
+      case 16:
+        return of_128();
+      case 24:
+        return of_192 == nullptr ? nullptr : of_192();
+      case 32:
+        return of_256();
+      default:
+        return nullptr;
+    }
   }
-}
+};
 
+/** RFC 3711 §4.1.1, RFC 6188 §2. */
+constexpr AesMode kAesCtr{EVP_aes_128_ctr, EVP_aes_192_ctr, EVP_aes_256_ctr};
+/** For a counter mode of one's own. */
+constexpr AesMode kAesEcb{EVP_aes_128_ecb, EVP_aes_192_ecb, EVP_aes_256_ecb};
 /** RFC 7714 knows two lengths. */
-inline const EVP_CIPHER* aes_gcm(size_t key_length) {
-  switch (key_length) {
-    case 16:
-      return EVP_aes_128_gcm();
-    case 32:
-      return EVP_aes_256_gcm();
-    default:
-      return nullptr;
-  }
-}
+constexpr AesMode kAesGcm{EVP_aes_128_gcm, nullptr, EVP_aes_256_gcm};
 
 }  // namespace webtrunk

@@ -36,7 +36,7 @@ bool derive_session_keys(const SuiteParameters& suite, const uint8_t* key_salt, 
 
 /** AES-GCM, or the blocks of AES-CM, which are encrypted whatever becomes of the packet. */
 bool set_key(EVP_CIPHER_CTX* cipher, const SuiteParameters& suite, const uint8_t* key, SrtpCipher::Direction direction) {
-  const EVP_CIPHER* algorithm = suite.is_aead ? aes_gcm(suite.key_length) : aes_ecb(suite.key_length);
+  const EVP_CIPHER* algorithm = (suite.is_aead ? kAesGcm : kAesEcb).cipher(suite.key_length);
   const bool is_encrypting = !suite.is_aead || direction == SrtpCipher::Direction::seal;
   // Kept when it is the same: then there is nothing to allocate.
   const EVP_CIPHER* change = EVP_CIPHER_CTX_get0_cipher(cipher) == nullptr ? algorithm : nullptr;

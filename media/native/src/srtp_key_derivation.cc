@@ -16,7 +16,7 @@ constexpr size_t kLabelAt = 7;
 
 bool derive_srtp_key(const uint8_t* master_key, size_t key_length, const uint8_t* master_salt, size_t salt_length,
                      SrtpKeyLabel label, uint8_t* result, size_t result_length) {
-  const EVP_CIPHER* algorithm = aes_ctr(key_length);
+  const EVP_CIPHER* algorithm = kAesCtr.cipher(key_length);
   if (algorithm == nullptr || salt_length > kPrfSalt) return false;
   uint8_t counter[16] = {};
   std::memcpy(counter, master_salt, salt_length);
