@@ -4,7 +4,7 @@ export interface PortPoolOptions {
   /** Both inclusive; RTP takes the even ports whose odd neighbour (RTCP) is in the range too. */
   readonly min: number
   readonly max: number
-  /** How long a released port is left alone, so that late packets of the last call meet a closed port. */
+  /** How long a released port is left alone as long as there are others, so that late packets of the last call meet a closed port. */
   readonly restMs: number
   /** In [0, 1). */
   readonly random: () => number
@@ -33,15 +33,15 @@ export class PortPool {
     return this.#leased.size
   }
 
-  /** Throws `media.no-port`. */
+  /** When all that are free rest, the one that has rested longest: no call is refused for the sake of late packets. Throws `media.no-port`. */
   lease(nowMs: number): number {
     this.#wake(nowMs)
-    const port = this.#free.shift()
+    const port = this.#free.shift() ?? this.#resting.shift()?.port
     if (port === undefined) {
       const { min, max } = this.#options
       throw new MediaFailure('media.no-port', {
         expected: `a free even port in ${min}-${max}`,
-        seen: `${this.#leased.size} in use, ${this.#resting.length} resting`,
+        seen: `${this.#leased.size} in use`,
       })
     }
     this.#leased.add(port)
