@@ -70,6 +70,11 @@ export class DtlsAssociation {
     return !this.#hasMoved
   }
 
+  /** What is sent from now on goes there, until the peer is heard from elsewhere. */
+  redirect(path: MediaPath): void {
+    this.#path = path
+  }
+
   /** Client role: sends the ClientHello. */
   start(nowMs: number): void {
     this.#session.start()

@@ -99,7 +99,12 @@ export class DtlsKeying {
       // Somebody spoke as a client before the description said that the peer is the server.
       this.#discard()
     }
-    if (this.#dtls !== undefined || path === undefined) return
+    if (path === undefined) return
+    if (this.#dtls !== undefined) {
+      // The path nominated first may not carry: what is sent again goes by the newest, until the peer shows by which it hears us.
+      if (this.#dtls.role === 'client' && !this.#dtls.hasHeard) this.#dtls.redirect(path)
+      return
+    }
     this.#dtls = this.#open('client', path)
     this.#dtls.start(this.#now())
   }

@@ -607,6 +607,21 @@ describe('time and the end', () => {
     expect(bench.sessions[0]?.timeouts).toBe(3)
   })
 
+  test('a ClientHello of ours that nobody answers goes again by the path nominated last, until the peer is heard', () => {
+    bench.onSession = (session) => {
+      session.timeoutInMs = 1000
+    }
+    bench.leg.setRemote({ ...REMOTE, setup: 'passive' })
+    bench.check({ nominate: true })
+    bench.check({ nominate: true, path: OTHER_PATH })
+    bench.clock.advance(1000)
+    expect(bench.sent.at(-1)).toEqual({ path: OTHER_PATH, text: 'again' })
+    bench.leg.onDtls(HANDSHAKE, OTHER_PATH)
+    bench.check({ nominate: true })
+    bench.clock.advance(1000)
+    expect(bench.sent.at(-1)).toEqual({ path: OTHER_PATH, text: 'again' })
+  })
+
   test('a session whose time is 0 does not make a busy loop', () => {
     bench.check()
     bench.onSession = (session) => {
