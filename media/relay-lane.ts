@@ -66,6 +66,8 @@ export class RelayLane {
   #sessions = 0
   #isDraining = false
   #isClosed = false
+  /** It stood still when it was to end. */
+  #isLeftBehind = false
 
   /** Binds the browser port at once; throws `media.no-port` when it cannot. */
   constructor(options: RelayLaneOptions, { addon, ports, clock, report }: RelayLaneParts) {
@@ -116,7 +118,7 @@ export class RelayLane {
 
   /** The thread has not answered for seconds: it carries nothing. */
   get isStalled(): boolean {
-    return this.#watchdog.isStalled
+    return this.#isLeftBehind || this.#watchdog.isStalled
   }
 
   /** To be called every `HEARTBEAT_MS`. True when the thread has just stalled, or answers again. */
@@ -136,7 +138,7 @@ export class RelayLane {
   /** A thread that has stalled is left as it is: to close it would be to wait for it. */
   close(): void {
     this.#isClosed = true
-    if (!this.isStalled) this.relay.close()
+    if (!this.isStalled) this.#isLeftBehind = !this.relay.close()
   }
 
   /** A few batches, then again in the next turn of the event loop while there are more. */

@@ -140,7 +140,10 @@ export interface RtpTarget {
   readonly rtp: TransportAddress
   /** Undefined: RTCP is muxed on the RTP port. */
   readonly rtcp: TransportAddress | undefined
-  /** From now on, for this long, media from another source than `rtp` is accepted and becomes the target; then strict. 0: strict at once. */
+  /**
+   * From now on, for this long, media from another source than `rtp` is accepted and becomes the target; then strict. 0: strict at once.
+   * Without effect where `rtp` is in force already and the peer was heard within two seconds.
+   */
   readonly latchMs: number
 }
 
@@ -274,9 +277,9 @@ export interface Relay {
   remove(leg: LegId): void
   /**
    * Carries out what was asked before, then ends the thread. May be called twice. Afterwards `bind` and `addLeg` throw
-   * with code ECLOSED, and everything else is a no-op.
+   * with code ECLOSED, and everything else is a no-op. False: the thread did not end within 5 s and was left behind.
    */
-  close(): void
+  close(): boolean
 }
 
 /** RTP that the leg accepted and sent; octets are of payload, as in sender reports (RFC 3550 §6.4.1). */

@@ -95,7 +95,7 @@ export class RelayBench {
       if (this.isTaking) this.take()
     }
     this.relay = native.openRelay({ ...OPTIONS, onReady, ...options })
-    onTestFinished(() => this.relay.close())
+    onTestFinished(() => void this.relay.close())
   }
 
   take(): void {

@@ -56,3 +56,11 @@ test('a daemon whose media thread stands still can be stopped, with a call on it
   expect(daemon.log.map(({ message }) => message)).toContain('stopped')
   await call.waitForEnd()
 })
+
+test('and so can one whose media thread has stood still for too short a time to be known', async () => {
+  const site = await TrunkSite.start()
+  const { daemon } = site
+  await freezeThread(daemon.pid, THREAD)
+  expect(await daemon.stop()).toBe(1)
+  expect(daemon.log.map(({ message }) => message)).toContain('stopped')
+})

@@ -4,6 +4,8 @@
 #include <signal.h>
 
 #include <cerrno>
+#include <chrono>
+#include <future>
 #include <string>
 
 #include "relay_arguments.h"
@@ -24,6 +26,8 @@ constexpr size_t kMaxThreadName = 15;
 constexpr size_t kMaxLegs = UINT16_MAX;
 /** More would be heard as delay. */
 constexpr uint32_t kMaxGatherUs = 5'000;
+/** A round takes milliseconds: a thread that has not ended by then stands still. */
+constexpr std::chrono::seconds kLongestEnd{5};
 
 bool read_gathering(Napi::Value value, int64_t& gather_ns) {
   uint32_t gather_us;
@@ -33,14 +37,6 @@ bool read_gathering(Napi::Value value, int64_t& gather_ns) {
 }
 
 }  // namespace
-
-void call_on_ready(Napi::Env env, Napi::Function on_ready, std::shared_ptr<Announcer>* context, void*) {
-  if (env == nullptr) return;
-  const std::shared_ptr<Announcer> announcer = *context;
-  if (announcer->is_closed || announcer->is_announced || announcer->loop->queue.is_empty()) return;
-  announcer->is_announced = true;
-  on_ready.Call({});
-}
 
 Napi::Function RelayObject::define(Napi::Env env) {
   return DefineClass(env, "Relay",
@@ -80,20 +76,14 @@ RelayObject::RelayObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Rela
     return;
   }
 
-  announcer_ = std::make_shared<Announcer>();
-  announcer_->loop = std::make_unique<RelayLoop>(limits, [this] { announce(); });
+  announcer_ = std::make_shared<Announcer>(limits);
   if (!loop().is_ready()) {
     throw_system(env, errno, "open relay");
     return;
   }
   directory_ = std::make_unique<LegDirectory>(limits.max_legs);
   shapes_ = std::make_unique<const FigureShapes>(env);
-
-  auto context = std::make_unique<std::shared_ptr<Announcer>>(announcer_);
-  on_ready_ = OnReady::New(
-      env, on_ready.As<Napi::Function>(), Napi::Object::New(env), "webtrunk.relay", 0, 1, context.release(),
-      [](Napi::Env, void*, std::shared_ptr<Announcer>* ended) { std::unique_ptr<std::shared_ptr<Announcer>> freed(ended); },
-      static_cast<void*>(nullptr));
+  Announcer::open(announcer_, env, on_ready.As<Napi::Function>());
   // After the thread-safe function has added its own: hooks run in reverse, so that the thread ends before it does.
   napi_add_env_cleanup_hook(env, on_environment_end, this);
   Value().TypeTag(&kRelayTag);
@@ -103,7 +93,13 @@ RelayObject::RelayObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Rela
   sigset_t all, previous;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &previous);
-  thread_ = std::thread([loop = announcer_->loop.get()] { loop->run(); });
+  std::promise<void> ended;
+  ended_ = ended.get_future();
+  // Shares the loop, because it may be left behind.
+  thread_ = std::thread([announcer = announcer_, ended = std::move(ended)]() mutable {
+    announcer->loop.run();
+    ended.set_value();
+  });
   pthread_setname_np(thread_.native_handle(), thread_name.c_str());
   pthread_sigmask(SIG_SETMASK, &previous, nullptr);
   is_closed_ = false;
@@ -121,24 +117,32 @@ bool RelayObject::read_limits(Napi::Object options, RelayLimits& limits) {
          read_integer(options.Get("dscp"), "dscp", 0, kMaxDscp, dscp_);
 }
 
-void RelayObject::announce() {
-  if (!announcer_->is_under_way.exchange(true)) on_ready_.NonBlockingCall();
-}
-
-void RelayObject::end_thread() {
-  if (!thread_.joinable()) return;
+bool RelayObject::end_thread() {
+  if (!thread_.joinable()) return true;
   is_closed_ = true;
-  announcer_->is_closed = true;
   loop().mailbox.stop();
+  if (ended_.wait_for(kLongestEnd) != std::future_status::ready) {
+    thread_.detach();
+    return false;
+  }
   thread_.join();
+  return true;
 }
 
-void RelayObject::close(const Napi::CallbackInfo& info) {
-  if (is_closed_) return;
-  end_thread();
-  napi_remove_env_cleanup_hook(info.Env(), on_environment_end, this);
-  on_ready_.Release();
+Napi::Value RelayObject::close(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (is_closed_) return Napi::Boolean::New(env, true);
+  const bool has_ended = end_thread();
+  napi_remove_env_cleanup_hook(env, on_environment_end, this);
+  announcer_->close();
   Unref();
+  return Napi::Boolean::New(env, has_ended);
+}
+
+void RelayObject::on_environment_end(void* self) {
+  auto* relay = static_cast<RelayObject*>(self);
+  relay->end_thread();
+  relay->announcer_->forget();
 }
 
 bool RelayObject::throw_if_closed(Napi::Env env) {
@@ -151,15 +155,13 @@ bool RelayObject::throw_if_closed(Napi::Env env) {
 Napi::Value RelayObject::take_batch(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (is_closed_) return env.Undefined();
-  // Re-armed before looking, so that what is added from here on is announced.
-  announcer_->is_announced = false;
-  announcer_->is_under_way.exchange(false);
+  announcer_->looked();
   const size_t length = loop().queue.peek(kMaxBatch);
   if (length == 0) return env.Undefined();
   auto batch = Napi::Buffer<uint8_t>::New(env, length);
   if (batch.IsEmpty()) return env.Undefined();
   loop().queue.take(batch.Data(), length);
-  if (!loop().queue.is_empty()) announce();
+  if (!loop().queue.is_empty()) announcer_->announce();
   return batch;
 }
 

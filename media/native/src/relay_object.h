@@ -2,34 +2,20 @@
 
 #include <napi.h>
 
-#include <atomic>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "announcer.h"
 #include "leg_directory.h"
 #include "object_shape.h"
-#include "relay_loop.h"
 
 namespace webtrunk {
 
 /** Of the objects that can be unwrapped as a relay. */
 constexpr napi_type_tag kRelayTag = {0x5f2c8e0b7a914d36, 0xb3d8417c69e05af2};
-
-/** Tells JavaScript that the queue has something: at most one call is under way, and none follows until it was emptied. */
-struct Announcer {
-  std::unique_ptr<RelayLoop> loop;
-  std::atomic<bool> is_under_way{false};
-  /** JavaScript thread. */
-  bool is_announced = false;
-  bool is_closed = false;
-};
-
-/** Calls `onReady`, unless there is nothing any more. */
-void call_on_ready(Napi::Env env, Napi::Function on_ready, std::shared_ptr<Announcer>* context, void*);
-
-using OnReady = Napi::TypedThreadSafeFunction<std::shared_ptr<Announcer>, void, call_on_ready>;
 
 struct PortPair {
   Fd rtp;
@@ -59,13 +45,13 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   void send(const Napi::CallbackInfo& info);
   void send_rtcp(const Napi::CallbackInfo& info);
   void send_dtls(const Napi::CallbackInfo& info);
-  void close(const Napi::CallbackInfo& info);
+  Napi::Value close(const Napi::CallbackInfo& info);
   bool read_limits(Napi::Object options, RelayLimits& limits);
   bool throw_if_closed(Napi::Env env);
-  RelayLoop& loop() { return *announcer_->loop; }
-  void announce();
-  void end_thread();
-  static void on_environment_end(void* self) { static_cast<RelayObject*>(self)->end_thread(); }
+  RelayLoop& loop() { return announcer_->loop; }
+  /** False: the thread stands still, and was left behind. */
+  bool end_thread();
+  static void on_environment_end(void* self);
 
   // relay_binding_sockets.cc: sockets, and legs that come and go
   Napi::Value bind(const Napi::CallbackInfo& info);
@@ -116,10 +102,10 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   Napi::Value load(const Napi::CallbackInfo& info);
   Napi::Value heartbeat(const Napi::CallbackInfo& info);
 
-  /** Shared with `on_ready_`: calls may be under way after `close`. */
+  /** Shared with its thread, which may be left behind, and with calls that are under way after `close`. */
   std::shared_ptr<Announcer> announcer_;
-  OnReady on_ready_;
   std::thread thread_;
+  std::future<void> ended_;
   std::unique_ptr<LegDirectory> directory_;
   std::unique_ptr<const FigureShapes> shapes_;
   /** What each bound socket is for, by its id. */
