@@ -85,7 +85,8 @@ export class RtpLeg {
     }
     const rtcp = rtcpTarget(remote)
     const target = `${formatAddress(rtp)} ${rtcp === undefined ? 'mux' : formatAddress(rtcp)}`
-    if (target === this.#target) return
+    // Again too, unless its place among other legs is meant: a peer that is not heard may have to be learnt anew.
+    if (target === this.#target && this.#sharing !== undefined) return
     this.#aim({ rtp, rtcp, latchMs: this.#host.timeouts.latchMs })
     this.#target = target
   }

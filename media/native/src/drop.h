@@ -27,6 +27,7 @@ namespace webtrunk {
   X(srtp_no_room, "srtp.no-room")                              \
   X(srtp_cipher_failed, "srtp.cipher-failed")                  \
   X(media_wrong_source, "media.wrong-source")                  \
+  X(media_no_source_port, "media.no-source-port")              \
   X(media_no_route, "media.no-route")                          \
   X(media_no_target, "media.no-target")                        \
   X(media_send_failed, "media.send-failed")                    \
@@ -49,6 +50,7 @@ namespace webtrunk {
   X(media_mailbox_full, "media.mailbox-full")                  \
   X(stun_unknown_ufrag, "stun.unknown-ufrag")                  \
   X(stun_rate, "stun.rate")                                    \
+  X(stun_tuple_in_use, "stun.tuple-in-use")                    \
   X(dtls_not_admitted, "dtls.not-admitted")                    \
   X(media_queue_full, "media.queue-full")
 

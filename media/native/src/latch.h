@@ -22,6 +22,8 @@ class Latch {
   Verdict offer(const Endpoint& source, uint64_t now_ms);
 
   bool has_target() const { return has_target_; }
+  /** Whether this is the remote in force. */
+  bool expects(const Endpoint& remote) const { return has_target_ && remote == expected_; }
   const Endpoint& target() const { return target_; }
 
  private:

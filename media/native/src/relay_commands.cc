@@ -10,6 +10,10 @@ namespace {
 
 /** In which a peer whose answer names a source of another leg has been told another port of ours, or its call is over. */
 constexpr int64_t kContestNs = 10'000'000'000;
+/** Whose media came from a 5-tuple in so long a time is still there: a browser that sends no audio reports every five seconds. */
+constexpr int64_t kTupleHeldNs = 10'000'000'000;
+/** Who was heard in so long a time is where it was. */
+constexpr int64_t kHeardNs = 2'000'000'000;
 
 Ufrag padded(const std::string& text) {
   Ufrag ufrag{};
@@ -65,9 +69,15 @@ void RelayLoop::carry_out(AdmitCommand& command) {
   if (leg == nullptr || command.tuple.socket >= mux_.size()) return;
   std::vector<Tuple>& tuples = leg->tuples;
   if (std::find(tuples.begin(), tuples.end(), command.tuple) == tuples.end()) {
-    // A 5-tuple has one owner: whose check was authenticated last.
+    // A 5-tuple has one owner: whose check was authenticated last, unless authenticated media of another leg comes from it.
     const LegId* owner = find_tuple(command.tuple);
-    if (Leg* previous = owner == nullptr ? nullptr : find_leg(*owner)) forget_tuple(*previous, command.tuple);
+    if (Leg* previous = owner == nullptr ? nullptr : find_leg(*owner)) {
+      if (previous->is_target_proven && previous->target == command.tuple && now_ns_ - previous->heard_at_ns < kTupleHeldNs) {
+        count(leg->counters->drops, Drop::stun_tuple_in_use);
+        return;
+      }
+      forget_tuple(*previous, command.tuple);
+    }
     if (tuples.size() == Leg::kMaxTuples) {
       const bool is_oldest_target = leg->has_target && tuples[0] == leg->target;
       forget_tuple(*leg, tuples[is_oldest_target ? 1 : 0]);
@@ -112,7 +122,11 @@ void RelayLoop::carry_out(SetRemoteCommand& command) {
   }
   const bool had_target = leg->latch.has_target();
   const Endpoint before = leg->latch.target();
-  leg->latch.expect(command.rtp, command.latch_ms, static_cast<uint64_t>(now_ns_ / 1'000'000));
+  // The same again, as a session refresh says it, gives nobody a chance beside a peer that is heard. One that is not may have
+  // lost its place at a NAT, while it was on hold or before it had anything to send.
+  const bool is_heard = leg->latch.expects(command.rtp) && now_ns_ - leg->heard_at_ns < kHeardNs;
+  if (!is_heard || command.latch_ms == 0)
+    leg->latch.expect(command.rtp, command.latch_ms, static_cast<uint64_t>(now_ns_ / 1'000'000));
   leg->is_rtcp_muxed = command.is_rtcp_muxed;
   if (command.rtcp != leg->rtcp_announced) leg->rtcp_target = command.rtcp;
   leg->rtcp_announced = command.rtcp;

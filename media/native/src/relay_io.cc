@@ -9,6 +9,9 @@ namespace {
 /** Of a shared socket in one round: it speaks for as many calls as there are trunk sockets, which get one packet each. */
 constexpr size_t kMuxBatches = 4;
 
+/** RFC 768 has a source port of 0 for whoever wants no answer, and the kernel sends none there: nobody who can be talked with. */
+bool is_answerable(const Packet& packet) { return endpoint_of(packet.remote).port != 0; }
+
 }  // namespace
 
 void RelayLoop::serve(SocketId id) {
@@ -47,6 +50,10 @@ void RelayLoop::find_owners(SocketId id, size_t received) {
 }
 
 bool RelayLoop::on_datagram(const MuxSocket& socket, SocketId id, Leg* owner, Packet* packet, bool is_whole) {
+  if (!is_answerable(*packet)) {
+    count(counters.drops, Drop::media_no_source_port);
+    return false;
+  }
   if (socket.kind != EventSource::mux)
     return on_shared_datagram(owner, socket.kind == EventSource::shared_rtcp, packet, is_whole);
   if (is_whole) return on_mux_datagram(id, owner, packet, endpoint_of(packet->remote));
@@ -91,6 +98,8 @@ void RelayLoop::serve_legs(const LegEvent* events, size_t size) {
     if (leg == nullptr) continue;
     if (!intake_.is_whole(at)) {
       count(leg->counters->drops, Drop::media_too_long);
+    } else if (!is_answerable(*intake_.packet(at))) {
+      count(leg->counters->drops, Drop::media_no_source_port);
     } else if (on_trunk_datagram(*leg, known_events[at].is_rtcp, intake_.packet(at), endpoint_of(intake_.packet(at)->remote))) {
       intake_.replace(at, take_packet());
     }

@@ -121,7 +121,8 @@ void RelayLoop::on_dtls(SocketId socket, Leg* owner, const Packet& packet, const
     count(counters.drops, Drop::dtls_not_admitted);
     return;
   }
-  move_browser_target(*owner, {from, socket}, true);
+  // Anybody can write a record of DTLS; where there are keys, only what they prove moves the target.
+  if (owner->receive_protection != Protection::srtp) move_browser_target(*owner, {from, socket}, true);
   divert(*owner, {RecordKind::dtls, owner->id, socket, &from}, packet.data, packet.length);
 }
 

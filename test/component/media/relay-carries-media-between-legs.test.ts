@@ -156,7 +156,6 @@ test('browser media follows the path that the browser uses', async () => {
   const [first, second, third] = [await UdpPeer.open(), await UdpPeer.open(), await UdpPeer.open()]
   const mux = bench.bind()
   const web = bench.webrtc('moving', 0x1234)
-  bench.setKeys(web, oracle.suite, oracle)
   bench.relay.setRoute(web, sameTypes(web, 0))
   const target = () => bench.relay.stats(web)?.remote
 
@@ -173,6 +172,10 @@ test('browser media follows the path that the browser uses', async () => {
   expect(target()).toEqual(first.address)
   bench.relay.admit(web, mux.socket, second.address, true)
 
+  bench.setKeys(web, oracle.suite, oracle)
+  second.send(DTLS_RECORD, mux.at)
+  await until(() => bench.count('dtls') === 2, 'a record that anybody could have written')
+  expect(target()).toEqual(first.address)
   third.send(oracle.protect(rtp()), mux.at)
   expect(parseRtp(oracle.unprotect(await third.next())).ssrc).toBe(0x1234)
   expect(target()).toEqual(third.address)
