@@ -76,7 +76,8 @@ export class Leg {
   #told: Wish | undefined
   #firstDirection: Direction | undefined
   #role: 'active' | 'passive' | undefined
-  #silenceLimitS: number | undefined
+  /** Null before anybody was to be heard. */
+  #silenceLimitS: number | undefined | null = null
 
   static async open(session: MediaSession, name: LegName, media: LegMedia, sessionId: string): Promise<Leg> {
     return new Leg(session, name, media, sessionId, await session.addLeg(name, parametersOf(media)))

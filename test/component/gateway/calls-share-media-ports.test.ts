@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Config } from '../../../config/config.ts'
+import { loadConfig } from '../../../config/load.ts'
 import type { LocalTransport, TransportAddress } from '../../../media/parameters.ts'
 import type { IncomingInvite, IncomingReinvite } from '../../../sip/user-agent.ts'
 import { rtp, UdpPeer } from '../../harness/relay-bench.ts'
@@ -278,34 +279,39 @@ it('an emergency call always has ports of its own, where its peer is learnt', as
   for (const { caller } of [first, emergency]) caller.dialog?.bye()
 })
 
-it('a peer behind a NAT is not heard on the shared port: it is told another one, and heard there', async () => {
-  const phone = await UdpPeer.open(PBX)
-  const { caller, callee, offered } = await callOut({ address: '10.0.0.9', port: 4_000 })
-  const talk = setInterval(
-    () => phone.send(rtp({ payloadType: 8 }), { address: '127.0.0.1', port: told() }),
-    20,
-  )
-  const told = (): number => (callee.offers.length > 0 ? portIn(callee.offers[0]) : offered)
-  try {
-    for (let turn = 0; turn < 400 && callee.offers.length === 0; turn += 1) {
-      await gateway.time.advance(10)
-      await new Promise((resolve) => setTimeout(resolve, 10))
+it.each([300, 0])(
+  'a peer behind a NAT is not heard on the shared port: it is told another one, and heard there (media.rtpTimeoutS %s)',
+  async (rtpTimeoutS) => {
+    await stop()
+    await start({ media: { ...loadConfig(undefined, {}).media, rtpTimeoutS } })
+    const phone = await UdpPeer.open(PBX)
+    const { caller, callee, offered } = await callOut({ address: '10.0.0.9', port: 4_000 })
+    const talk = setInterval(
+      () => phone.send(rtp({ payloadType: 8 }), { address: '127.0.0.1', port: told() }),
+      20,
+    )
+    const told = (): number => (callee.offers.length > 0 ? portIn(callee.offers[0]) : offered)
+    try {
+      for (let turn = 0; turn < 400 && callee.offers.length === 0; turn += 1) {
+        await gateway.time.advance(10)
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      expect(callee.offers).toHaveLength(1)
+      expect(told()).not.toBe(offered)
+      const session = gateway.sessions.at(-1)
+      let received = 0
+      const look = async (): Promise<void> => {
+        received = (await session?.stats())?.legs.callee?.packetsReceived ?? 0
+      }
+      for (let turn = 0; turn < 200 && received === 0; turn += 1) {
+        await look()
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      expect(received).toBeGreaterThan(0)
+    } finally {
+      clearInterval(talk)
     }
-    expect(callee.offers).toHaveLength(1)
-    expect(told()).not.toBe(offered)
-    const session = gateway.sessions.at(-1)
-    let received = 0
-    const look = async (): Promise<void> => {
-      received = (await session?.stats())?.legs.callee?.packetsReceived ?? 0
-    }
-    for (let turn = 0; turn < 200 && received === 0; turn += 1) {
-      await look()
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
-    expect(received).toBeGreaterThan(0)
-  } finally {
-    clearInterval(talk)
-  }
-  caller.dialog?.bye()
-  gateway.expectsVerdicts('climbed callee S6 received')
-})
+    caller.dialog?.bye()
+    gateway.expectsVerdicts('climbed callee S6 received')
+  },
+)
