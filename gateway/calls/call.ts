@@ -89,6 +89,8 @@ export class Call implements SideOwner, JoinableCall {
   #caller: Side | undefined
   /** Set with the first answer; the caller sees the same bytes in every 18x and 2xx. */
   #answer: Body | undefined
+  /** The caller's answer says what a party wanted that has refused since. */
+  #isAnswerOfAnother = false
   #dialling: Dialling | undefined
   /** Who is being called, by the callee's name or that of who stands in for it. */
   #dialled: string
@@ -338,7 +340,9 @@ export class Call implements SideOwner, JoinableCall {
 
   async #dial(caller: Side, first: PartyPlan): Promise<void> {
     const offer = this.#offer
-    const { plan, codecs } = fittingPlan(first, offer?.codecs ?? STANDARD_CODECS)
+    // Who has an answer already, of a party that was left, is held to it.
+    const told = caller.leg.codecs
+    const { plan, codecs } = fittingPlan(first, told.length > 0 ? told : (offer?.codecs ?? STANDARD_CODECS))
     this.#dialled = plan.name
     const callee = await this.#openSide('callee', plan.name, plan.media, true)
     this.#conversation.add(callee)
@@ -362,7 +366,7 @@ export class Call implements SideOwner, JoinableCall {
     })
   }
 
-  /** Nothing has rung where there is a next one to call; its leg may be of another kind. */
+  /** Nothing has rung where there is a next one to call, or it is an emergency; its leg may be of another kind. */
   async #onUnreached(
     caller: Side,
     callee: Side,
@@ -381,6 +385,7 @@ export class Call implements SideOwner, JoinableCall {
       to: next.name,
     })
     this.trace.goesOn('callee', next.name, verdict.message)
+    this.#isAnswerOfAnother = this.#answer !== undefined
     this.#conversation.remove(callee)
     await callee.leg.close()
     if (!this.#hasEnded()) await this.#dial(caller, next)
@@ -439,6 +444,7 @@ export class Call implements SideOwner, JoinableCall {
     // Without an offer in the INVITE the 200 carries ours, and ACK the answer (RFC 3261 §13.2.1).
     this.#answer ??= sdpBody(caller.leg.offer(this.#conversation.wishFor(caller)))
     if (!this.#hasEnded()) this.#accept(caller, this.#headersOf(response))
+    if (this.#isAnswerOfAnother) this.#conversation.inform(caller)
     this.#conversation.tellMove(callee)
   }
 

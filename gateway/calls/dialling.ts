@@ -24,7 +24,7 @@ export interface DiallingHandler {
   onProgress(response: SipResponse): void
   /** The party has answered; `side.dialog` is set, ACK is out, the other targets are cancelled. */
   onAnswered(response: SipResponse): void
-  /** `next`: who is to be called instead; nothing has rung yet. */
+  /** `next`: who is to be called instead; nothing has rung yet, unless it is an emergency. */
   onFailed(failure: GatewayFailure, next: PartyPlan | undefined): void
 }
 
@@ -59,7 +59,8 @@ const SILENT_MS = 2_000
 
 /**
  * Calls one party until it answers, refuses or is given up: rings on all its targets, follows redirections. A party that has
- * another to stand in for it (`plan.next`) gets only so long to show that it is there, and to ring.
+ * another to stand in for it (`plan.next`) gets only so long to show that it is there, and to ring. An emergency call rings, or
+ * waits in a queue, for as long as the caller does, and goes on elsewhere though it has rung.
  */
 export class Dialling {
   readonly #options: DiallingOptions
@@ -75,10 +76,12 @@ export class Dialling {
   constructor(options: DiallingOptions) {
     this.#options = options
     const { environment, limits } = options
-    this.#cancelTimer = environment.schedule(environment.nowMs() + limits.ringTimeoutS * 1_000, () => {
-      this.cancel([])
-      options.handler.onFailed(new GatewayFailure('call.no-answer'), undefined)
-    })
+    this.#cancelTimer = options.plan.isEmergency
+      ? () => {}
+      : environment.schedule(environment.nowMs() + limits.ringTimeoutS * 1_000, () => {
+          this.cancel([])
+          options.handler.onFailed(new GatewayFailure('call.no-answer'), undefined)
+        })
     this.#ring(options.plan.targets)
   }
 
@@ -170,7 +173,8 @@ export class Dialling {
     }
     this.#finish()
     const { plan, handler } = this.#options
-    handler.onFailed(refusalOf(response, plan), this.#hasRung ? undefined : plan.next?.(response))
+    const isDecided = this.#hasRung && !plan.isEmergency
+    handler.onFailed(refusalOf(response, plan), isDecided ? undefined : plan.next?.(response))
   }
 
   #giveTime(limitS: number, how: 'silent' | 'slow'): void {

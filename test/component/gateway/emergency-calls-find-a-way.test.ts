@@ -1,0 +1,148 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import type { TrunkConfig } from '../../../config/config.ts'
+import { loadConfig } from '../../../config/load.ts'
+import { STANDARD_CODECS } from '../../../sdp/codecs.ts'
+import type { IncomingInvite } from '../../../sip/user-agent.ts'
+import {
+  answerTo,
+  BROWSER,
+  offerOf,
+  PeerDialog,
+  PHONE,
+  place,
+  ringing,
+  statusOf,
+} from '../../harness/scripted-calls.ts'
+import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { trunkConfig } from '../../harness/trunk-config.ts'
+
+let gateway: ScriptedGateway
+afterEach(async () => {
+  expect(await gateway.leftovers()).toEqual({})
+  expect(gateway.logged('internal error')).toEqual([])
+  await gateway.close()
+})
+
+const demo = loadConfig(undefined, {})
+
+async function open(second: Partial<TrunkConfig> = {}): Promise<Peer> {
+  gateway = await ScriptedGateway.open({
+    calls: { ...demo.calls, ringTimeoutS: 30 },
+    trunks: [
+      trunkConfig({ host: '127.0.0.1', port: 5070, codecs: ['PCMA', 'PCMU'] }),
+      trunkConfig({ name: 'second', host: '127.0.0.1', port: 5071, codecs: ['PCMU', 'PCMA'], ...second }),
+    ],
+    emergency: {
+      numbers: ['112'],
+      prefix: '',
+      trunks: ['pbx', 'second'],
+      callerId: undefined,
+      maxCalls: 2,
+      drainTimeoutS: 60,
+    },
+  })
+  return gateway.registered('alice')
+}
+
+/** 112 of a browser that answers what it is asked in mid-call. */
+function call(alice: Peer) {
+  const dialog = new PeerDialog(BROWSER)
+  const made = place(alice, 'alice', '112', offerOf(BROWSER), dialog.handler)
+  return { made, dialog }
+}
+
+const second = (): Peer => gateway.trunkAt(5071).peer
+
+/** What a trunk answers that has one codec alone. */
+const answerIn = (invite: IncomingInvite, name: string) => {
+  const { contentType, bytes } = answerTo(invite, PHONE)
+  const type = STANDARD_CODECS.find((codec) => codec.name === name)?.payloadType
+  const text = Buffer.from(bytes)
+    .toString()
+    .replace(/^(m=audio \d+ RTP\/AVP) .*$/m, `$1 ${type} 101`)
+  return { contentType, bytes: Buffer.from(text) }
+}
+const audioOf = (text: string | undefined): string | undefined =>
+  /^m=audio \d+ (.*)\r$/m.exec(text ?? '')?.[1]
+
+describe('an emergency call that has rung', () => {
+  it.each([404, 486, 503, 603])('and is refused with %i goes to the next trunk', async (status) => {
+    const { made } = call(await open())
+    const invite = await ringing(gateway, gateway.trunk)
+    invite.progress(180)
+    await gateway.time.advance(1_000)
+    invite.reject(status)
+    const other = await ringing(gateway, second())
+    expect(other.request.uri.text).toBe('sip:112@127.0.0.1:5071')
+    const phone = new PeerDialog(PHONE)
+    phone.dialog = other.accept({ body: answerTo(other, PHONE) }, phone.handler)
+    await gateway.time.advance(200)
+    expect(statusOf(made)).toBe(200)
+    expect(made.progress.map((response) => response.status)).toEqual([180])
+    phone.dialog.bye()
+    await gateway.time.advance(200)
+  })
+
+  it('rings on past calls.ringTimeoutS: it may wait in a queue', async () => {
+    const { made } = call(await open())
+    const invite = await ringing(gateway, gateway.trunk)
+    invite.progress(182)
+    await gateway.time.advance(300_000)
+    expect([made.final, second().invites]).toEqual([undefined, []])
+    const phone = new PeerDialog(PHONE)
+    phone.dialog = invite.accept({ body: answerTo(invite, PHONE) }, phone.handler)
+    await gateway.time.advance(200)
+    expect(statusOf(made)).toBe(200)
+    phone.dialog.bye()
+    await gateway.time.advance(200)
+  })
+
+  it('while any other call is given up then', async () => {
+    await open()
+    const made = place(gateway.trunk, '030', 'alice', offerOf(PHONE))
+    await gateway.time.advance(200)
+    await gateway.time.advance(31_000)
+    expect(statusOf(made)).toBe(480)
+    gateway.expectsVerdicts('call.no-answer')
+  })
+})
+
+describe('an emergency call with an announcement of the first trunk', () => {
+  it('has its answer: the next trunk is offered what that says, and nothing is new for the caller', async () => {
+    const { made, dialog } = call(await open())
+    const invite = await ringing(gateway, gateway.trunk)
+    expect(audioOf(invite.request.body.toString())).toBe('RTP/AVP 8 0 101')
+    invite.progress(183, { body: answerIn(invite, 'PCMA') })
+    await gateway.time.advance(2_000)
+    invite.reject(404)
+    const other = await ringing(gateway, second())
+    expect(audioOf(other.request.body.toString())).toBe('RTP/AVP 8 101')
+    const phone = new PeerDialog(PHONE)
+    phone.dialog = other.accept({ body: answerTo(other, PHONE) }, phone.handler)
+    await gateway.time.advance(500)
+    expect(statusOf(made)).toBe(200)
+    const early = made.progress[0]?.body.toString()
+    expect(early).toMatch(/^m=audio/m)
+    expect(typeof made.final === 'object' && made.final.body.toString()).toBe(early)
+    expect(dialog.offers).toEqual([])
+    phone.dialog.bye()
+    await gateway.time.advance(200)
+  })
+
+  it('is told by a re-INVITE what the trunk that took it wants instead', async () => {
+    const { made, dialog } = call(await open())
+    const invite = await ringing(gateway, gateway.trunk)
+    invite.progress(183, { body: answerTo(invite, PHONE) })
+    await gateway.time.advance(2_000)
+    invite.reject(503)
+    const other = await ringing(gateway, second())
+    expect(audioOf(other.request.body.toString())).toBe('RTP/AVP 0 8 101')
+    const phone = new PeerDialog(PHONE)
+    phone.dialog = other.accept({ body: answerIn(other, 'PCMU') }, phone.handler)
+    await gateway.time.advance(500)
+    expect(statusOf(made)).toBe(200)
+    expect(dialog.offers.map(audioOf)).toEqual(['UDP/TLS/RTP/SAVPF 0 101'])
+    phone.dialog.bye()
+    await gateway.time.advance(200)
+  })
+})
