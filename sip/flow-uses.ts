@@ -9,6 +9,8 @@ export interface FlowUse {
   readonly party: string | undefined
   /** A dialog that was confirmed and not ended. */
   readonly isTalking: boolean
+  /** A dialog whose owner goes on without the connection for as long as it takes. */
+  readonly outlivesFlow: boolean
   /** Goes on by this flow. `contact`: where the device says it is now. */
   useFlow(flow: Flow, contact: Uri | undefined): void
   /** No flow came in time. */

@@ -186,6 +186,10 @@ export class IncomingCall implements IncomingInvite, CallDialog, FlowUse {
     return false
   }
 
+  get outlivesFlow(): boolean {
+    return false
+  }
+
   /** The caller's browser has come back. What it may have missed is said again, and it is asked whether it still calls. */
   useFlow(flow: Flow): void {
     const { uses, transactions } = this.#stack

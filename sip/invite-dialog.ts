@@ -125,6 +125,10 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     return this.#state === 'confirmed'
   }
 
+  get outlivesFlow(): boolean {
+    return this.isTalking && this.#handler.outlivesFlow?.() === true
+  }
+
   acknowledge(body?: Body): void {
     if (this.#inviteCseq === undefined) return
     this.#ack = this.#sendAck(this.#inviteCseq, body, this.#inviteCredentials)

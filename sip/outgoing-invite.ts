@@ -46,6 +46,7 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
   readonly localTag: string
   readonly party: string | undefined
   readonly isTalking = false
+  readonly outlivesFlow = false
   readonly #options: OutgoingCallOptions
   #flow: Flow
   #request: SipRequest

@@ -178,6 +178,8 @@ export interface DialogHandler {
   onRefreshDue(): void
   /** Any other request inside the dialog (INFO, MESSAGE, NOTIFY, REFER, OPTIONS...). UPDATE without a body is answered inside. */
   onRequest(request: IncomingRequest): void
+  /** Asked when the connection has been lost for long: true, and `forsake` of what is 'not-vital' leaves the dialog. */
+  outlivesFlow?(): boolean
 }
 
 export interface IncomingReinvite {
@@ -271,8 +273,11 @@ export interface UserAgent {
    * has ended it ('forgotten').
    */
   rehome(from: Flow, to: Flow, party: string, contact: Uri | undefined): void
-  /** Nobody came back: what is on the flow ends; `talking` dialogs too, else all but them. */
-  forsake(flow: Flow, what: 'all' | 'not-talking'): void
+  /**
+   * Nobody came back: what is on the flow ends. 'not-talking': all but confirmed dialogs; 'not-vital': all but those of them
+   * whose owner goes on without it (`DialogHandler.outlivesFlow`).
+   */
+  forsake(flow: Flow, what: 'all' | 'not-vital' | 'not-talking'): void
   /** How much on the flow would be lost with it, by `rehome`. */
   usesOf(flow: Flow): number
   invite(options: OutgoingInviteOptions, handler: OutgoingInviteHandler): OutgoingInvite

@@ -70,9 +70,10 @@ export class UserAgentCore implements UserAgent, TransactionUser {
     }
   }
 
-  forsake(flow: Flow, what: 'all' | 'not-talking'): void {
+  forsake(flow: Flow, what: 'all' | 'not-vital' | 'not-talking'): void {
     for (const use of this.#stack.uses.of(flow)) {
-      if (what === 'all' || !use.isTalking) this.#stack.guard(() => use.forsake(), undefined)
+      const isLeft = what === 'not-vital' ? use.outlivesFlow : what === 'not-talking' && use.isTalking
+      if (!isLeft) this.#stack.guard(() => use.forsake(), undefined)
     }
   }
 

@@ -57,6 +57,9 @@ export interface CallContext {
   readonly onEnded: (call: Call) => void
 }
 
+/** Who cannot be heard may still hear the fire brigade. */
+const NEVER_MISSED: SilenceLimits = { rtpTimeoutS: 0, rtpHoldTimeoutS: 0 }
+
 const ALLOW: Header = {
   name: 'Allow',
   value: 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK, REFER, NOTIFY',
@@ -124,7 +127,7 @@ export class Call implements SideOwner, JoinableCall {
       environment: context.environment,
       log: this.#log,
       run: (step) => this.#run(step),
-      silence: context.silence,
+      silence: () => (this.charges.isEmergency ? NEVER_MISSED : context.silence),
       headers: (side) => this.#headers(side),
     })
     this.#mediaWatch = new MediaWatch({
@@ -281,6 +284,11 @@ export class Call implements SideOwner, JoinableCall {
       const other = this.#conversation.other(side)
       if (!this.#keys.takeInfo(side, other, request)) relayInDialog(request, other?.dialog, ALLOW)
     }
+  }
+
+  /** An emergency call is heard without the page that placed it, and ends as any when neither is heard nor seen. */
+  outlivesFlow(): boolean {
+    return this.charges.isEmergency
   }
 
   // ----- set-up

@@ -22,8 +22,8 @@ export interface ConversationOptions {
   readonly log: Log
   /** Runs a step in the call's queue. */
   readonly run: (step: () => Promise<void> | void) => void
-  /** How long a peer may be silent; 0: forever. */
-  readonly silence: SilenceLimits
+  /** How long a peer may be silent now; 0: forever. */
+  readonly silence: () => SilenceLimits
   /** Headers of our requests and answers to a side. */
   readonly headers: (side: Side) => readonly Header[]
 }
@@ -78,14 +78,14 @@ export class Conversation {
     for (const side of [a, b]) await this.#watch(side)
   }
 
-  /** From the answer on, each peer must be heard: a phone that rings may be silent for minutes. */
+  /** From the answer on, each peer must be heard: a phone that rings may be silent for minutes. Again where the limits have changed. */
   async watch(): Promise<void> {
     this.#isWatched = true
     for (const side of this.#sides) await this.#watch(side)
   }
 
   async #watch(side: Side): Promise<void> {
-    const { rtpTimeoutS, rtpHoldTimeoutS } = this.#options.silence
+    const { rtpTimeoutS, rtpHoldTimeoutS } = this.#options.silence()
     const other = this.other(side)
     const isTalking = other !== undefined && sends(side.leg.direction) && receives(other.leg.direction)
     const limitS = isTalking ? rtpTimeoutS : rtpHoldTimeoutS

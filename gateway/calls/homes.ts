@@ -166,11 +166,17 @@ export class Homes {
       userAgent.forsake(flow, 'not-talking')
       if (this.#uses(flow) === 0) this.#forget(flow)
     })
-    const stopTalking = environment.schedule(nowMs + lostConnectionS * 1_000, () => {
-      if (this.#uses(flow) > 0) log.warn('connection did not come back', { source: ends(flow) })
-      userAgent.forsake(flow, 'all')
-      this.#forget(flow)
-    })
+    let stopTalking = (): void => {}
+    const endTalking = (atMs: number): void => {
+      stopTalking = environment.schedule(atMs, () => {
+        if (this.#uses(flow) > 0) log.warn('connection did not come back', { source: ends(flow) })
+        userAgent.forsake(flow, 'not-vital')
+        // An emergency call goes on; once it has ended, its BYE is not waited with for ever.
+        if (userAgent.usesOf(flow) > 0) endTalking(atMs + lostConnectionS * 1_000)
+        else this.#forget(flow)
+      })
+    }
+    endTalking(nowMs + lostConnectionS * 1_000)
     return () => {
       stopRinging()
       stopTalking()

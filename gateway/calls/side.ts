@@ -14,6 +14,8 @@ export interface SideOwner {
   onReinvite(side: Side, reinvite: IncomingReinvite): void
   onRefreshDue(side: Side): void
   onRequest(side: Side, request: IncomingRequest): void
+  /** Whether the call goes on however long the connection of a side is lost. */
+  outlivesFlow(): boolean
   /** What its leg said or heard in descriptions, for the call's history. */
   onDescribed(side: Side, direction: 'received' | 'sent', text: string): void
   onAgreed(side: Side, codec: string | undefined): void
@@ -59,6 +61,7 @@ export class Side {
       onReinvite: (reinvite) => this.owner.onReinvite(this, reinvite),
       onRefreshDue: () => this.owner.onRefreshDue(this),
       onRequest: (request) => this.owner.onRequest(this, request),
+      outlivesFlow: () => this.owner.outlivesFlow(),
     }
   }
 }

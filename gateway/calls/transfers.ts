@@ -192,13 +192,16 @@ export class Transfers {
     { callee, ticket }: AdmittedPlan,
     report: TransferReport,
   ): Promise<void> {
-    const { charges, log } = this.#options
+    const { charges, conversation, log } = this.#options
     charges.add(ticket)
     try {
+      // It may be an emergency call from here on.
+      await conversation.watch()
       if (callee.kind !== 'party') throw new GatewayFailure('transfer.to-application', { seen: callee.name })
       await this.#callTarget({ transferor, far, ticket, report }, callee)
     } catch (error) {
       charges.drop(ticket)
+      await conversation.watch()
       throw error
     }
     report.accept()
@@ -258,6 +261,7 @@ export class Transfers {
     dropped(target, `transfer failed: ${verdict.message}`)
     transfer?.report.finish(verdict.status, 'Transfer Failed', () => {})
     if (transfer !== undefined) charges.drop(transfer.ticket)
+    await conversation.watch()
     await target.leg.close()
     // With the transferor gone there is nobody left to go back to.
     if (conversation.sides.length < 2) throw failure

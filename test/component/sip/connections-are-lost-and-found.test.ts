@@ -112,6 +112,38 @@ test('what belongs to another party stays where it is', () => {
   expectNothingLeft(gateway)
 })
 
+test('a dialog that outlives its connection is left when nobody comes back, until all are forsaken', () => {
+  let isVital = true
+  const { clock, gateway, lose, old, ofGateway } = inCall({ outlivesFlow: () => isVital })
+  lose(old)
+  clock.advance(60_000)
+  gateway.agent.forsake(old.b.flow, 'not-vital')
+  expect([ofGateway.state, gateway.agent.usesOf(old.b.flow)]).toEqual(['confirmed', 1])
+  // It is asked each time.
+  isVital = false
+  gateway.agent.forsake(old.b.flow, 'not-vital')
+  expect(gateway.diary).toEqual(['end flow-lost'])
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway)
+})
+
+test('a BYE of it that was not heard is given up with all else, and forsaking all ends the dialog itself', () => {
+  const ended = inCall({ outlivesFlow: () => true })
+  ended.lose(ended.old)
+  ended.clock.advance(60_000)
+  ended.ofGateway.bye()
+  ended.gateway.agent.forsake(ended.old.b.flow, 'not-vital')
+  expect(ended.gateway.agent.usesOf(ended.old.b.flow)).toBe(0)
+  const talking = inCall({ outlivesFlow: () => true })
+  talking.lose(talking.old)
+  talking.gateway.agent.forsake(talking.old.b.flow, 'all')
+  expect(talking.gateway.diary).toEqual(['end flow-lost'])
+  for (const { clock, gateway } of [ended, talking]) {
+    clock.advance(AGES_MS)
+    expectNothingLeft(gateway)
+  }
+})
+
 test('a re-INVITE that is wished for, or under way, when the connection is lost is sent when it is back', () => {
   const { clock, gateway, browser, connect, lose, find, old, ofGateway } = inCall({}, agrees)
   ofGateway.reinvite({ body: sdp('under way') }, gateway.note)

@@ -41,6 +41,8 @@ export interface PhoneOptions {
   /** False: the caller of the test acknowledges. */
   readonly acknowledges?: boolean
   readonly onForeign?: (foreign: ForeignRequest) => void
+  /** Whether its calls go on however long a connection is lost. */
+  readonly outlivesFlow?: () => boolean
 }
 
 /** A user agent with a diary of what its handlers were called for. */
@@ -141,6 +143,7 @@ export class Phone {
         this.diary.push(`inside ${request.request.method}`)
         this.#options.onDialogRequest?.(request)
       },
+      outlivesFlow: () => this.#options.outlivesFlow?.() ?? false,
     }
   }
 

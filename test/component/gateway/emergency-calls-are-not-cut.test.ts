@@ -1,0 +1,113 @@
+import { afterEach, expect, it } from 'vitest'
+import type { Config } from '../../../config/config.ts'
+import { loadConfig } from '../../../config/load.ts'
+import {
+  type AnsweredCall,
+  answered,
+  answerTo,
+  BROWSER,
+  PeerDialog,
+  PHONE,
+  ringing,
+} from '../../harness/scripted-calls.ts'
+import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+
+let gateway: ScriptedGateway
+afterEach(async () => {
+  expect(await gateway.leftovers()).toEqual({})
+  expect(gateway.logged('internal error')).toEqual([])
+  await gateway.close()
+})
+
+const demo = loadConfig(undefined, {})
+
+async function open(more: Partial<Config>): Promise<Peer> {
+  gateway = await ScriptedGateway.open({
+    emergency: {
+      numbers: ['112'],
+      prefix: '',
+      trunks: ['pbx'],
+      callerId: undefined,
+      maxCalls: 2,
+      drainTimeoutS: 60,
+    },
+    ...more,
+  })
+  return gateway.registered('alice')
+}
+
+const callTo = (alice: Peer, number: string): Promise<AnsweredCall> =>
+  answered(
+    gateway,
+    { peer: alice, user: 'alice', local: BROWSER },
+    { peer: gateway.trunk, number, local: PHONE },
+  )
+
+it('an emergency call in which nobody is heard goes on, and one that a transfer has made', async () => {
+  const alice = await open({ media: { ...demo.media, rtpTimeoutS: 1, rtpHoldTimeoutS: 1 } })
+  const direct = await callTo(alice, '112')
+  gateway.trunk.invites.length = 0
+  const held = await answered(
+    gateway,
+    { peer: gateway.trunk, user: '030', local: PHONE },
+    { peer: alice, number: 'alice', local: BROWSER },
+  )
+  const refer = { headers: [{ name: 'Refer-To', value: '<sip:112@example.com>' }] }
+  held.callee.dialog?.request('REFER', refer, () => {})
+  const invite = await ringing(gateway, gateway.trunk)
+  const centre = new PeerDialog(PHONE)
+  centre.dialog = invite.accept({ body: answerTo(invite, PHONE) }, centre.handler)
+  await gateway.time.advance(200)
+  expect(held.callee.ended).toBe('bye')
+  // Time of media is real.
+  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  await gateway.time.advance(200)
+  expect([direct.caller.ended, direct.callee.ended]).toEqual([undefined, undefined])
+  expect([held.caller.ended, centre.ended]).toEqual([undefined, undefined])
+  direct.caller.dialog?.bye()
+  held.caller.dialog?.bye()
+  await gateway.time.advance(200)
+})
+
+const WITH_LOSS = { calls: { ...demo.calls, lostConnectionS: 45 } }
+
+it('an emergency call goes on without the WebSocket of its browser for as long as it takes, and by the next one', async () => {
+  const alice = await open(WITH_LOSS)
+  const { caller: browser, callee: centre } = await callTo(alice, '112')
+  await gateway.disconnect(alice)
+  await gateway.time.advance(200_000)
+  expect([centre.ended, gateway.calls.size]).toEqual([undefined, 1])
+  expect(gateway.logged('connection did not come back')).not.toEqual([])
+  await gateway.back(alice, 'alice')
+  await gateway.time.advance(1_000)
+  expect(gateway.logged('connection replaced')).toHaveLength(1)
+  browser.dialog?.bye()
+  await gateway.time.advance(200)
+  expect(centre.ended).toBe('bye')
+  gateway.expectsVerdicts('media.none-from-trunk')
+})
+
+it('what an emergency call leaves behind whose browser never comes back is gone after calls.lostConnectionS', async () => {
+  const alice = await open(WITH_LOSS)
+  const { callee: centre } = await callTo(alice, '112')
+  await gateway.disconnect(alice)
+  await gateway.time.advance(100_000)
+  centre.dialog?.bye()
+  await gateway.time.advance(1_000)
+  expect([gateway.calls.size, gateway.homes.tables().lostConnections]).toEqual([0, 1])
+  await gateway.time.advance(45_000)
+  expect(gateway.homes.tables().lostConnections).toBe(0)
+  expect(gateway.userAgent.tables()).toMatchObject({ dialogs: 0, flowsInUse: 0 })
+  gateway.expectsVerdicts('media.none-from-trunk')
+})
+
+it('a stop that has waited long enough forsakes it too', async () => {
+  const alice = await open(WITH_LOSS)
+  await callTo(alice, '112')
+  await gateway.disconnect(alice)
+  await gateway.time.advance(100_000)
+  gateway.homes.close()
+  await gateway.time.advance(1_000)
+  expect(gateway.calls.size).toBe(0)
+  gateway.expectsVerdicts(['media.none-from-trunk', 'call.connection-lost'])
+})
