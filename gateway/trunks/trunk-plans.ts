@@ -58,10 +58,10 @@ export class TrunkPlans {
     throw refusals[0] ?? new GatewayFailure('trunk.full', { seen: call.names.join(', ') })
   }
 
-  /** Takes from `rest` what is tried now, and what has no room. */
-  #next(rest: TrunkPath[], call: TrunkCall, verdicts: Verdicts): PartyPlan | undefined {
+  /** Takes from `rest` what is tried now, and what has no room. `left`: the trunk that the call still counts for, and leaves. */
+  #next(rest: TrunkPath[], call: TrunkCall, verdicts: Verdicts, left?: string): PartyPlan | undefined {
     for (let path = rest.shift(); path !== undefined; path = rest.shift()) {
-      if (call.isEmergency || this.#isOpen(path.trunk, call, verdicts)) {
+      if (call.isEmergency || this.#isOpen(path.trunk, call, verdicts, left)) {
         return this.#planBy(path, rest, call, verdicts)
       }
     }
@@ -69,8 +69,14 @@ export class TrunkPlans {
   }
 
   /** A trunk is asked once for a call, however many addresses it has. */
-  #isOpen({ name, maxCalls }: TrunkConfig, { forms }: TrunkCall, verdicts: Verdicts): boolean {
-    if (maxCalls !== 0 && this.#options.callsOver(name) >= maxCalls) return false
+  #isOpen(
+    { name, maxCalls }: TrunkConfig,
+    { forms }: TrunkCall,
+    verdicts: Verdicts,
+    left: string | undefined,
+  ): boolean {
+    const others = this.#options.callsOver(name) - (name === left ? 1 : 0)
+    if (maxCalls !== 0 && others >= maxCalls) return false
     if (verdicts.has(name)) return verdicts.get(name) === undefined
     try {
       this.#options.admit(name, forms)
@@ -99,7 +105,7 @@ export class TrunkPlans {
       next: (how) => {
         if (!call.isEmergency && !isWorthAnother(how)) return undefined
         if (how !== 'unfit' && isWorthAnother(how)) states.failed(path, how)
-        return this.#next(rest, call, verdicts)
+        return this.#next(rest, call, verdicts, trunk.name)
       },
     }
   }

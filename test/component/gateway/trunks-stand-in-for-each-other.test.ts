@@ -357,6 +357,23 @@ describe('one trunk with several servers', () => {
     expect(callsAt()).toEqual([0, 1, 1])
     await answered(C, call)
   })
+
+  it('goes on to its second server with the last call that it may carry, and one more finds it full', async () => {
+    // The call that failed was counted against itself.
+    await open(
+      { a: { host: 'example.net', port: undefined, maxCalls: 1 } },
+      { groups: [], routes: [{ prefix: '0', trunk: 'a', strip: 1, add: '' }] },
+      resolver,
+    )
+    const call = await called()
+    refuse(B, 503)
+    await gateway.time.advance(100)
+    expect(callsAt()).toEqual([0, 1, 1])
+    const second = await called()
+    expect([statusOf(second), reasonText(second)]).toEqual([503, 'SIP;cause=503;text="trunk.full"'])
+    await answered(C, call)
+    gateway.expectsVerdicts('trunk.full')
+  })
 })
 
 describe('a transfer', () => {
