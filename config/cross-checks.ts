@@ -105,7 +105,7 @@ export const CROSS_CHECKS: readonly CrossCheck[] = [
       ...repeated(
         'trunks',
         trunks,
-        'host and port, or inbound.user, inbound.domain or required certificate',
+        'host and port, or inbound.user, inbound.domain, registered account or required certificate',
         distinction,
       ),
       ...trunks.flatMap((row, index) => [

@@ -11,9 +11,14 @@ const isWide = (source: string): boolean => {
 }
 
 /** What an incoming request of a trunk is known by. */
-export function distinction({ host, port, transport, tls, inbound }: TrunkRow): string {
+export function distinction({ host, port, transport, tls, inbound, account }: TrunkRow): string {
   const usual = transport === 'tls' ? 5061 : 5060
-  const own = [inbound?.user, inbound?.domain, needsCertificate(tls) ? (tls?.name ?? host) : '']
+  const own = [
+    inbound?.user,
+    inbound?.domain,
+    needsCertificate(tls) ? (tls?.name ?? host) : '',
+    account?.register === true ? account.user : '',
+  ]
   return [host, port ?? usual, ...own].join(' ').toLowerCase()
 }
 

@@ -253,7 +253,7 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
     'one peer in two trunks',
     'trunks: [{ name: a, host: h }, { name: b, host: H }]',
     [
-      'trunks[1]: expected a host and port, or inbound.user, inbound.domain or required certificate of its own',
+      'trunks[1]: expected a host and port, or inbound.user, inbound.domain, registered account or required certificate of its own',
     ],
   ],
   [

@@ -111,7 +111,7 @@ describe('a trunk over TLS', () => {
     ],
     [
       `${LISTENER}trunks: [{ name: p, host: h, transport: tls }, { name: q, host: H, port: 5061 }]`,
-      'trunks[1]: a host and port, or inbound.user, inbound.domain or required certificate of its own, that of trunks[0]',
+      'trunks[1]: a host and port, or inbound.user, inbound.domain, registered account or required certificate of its own, that of trunks[0]',
     ],
   ])('%s is a mistake', (text, mistake) => {
     expect(mistakes(text)).toEqual([mistake])

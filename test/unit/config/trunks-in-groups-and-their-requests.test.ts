@@ -77,6 +77,8 @@ test('a call may ring for less than another trunk would be given: the shorter ti
   expect(calls.ringTimeoutS).toBeLessThan(calls.progressS)
 })
 
+const ACCOUNT = (user: string, register = true) => `{ user: ${user}, password: x, register: ${register} }`
+
 describe('the requests of a trunk', () => {
   const trunk = (more: string) => `trunks: [{ name: a, host: 192.0.2.1, ${more} }]`
 
@@ -123,6 +125,10 @@ describe('the requests of a trunk', () => {
     ['inbound: { domain: one }', 'inbound: { domain: two }', true],
     ['inbound: { user: one, password: x }', 'inbound: { user: two, password: x }', true],
     ['inbound: { user: one, password: x }', 'optionsS: 1', true],
+    [`account: ${ACCOUNT('one')}`, `account: ${ACCOUNT('two')}`, true],
+    [`account: ${ACCOUNT('one')}`, `account: ${ACCOUNT('one')}`, false],
+    // Nobody calls us by a user name that is not registered.
+    [`account: ${ACCOUNT('one', false)}`, `account: ${ACCOUNT('two', false)}`, false],
     ['port: 5060', 'port: 5070', true],
     ['port: 5060', 'optionsS: 1', false],
     ['inbound: { domain: one }', 'inbound: { domain: ONE }', false],
