@@ -13,6 +13,7 @@ import { answerCrypto, createAnswer, readAnswer } from '../../sdp/answer.ts'
 import { receives, sends, toDirection } from '../../sdp/direction.ts'
 import { createOffer, readOffer } from '../../sdp/offer.ts'
 import type { Answer, MediaSlots, Offer, SentOffer, TrunkMedia } from '../../sdp/session.ts'
+import { answerSetup } from '../../sdp/setup.ts'
 import { isTelephoneEvent } from '../../sdp/telephone-event.ts'
 import type { TrunkTerms } from '../../sdp/trunk-terms.ts'
 import { type KeyWay, keptPtimeMs, keyWayOf, type RouteEnd, routeBetween } from './leg-route.ts'
@@ -267,13 +268,14 @@ export class Leg {
 
   async #apply(remote: RemoteTransport, own: SdesKey | undefined): Promise<void> {
     const dtls = remote.kind === 'webrtc' ? remote : remote.dtls
-    if (dtls !== undefined) this.#role = dtls.setup === 'passive' ? 'active' : 'passive'
+    if (dtls !== undefined) this.#role = answerSetup(dtls.setup, this.#role)
     if (remote.kind === 'rtp' && isUnspecified(remote.rtp.address)) {
       // Hold by 0.0.0.0: the direction says what it means, and there is nowhere to send.
       return
     }
     // An ICE restart gives us new credentials (RFC 8839 §4.4), a remote that another call has new ports.
-    this.#local = announce(await this.#session.setRemote(this.#name, remote, own), this.media)
+    const decided = withSetup(remote, this.#role === 'active' ? 'passive' : 'active')
+    this.#local = announce(await this.#session.setRemote(this.#name, decided, own), this.media)
   }
 
   /** RFC 3264 §8: the version goes up with each change, and only then. */
@@ -336,6 +338,12 @@ const ENGINE_KEYING = {
   'osrtp-required': 'required',
   dtls: 'dtls',
 } as const
+
+/** The media plane is told who begins, not who might. */
+function withSetup(remote: RemoteTransport, setup: 'active' | 'passive'): RemoteTransport {
+  if (remote.kind === 'webrtc') return { ...remote, setup }
+  return remote.dtls === undefined ? remote : { ...remote, dtls: { ...remote.dtls, setup } }
+}
 
 function announce(local: LocalTransport, media: LegMedia): LocalTransport {
   if (local.kind !== 'rtp' || media.kind !== 'rtp' || media.announced === undefined) return local

@@ -7,6 +7,7 @@ import {
   answerTo,
   BROWSER,
   offerOf,
+  PeerDialog,
   PHONE,
   place,
   quiet,
@@ -131,6 +132,32 @@ describe('a re-INVITE', () => {
           .find((text) => text.startsWith('SIP/2.0 200') && text.includes('a=ice-ufrag')) ?? ''
       )
     }
+  })
+
+  it('of a browser that was the DTLS server leaves it that, also where another association begins (RFC 8842 §5.3)', async () => {
+    const call = place(gateway.trunk, '0301234', 'alice', offerOf(PHONE))
+    const invite = await ringing(gateway, alice)
+    const browser = new PeerDialog(BROWSER)
+    const text = Buffer.from(answerTo(invite, BROWSER).bytes).toString()
+    const answer = sdp(text.replace('a=setup:active', 'a=setup:passive'))
+    browser.dialog = invite.accept({ body: answer }, browser.handler)
+    await gateway.time.advance(100)
+    const told: unknown[] = []
+    const [session] = gateway.sessions
+    const setRemote = session?.setRemote.bind(session)
+    if (session !== undefined && setRemote !== undefined) {
+      session.setRemote = (leg, remote, crypto) => {
+        told.push(remote.kind === 'webrtc' && remote.setup)
+        return setRemote(leg, remote, crypto)
+      }
+    }
+    const offer = Buffer.from(reofferOf(BROWSER, 'sendrecv').bytes).toString()
+    expect(offer).toContain('a=setup:actpass')
+    for (const body of [offer, offer.replace(/AB:AB/, 'AB:AC')]) {
+      expect(bodyOf(await browser.reoffer(gateway, sdp(body)))).toContain('a=setup:active')
+    }
+    expect(told).toEqual(['passive', 'passive'])
+    call.dialog?.bye()
   })
 
   it('raises the version of o= by one for each change, and only then', async () => {
