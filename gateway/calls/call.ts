@@ -364,7 +364,7 @@ export class Call implements SideOwner, JoinableCall {
     const hops = maxForwards(request)
     this.#move('dialled')
     this.#dialling = this.#place(callee, plan, text, {
-      headers: inviteHeaders(request, plan),
+      headers: [...this.#headers(callee), ...inviteHeaders(request, plan)],
       // Browsers read no body of several parts.
       locations: plan.media.kind === 'rtp' ? locationsIn(request) : [],
       maxForwards: hops === undefined ? undefined : hops - 1,
@@ -407,7 +407,7 @@ export class Call implements SideOwner, JoinableCall {
       plan,
       side,
       body: bodyWith(sdpBody(text), progress.locations ?? [], () => environment.token()),
-      headers: [...this.#headers(side), ...progress.headers],
+      headers: progress.headers,
       limits,
       maxForwards: progress.maxForwards,
       handler: {

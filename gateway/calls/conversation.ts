@@ -58,8 +58,9 @@ export class Conversation {
     this.#sides = this.#sides.filter((other) => other !== side)
   }
 
+  /** Undefined too for a side that is not, or no longer, part of this. */
   other(side: Side): Side | undefined {
-    return this.#sides.find((candidate) => candidate !== side)
+    return this.#sides.includes(side) ? this.#sides.find((candidate) => candidate !== side) : undefined
   }
 
   /** The side across from the leg of this name; undefined when there is no such leg here, or nobody across. */
@@ -95,6 +96,8 @@ export class Conversation {
   /** An offer in mid-call; a failure refuses it and leaves the session as it was (RFC 3261 §14.2). */
   async onReinvite(side: Side, reinvite: IncomingReinvite): Promise<void> {
     try {
+      // One that has been replaced, and whose BYE is under way.
+      if (!this.#sides.includes(side)) throw new GatewayFailure('call.dialog-lost')
       const body = requireSdp(reinvite.request)
       const headers = this.#options.headers(side)
       if (body.length > 0) {
@@ -118,6 +121,7 @@ export class Conversation {
 
   /** The answer to an offer that we made in a 2xx came in ACK. */
   async takeAnswer(side: Side, body: Buffer): Promise<void> {
+    if (!this.#sides.includes(side)) return
     if (body.length === 0) throw new GatewayFailure('call.no-answer-body', { seen: 'ACK' })
     await side.leg.take(body)
     await this.changed(side)
@@ -197,7 +201,7 @@ export class Conversation {
   }
 
   #offer(side: Side): void {
-    if (side.dialog === undefined || side.dialog.state === 'ended') return
+    if (!this.#sides.includes(side) || side.dialog === undefined || side.dialog.state === 'ended') return
     const body = sdpBody(side.leg.offer(this.wishFor(side)))
     side.dialog.reinvite({ headers: this.#options.headers(side), body }, (response) =>
       this.#options.run(() => this.#onAnswered(side, response)),

@@ -30,7 +30,7 @@ export interface DiallingHandler {
 
 /** What a call does with what it hears of a party it is calling, each as a step in its queue. */
 export interface Progress {
-  /** Of the INVITE, beside those that every one has. */
+  /** Of the INVITE, beside those of its plan. */
   readonly headers: readonly Header[]
   /** Where the caller is, for who may know. */
   readonly locations?: readonly BodyPart[]

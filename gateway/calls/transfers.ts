@@ -210,12 +210,12 @@ export class Transfers {
 
   async #callTarget(asked: AskedTransfer, first: PartyPlan): Promise<void> {
     const { transferor, far, report } = asked
-    const { log, openSide, place, charges, conversation } = this.#options
+    const { log, openSide, place, charges, conversation, headers } = this.#options
     const { plan, codecs } = fittingPlan(first, far.leg.codecs)
     const target = await openSide(this.#newLegName(), plan.name, plan.media, true)
     const text = target.leg.offer({ direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
     const dialling = place(target, plan, text, {
-      headers: [],
+      headers: headers(target, far),
       maxForwards: undefined,
       onProgress: (response) => report.progress(response.status, response.reason),
       onAnswered: async (response) => {
