@@ -40,8 +40,10 @@ function parseSentProtocol(text: string): { readonly transport: string; readonly
 /** With blanks around the slashes, or the name in lower case. Another version is the start line's to refuse, with 505. */
 function parseLooseSentProtocol(text: string): { readonly transport: string; readonly end: number } {
   const match = /^([^\s/;]+)[ \t]*\/[ \t]*([^\s/;]+)[ \t]*\/[ \t]*([^\s/;]+)/.exec(text)
-  const [all, protocol, , transport] = match ?? []
-  if (all === undefined || transport === undefined || !isToken(transport)) throw malformed(text)
+  const [all, protocol, version, transport] = match ?? []
+  // A quote in one of them would hide parameters from whoever splits the value outside quotes.
+  const areTokens = [version, transport].every((part) => part !== undefined && isToken(part))
+  if (all === undefined || transport === undefined || !areTokens) throw malformed(text)
   if (protocol?.toUpperCase() !== 'SIP') throw malformed(text)
   return { transport: transport.toUpperCase(), end: all.length }
 }

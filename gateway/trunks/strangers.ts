@@ -40,12 +40,12 @@ export class Strangers {
   }
 
   #answer(bytes: Buffer, flow: Flow): void {
-    const request = readRequest(bytes)
+    const request = readRequest(bytes, flow)
     if (request === undefined) {
       this.#counters.garbage += 1
       return
     }
-    const answer = formatMessage(refusalOf(stampRequest(request, flow.remote)))
+    const answer = formatMessage(refusalOf(request))
     if (
       request.method === 'ACK' ||
       answer.length > bytes.length + MAX_GROWTH ||
@@ -76,10 +76,11 @@ const VERDICT = verdictOf(new GatewayFailure('call.forbidden'))
 const refusalOf = (request: SipRequest) =>
   buildResponse(request, VERDICT.status, { toTag: 'stranger', headers: [reasonHeader(VERDICT)] })
 
-function readRequest(bytes: Buffer): SipRequest | undefined {
+/** With the Via of its answer. */
+function readRequest(bytes: Buffer, flow: Flow): SipRequest | undefined {
   try {
     const message = parseMessage(bytes)
-    return message.kind === 'request' ? message : undefined
+    return message.kind === 'request' ? stampRequest(message, flow.remote) : undefined
   } catch (error) {
     if (error instanceof SipFailure) return undefined
     throw error

@@ -55,6 +55,8 @@ const SEEDS: readonly Buffer[] = [
       'Content-Type: application/sdp; charset="utf-8"',
     ]),
   ),
+  // Was read, and threw when its Via was stamped.
+  Buffer.from(requestText('OPTIONS', ['Via: SIP/"x/UDP h;a="b;rport="'])),
 ]
 
 const DICTIONARY = [
@@ -83,6 +85,8 @@ const DICTIONARY = [
   ';tag=',
   ';rport',
   ';received=',
+  ';rport="',
+  ' / "x/ ',
   '__proto__',
   'SIP/2.0',
   'SIP/7.0',

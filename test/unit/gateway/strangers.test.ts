@@ -4,11 +4,11 @@ import { Strangers } from '../../../gateway/trunks/strangers.ts'
 import type { Flow } from '../../../sip/flow.ts'
 
 const silent: Log = { error() {}, warn() {}, info() {}, debug() {}, child: () => silent }
-const request = (method = 'INVITE'): Buffer =>
+const request = (method = 'INVITE', via = 'SIP/2.0/UDP 203.0.113.9:5060;branch=z9hG4bKscan;rport'): Buffer =>
   Buffer.from(
     [
       `${method} sip:100@192.0.2.1 SIP/2.0`,
-      'Via: SIP/2.0/UDP 203.0.113.9:5060;branch=z9hG4bKscan;rport',
+      `Via: ${via}`,
       'From: <sip:100@203.0.113.9>;tag=scan',
       'To: <sip:100@192.0.2.1>',
       'Call-ID: scan',
@@ -64,6 +64,13 @@ describe('a peer that is no trunk', () => {
     strangers.receive(Buffer.from([0, 1, 2, 3]), flow)
     expect(sent).toEqual([])
     expect(strangers.counters()).toEqual({ refused: 0, silent: 1, garbage: 2 })
+  })
+
+  it.each(['SIP/"x/UDP h;a="b;rport="', 'SIP/2.0/UDP "h;rport="'])('gets nothing for Via: %s', (via) => {
+    strangers.receive(request('INVITE', via), flow)
+    expect(sent).toEqual([])
+    expect(strangers.counters()).toEqual({ refused: 0, silent: 0, garbage: 1 })
+    expect(closed).toBe(1)
   })
 
   it('gets 20 answers at once and one past that none, then ten a second', () => {

@@ -48,6 +48,7 @@ describe('a malformed request is refused with 400', () => {
     ['an empty Call-ID', requestText('INVITE', ['Call-ID:'])],
     ['an empty Via element', requestText('INVITE', ['Via: SIP/2.0/UDP a, , SIP/2.0/UDP b'])],
     ['a Via of another protocol', requestText('INVITE', ['Via: HTTP/1.1/TCP a'])],
+    ['a Via whose version is no token', requestText('INVITE', ['Via: SIP/"x/UDP h;a="b;rport="'])],
     ['a Via port of 0', requestText('INVITE', ['Via: SIP/2.0/UDP a:0'])],
     ['a Via host that is none', requestText('INVITE', ['Via: SIP/2.0/UDP a$b'])],
     ['an IPv6 address without its bracket', requestText('INVITE', ['Via: SIP/2.0/UDP [::1'])],
