@@ -36,10 +36,14 @@ export const clientKey = (message: SipRequest | SipResponse, scope: string): str
 export const inviteKey = (cancel: SipRequest, scope: string): string =>
   join(scope, cancel.via[0]?.parameters.get('branch') ?? '', 'INVITE')
 
-/** The same request that came by two paths has all of these in common and another branch (RFC 3261 §8.2.2.2). */
+/**
+ * The same request that came by two paths has all of these in common and another branch (RFC 3261 §8.2.2.2). The URI too:
+ * we are many users, and a proxy that forks to several of them, or tries one after the other, asks each for another.
+ */
 export const mergeKey = (request: SipRequest, scope: string): string =>
   join(
     scope,
+    request.uri.text,
     request.from.parameters.get('tag') ?? '',
     request.callId,
     request.cseq.number,

@@ -49,7 +49,6 @@ loadmodule "xlog.so"
 modparam("registrar", "min_expires", ${minExpiresS})
 modparam("registrar", "min_expires_mode", 1)
 modparam("registrar", "max_expires", ${maxExpiresS})
-modparam("registrar", "append_branches", 0)
 modparam("auth", "qop", "auth")
 `
 

@@ -66,6 +66,22 @@ test('a browser registers there with its own password, calls out, is called, and
   await daemon.waitForLog('the end of the registration', (line) => line.message === 'registration taken back')
 })
 
+test('a call that the PBX forks to two browsers of a user rings both, and is had by the one that answers', async () => {
+  const { phone, daemon, address } = await site({}, [])
+  const browsers = await Promise.all(
+    [1, 2].map(async () => closing(await WebrtcClient.connect(daemon.webSocketUrl, 'alice', USERS.alice))),
+  )
+  for (const browser of browsers) await browser.register()
+  phone.dial(`sip:alice@${address}`)
+  const [call, other] = await Promise.all(browsers.map((browser) => browser.nextInvitation()))
+  await call?.answer({ toneHz: BROWSER_HZ })
+  await other?.waitForEnd()
+  await Promise.all([call?.waitForTone(PHONE_HZ), phone.waitForTone(BROWSER_HZ)])
+  await call?.hangUp()
+  await daemon.waitForNoCalls()
+  daemon.expectsVerdicts('cancelled')
+})
+
 test('a wrong password is refused there, and a registration lasts as long as it grants', async () => {
   const { phone, daemon, address } = await site({}, [])
   const stranger = closing(await WebrtcClient.connect(daemon.webSocketUrl, 'alice', 'wrong'))

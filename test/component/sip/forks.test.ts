@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { AGES_MS, expectNothingLeft, howMany } from './pair.ts'
-import { lineOf, reply, scripted } from './scripted-peer.ts'
+import { ask, lineOf, reply, scripted, statusOf } from './scripted-peer.ts'
 
 test('of three answers the first wins; the others are acknowledged and ended inside', () => {
   const { clock, phone, flow, sent, say } = scripted()
@@ -56,6 +56,24 @@ test('P10: a thousand 200s make one dialog and at most maxForks BYEs', () => {
   expect(howMany(sent, 'BYE')).toBe(4)
   expect(phone.agent.tables()).toMatchObject({ dialogs: 1, clientTransactions: 5 })
   phone.dialogs[0]?.bye()
+  clock.advance(AGES_MS)
+  expectNothingLeft(phone)
+})
+
+test('a proxy that asks two of our users, at once or one after the other, reaches both; one that it asks by two paths rings once', () => {
+  const { clock, phone, sent, say, last } = scripted()
+  const invite = (user: string, branch: string): string =>
+    ask('INVITE', { uri: `sip:${user}@192.0.2.1`, branch: `z9hG4bK${branch}` })
+  say(invite('alice', 'one'))
+  say(invite('bob', 'two'))
+  phone.invites[0]?.reject(480)
+  say(invite('carol', 'three'))
+  expect(phone.diary).toEqual(['invite', 'invite', 'invite'])
+  expect(howMany(sent, 'SIP/2.0 482')).toBe(0)
+  say(invite('bob', 'four'))
+  expect(statusOf(last())).toBe(482)
+  expect(phone.diary).toHaveLength(3)
+  for (const asked of phone.invites) asked.reject(480)
   clock.advance(AGES_MS)
   expectNothingLeft(phone)
 })

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { SipRequest } from '../../../sip/message.ts'
 import { parseMessage } from '../../../sip/parser.ts'
-import { serverKey } from '../../../sip/transaction-key.ts'
+import { mergeKey, serverKey } from '../../../sip/transaction-key.ts'
 import { type AskOptions, ask } from '../../component/sip/scripted-peer.ts'
 
 const read = (method: string, options: AskOptions): SipRequest => {
@@ -39,4 +39,14 @@ test('RFC 2543: ACK and CANCEL find the INVITE, a new number does not', () => {
   expect(related('CANCEL')).toBe(invite)
   expect(related('ACK', { cseq: 2 })).not.toBe(invite)
   expect(related('ACK', { fromTag: 'other' })).not.toBe(invite)
+})
+
+test('a request that came by two paths is one; a fork to another user is another', () => {
+  const merged = (options: AskOptions, scope = 's'): string => mergeKey(read('INVITE', options), scope)
+  const key = merged({ branch: 'z9hG4bKone' })
+  expect(merged({ branch: 'z9hG4bKtwo' })).toBe(key)
+  for (const other of [{ uri: 'sip:them@192.0.2.1' }, { callId: 'x' }, { cseq: 2 }, { fromTag: 'x' }]) {
+    expect(merged(other)).not.toBe(key)
+  }
+  expect(merged({}, 'other scope')).not.toBe(key)
 })
