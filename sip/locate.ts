@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import type { Weighted } from './weighted-order.ts'
 
 export type SipTransport = 'udp' | 'tcp' | 'tls'
@@ -55,7 +55,10 @@ export interface Located {
   readonly isDoubtful: boolean
 }
 
-/** Whoever answers for a domain decides how much we ask and keep. The best by priority are taken, the others left. */
+/**
+ * Whoever answers for a domain decides how much we ask and keep. The best by priority are taken, the others left; of equals
+ * always the same ones, in whatever order they come, or each answer would name other servers.
+ */
 export const LOCATE_LIMITS = { naptrRecords: 16, srvRecords: 16, addressesPerHost: 8 } as const
 
 export const defaultSipPort = (transport: SipTransport): number => (transport === 'tls' ? 5061 : 5060)
@@ -75,6 +78,25 @@ const SERVICES: Readonly<Record<string, SipTransport>> = {
 
 const srvName = (transport: SipTransport, host: string): string =>
   ({ udp: '_sip._udp', tcp: '_sip._tcp', tls: '_sips._tcp' })[transport].concat('.', host)
+
+/** So many of them that come first by `compare`, in the order they came in: name servers turn it to spread the load. */
+function firstOf<Entry>(
+  entries: readonly Entry[],
+  limit: number,
+  compare: (a: Entry, b: Entry) => number,
+): readonly Entry[] {
+  if (entries.length <= limit) return entries
+  const first = new Set(entries.toSorted(compare).slice(0, limit))
+  return entries.filter((entry) => first.has(entry))
+}
+
+const byText = (a: string, b: string): number => (a < b ? -1 : Number(a > b))
+
+/** IPv4 first, as `DnsQueries.addresses` gives them. */
+const byAddress = (a: string, b: string): number => Number(isIPv6(a)) - Number(isIPv6(b)) || byText(a, b)
+
+const bySrv = (a: SrvRecord, b: SrvRecord): number =>
+  a.priority - b.priority || byText(a.name, b.name) || a.port - b.port
 
 /** One location, with what it has learnt of its answers. */
 class Search {
@@ -129,9 +151,8 @@ class Search {
   async #bySrv(name: string, transport: SipTransport): Promise<readonly SipServer[] | undefined> {
     const records = await this.#ask(this.#queries.srv(name))
     if (records.length === 0) return undefined
-    const best = records
+    const best = firstOf(records, LOCATE_LIMITS.srvRecords, bySrv)
       .toSorted((a, b) => a.priority - b.priority)
-      .slice(0, LOCATE_LIMITS.srvRecords)
       .filter((record) => record.name !== '' && record.name !== '.' && record.port > 0)
     const servers = await Promise.all(
       best.map(async ({ priority, weight, port, name: host }) => ({
@@ -158,7 +179,7 @@ class Search {
   async #addressesOf(host: string): Promise<readonly string[]> {
     if (isIP(host) !== 0) return [host]
     const found = await this.#ask(this.#queries.addresses(host))
-    return found.slice(0, LOCATE_LIMITS.addressesPerHost)
+    return firstOf(found, LOCATE_LIMITS.addressesPerHost, byAddress)
   }
 
   async #ask<Entry>(asked: Promise<DnsAnswer<Entry>>): Promise<readonly Entry[]> {

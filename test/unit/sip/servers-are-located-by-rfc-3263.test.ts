@@ -201,6 +201,10 @@ describe('where a trunk is', () => {
       Array.from({ length: srvRecords }, (_, index) => index),
     )
     expect(servers[0]?.addresses).toHaveLength(addressesPerHost)
+    const turned = { 'a.example.com': addresses['a.example.com'].toReversed() }
+    const again = await locate(domain(), dnsOf({ srv: { '_sip._udp.example.com': many }, addresses: turned }))
+    // The same ones, and in the order of the answer: that is how a name server spreads the load.
+    expect(again.servers[0]?.addresses).toEqual(servers[0]?.addresses.toReversed())
 
     const lures = Array.from({ length: naptrRecords }, (_, index) =>
       naptr('SIP+D2U', `n${index}.example.com`, index),
