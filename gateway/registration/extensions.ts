@@ -93,7 +93,7 @@ export class Extensions implements Upstream {
   /** The account that answers challenges to a request of ours. */
   accountFor(flow: Flow, request: SipRequest): ClientCredentials | undefined {
     const { uri } = request.from
-    return this.isFrom(flow) && isSipUri(uri) && uri.user !== undefined
+    return this.#options.line.leadsThere(flow) && isSipUri(uri) && uri.user !== undefined
       ? this.#accounts.get(uri.user)
       : undefined
   }

@@ -44,9 +44,15 @@ export class UpstreamLine {
     return trunk
   }
 
-  /** Whether the PBX is at the other end. */
-  isFrom(flow: Flow): boolean {
+  /** Whether the PBX is at the other end, or was when what goes on there began. */
+  leadsThere(flow: Flow): boolean {
     return this.#options.trunks.ofFlow(flow) !== undefined
+  }
+
+  /** Whether a request outside a dialog that came by it is the PBX's. */
+  isFrom(flow: Flow): boolean {
+    const { trunks } = this.#options
+    return this.leadsThere(flow) && (flow.peer !== undefined || trunks.isAt(flow.remote, flow.transport))
   }
 
   /** Throws `upstream.unreachable` when its name has no address. */

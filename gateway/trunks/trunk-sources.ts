@@ -13,41 +13,58 @@ interface Row<Trunk extends Sourced> {
   readonly trunk: Trunk
   /** Addresses and networks. */
   readonly sources: readonly string[]
+  /** Servers that it had. */
+  readonly former: readonly SocketAddress[]
+  /** Of these, addresses that were sources. */
+  readonly formerSources: readonly string[]
 }
 
-/** Who may be behind a source address: single addresses first, networks for what is left. */
+/**
+ * Who may be behind a source address: single addresses first, networks for what is left. What it once said of a scope it
+ * goes on saying: a dialog is found by the scope it began in, whatever the DNS has said since.
+ */
 export class TrunkSources<Trunk extends Sourced> {
   readonly #byAddress = new Map<string, Trunk[]>()
   readonly #networks: readonly { readonly trunk: Trunk; readonly list: BlockList }[]
   /** By address and port. */
   readonly #byServer = new Map<string, Trunk[]>()
-  /** Name of the first of all trunks that share addresses with this one. */
+  readonly #byFormerAddress = new Map<string, Trunk[]>()
+  readonly #byFormerServer = new Map<string, Trunk[]>()
+  /** Name of the first of all trunks that share addresses with this one, or have shared. */
   readonly #leaders = new Map<string, string>()
+  readonly #scopes = new Map<string, string>()
+  readonly #networkScope: string | undefined
 
-  constructor(rows: readonly Row<Trunk>[]) {
-    for (const { trunk, sources } of rows) {
-      for (const address of new Set(sources.filter((source) => !isNetwork(source)).map(canonical))) {
-        append(this.#byAddress, address, trunk)
-      }
-      for (const { paths } of trunk.servers) {
-        for (const { remote } of paths) append(this.#byServer, serverKey(remote), trunk)
-      }
+  /** `before`: what it takes the place of, of the same trunks. */
+  constructor(rows: readonly Row<Trunk>[], before?: TrunkSources<Trunk>) {
+    for (const { trunk, sources, former, formerSources } of rows) {
+      for (const address of singles(sources)) append(this.#byAddress, address, trunk)
+      for (const remote of serversOf(trunk)) append(this.#byServer, serverKey(remote), trunk)
+      for (const address of singles(formerSources)) append(this.#byFormerAddress, address, trunk)
+      for (const remote of former) append(this.#byFormerServer, serverKey(remote), trunk)
     }
     this.#networks = rows.flatMap(({ trunk, sources }) => {
       const networks = sources.filter(isNetwork)
       return networks.length === 0 ? [] : [{ trunk, list: listOf(networks) }]
     })
-    const circles = [...neighboursOf(rows), this.#networks.map(({ trunk }) => trunk)]
     for (const { trunk } of rows) this.#leaders.set(trunk.config.name, trunk.config.name)
+    if (before !== undefined) for (const [name, leader] of before.#leaders) this.#leaders.set(name, leader)
+    const circles = [...neighboursOf(rows), this.#networks.map(({ trunk }) => trunk)]
     for (const circle of circles) this.#join(circle.map(({ config }) => config.name))
+    const [roaming] = this.#networks
+    const networkScope = before === undefined ? undefined : before.#networkScope
+    this.#networkScope = networkScope ?? (roaming && this.#scopeOf(roaming.trunk))
+    for (const row of rows) this.#addScopes(row, before)
   }
 
   /** In the order of the configuration. */
   at(address: string): readonly Trunk[] {
-    const own = this.#byAddress.get(canonical(address))
-    if (own !== undefined) return own
-    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
-    return this.#networks.filter(({ list }) => list.check(address, family)).map(({ trunk }) => trunk)
+    return this.#byAddress.get(canonical(address)) ?? this.#inNetworks(address)
+  }
+
+  /** Whose source it was, where it is nobody's now. */
+  formerlyAt(address: string): readonly Trunk[] {
+    return this.#byFormerAddress.get(canonical(address)) ?? []
   }
 
   /** Trunks that have a server there. */
@@ -55,13 +72,36 @@ export class TrunkSources<Trunk extends Sourced> {
     return this.#byServer.get(serverKey(remote)) ?? []
   }
 
-  scopeOf(name: string): string {
-    return `${SCOPE}${this.#leaders.get(name) ?? name}`
+  formerlyServedAt(remote: SocketAddress): readonly Trunk[] {
+    return this.#byFormerServer.get(serverKey(remote)) ?? []
+  }
+
+  /** The same one as long as the address is known. Undefined: it never was. */
+  scopeAt(address: string): string | undefined {
+    const known = this.#scopes.get(canonical(address))
+    return known ?? (this.#inNetworks(address).length > 0 ? this.#networkScope : undefined)
   }
 
   /** The first trunk of a scope; undefined for scopes of others. */
   leaderOf(scope: string): string | undefined {
     return scope.startsWith(SCOPE) ? scope.slice(SCOPE.length) : undefined
+  }
+
+  #addScopes({ trunk, sources, former }: Row<Trunk>, before: TrunkSources<Trunk> | undefined): void {
+    const servers = [...serversOf(trunk), ...former].map(({ address }) => address)
+    for (const address of singles([...sources, ...servers])) {
+      if (this.#scopes.has(address)) continue
+      this.#scopes.set(address, before?.scopeAt(address) ?? this.#scopeOf(trunk))
+    }
+  }
+
+  #inNetworks(address: string): readonly Trunk[] {
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
+    return this.#networks.filter(({ list }) => list.check(address, family)).map(({ trunk }) => trunk)
+  }
+
+  #scopeOf({ config: { name } }: Trunk): string {
+    return `${SCOPE}${this.#leaders.get(name) ?? name}`
   }
 
   /** All who are led by one of them are led by the first from now on. */
@@ -78,12 +118,17 @@ export class TrunkSources<Trunk extends Sourced> {
 function neighboursOf<Trunk extends Sourced>(rows: readonly Row<Trunk>[]): readonly (readonly Trunk[])[] {
   const byAddress = new Map<string, Trunk[]>()
   for (const { trunk, sources } of rows) {
-    const servers = trunk.servers.flatMap(({ paths }) => paths.map(({ remote }) => remote.address))
-    const own = [...sources.filter((source) => !isNetwork(source)), ...servers].map(canonical)
-    for (const address of new Set(own)) append(byAddress, address, trunk)
+    const own = [...sources, ...serversOf(trunk).map(({ address }) => address)]
+    for (const address of singles(own)) append(byAddress, address, trunk)
   }
   return [...byAddress.values()]
 }
+
+const serversOf = ({ servers }: Sourced): readonly SocketAddress[] =>
+  servers.flatMap(({ paths }) => paths.map(({ remote }) => remote))
+
+const singles = (sources: readonly string[]): ReadonlySet<string> =>
+  new Set(sources.filter((source) => !isNetwork(source)).map(canonical))
 
 const isNetwork = (source: string): boolean => source.includes('/')
 

@@ -71,7 +71,8 @@ export class TrunkTransports {
       return new NamedFlow(flow, trunk.name)
     }
     const transports = transport === 'tcp' ? this.#tcp : this.#tls
-    return chosen(transports, localAddress).flowTo(this.#peerOf(path, transport))
+    const scope = this.#options.trunks.scopeAt(remote, transport) ?? STRANGER
+    return chosen(transports, localAddress).flowTo(this.#peerOf(path, transport, scope))
   }
 
   /** The trunks have been looked up again. */
@@ -168,13 +169,15 @@ export class TrunkTransports {
           })
         },
       } satisfies StreamHandler,
-      peersAt: (remote: SocketAddress) =>
-        trunks.bySource(remote, transport).flatMap(({ servers }) => {
+      peersAt: (remote: SocketAddress) => {
+        const scope = trunks.scopeAt(remote, transport) ?? STRANGER
+        return trunks.everBySource(remote, transport).flatMap(({ servers }) => {
           const paths = servers.flatMap((server) => server.paths)
           // Where it listens itself, if it does.
           const path = paths.find((known) => known.remote.address === remote.address) ?? paths[0]
-          return path === undefined ? [] : [this.#peerOf(path, transport)]
-        }),
+          return path === undefined ? [] : [this.#peerOf(path, transport, scope)]
+        })
+      },
       strangerScope: STRANGER,
       token,
       onSocket,
@@ -190,10 +193,10 @@ export class TrunkTransports {
   }
 
   /** A trunk may come by another transport than the one we take: a UDP peer sends long requests by TCP. */
-  #peerOf({ trunk, remote }: TrunkPath, transport: SipTransport): StreamPeer {
+  #peerOf({ trunk, remote }: TrunkPath, transport: SipTransport, scope: string): StreamPeer {
     const { name } = trunk
     const tls = transport === 'tls' ? (this.#peerTls.get(name) ?? unasked(trunk)) : undefined
-    return { name, scope: this.#options.trunks.scopeOf(name), remote, tls }
+    return { name, scope, remote, tls }
   }
 }
 

@@ -4,6 +4,7 @@ import type { Flow, SocketAddress, TransportName } from '../../sip/flow.ts'
 import { type DnsQueries, type Located, locate, type SipServer, type SipTransport } from '../../sip/locate.ts'
 import type { Weighted } from '../../sip/weighted-order.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
+import { type FormerServer, formerServers } from './former-servers.ts'
 import { TrunkSources } from './trunk-sources.ts'
 
 /** How requests and media reach a trunk: one address of one of its servers. */
@@ -51,6 +52,7 @@ interface Entry {
   readonly trunk: Trunk
   /** Addresses and networks that its requests may come from. */
   readonly sources: readonly string[]
+  readonly former: readonly FormerServer[]
   /** Not all questions about it had an answer. */
   readonly isDoubtful: boolean
   readonly dueMs: number
@@ -70,7 +72,8 @@ export class TrunkTable {
     this.#entries = new Map(
       configs.map((config) => {
         const trunk = { config, media: mediaOf(config), servers: [] }
-        return [config.name, { trunk, sources: [], isDoubtful: true, dueMs: Number.NEGATIVE_INFINITY }]
+        const entry = { trunk, sources: [], former: [], isDoubtful: true, dueMs: Number.NEGATIVE_INFINITY }
+        return [config.name, entry]
       }),
     )
   }
@@ -91,7 +94,7 @@ export class TrunkTable {
     const resolved = await Promise.all(due.map((entry) => this.#resolve(entry)))
     const fresh = new Map(resolved.map((entry) => [entry.trunk.config.name, entry]))
     this.#entries = new Map([...this.#entries].map(([name, entry]) => [name, fresh.get(name) ?? entry]))
-    this.#sources = new TrunkSources([...this.#entries.values()])
+    this.#sources = new TrunkSources([...this.#entries.values()].map(rowOf), this.#sources)
   }
 
   get(name: string): Trunk | undefined {
@@ -105,25 +108,39 @@ export class TrunkTable {
     return path
   }
 
-  /** The trunks that a request from there may be of, in the order of the configuration. */
+  /** The trunks that a new request from there may be of, in the order of the configuration. */
   bySource(remote: SocketAddress, transport: TransportName): readonly Trunk[] {
     return this.#sources.at(remote.address).filter((trunk) => isHeardBy(trunk, transport))
   }
 
   /**
-   * Where the transactions and dialogs of a peer are kept. Trunks that share a source address share it, since only a request
-   * itself says whose it is. Undefined: neither a source nor a server of a trunk.
+   * The same, or else those it was of until the DNS said otherwise (`FORMER_LIMITS`): what began while it was goes on there.
+   * Nothing new does, since the DNS is what says who has the address.
    */
-  scopeAt(remote: SocketAddress, transport: TransportName): string | undefined {
-    const [trunk] = this.bySource(remote, transport)
-    if (trunk !== undefined) return this.#sources.scopeOf(trunk.config.name)
-    // Answers come from servers that may be no sources of requests.
-    const asked = this.#sources.servedAt(remote).find((candidate) => isHeardBy(candidate, transport))
-    return asked === undefined ? undefined : this.#sources.scopeOf(asked.config.name)
+  everBySource(remote: SocketAddress, transport: TransportName): readonly Trunk[] {
+    const now = this.bySource(remote, transport)
+    if (now.length > 0) return now
+    return this.#sources.formerlyAt(remote.address).filter((trunk) => isHeardBy(trunk, transport))
   }
 
-  scopeOf(name: string): string {
-    return this.#sources.scopeOf(name)
+  /** Whether a trunk has a source or a server there now, not only in former times. */
+  isAt(remote: SocketAddress, transport: TransportName): boolean {
+    const served = this.#sources.servedAt(remote).some((trunk) => isHeardBy(trunk, transport))
+    return served || this.bySource(remote, transport).length > 0
+  }
+
+  /**
+   * Where the transactions and dialogs of a peer are kept: the same place as long as the address is known. Trunks that share a
+   * source address share it, since only a request itself says whose it is. Undefined: neither a source nor a server of a
+   * trunk, nor was it one.
+   */
+  scopeAt(remote: SocketAddress, transport: TransportName): string | undefined {
+    const sources = this.#sources
+    // Answers come from servers that may be no sources of requests.
+    const served = [...sources.servedAt(remote), ...sources.formerlyServedAt(remote)]
+    const isKnown =
+      this.everBySource(remote, transport).length > 0 || served.some((trunk) => isHeardBy(trunk, transport))
+    return isKnown ? sources.scopeAt(remote.address) : undefined
   }
 
   /** The trunk at the other end, as far as its flow tells; of those that share a source address, the first. */
@@ -132,23 +149,26 @@ export class TrunkTable {
     return name === undefined ? undefined : this.get(name)
   }
 
-  async #resolve({ trunk, isDoubtful: wasDoubtful }: Entry): Promise<Entry> {
-    const { resolver, supported, nowMs } = this.#options
+  async #resolve({ trunk, former, isDoubtful: wasDoubtful }: Entry): Promise<Entry> {
+    const { resolver, supported } = this.#options
     const { config } = trunk
     const located = await locate({ ...config, supported }, resolver)
     const servers = await this.#serversOf(config, located)
     // Answers that are missing take nothing away from what was known; a name server that has never told more is believed.
     const isWorse = servers.length === 0 || (located.isDoubtful && !wasDoubtful)
     const kept = isWorse ? trunk.servers : servers
-    const own = kept.flatMap(({ paths }) => paths.map(({ remote }) => remote.address))
+    const nowMs = this.#options.nowMs()
+    const remotes = remotesOf(kept)
+    const own = remotes.map(({ address }) => address)
     const { ttlS = MAX_LOOKUP_MS / 1_000 } = located
     const isSure = kept.length > 0 && !located.isDoubtful
     const goodMs = Math.min(isSure ? MAX_LOOKUP_MS : RETRY_MS, ttlS * 1_000)
     return {
       trunk: { ...trunk, servers: kept },
       sources: config.sources.length === 0 ? own : config.sources,
+      former: formerServers(former, remotesOf(trunk.servers), remotes, nowMs),
       isDoubtful: isWorse ? wasDoubtful : located.isDoubtful,
-      dueMs: nowMs() + Math.max(MIN_LOOKUP_MS, goodMs),
+      dueMs: nowMs + Math.max(MIN_LOOKUP_MS, goodMs),
     }
   }
 
@@ -174,6 +194,16 @@ export class TrunkTable {
     const localAddress = await this.#options.resolver.localAddressTowards(remote).catch(() => undefined)
     return localAddress === undefined ? undefined : { trunk, transport, remote, localAddress }
   }
+}
+
+const remotesOf = (servers: readonly TrunkServer[]): readonly SocketAddress[] =>
+  servers.flatMap(({ paths }) => paths.map(({ remote }) => remote))
+
+/** Where sources are listed, no server has become one, so none was. */
+function rowOf({ trunk, sources, former }: Entry) {
+  const remotes = former.map(({ remote }) => remote)
+  const formerSources = trunk.config.sources.length === 0 ? remotes.map(({ address }) => address) : []
+  return { trunk, sources, former: remotes, formerSources }
 }
 
 /** How long a dead peer may keep a call, by the flow it is reached on. */

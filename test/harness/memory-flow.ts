@@ -23,7 +23,7 @@ export function memoryLink(options: MemoryLinkOptions): { readonly a: MemoryFlow
     closed: () => later(() => b.close()),
   })
   const b: MemoryFlow = new MemoryFlow('b', transport, options.b, options.a.address, {
-    deliver: (bytes) => later(() => options.a.receive(bytes, a)),
+    deliver: (bytes) => later(() => options.a.receive(bytes, a.anew())),
     closed: () => later(() => a.close()),
   })
   return { a, b }
@@ -41,6 +41,8 @@ export class MemoryFlow implements Flow {
   readonly sent: string[] = []
   /** Drops what it returns true for. */
   drops: (text: string) => boolean = () => false
+  /** Scope of what is received from now on, where the transport makes a flow anew for it. */
+  seenAs: string | undefined
   /** How often it was asked for a sign of life. */
   probes = 0
   #isOpen = true
@@ -74,6 +76,14 @@ export class MemoryFlow implements Flow {
   /** A client has one transport, whatever connection is behind it. */
   continueBy(next: MemoryFlow): void {
     this.#next = next
+  }
+
+  /** The flow that the transport would make now. */
+  anew(): Flow {
+    const { id, transport, local, remote, isOpen, seenAs } = this
+    if (seenAs === undefined || seenAs === this.scope) return this
+    const send = (bytes: Uint8Array): void => this.send(bytes)
+    return { id, transport, local, remote, scope: seenAs, isOpen, send, close: () => this.close() }
   }
 
   send(bytes: Uint8Array): void {

@@ -380,6 +380,18 @@ export class ScriptedGateway {
     await this.time.advance(10)
   }
 
+  /**
+   * Asks the DNS again, which has answered for five seconds at most, as the daemon does: what trunks send from now on comes by
+   * flows that are made anew.
+   */
+  async lookUpAgain(): Promise<void> {
+    await this.time.advance(5_000)
+    await this.trunks.refresh()
+    for (const { gatewayFlow } of this.#trunkLinks.values()) {
+      gatewayFlow.seenAs = this.trunks.scopeAt(gatewayFlow.remote, 'udp') ?? 'stranger'
+    }
+  }
+
   /** Everything that was sent to a browser, as text. */
   toBrowser(peer: Peer): readonly string[] {
     return this.#gatewayEnds.get(peer)?.sent ?? []

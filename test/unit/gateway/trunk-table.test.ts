@@ -1,52 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { TrunkConfig } from '../../../config/config.ts'
-import { TrunkTable } from '../../../gateway/trunks/trunk.ts'
-import type { SrvRecord } from '../../../sip/locate.ts'
-import { resolverOf, trunkConfig } from '../../harness/trunk-config.ts'
-
-const config = (over: Partial<TrunkConfig> = {}) => trunkConfig({ host: 'pbx.example.com', ...over })
-
-interface World {
-  readonly names?: Map<string, readonly string[]>
-  readonly srv?: Map<string, readonly SrvRecord[]>
-  readonly ttlS?: number
-  /** SRV questions get no answer. */
-  isMute?: boolean
-  /** Addresses without a way to them. */
-  readonly far?: ReadonlySet<string>
-}
-
-function tableOf(world: World, ...configs: TrunkConfig[]) {
-  const clock = { nowMs: 0 }
-  const asked: string[] = []
-  const { names = new Map<string, readonly string[]>(), far = new Set<string>() } = world
-  const table = new TrunkTable(configs, {
-    nowMs: () => clock.nowMs,
-    supported: ['udp'],
-    resolver: {
-      ...resolverOf(),
-      srv: async (name) => {
-        if (world.isMute === true) throw new Error('ETIMEOUT')
-        return { records: world.srv?.get(name) ?? [], ttlS: undefined }
-      },
-      addresses: async (host) => {
-        asked.push(host)
-        return { records: names.get(host) ?? [], ttlS: world.ttlS }
-      },
-      localAddressTowards: async ({ address }) => {
-        if (far.has(address)) throw new Error('ENETUNREACH')
-        return '192.0.2.1'
-      },
-    },
-  })
-  return { table, clock, asked, names }
-}
-
-const at = (address: string, port = 5060) => ({ address, port })
-const namesOf = (trunks: readonly { readonly config: TrunkConfig }[]) =>
-  trunks.map((trunk) => trunk.config.name)
-const remotesOf = (table: TrunkTable, name = 'pbx') =>
-  table.get(name)?.servers.map(({ paths }) => paths.map(({ remote }) => `${remote.address}:${remote.port}`))
+import { at, config, namesOf, remotesOf, tableOf, type World } from './trunk-tables.ts'
 
 describe('trunk table', () => {
   it('knows a trunk by all addresses of its host, and nobody else', async () => {
@@ -136,12 +89,8 @@ describe('trunk table', () => {
       config({ name: 'c', host: '198.51.100.3' }),
     )
     await table.refresh()
-    expect(['alone', 'a', 'b', 'c'].map((name) => table.scopeOf(name))).toEqual([
-      'trunk:alone',
-      'trunk:a',
-      'trunk:a',
-      'trunk:a',
-    ])
+    const scopes = [9, 1, 2, 3].map((last) => table.scopeAt(at(`198.51.100.${last}`), 'udp'))
+    expect(scopes).toEqual(['trunk:alone', 'trunk:a', 'trunk:a', 'trunk:a'])
     expect(namesOf(table.bySource(at('198.51.100.1'), 'udp'))).toEqual(['a', 'b'])
     const { table: byServer } = tableOf(
       {},
