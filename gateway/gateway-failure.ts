@@ -79,6 +79,14 @@ export const GATEWAY_CODES = {
     cause: 'calls.maxCalls, or 32 calls of one user',
     remedy: 'raise calls.maxCalls with ports and memory to match',
   },
+  'call.signalling-full': {
+    stage: 'S1',
+    status: 503,
+    text: 'no place left in our tables of SIP',
+    cause:
+      'so many calls, and devices that ring in groups, at a time that a request of ours found no place; its peer was not asked',
+    remedy: 'make ringing groups smaller; raise calls.maxCalls, which the tables are sized by',
+  },
   'call.media-busy': {
     stage: 'S1',
     status: 503,

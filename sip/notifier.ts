@@ -159,7 +159,7 @@ export class NotifierDialog implements Notifier, DialogUser {
 
 /** RFC 6665 §4.2.2: a subscriber that does not take its NOTIFY, and does not ask for patience, is gone. */
 function isLost(outcome: SipResponse | NoAnswer): boolean {
-  if (typeof outcome === 'string') return true
+  if (typeof outcome === 'string') return outcome !== 'overload'
   return outcome.status >= 300 && retryAfter(outcome) === undefined
 }
 

@@ -128,8 +128,8 @@ export class SessionRefresh {
   }
 
   #onUpdated(outcome: SipResponse | NoAnswer): void {
-    // A lost flow may be replaced, and then the next try gets through.
-    if (outcome === 'transport') return
+    // A lost flow may be replaced, a full table be emptier, and then the next try gets through.
+    if (outcome === 'transport' || outcome === 'overload') return
     const status = typeof outcome === 'string' ? 408 : outcome.status
     if (status >= 300) this.onFailure(outcome)
     if (status === 481) this.#owner.expire(false)

@@ -70,7 +70,7 @@ export class Subscriptions {
     if (leave !== undefined) made.start()
     else {
       this.#stack.count('sip.overload')
-      this.#stack.clock.soon(() => this.#stack.guard(() => handler.onEnd('transport'), undefined))
+      this.#stack.clock.soon(() => this.#stack.guard(() => handler.onEnd('overload'), undefined))
     }
     return made
   }

@@ -78,7 +78,7 @@ export class TransactionLayer {
   }
 
   /**
-   * Sends a request. A refusal by the limit and a closed flow are reported as 'transport' after control has returned.
+   * Sends a request. A refusal by the limit is reported as 'overload', a closed flow as 'transport', after control has returned.
    * Requests that end something (BYE, CANCEL) pass the limit, or a full table could never empty. One too large for UDP goes by
    * the flow's wider way, and by UDP after all when no connection comes about (RFC 3261 §18.1.1). CANCEL goes after its INVITE.
    */
@@ -100,7 +100,7 @@ export class TransactionLayer {
         events.onResponse(response)
       },
       onFailed: (reason) => {
-        if (!hasResponse) this.#wider.failed(wider, clock.nowMs())
+        if (!hasResponse && reason !== 'overload') this.#wider.failed(wider, clock.nowMs())
         if (hasResponse || reason !== 'transport') {
           events.onFailed(reason)
           return
@@ -121,7 +121,7 @@ export class TransactionLayer {
     if (isFull || !flow.isOpen) {
       clock.soon(() => {
         events.onEnd?.()
-        events.onFailed('transport')
+        events.onFailed(isFull ? 'overload' : 'transport')
       })
       return exchange
     }

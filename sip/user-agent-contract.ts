@@ -97,9 +97,11 @@ export interface IncomingInvite {
   reject(status: number, options?: ResponseOptions): void
 }
 
-/** Why a request we sent has no answer from the peer. A full client table is reported as 'transport' too, and counted. */
-/** `too-large`: a timeout without any response, of a request so large that UDP may never have brought it there. */
-export type NoAnswer = 'timeout' | 'transport' | 'too-large'
+/**
+ * Why a request of ours has no answer. `too-large`: a timeout without any response, of a request so large that UDP may never
+ * have brought it there. `overload`: a table of ours was full and nothing was sent, which says nothing about the peer.
+ */
+export type NoAnswer = 'timeout' | 'transport' | 'too-large' | 'overload'
 
 export interface OutgoingInviteHandler {
   /** 100: the next hop has the request. Perhaps more than once. */
@@ -137,6 +139,8 @@ export interface OutgoingInviteOptions {
    */
   readonly maxForwards?: number
   readonly body?: Body
+  /** Of an INVITE: it may have the last places in our tables, see `UserAgentLimits.reserved`. */
+  readonly isUrgent?: boolean
   /** To let a call leg keep its own DialogHandler from the moment the 2xx arrives. */
   readonly dialogHandler: DialogHandler
 }
@@ -253,6 +257,11 @@ export interface UserAgentLimits {
   readonly maxServerTransactionsPerScope?: number
   readonly maxClientTransactions: number
   readonly maxDialogs: number
+  /**
+   * Places among the dialogs, and among the client transactions, that INVITEs of ours leave to those that come in and to
+   * urgent ones; none unless given.
+   */
+  readonly reserved?: number
   /** Early dialogs one INVITE of ours may grow. */
   readonly maxForks: number
   /** Subscriptions of both roles; 10 000 unless given. They have a table of their own and take no place of a call. */

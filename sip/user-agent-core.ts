@@ -100,9 +100,9 @@ export class UserAgentCore implements UserAgent, TransactionUser {
       },
     })
     const keyOn = ({ scope }: Flow): string => dialogKey(scope, call.callId, call.localTag, '')
-    if (this.#isFull()) {
+    if (this.#hasNoPlaceFor(options)) {
       this.#stack.count('sip.overload')
-      this.#stack.clock.soon(() => this.#stack.guard(() => handler.onReject('transport'), undefined))
+      this.#stack.clock.soon(() => this.#stack.guard(() => handler.onReject('overload'), undefined))
       return call
     }
     this.#outgoing.set(keyOn(flow), call)
@@ -327,8 +327,15 @@ export class UserAgentCore implements UserAgent, TransactionUser {
     exchange.respond(SIP_CODES[code].status, { headers, isOnce })
   }
 
-  #isFull(): boolean {
-    return this.#stack.dialogCount + this.#outgoing.size >= this.#stack.limits.maxDialogs
+  #isFull(reserved = 0): boolean {
+    return this.#stack.dialogCount + this.#outgoing.size >= this.#stack.limits.maxDialogs - reserved
+  }
+
+  /** Each device that rings takes a place in both tables; those of a few groups would take all. */
+  #hasNoPlaceFor({ isUrgent = false }: OutgoingInviteOptions): boolean {
+    const { limits, transactions } = this.#stack
+    const reserved = isUrgent ? 0 : (limits.reserved ?? 0)
+    return this.#isFull(reserved) || transactions.clientCount >= limits.maxClientTransactions - reserved
   }
 
   #compose(method: string, options: Omit<OutgoingInviteOptions, 'dialogHandler'>): SipRequest {

@@ -1,8 +1,12 @@
 import type { Config } from '../../config/config.ts'
 
-/** Limits of the SIP tables; each call takes about four transactions and two dialogs. */
+/** Limits of the SIP tables; each call takes about four transactions and two dialogs, and so does each device that rings for it. */
 const TRANSACTIONS_PER_CALL = 16
 const DIALOGS_PER_CALL = 4
+/** Beside those of calls: devices of groups that ring at a time. */
+const RINGING_DEVICES = 1_000
+/** What they leave to calls that come in and to emergency calls. */
+const RESERVED_PER_CALL = 2
 const MAX_FORKS = 16
 
 /** Emergency calls have places of their own. */
@@ -10,10 +14,12 @@ export const mostCalls = ({ calls, emergency }: Config): number => calls.maxCall
 
 /** How large the tables of SIP may grow for so many calls. */
 export function sipLimits(config: Config) {
+  const calls = mostCalls(config)
   return {
-    maxServerTransactions: mostCalls(config) * TRANSACTIONS_PER_CALL,
-    maxClientTransactions: mostCalls(config) * TRANSACTIONS_PER_CALL,
-    maxDialogs: mostCalls(config) * DIALOGS_PER_CALL,
+    maxServerTransactions: calls * TRANSACTIONS_PER_CALL,
+    maxClientTransactions: calls * TRANSACTIONS_PER_CALL + RINGING_DEVICES,
+    maxDialogs: calls * DIALOGS_PER_CALL + RINGING_DEVICES,
+    reserved: calls * RESERVED_PER_CALL,
     maxForks: MAX_FORKS,
   }
 }

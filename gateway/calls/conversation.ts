@@ -211,17 +211,17 @@ export class Conversation {
   async #onAnswered(side: Side, response: SipResponse | NoAnswer): Promise<void> {
     // A transfer may have taken the side away meanwhile.
     if (!this.#sides.includes(side)) return
+    if (response === 'overload' || (typeof response === 'object' && response.status === 491)) {
+      const chance = Number.parseInt(this.#options.environment.token().slice(0, 8), 16) / 2 ** 32
+      this.#renegotiate(side, { kind: 'glare', backOffMs: glareBackOffMs(side.isCallIdOwner, chance) })
+      return
+    }
     if (typeof response === 'string' || response.status === 408 || response.status === 481) {
       const seen = typeof response === 'string' ? response : `${response.status} ${response.reason}`
       const isKnown = typeof response !== 'string' && response.status === 481
       throw new GatewayFailure(isKnown ? 'call.dialog-lost' : 'call.contact-unreachable', {
         seen: `${side.leg.name}: ${seen}`,
       })
-    }
-    if (response.status === 491) {
-      const chance = Number.parseInt(this.#options.environment.token().slice(0, 8), 16) / 2 ** 32
-      this.#renegotiate(side, { kind: 'glare', backOffMs: glareBackOffMs(side.isCallIdOwner, chance) })
-      return
     }
     if (response.status >= 300) {
       this.#options.log.warn('change refused by peer', { leg: side.leg.name, status: response.status })

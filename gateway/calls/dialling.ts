@@ -120,6 +120,7 @@ export class Dialling {
           body,
           dialogHandler: side.dialogHandler,
           ...(maxForwards === undefined ? {} : { maxForwards }),
+          isUrgent: plan.isEmergency === true,
         },
         {
           ...handler,

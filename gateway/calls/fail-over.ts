@@ -7,10 +7,10 @@ import type { PartyPlan } from './plan.ts'
 
 /**
  * Whether a call that one trunk did not take is to be tried at the next: nobody answered, or the trunk itself failed. What the
- * callee's side says (4xx, 6xx, a redirection) is the same by every other way: busy is busy.
+ * callee's side says (4xx, 6xx, a redirection) is the same by every other way: busy is busy; and so is a full table of ours.
  */
 export function isWorthAnother(how: Unreached): boolean {
-  return typeof how === 'string' || (how.status >= 500 && how.status < 600)
+  return typeof how === 'string' ? how !== 'overload' : how.status >= 500 && how.status < 600
 }
 
 export interface FittingPlan {

@@ -5,9 +5,9 @@ import type { Target } from './plan.ts'
 /** Ways that one call to one device may try; a device that goes on failing is not worth the caller's time. */
 const MAX_WAYS = 10
 
-/** The device was not reached; any other answer is its own, and stands (RFC 5626 §5.3). */
+/** The device was not reached; any other answer is its own, and stands (RFC 5626 §5.3). By no way is there more room with us. */
 const isFlowFailure = (outcome: SipResponse | NoAnswer): boolean =>
-  typeof outcome === 'string' || outcome.status === 408 || outcome.status === 430
+  typeof outcome === 'string' ? outcome !== 'overload' : outcome.status === 408 || outcome.status === 430
 
 /**
  * An INVITE to one device: by one way, and where that does not lead to it, by the next.

@@ -40,7 +40,11 @@ export interface Upstream {
 
 /** The PBX did not answer; undefined when it did. */
 export const unreachable = (outcome: SipResponse | NoAnswer): GatewayFailure | undefined =>
-  typeof outcome === 'string' ? new GatewayFailure('upstream.unreachable', { seen: outcome }) : undefined
+  typeof outcome !== 'string'
+    ? undefined
+    : outcome === 'overload'
+      ? new GatewayFailure('call.signalling-full')
+      : new GatewayFailure('upstream.unreachable', { seen: outcome })
 
 export const seenIn = ({ status, reason }: SipResponse): string => `${status} ${reason}`
 

@@ -218,7 +218,8 @@ export class RelaySubscription {
   #onUpstreamEnd(reason: SubscriptionEnd): void {
     if (this.#isOver) return
     if (this.#notifier === undefined) {
-      const outcome = typeof reason === 'object' || reason === 'transport' ? reason : 'timeout'
+      const isKnown = typeof reason === 'object' || reason === 'transport' || reason === 'overload'
+      const outcome = isKnown ? reason : 'timeout'
       const { plan } = this.#options
       const failure = plan.failureOf?.(outcome) ?? failureOf(outcome, plan.isTrunk)
       const verdict = this.#refused('SUBSCRIBE', failure)

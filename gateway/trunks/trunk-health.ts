@@ -55,7 +55,8 @@ export class TrunkHealth {
       if (this.#isOver || isDone) return
       isDone = true
       this.#cancelTimer()
-      this.#note(outcome)
+      // It was not asked: a table of ours was full.
+      if (outcome !== 'overload') this.#note(outcome)
       // An answer that took its time takes it from the pause.
       const atMs = Math.max(sentMs + intervalS * 1_000, environment.nowMs())
       this.#cancelTimer = environment.schedule(atMs, () => this.start())

@@ -104,7 +104,7 @@ export class TrunkPlans {
       trouble: () => states.troubleOf(path.trunk.name),
       next: (how) => {
         if (!call.isEmergency && !isWorthAnother(how)) return undefined
-        if (how !== 'unfit' && isWorthAnother(how)) states.failed(path, how)
+        if (how !== 'unfit' && how !== 'overload' && isWorthAnother(how)) states.failed(path, how)
         return this.#next(rest, call, verdicts, trunk.name)
       },
     }

@@ -61,8 +61,8 @@ export class TrunkStates {
     this.#rests.delete(keyOf(path))
   }
 
-  /** An address that did not answer rests, and so does one that asks for it (RFC 3261 §21.5.4). */
-  failed(path: TrunkPath, how: Unreached): void {
+  /** An address that did not answer rests, and so does one that asks for it (RFC 3261 §21.5.4); not one that was not asked. */
+  failed(path: TrunkPath, how: Exclude<Unreached, 'overload'>): void {
     const { address, port } = path.remote
     const seen = typeof how === 'string' ? how : `${how.status} ${how.reason}`
     const nowMs = this.#nowMs()

@@ -114,7 +114,7 @@ export class TrunkWatch {
         // A connection on which nobody answers may be one of which the other end is gone; the next request opens another.
         if (outcome === 'timeout') flow.close('no answer')
         if (isAlive(outcome)) states.answered(path)
-        else states.failed(path, outcome)
+        else if (outcome !== 'overload') states.failed(path, outcome)
         if (isAlive(outcome) || waiting === 0) done(outcome)
       })
     }
@@ -129,8 +129,10 @@ export class TrunkWatch {
     const { states } = this.#options
     const path = this.#wayTo(trunk)
     this.#request(path, 'REGISTER', headers, (outcome) => {
-      if (typeof outcome === 'string' || isWorthAnother(outcome)) states.failed(path, outcome)
-      else states.answered(path)
+      if (outcome !== 'overload') {
+        if (isWorthAnother(outcome)) states.failed(path, outcome)
+        else states.answered(path)
+      }
       done(outcome)
     })
   }

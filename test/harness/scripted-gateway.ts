@@ -39,6 +39,7 @@ import {
   type NoAnswer,
   type UserAgent,
   type UserAgentHandler,
+  type UserAgentLimits,
 } from '../../sip/user-agent.ts'
 import { CallVerdicts, type ExpectedCall } from './call-verdicts.ts'
 import { type MemoryFlow, memoryLink } from './memory-flow.ts'
@@ -106,7 +107,7 @@ export class ScriptedGateway {
 
   /**
    * `verifier`: of bearer tokens, whatever the configuration says of them; `resolver`: what the DNS says; `media`: of the
-   * engine, whose time is real.
+   * engine, whose time is real; `limits`: of our tables of SIP.
    */
   static async open(
     over: Partial<Config> = {},
@@ -114,6 +115,7 @@ export class ScriptedGateway {
     verifier?: TokenVerifier,
     resolver: Partial<TrunkResolver> = {},
     media: Partial<NativeEngineOptions> = {},
+    limits: Partial<UserAgentLimits> = {},
   ): Promise<ScriptedGateway> {
     const base = loadConfig(undefined, {})
     const config: Config = {
@@ -143,7 +145,7 @@ export class ScriptedGateway {
       pbx: tableOf(config.upstream === undefined ? [] : [config.upstream.trunk]),
     }
     await Promise.all([tables.trunks.refresh(), tables.pbx.refresh()])
-    return new ScriptedGateway(config, tables, verifier, time, media)
+    return new ScriptedGateway(config, tables, verifier, time, media, { ...LIMITS, ...limits })
   }
 
   private constructor(
@@ -152,6 +154,7 @@ export class ScriptedGateway {
     verifier: TokenVerifier | undefined,
     time: VirtualTime,
     media: Partial<NativeEngineOptions>,
+    limits: UserAgentLimits,
   ) {
     const { trunks } = tables
     this.config = config
@@ -193,7 +196,7 @@ export class ScriptedGateway {
       sentBy,
       credentialsFor: (flow, request) =>
         this.mode.accountFor(flow, request) ?? trunks.ofFlow(flow)?.config.account,
-      limits: LIMITS,
+      limits,
       handler: {
         onInvite: (invite) => tokens.passInvite(invite, () => this.calls.onInvite(invite)),
         onSubscribe: (subscribe) => tokens.passSubscribe(subscribe, () => this.relay.onSubscribe(subscribe)),

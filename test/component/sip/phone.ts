@@ -97,7 +97,9 @@ export class Phone {
 
   call(
     flow: Flow,
-    options: { body?: Body | undefined; to?: NameAddr; party?: string } = { body: sdp('offer') },
+    options: { body?: Body | undefined; to?: NameAddr; party?: string; isUrgent?: boolean } = {
+      body: sdp('offer'),
+    },
   ): OutgoingInvite {
     const to = options.to ?? parseNameAddr('<sip:bob@192.0.2.2>')
     return this.agent.invite(
@@ -109,6 +111,7 @@ export class Phone {
         dialogHandler: this.dialogHandler(),
         ...(options.party === undefined ? {} : { party: options.party }),
         ...(options.body === undefined ? {} : { body: options.body }),
+        isUrgent: options.isUrgent ?? false,
       },
       {
         onProgress: (response) => this.diary.push(`progress ${response.status}`),

@@ -386,7 +386,7 @@ test('one subscription of ours past the limit is not sent; calls are not counted
   subscribe()
   subscribe()
   clock.advance(1)
-  expect(phone.diary).toEqual(['end transport'])
+  expect(phone.diary).toEqual(['end overload'])
   expect(sent.filter((text) => text.startsWith('SUBSCRIBE'))).toHaveLength(1)
   say(ask('INVITE'))
   expect(statusOf(sent.at(-1) ?? '')).toBe(486)

@@ -225,6 +225,22 @@ describe('the health of a trunk', () => {
     expect(states).toEqual(['up', 'down', 'up'])
   })
 
+  it('is what it was when it could not be asked for a full table of ours', async () => {
+    const { time, health, states } = watched([
+      200,
+      'timeout',
+      'timeout',
+      'overload',
+      'overload',
+      'overload',
+      'timeout',
+    ])
+    await time.advance(50_000)
+    expect([health.state, states]).toEqual(['up', ['up']])
+    await time.advance(10_000)
+    expect([health.state, states]).toEqual(['down', ['up', 'down']])
+  })
+
   it('does not wait for a transaction that lasts longer than its answer is worth', async () => {
     const { time, health } = watched([200, 'never', 'never', 'never', 'never'])
     await time.advance(10_000 + 2 * 10_000 + 8_000)
