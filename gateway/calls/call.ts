@@ -417,7 +417,7 @@ export class Call implements SideOwner, JoinableCall {
         },
         onAnswered: (response) => {
           this.#observer.heard(side, response.status, response.reason)
-          if (side.dialog !== undefined) this.trace.dialog(side.dialog.callId)
+          this.#observer.answered(side)
           this.#run(() => progress.onAnswered(response))
         },
         onFailed: (failure, next) => {

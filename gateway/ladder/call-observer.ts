@@ -38,6 +38,12 @@ export class CallObserver {
     this.trace.note('response', { leg: side.leg.name, direction: 'received' }, `${status} ${reason}`)
   }
 
+  /** The party of a leg that we call has answered; of several users, this one. */
+  answered({ leg, party, dialog }: Side): void {
+    this.trace.answeredBy(leg.name, party)
+    if (dialog !== undefined) this.trace.dialog(dialog.callId)
+  }
+
   described(side: Side, direction: 'received' | 'sent', text: string): void {
     this.trace.note('sdp', { leg: side.leg.name, direction }, redactSdp(text))
   }

@@ -20,7 +20,8 @@ export interface TraceOptions {
 }
 
 interface LegTrace {
-  readonly party: string
+  /** Of several users that ring, all of them; then who has answered. */
+  party: string
   readonly kind: LegReport['kind']
   codec: string | undefined
   isAgreed: boolean
@@ -106,6 +107,15 @@ export class CallTrace {
     const changedMs = this.#state === 'connected' ? now : undefined
     const none = { codec: undefined, stats: undefined, isAgreed: false }
     this.#legs.set(name, { party, kind, ...none, changedMs, climbed: rungs })
+  }
+
+  /** Of several users that a leg was for, who has answered. */
+  answeredBy(name: string, party: string): void {
+    const leg = this.#legs.get(name)
+    if (leg === undefined) return
+    // Who is called by a transfer later is a leg of its own, and the call stays one to who was called first.
+    if (this.#callee === leg.party) this.#callee = party
+    leg.party = party
   }
 
   /** What a leg has climbed. */

@@ -1,6 +1,9 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Config, TrunkConfig, UserConfig } from '../../../config/config.ts'
 import { Secret } from '../../../config/secret.ts'
+import { createLadder } from '../../../gateway/ladder/ladder-endpoint.ts'
 import { header } from '../../../sip/headers.ts'
 import type { Header } from '../../../sip/message.ts'
 import { parseUri, sipUri } from '../../../sip/uri.ts'
@@ -41,6 +44,76 @@ const NUMBERS: Partial<Config> = {
 }
 const open = (more: Partial<Config> = {}, trunk: Partial<TrunkConfig> = {}) =>
   ScriptedGateway.open({ ...NUMBERS, ...more }, trunk)
+
+describe('a call to several users', () => {
+  /** The first and the last of what a call to bob and carol is, which carol answers. */
+  async function answeredByCarol() {
+    gateway = await open()
+    const [bob, carol] = [await gateway.registered('bob'), await gateway.registered('carol')]
+    const call = place(gateway.trunk, '04012', '+493012349', offerOf(PHONE))
+    await ringing(gateway, bob)
+    const invite = await ringing(gateway, carol)
+    const history = gateway.calls.history
+    const ringingLegs = history.list().map(({ callee, legs }) => [callee, legs.map(({ party }) => party)])
+    const phone = new PeerDialog(BROWSER)
+    phone.dialog = invite.accept({ body: answerTo(invite, BROWSER) }, phone.handler)
+    await gateway.time.advance(200)
+    expect(statusOf(call)).toBe(200)
+    return { call, phone, invite, history, ringingLegs }
+  }
+
+  it('is one with who has answered: in its history, its record and what webtrunk calls prints', async () => {
+    const { call, history, ringingLegs } = await answeredByCarol()
+    expect(ringingLegs).toEqual([['users:bob,carol', ['trunk:pbx', 'users:bob,carol']]])
+    const seen = history.list().map(({ callee, legs }) => [callee, legs.map(({ party }) => party)])
+    expect(seen).toEqual([['user:carol', ['trunk:pbx', 'user:carol']]])
+    call.dialog?.bye()
+    await gateway.time.advance(200)
+    expect(gateway.records).toMatchObject([
+      { callee: 'user:carol', legs: [{ party: 'trunk:pbx' }, { party: 'user:carol' }] },
+    ])
+  })
+
+  it('shows its ladder to who has answered, by the Call-ID of the own leg, and to nobody who only rang', async () => {
+    const { call, history, invite } = await answeredByCarol()
+    const { tickets } = gateway
+    const server = createServer(createLadder({ history, tickets }))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    const ask = async (user: string) => {
+      const url = `http://127.0.0.1:${port}/ladder?call=${encodeURIComponent(invite.request.callId)}`
+      const headers = { Authorization: `Bearer ${tickets.headerFor(user).value}` }
+      const response = await fetch(url, { headers })
+      const { legs = [] } = (await response.json()) as { legs?: { isOwn: boolean }[] }
+      return [response.status, legs.map(({ isOwn }) => isOwn)]
+    }
+    expect([await ask('carol'), await ask('bob')]).toEqual([
+      [200, [false, true]],
+      [404, []],
+    ])
+    server.closeAllConnections()
+    server.close()
+    call.dialog?.bye()
+    await gateway.time.advance(200)
+  })
+
+  it('stays one to who has answered when a transfer calls others', async () => {
+    const { call, phone, history } = await answeredByCarol()
+    const alice = await gateway.registered('alice')
+    phone.dialog?.request(
+      'REFER',
+      { headers: [{ name: 'Refer-To', value: '<sip:alice@example.com>' }] },
+      () => {},
+    )
+    const invite = await ringing(gateway, alice)
+    invite.accept({ body: answerTo(invite, BROWSER) }, quiet)
+    await gateway.time.advance(200)
+    const seen = history.list().map(({ callee, legs }) => [callee, legs.map(({ party }) => party)])
+    expect(seen).toEqual([['user:carol', ['trunk:pbx', 'user:carol', 'user:alice']]])
+    call.dialog?.bye()
+    await gateway.time.advance(200)
+  })
+})
 
 describe('a number called by a trunk', () => {
   it.each(['+493012340', '00493012340', '03012340', '493012340', '+49-30-12340'])(
