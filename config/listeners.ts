@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { Config, WebListenerConfig } from './config.ts'
 import { optional, PATH, required, yesNo } from './fields.ts'
 import { rowValue } from './format.ts'
@@ -21,6 +22,16 @@ export const WEB_LISTENER = {
 /** One address or several. */
 export const listed = (given: AddressesValue | null): readonly string[] =>
   given === null ? [] : typeof given === 'string' ? [given] : given
+
+const isWildcard = (address: string): boolean => address === '0.0.0.0' || address === '::'
+
+/** Whether both stand for one address; a wildcard is all of its family. */
+export const overlap = (some: AddressesValue, others: AddressesValue): boolean =>
+  listed(some).some((one) =>
+    listed(others).some(
+      (other) => one === other || (isIP(one) === isIP(other) && [one, other].some(isWildcard)),
+    ),
+  )
 
 /** Of SIP over TCP or TLS. */
 export const listener = ({ host, port }: { readonly host: AddressesValue; readonly port: ListenPort }) =>

@@ -1,4 +1,6 @@
+import { isIP } from 'node:net'
 import { accountMistakes, type CrossCheck, mediaMistakes, tlsMistakes, when } from './cross-check.ts'
+import { listed, overlap } from './listeners.ts'
 import { UPSTREAM } from './upstream.ts'
 import { webrtcPorts } from './webrtc-ports.ts'
 
@@ -97,18 +99,33 @@ export const UPSTREAM_CHECKS: readonly CrossCheck[] = [
       ),
   },
   {
-    keys: ['registration.registrar', 'upstream', 'udp.port', 'tcp.port', 'tls.port', 'media'],
+    keys: ['registration.registrar', 'upstream.host', 'upstream.localHost'],
+    find: ({ registration, upstream: { host, localHost } }) => {
+      const family = isIP(host ?? '')
+      return when(
+        registration.registrar === 'upstream' &&
+          family !== 0 &&
+          !listed(localHost).map(isIP).includes(family),
+        'upstream.host',
+        'an address of a family that upstream.localHost has (:: is every address of IPv6)',
+        `IPv${family}`,
+      )
+    },
+  },
+  {
+    keys: ['registration.registrar', 'upstream', 'udp', 'tcp', 'tls', 'media'],
     find: ({ registration, upstream, udp, tcp, tls, media }) => {
       const { localPort, transport } = upstream
       if (registration.registrar === 'local' || localPort === 0) return []
+      const trunkSide = { udp, tcp, tls }[transport]
       const isMedia = localPort >= media.rtpPortMin && localPort <= media.rtpPortMax
       const key = 'upstream.localPort'
       return [
         // A PBX that lets a trunk of ours call by its port would let every user call.
         ...when(
-          localPort === { udp, tcp, tls }[transport].port,
+          localPort === trunkSide.port && overlap(upstream.localHost, trunkSide.host),
           key,
-          `another port than ${transport}.port`,
+          `another port than ${transport}.port, or a localHost that ${transport}.host has not`,
           String(localPort),
         ),
         ...when(

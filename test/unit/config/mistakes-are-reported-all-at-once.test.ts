@@ -515,7 +515,21 @@ registration: { registrar: upstream, jwt: { secret: ${'s'.repeat(32)}, issuer: i
   [
     'socket of the trunks for the PBX',
     `${UPSTREAM.replace('pbx }', 'pbx, localPort: 5060 }')}`,
-    ['upstream.localPort: expected another port than udp.port, seen 5060'],
+    [
+      'upstream.localPort: expected another port than udp.port, or a localHost that udp.host has not, seen 5060',
+    ],
+  ],
+  [
+    'address of the trunks, and their port, for the PBX',
+    `${UPSTREAM.replace('pbx }', 'pbx, localHost: 192.0.2.1, localPort: 5060 }')}udp: { host: ["::1", 192.0.2.1] }`,
+    ['upstream.localPort: expected another port than udp.port'],
+  ],
+  [
+    'PBX of a family that we have no address of',
+    `${UPSTREAM.replace('pbx }', '"2001:db8::5" }')}`,
+    [
+      'upstream.host: expected an address of a family that upstream.localHost has (:: is every address of IPv6), seen IPv6',
+    ],
   ],
   [
     'socket of media for the PBX',

@@ -39,6 +39,26 @@ describe('registration.registrar', () => {
     })
   })
 
+  test.each([
+    ['another address of the same family', 'localHost: 10.0.0.2, localPort: 5060', 'udp: { host: 10.0.0.1 }'],
+    ['the other family', 'localHost: 10.0.0.2, localPort: 5060', 'udp: { host: "::" }'],
+    ['TCP, where trunks listen elsewhere', 'transport: tcp, localPort: 5060', 'tcp: { port: 5062 }'],
+  ])('upstream may have the port of the trunks with %s', (_name, local, own) => {
+    const yaml = `upstream: { host: 10.0.0.5, ${local} }\nregistration: { registrar: upstream }\n${own}`
+    expect(load(yaml).upstream?.local.port).toBe(5_060)
+  })
+
+  test('upstream may be an address of any family that we have one of', () => {
+    for (const [host, localHost] of [
+      ['"2001:db8::5"', '"::"'],
+      ['10.0.0.5', '[10.0.0.2, "2001:db8::2"]'],
+      ['pbx.example.com', '"::1"'],
+    ]) {
+      const yaml = `upstream: { host: ${host}, localHost: ${localHost} }\nregistration: { registrar: upstream }`
+      expect(load(yaml).upstream).toBeDefined()
+    }
+  })
+
   test('upstream with credentials of the gateway: each user has an account, its password here or in a file', () => {
     const { upstream, users, registration } = load(`
 upstream: { host: 10.0.0.5, domain: PBX.example.com, media: sdes, expiresS: 600 }
