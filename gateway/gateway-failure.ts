@@ -76,8 +76,8 @@ export const GATEWAY_CODES = {
     stage: 'S1',
     status: 503,
     text: 'too many calls',
-    cause: 'calls.maxCalls, or 32 calls of one user',
-    remedy: 'raise calls.maxCalls with ports and memory to match',
+    cause: 'as many calls at a time as calls.maxCalls says; of emergency calls, as emergency.maxCalls says',
+    remedy: 'raise calls.maxCalls, or emergency.maxCalls, with ports and memory to match',
   },
   'call.signalling-full': {
     stage: 'S1',
@@ -477,7 +477,7 @@ export class GatewayFailure extends Error {
   readonly expected: string | undefined
   readonly seen: string | undefined
   readonly status: number | undefined
-  /** What the caller must see beside the status: challenges that pass. Not for the log. */
+  /** What the caller must see beside the status: challenges and Q.850 causes that pass. Not for the log. */
   readonly headers: readonly HeaderLine[]
 
   constructor(

@@ -543,7 +543,7 @@ export class Call implements SideOwner, JoinableCall {
     this.#transfers.close(reasons)
     this.#conversation.close()
     if (!wasConnected && why.verdict !== undefined) {
-      const headers = [...(why.headers ?? []), ...refusalHeaders(why.verdict)]
+      const headers = [...refusalHeaders(why.verdict), ...(why.headers ?? [])]
       this.#invite.reject(why.verdict.status, { headers })
     }
     for (const side of this.#conversation.sides) side.dialog?.bye(reasons)

@@ -12,6 +12,7 @@ import type {
   UserAgent,
 } from '../../sip/user-agent.ts'
 import { type GatewayCode, GatewayFailure } from '../gateway-failure.ts'
+import { passedReasons } from './header-policy.ts'
 import type { BodyPart } from './multipart.ts'
 import type { PartyPlan, Target } from './plan.ts'
 import { Ringing } from './ringing.ts'
@@ -232,7 +233,7 @@ function refusalOf(response: SipResponse | NoAnswer, plan: PartyPlan): GatewayFa
   // A redirection is ours to follow or to refuse, never the browser's: its Contact may be a private address.
   return response.status < 400
     ? new GatewayFailure('call.refused', { seen })
-    : new GatewayFailure('call.refused', { seen, status: response.status })
+    : new GatewayFailure('call.refused', { seen, status: response.status, headers: passedReasons(response) })
 }
 
 /** A connection that failed says more than that there is no answer. */

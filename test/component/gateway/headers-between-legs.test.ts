@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { header } from '../../../sip/headers.ts'
+import { header, headerValues } from '../../../sip/headers.ts'
 import {
   answerTo,
   BROWSER,
@@ -130,6 +130,19 @@ describe('the two halves of Session-ID', () => {
 })
 
 describe('Reason', () => {
+  it('of a refusal passes to the caller with its Q.850 cause, behind our own', async () => {
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), 'alice', '0100')
+    const reason = (value: string) => named('Reason', value)
+    ;(await ringing(gateway, gateway.trunk)).reject(404, {
+      headers: [reason('SIP;cause=404;text="10.0.0.7 says no"'), reason('Q.850;cause=1;text="unallocated"')],
+    })
+    await gateway.time.advance(100)
+    const reasons = typeof call.final === 'object' ? headerValues(call.final, 'Reason') : []
+    expect(reasons).toEqual(['SIP;cause=404;text="call.refused"', 'Q.850;cause=1;text="unallocated"'])
+    gateway.expectsVerdicts('call.refused')
+  })
+
   it('of a BYE passes to the other side with its Q.850 cause', async () => {
     gateway = await ScriptedGateway.open()
     const call = place(await gateway.registered('alice'), 'alice', '0100')
