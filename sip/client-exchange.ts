@@ -39,6 +39,7 @@ export class ClientExchange {
   readonly #events: ClientEvents
   #isOver = false
   #hasResponse = false
+  #endIfSilent: (() => void) | undefined
 
   constructor(request: SipRequest, flow: Flow, events: ClientEvents, clock: Clock) {
     this.request = request
@@ -53,7 +54,7 @@ export class ClientExchange {
       perform: (output) => {
         if (output.kind === 'send') this.#flow.send(encoded(output.request))
         else if (output.kind === 'pass') this.#events.onResponse(output.response)
-        else this.#events.onFailed(this.#noAnswer(output.reason))
+        else this.#fail(output.reason)
       },
     })
   }
@@ -65,7 +66,9 @@ export class ClientExchange {
   /** For the layer. Without an answer it is sent again: nobody knows what the lost connection has carried. */
   moved(flow: Flow): void {
     this.#flow = flow
-    if (this.isUnanswered) flow.send(encoded(this.request))
+    if (!this.isUnanswered) return
+    flow.send(encoded(this.request))
+    this.#endIfSilent = flow.watchSilence?.()
   }
 
   /** True when the owner goes on without the connection for a while. */
@@ -75,6 +78,7 @@ export class ClientExchange {
 
   start(): void {
     this.#drive.feed({ kind: 'start' })
+    this.#endIfSilent = this.#flow.watchSilence?.()
   }
 
   /** It waits for a final response. */
@@ -96,6 +100,11 @@ export class ClientExchange {
   /** Stops waiting for the final response to an INVITE that has shown a provisional one. */
   abandon(): void {
     this.#drive.feed({ kind: 'abandon' })
+  }
+
+  #fail(reason: 'timeout' | 'transport'): void {
+    if (reason === 'timeout') this.#endIfSilent?.()
+    this.#events.onFailed(this.#noAnswer(reason))
   }
 
   /** Silence about a request that large is most likely its size. */

@@ -29,6 +29,11 @@ export interface Flow {
   send(bytes: Uint8Array): void
   /** Ends a connection; no-op for UDP. */
   close(reason: string): void
+  /**
+   * Called when a request has just been sent. What it returns ends the connection that has taken the request, if nothing at all
+   * has come by it since.
+   */
+  watchSilence?(): (() => void) | undefined
   /** Has the peer show within this time that it lives, or cuts the connection. Where it cannot be asked, it is not. */
   probe?(withinMs: number): void
 }

@@ -109,10 +109,8 @@ export class TrunkWatch {
     let waiting = Math.min(paths.length, MAX_ASKED)
     for (const path of paths.slice(0, MAX_ASKED)) {
       const headers = [{ name: 'Accept', value: 'application/sdp' }]
-      this.#request(path, 'OPTIONS', headers, (outcome, flow) => {
+      this.#request(path, 'OPTIONS', headers, (outcome) => {
         waiting -= 1
-        // A connection on which nobody answers may be one of which the other end is gone; the next request opens another.
-        if (outcome === 'timeout') flow.close('no answer')
         if (isAlive(outcome)) states.answered(path)
         else if (outcome !== 'overload') states.failed(path, outcome)
         if (isAlive(outcome) || waiting === 0) done(outcome)
@@ -141,7 +139,7 @@ export class TrunkWatch {
     path: TrunkPath,
     method: string,
     headers: readonly Header[],
-    done: (outcome: SipResponse | NoAnswer, flow: Flow) => void,
+    done: (outcome: SipResponse | NoAnswer) => void,
   ): void {
     const { userAgent, flowTo, sentBy } = this.#options
     const { trunk } = path
@@ -151,9 +149,7 @@ export class TrunkWatch {
     const us =
       account === undefined ? sipUri({ host: sentBy(flow).host }) : sipUri({ user: account.user, host })
     const to = method === 'REGISTER' ? us : uri
-    userAgent.request({ method, flow, uri, from: nameAddr(us), to: nameAddr(to), headers }, (outcome) =>
-      done(outcome, flow),
-    )
+    userAgent.request({ method, flow, uri, from: nameAddr(us), to: nameAddr(to), headers }, done)
   }
 
   /** RFC 6140 §5.2: a Contact for all numbers has no user. */

@@ -38,6 +38,10 @@ export class NamedFlow implements Flow {
     return this.#flow.isOpen
   }
 
+  watchSilence(): (() => void) | undefined {
+    return this.#flow.watchSilence?.()
+  }
+
   send(bytes: Uint8Array): void {
     this.#flow.send(bytes)
   }

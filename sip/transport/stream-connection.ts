@@ -19,8 +19,10 @@ export interface StreamConnectionOptions {
   /** Once. */
   readonly onClose: (connection: StreamConnection) => void
   /** Another way to the same peer, for what is sent when this one is closed. */
-  readonly elsewhere: (from: Flow) => { readonly isOpen: boolean; send(bytes: Uint8Array): void } | undefined
+  readonly elsewhere: (from: Flow) => OtherWay | undefined
 }
+
+type OtherWay = Pick<Flow, 'isOpen' | 'send' | 'watchSilence'>
 
 /**
  * One TCP or TLS connection as a flow. What came by it is answered by it; when it is gone, the peer's other way is used,
@@ -40,6 +42,8 @@ export class StreamConnection implements Flow {
   #waitingBytes = 0
   #state: 'opening' | 'open' | 'closing' | 'closed' = 'opening'
   #hasReceived = false
+  /** Pieces of anything. */
+  #heard = 0
   #messageTimer: NodeJS.Timeout | undefined
 
   constructor(options: StreamConnectionOptions) {
@@ -107,6 +111,17 @@ export class StreamConnection implements Flow {
     else other.send(bytes)
   }
 
+  /** Its other end may have gone without a word; the kernel would go on trying for a quarter of an hour, and so would we. */
+  watchSilence(): (() => void) | undefined {
+    if (!this.isAlive) return this.#options.elsewhere(this)?.watchSilence?.()
+    const heard = this.#heard
+    return () => {
+      if (this.#heard !== heard || !this.isAlive) return
+      this.#options.count('cutSilent')
+      this.close()
+    }
+  }
+
   /** Lets what was written go out first. May be called twice. */
   close(): void {
     if (!this.isAlive) return
@@ -133,6 +148,7 @@ export class StreamConnection implements Flow {
 
   #receive(chunk: Buffer): void {
     if (this.#state !== 'open') return
+    this.#heard += 1
     const { count, onMessage } = this.#options
     let hasMessage = false
     for (const frame of this.#framer.push(chunk)) {

@@ -54,6 +54,7 @@ export const STREAM_COUNTERS = [
   'cutSlowSender',
   'cutSlowReader',
   'cutIdle',
+  'cutSilent',
   'cutStranger',
   'keepAlive',
   'received',

@@ -92,6 +92,10 @@ export class PeerFlow implements Flow {
     queueMicrotask(() => this.#tell())
   }
 
+  watchSilence(): (() => void) | undefined {
+    return this.#connection?.watchSilence()
+  }
+
   /** `send` for a flow of the same peer whose own connection is gone. */
   sendFor(flow: Flow, bytes: Uint8Array): void {
     if (this.#dependents.size < MAX_DEPENDENTS) this.#dependents.add(flow)

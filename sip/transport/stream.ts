@@ -262,6 +262,7 @@ export class StreamTransport {
             return flow.isOpen
           },
           send: (bytes) => flow.sendFor(from, bytes),
+          watchSilence: () => flow.watchSilence(),
         }
       },
     })

@@ -214,6 +214,52 @@ describe('the flow to a trunk', () => {
     await until(() => pbx.sockets[1]?.heard.text === message('two'))
   })
 
+  test('is silent when nothing at all comes by the connection that took a request; the next message opens another', async () => {
+    const pbx = await trunk()
+    const { transport, received, closed } = await open()
+    const flow = transport.flowTo(peerAt(pbx.port))
+    flow.send(Buffer.from(message('one')))
+    const endFirst = flow.watchSilence()
+    await until(() => pbx.sockets[0]?.heard.text === message('one'))
+    // Anything is a sign of life.
+    pbx.sockets[0]?.socket.write('\r\n\r\n')
+    await until(() => transport.counters().keepAlive === 1)
+    endFirst?.()
+    flow.send(Buffer.from(message('two')))
+    const endSecond = flow.watchSilence()
+    await until(() => pbx.sockets[0]?.heard.text.endsWith(message('two')) === true)
+    expect(transport.counters().cutSilent).toBe(0)
+    // Its other end has gone without a word: it takes no bytes, and closes nothing.
+    pbx.sockets[0]?.socket.pause()
+    endSecond?.()
+    flow.send(Buffer.from(message('three')))
+    await until(() => pbx.sockets[1]?.heard.text === message('three'))
+    endSecond?.()
+    expect(transport.counters()).toMatchObject({ cutSilent: 1, connected: 2 })
+    // Of one that a request is no longer sent by, nothing is expected.
+    await until(() => transport.connectionCount === 1)
+    pbx.sockets[1]?.socket.write(message('four'))
+    await until(() => received.length === 1)
+    expect(closed.at(-1)).not.toBe(flow)
+  })
+
+  test('stands in for a connection of the trunk that has closed, and is the silent one then', async () => {
+    const pbx = await trunk()
+    const { transport, received } = await open({ peer: peerAt(pbx.port) })
+    const { socket } = await dial(transport.local.port)
+    socket.write(message('one'))
+    await until(() => received.length === 1)
+    socket.destroy()
+    await until(() => transport.connectionCount === 0)
+    const begun = received[0]?.flow
+    begun?.send(Buffer.from(message('two')))
+    const end = begun?.watchSilence?.()
+    await until(() => pbx.sockets[0]?.heard.text === message('two'))
+    end?.()
+    await until(() => pbx.sockets[0]?.heard.isClosed === true)
+    expect(transport.counters().cutSilent).toBe(1)
+  })
+
   test('is closed for a while when nobody listens, and tells each message that it failed', async () => {
     const port = await freePort()
     const { transport, closed, troubles } = await open({
