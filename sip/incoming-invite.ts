@@ -4,12 +4,17 @@ import { Drive } from './drive.ts'
 import { RETRY_LATER } from './early-dialog.ts'
 import type { Flow } from './flow.ts'
 import type { FlowUse } from './flow-uses.ts'
-import { rack } from './headers.ts'
 import { ConfirmedDialog } from './invite-dialog.ts'
 import { askWhetherKnown } from './known-dialog.ts'
 import type { SipRequest, SipResponse } from './message.ts'
 import { offerStateAfterAnswer } from './offer-answer.ts'
-import { type ReliableInput, type ReliableOutput, ReliableProvisionals } from './reliable-provisionals.ts'
+import {
+  isPrackFor,
+  type ReliableInput,
+  type ReliableName,
+  type ReliableOutput,
+  ReliableProvisionals,
+} from './reliable-provisionals.ts'
 import { hasBody, hasOption } from './request-checks.ts'
 import type { ServerExchange } from './server-exchange.ts'
 import type { CallDialog, Stack } from './stack.ts'
@@ -111,7 +116,8 @@ export class IncomingCall implements IncomingInvite, CallDialog, FlowUse {
     })
     this.#confirmed = confirmed
     const answer = (): void => {
-      // What waits for a PRACK, sent or not, is of no use any more (RFC 3262 §3).
+      // What waits for a PRACK is not repeated any more, but may have one yet (RFC 3262 §3); what waits to be sent is of no use.
+      confirmed.awaitPrack(this.#awaited)
       this.#drive.stop()
       this.#stack.uses.remove(this.#flow, this)
       const response = this.#exchange.respond(200, {
@@ -222,15 +228,14 @@ export class IncomingCall implements IncomingInvite, CallDialog, FlowUse {
     exchange.respond(500, { headers: RETRY_LATER })
   }
 
-  #onPrack(prack: SipRequest, exchange: ServerExchange): void {
+  get #awaited(): ReliableName | undefined {
     const { awaited } = this.#reliable
-    const named = rack(prack)
-    const isMatch =
-      awaited !== undefined &&
-      named?.rseq === awaited.rseq &&
-      named.cseq === this.request.cseq.number &&
-      named.method === 'INVITE'
-    if (!isMatch) {
+    return awaited && { rseq: awaited.rseq, inviteCseq: this.request.cseq.number }
+  }
+
+  #onPrack(prack: SipRequest, exchange: ServerExchange): void {
+    const awaited = this.#awaited
+    if (awaited === undefined || !isPrackFor(prack, awaited)) {
       this.#stack.count('sip.no-dialog')
       exchange.respond(481)
       return

@@ -11,6 +11,7 @@ import { questionFor, saysUnknown } from './known-dialog.ts'
 import type { Header, SipRequest, SipResponse } from './message.ts'
 import { nextOfferState, type OfferEvent, type OfferState } from './offer-answer.ts'
 import { PendingReinvite } from './pending-reinvite.ts'
+import { isPrackFor, type ReliableName } from './reliable-provisionals.ts'
 import { hasBody } from './request-checks.ts'
 import type { ServerExchange } from './server-exchange.ts'
 import { type SessionOwner, SessionRefresh } from './session-refresh.ts'
@@ -73,6 +74,8 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
   #ack: Uint8Array | undefined
   /** By CSeq number. */
   readonly #unacknowledged = new Map<number, Unacknowledged>()
+  /** UAS: a reliable provisional response that had no PRACK before the 2xx. */
+  #unpracked: ReliableName | undefined
   /** UAS: the first INVITE's 2xx has no ACK yet. */
   #isAckDue = false
   /**
@@ -274,6 +277,11 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     this.#isAckDue = true
   }
 
+  /** UAS: the response whose PRACK the 2xx overtakes. */
+  awaitPrack(response: ReliableName | undefined): void {
+    this.#unpracked = response
+  }
+
   /** BYE came, or the first INVITE was ended before its 2xx. */
   withdraw(reason: EndReason, request: SipRequest | undefined): void {
     const wasConfirmed = this.#state === 'confirmed'
@@ -309,6 +317,11 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
       this.#onBye(request, exchange)
       return
     }
+    if (request.method === 'PRACK' && this.#isAwaitedPrack(request)) {
+      // A second offer in it (RFC 3262 §5) comes between: the peer may make it again, by re-INVITE.
+      exchange.respond(hasBody(request) ? 488 : 200)
+      return
+    }
     if (this.#state === 'ended' || request.method === 'PRACK') {
       this.#stack.count('sip.no-dialog')
       exchange.respond(481)
@@ -330,6 +343,14 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
       },
     }
     if (!this.#stack.guard(() => this.#handler.onRequest(incoming), request)) exchange.respond(500)
+  }
+
+  /** Once: a copy of it is its transaction's. */
+  #isAwaitedPrack(request: SipRequest): boolean {
+    const response = this.#unpracked
+    if (response === undefined || !isPrackFor(request, response)) return false
+    this.#unpracked = undefined
+    return true
   }
 
   #onBye(request: SipRequest, exchange: ServerExchange): void {

@@ -1,8 +1,21 @@
+import { rack } from './headers.ts'
+import type { SipRequest } from './message.ts'
 import type { Machine } from './state-table.ts'
 import { T1_MS, TRANSACTION_LIFETIME_MS } from './timers.ts'
 
 /** Provisional responses that may wait for the PRACK of an earlier one; more mean nothing to a caller. */
 export const MAX_WAITING_PROVISIONALS = 8
+
+/** A reliable provisional response, as its PRACK names it (RFC 3262 §7.2). */
+export interface ReliableName {
+  readonly rseq: number
+  readonly inviteCseq: number
+}
+
+export function isPrackFor(prack: SipRequest, { rseq, inviteCseq }: ReliableName): boolean {
+  const named = rack(prack)
+  return named?.rseq === rseq && named.cseq === inviteCseq && named.method === 'INVITE'
+}
 
 export type ReliableInput<Item> =
   | { readonly kind: 'progress'; readonly item: Item }

@@ -222,6 +222,31 @@ test('a reliable 180 without a body that nobody acknowledged does not end the an
   expectNothingLeft(phone)
 })
 
+test.each(['before', 'behind'])(
+  'the PRACK of a 180 that comes %s the ACK of the 200 is answered 200, once',
+  (when) => {
+    const onInvite = (invite: IncomingInvite, phone: Phone): void => {
+      invite.progress(180, { reliable: true })
+      phone.answer(invite)
+    }
+    const { clock, phone, say, sent, last } = scripted({ onInvite })
+    say(ask('INVITE', OFFER))
+    const toTag = tagOf(last())
+    if (when === 'behind') say(ask('ACK', { toTag }))
+    const answers = (): readonly number[] =>
+      sent.filter((text) => lineOf(text, 'CSeq').endsWith(' PRACK')).map(statusOf)
+    say(prack(sent, 2, { rack: `${rseqOf(provisionals(sent)[0] ?? '') + 1} 1 INVITE` }))
+    say(prack(sent, 3))
+    say(prack(sent, 4))
+    expect(answers()).toEqual([481, 200, 481])
+    if (when === 'before') say(ask('ACK', { toTag }))
+    expect(phone.diary).toEqual(['invite', 'ack'])
+    say(ask('BYE', { toTag, cseq: 5 }))
+    clock.advance(AGES_MS)
+    expectNothingLeft(phone)
+  },
+)
+
 test('of several that wait for PRACK when the call is answered only the first counts', () => {
   const onInvite = (invite: IncomingInvite, phone: Phone): void => {
     invite.progress(183, early)
