@@ -22,9 +22,13 @@ export interface Flow {
   readonly scope: string
   /** Name of the trunk at the other end, where its transport knows it: several may share a scope. */
   readonly peer?: string | undefined
-  /** A connection to the same peer, for what is too large for UDP; undefined where there is none. */
-  readonly wider?: Flow | undefined
   readonly isOpen: boolean
+  /**
+   * A connection to the same peer, for what is too large for UDP; undefined where there is none.
+   *
+   * @param peer which of those that may be at the other end is meant
+   */
+  wider?(peer?: string): Flow | undefined
   /** Never throws and never blocks; a datagram or frame that cannot be sent is counted by the transport. */
   send(bytes: Uint8Array): void
   /** Ends a connection; no-op for UDP. */

@@ -7,6 +7,7 @@ import type { FlowUse } from './flow-uses.ts'
 import { ConfirmedDialog } from './invite-dialog.ts'
 import { askWhetherKnown } from './known-dialog.ts'
 import type { SipRequest, SipResponse } from './message.ts'
+import { NamedFlow } from './named-flow.ts'
 import { offerStateAfterAnswer } from './offer-answer.ts'
 import {
   isPrackFor,
@@ -84,6 +85,16 @@ export class IncomingCall implements IncomingInvite, CallDialog, FlowUse {
     assert(this.#party === undefined && party !== undefined, 'who calls is found out once')
     this.#party = party
     if (this.#exchange.isPending) this.#stack.uses.add(this.#flow, this)
+  }
+
+  get peer(): string | undefined {
+    return this.#flow.peer
+  }
+
+  set peer(name: string) {
+    const { peer } = this.#flow
+    assert(peer === undefined || peer === name, 'which trunk calls is found out once')
+    if (peer === undefined) this.#flow = new NamedFlow(this.#flow, name)
   }
 
   progress(status: number, { reliable = false, ...options }: ProgressOptions = {}): void {

@@ -21,7 +21,7 @@ export class WiderWays {
   /** Another way for a request that is too large for its own. */
   wayFor(request: SipRequest, flow: Flow, nowMs: number): Flow | undefined {
     if (!isTooLarge(request, flow)) return undefined
-    const { wider } = flow
+    const wider = flow.wider?.()
     const isAvoided = wider !== undefined && (this.#avoided.get(keyOf(wider)) ?? 0) > nowMs
     return isAvoided || wider?.isOpen !== true ? undefined : wider
   }

@@ -78,6 +78,11 @@ export interface IncomingInvite {
   handler: IncomingInviteHandler | undefined
   /** Set once, when it is known who calls and that they may come back by another connection: see `UserAgent.rehome`. */
   party: string | undefined
+  /**
+   * `Flow.peer` of the dialog. Set once, when it is known which of the trunks at the other end calls: what we send in the
+   * dialog is for that one, and signed by our account there.
+   */
+  peer: string | undefined
   /** The caller can acknowledge provisional responses (RFC 3262). */
   readonly supports100rel: boolean
   /** The caller insists: every 18x is reliable, asked for or not. */

@@ -148,6 +148,7 @@ export class Calls {
     if (caller === undefined) return undefined
     const plan = this.#plans.ofCaller(caller, invite.flow)
     if (caller.kind === 'user') invite.party = plan.name
+    else invite.peer = caller.trunk
     identified(plan.name)
     const replaces = header(invite.request, 'Replaces')
     if (replaces !== undefined && !isEmergency) {

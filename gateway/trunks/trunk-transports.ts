@@ -4,7 +4,7 @@ import type { Config, TlsConfig, TrunkConfig } from '../../config/config.ts'
 import type { Log } from '../../config/logging.ts'
 import type { Flow, SocketAddress } from '../../sip/flow.ts'
 import type { SipTransport } from '../../sip/locate.ts'
-import { NamedFlow } from '../../sip/transport/named-flow.ts'
+import { NamedFlow } from '../../sip/named-flow.ts'
 import { type StreamHandler, StreamTransport } from '../../sip/transport/stream.ts'
 import type { PeerTls, StreamPeer } from '../../sip/transport/stream-peer.ts'
 import { UdpTransport } from '../../sip/transport/udp.ts'
@@ -147,7 +147,7 @@ export class TrunkTransports {
       handler,
       scopeOf: (remote) => trunks.scopeAt(remote, 'udp') ?? STRANGER,
       token,
-      widerOf: (flow) => this.#widerOf(flow),
+      widerOf: (flow, peer) => this.#widerOf(flow, peer),
       onSocket,
     })
     this.#udp.set(address.address, transport)
@@ -185,9 +185,9 @@ export class TrunkTransports {
   }
 
   /** TCP to a trunk over UDP, from the same address of ours, where we have that. */
-  #widerOf(flow: Flow): Flow | undefined {
+  #widerOf(flow: Flow, peer: string | undefined): Flow | undefined {
     const { scope, local, remote } = flow
-    const name = this.#options.trunks.ofFlow(flow)?.config.name
+    const name = peer ?? this.#options.trunks.ofFlow(flow)?.config.name
     if (name === undefined) return undefined
     return this.#tcp.get(local.address)?.flowTo({ name, scope, remote, tls: undefined })
   }

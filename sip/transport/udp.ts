@@ -16,7 +16,7 @@ export interface UdpTransportOptions {
   /** An unguessable string for `Flow.id`. */
   readonly token: () => string
   /** A connection to the same peer, for requests that are too large for UDP. Asked for when there is one. */
-  readonly widerOf?: ((flow: Flow) => Flow | undefined) | undefined
+  readonly widerOf?: ((flow: Flow, peer: string | undefined) => Flow | undefined) | undefined
   /** Told of the socket when it is bound. */
   readonly onSocket?: ((socket: Socket) => void) | undefined
   readonly limits?: Partial<UdpLimits>
@@ -191,8 +191,8 @@ class UdpFlow implements Flow {
     return this.#owner.local
   }
 
-  get wider(): Flow | undefined {
-    return this.#options.widerOf?.(this)
+  wider(peer?: string): Flow | undefined {
+    return this.#options.widerOf?.(this, peer)
   }
 
   get isOpen(): boolean {

@@ -27,8 +27,8 @@ import { digestResponse } from '../../sip/digest-response.ts'
 import type { Flow } from '../../sip/flow.ts'
 import { header } from '../../sip/headers.ts'
 import type { NameAddr, SipRequest, SipResponse, Uri } from '../../sip/message.ts'
+import { NamedFlow } from '../../sip/named-flow.ts'
 import { MIN_SESSION_S } from '../../sip/session-terms.ts'
-import { NamedFlow } from '../../sip/transport/named-flow.ts'
 import { sipUri } from '../../sip/uri.ts'
 import {
   type ClientCredentials,

@@ -29,7 +29,7 @@ function wide({ tcp = 'works', udp = {}, bob = {} }: Options = {}) {
       if (tcp === 'refused') clock.schedule(clock.nowMs() + 5, () => alice.agent.flowClosed(wider))
     },
   }
-  const from: Flow = Object.create(made.from, { wider: { value: wider } })
+  const from: Flow = Object.create(made.from, { wider: { value: () => wider } })
   return { ...made, from, sentByTcp: link.a.sent }
 }
 

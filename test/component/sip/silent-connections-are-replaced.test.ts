@@ -4,7 +4,7 @@
  */
 import { afterEach, expect, test } from 'vitest'
 import { parseNameAddr } from '../../../sip/name-addr.ts'
-import { NamedFlow } from '../../../sip/transport/named-flow.ts'
+import { NamedFlow } from '../../../sip/named-flow.ts'
 import { parseUri } from '../../../sip/uri.ts'
 import { Phone } from './phone.ts'
 import { closeAll, open, peerAt, trunk, until } from './stream-site.ts'

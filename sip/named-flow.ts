@@ -1,4 +1,4 @@
-import type { Flow, SocketAddress } from '../flow.ts'
+import type { Flow, SocketAddress } from './flow.ts'
 
 /** A flow as one of several peers at its other end sees it: the same way, under a name of its own. */
 export class NamedFlow implements Flow {
@@ -30,8 +30,8 @@ export class NamedFlow implements Flow {
     return this.#flow.scope
   }
 
-  get wider(): Flow | undefined {
-    return this.#flow.wider
+  wider(peer: string = this.peer): Flow | undefined {
+    return this.#flow.wider?.(peer)
   }
 
   get isOpen(): boolean {
