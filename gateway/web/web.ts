@@ -270,7 +270,9 @@ function send(
 }
 
 function harden(server: http.Server | https.Server, config: WebConfig): void {
-  server.maxHeadersCount = 64
+  // Node leaves out what is beyond a count, and says nothing: then the address that a proxy appends would be what is missing. Their bytes
+  // are limited (16 KiB).
+  server.maxHeadersCount = 0
   server.maxConnections = config.maxConnections + MAX_CONNECTIONS_BESIDE_SIP
   // A broken TLS handshake or HTTP request is the peer's business; without a listener Node only closes the socket.
   server.on('tlsClientError', (_error, socket) => socket.destroy())

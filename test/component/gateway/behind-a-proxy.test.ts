@@ -140,6 +140,14 @@ describe('X-Forwarded-For', () => {
     expect(flows[0]?.remote.address).toBe('198.51.100.4')
   })
 
+  test('what the proxy appends counts, however many headers the client sends before it', async () => {
+    const { http } = await open({ http: LOOPBACK })
+    const junk = Array.from({ length: 300 }, (_, at) => `X-Junk-${at}: a`)
+    const headers = ['X-Forwarded-For: 198.51.100.66', ...junk, 'X-Forwarded-For: 203.0.113.5']
+    expect(await upgraded(http?.port, upgrade(...headers))).toBe(OK)
+    expect(flows[0]?.remote.address).toBe('203.0.113.5')
+  })
+
   test('each client behind the proxy has the connections of one address', async () => {
     const { http } = await open({ http: LOOPBACK, maxConnectionsPerAddress: 2 })
     const from = (client: string): Promise<string> =>
