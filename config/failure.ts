@@ -35,10 +35,12 @@ export interface Mistake {
   readonly key: string
   readonly expected: string
   readonly seen: string
+  /** Not of the file but of the machine as it is now: it may be mended at the next start. */
+  readonly isPassing?: true
 }
 
 /**
- * The one error of `config/`; the command line ends with exit status 78 (EX_CONFIG) on it. Its message has one line for
+ * The one error of `config/`; the command line ends with exit status 78 (EX_CONFIG) on it, or with 1 where it may pass. Its message has one line for
  * each mistake, so that all of them can be mended at once.
  */
 export class ConfigFailure extends Error {
@@ -46,6 +48,11 @@ export class ConfigFailure extends Error {
   /** The file, or what stands in its place. */
   readonly source: string
   readonly mistakes: readonly Mistake[]
+
+  /** Whether another start, of the same file, may do. */
+  get isPassing(): boolean {
+    return this.mistakes.every(({ isPassing }) => isPassing === true)
+  }
 
   constructor(code: ConfigCode, source: string, mistakes: readonly Mistake[]) {
     const lines = mistakes.map(({ key, expected, seen }) => `\n  ${key}: expected ${expected}, seen ${seen}`)

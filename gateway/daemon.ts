@@ -256,6 +256,7 @@ async function compose(
       pingMs: config.web.pingMs,
     },
     clientOf: (request) => clients.of(request),
+    isKnown: (flow) => mode.registrar.isKnown(flow) || userAgent.usesOf(flow) > 0,
     handler: {
       onOpen: (flow) => log.debug('websocket opened', { source: flow.remote.address }),
       onMessage: receive,

@@ -51,7 +51,7 @@ function readArguments(): Arguments | undefined {
     process.stdout.write(`${version()}\n`)
     return undefined
   }
-  return { config: values.config ?? process.env.WEBTRUNK_CONFIG, isCheck: values.check }
+  return { config: values.config ?? (process.env.WEBTRUNK_CONFIG || undefined), isCheck: values.check }
 }
 
 function version(): string {
@@ -137,7 +137,7 @@ try {
 } catch (error) {
   if (error instanceof ConfigFailure) {
     process.stderr.write(`${error.message}\n`)
-    process.exitCode = EX_CONFIG
+    process.exitCode = error.isPassing ? 1 : EX_CONFIG
   } else if (error instanceof NoAnswerFromDaemon) {
     process.stderr.write(`webtrunk: ${error.message}\n`)
     process.exitCode = error.exitStatus

@@ -78,9 +78,10 @@ export async function requireModules() {
   await (npm === undefined ? run('npm', args) : run(process.execPath, [npm, ...args]))
 }
 
-/** Builds when a source is newer than the build. */
+/** Builds when a source is newer than the build; the addon also when it was made for another Node, which no time of a file tells. */
 export async function requireBuild() {
   if (newestMs(SOURCES.map((name) => join(ROOT, name))) > modifiedMs(STAMP)) await build()
+  else await run(process.execPath, ['media/native/build.mjs'])
 }
 
 /** TypeScript and the softphone page into dist/, the addon in its place (at once when it is up to date). */

@@ -105,6 +105,14 @@ export const SIP_CODES = {
     remedy: 'check name and password; for ha1, that domain is the one it was made for',
   },
 
+  'sip.barred': {
+    stage: 'S1',
+    status: 503,
+    text: 'too many wrong passwords from this address',
+    cause: 'somebody at this address, or behind the same NAT or proxy, has tried too many passwords',
+    remedy: 'wait ten seconds; look in the log for who tries, and name proxies in web.trustedProxies',
+  },
+
   'sip.bad-token': {
     stage: 'S1',
     status: 401,

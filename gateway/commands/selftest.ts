@@ -71,7 +71,7 @@ export const selftest: Command = {
       timeoutMs,
     })
     const report = result.callId === undefined ? undefined : await reportOf(result.callId, values, io)
-    const astray = report === undefined ? undefined : wrongTrunk(report, values.trunk)
+    const astray = values.trunk === undefined ? undefined : wrongTrunk(report, values.trunk)
     const isOk = result.isOk && astray === undefined
     if (values.json)
       io.out(
@@ -135,7 +135,10 @@ async function reportOf(callId: string, values: Values, io: CommandIo): Promise<
   }
 }
 
-function wrongTrunk({ legs, callee }: CallReport, trunk: string | undefined): string | undefined {
-  if (trunk === undefined || legs.some(({ party }) => party === `trunk:${trunk}`)) return undefined
-  return `the call went to ${callee}, not to trunk:${trunk}: look at the routes`
+function wrongTrunk(report: CallReport | undefined, trunk: string): string | undefined {
+  if (report === undefined) {
+    return `by which trunk the call went out only the daemon knows, and it does not say (admin.socket, calls.keepCalls)`
+  }
+  if (report.legs.some(({ party }) => party === `trunk:${trunk}`)) return undefined
+  return `the call went to ${report.callee}, not to trunk:${trunk}: look at the routes`
 }

@@ -103,9 +103,17 @@ export class CdrWriter {
 
   write(record: Cdr): void {
     const stream = this.#stream
-    if (stream === undefined) this.#log.info('call record', { ...record })
+    if (stream === undefined) this.#writeToLog(record)
     else if (stream.writableLength > MAX_WAITING_BYTES) this.#lost += 1
-    else stream.write(`${JSON.stringify(record)}\n`)
+    else
+      stream.write(`${JSON.stringify(record)}\n`, (error) => {
+        // Of each that waited, when the first could not be written.
+        if (error) this.#writeToLog(record)
+      })
+  }
+
+  #writeToLog(record: Cdr): void {
+    this.#log.info('call record', { ...record })
   }
 
   /** The file by its name again, when it was rotated away. */

@@ -20,7 +20,12 @@ export class GuessLimiter {
   readonly #entries = new Map<string, Entry>()
 
   isBarred(address: string, nowMs: number): boolean {
-    return (this.#entries.get(addressGroup(address))?.barredUntilMs ?? 0) > nowMs
+    return this.barredForMs(address, nowMs) > 0
+  }
+
+  /** 0: not at all. */
+  barredForMs(address: string, nowMs: number): number {
+    return Math.max(0, (this.#entries.get(addressGroup(address))?.barredUntilMs ?? 0) - nowMs)
   }
 
   failed(address: string, nowMs: number): void {

@@ -41,6 +41,8 @@ export interface Registrar {
   authenticateCaller(invite: Pick<IncomingInvite, 'request' | 'flow' | 'reject'>): string | undefined
   /** The devices of a user that can be called now, most recently registered first. */
   bindingsOf(user: string): readonly Device[]
+  /** Whether somebody has signed in by this WebSocket, and not off. */
+  isKnown(flow: Flow): boolean
   /** Everybody's registrations, for operators. */
   list(): readonly RegistrationSummary[]
   /** What was reached by this WebSocket is reached no more. */

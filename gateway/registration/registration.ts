@@ -179,6 +179,10 @@ export class Registration implements Registrar {
     return this.#location.bindingsOf(user, environment.nowMs()).filter((binding) => binding.flow.isOpen)
   }
 
+  isKnown(flow: Flow): boolean {
+    return this.#usersOn(flow).length > 0
+  }
+
   /** Everybody's registrations, for operators. */
   list(): readonly RegistrationSummary[] {
     const nowMs = this.#options.environment.nowMs()
@@ -213,9 +217,10 @@ export class Registration implements Registrar {
 
   /** The user, or undefined after a 401 or a refusal has been sent. */
   #authenticate(request: SipRequest, flow: Flow, respond: Respond): Authenticated | undefined {
-    if (this.#guard.isBarred(flow.remote.address)) {
-      const verdict = verdictOf(new SipFailure('sip.bad-credentials'))
-      respond(verdict.status, [reasonHeader(verdict)])
+    // Who has signed in here goes on: a stranger at the same address must not end his calls. His own guesses cut this WebSocket.
+    const barred = this.isKnown(flow) ? undefined : this.#guard.refusal(flow.remote.address)
+    if (barred !== undefined) {
+      respond(barred.status, barred.headers)
       return undefined
     }
     const token = this.#options.tokens?.verdictOf(request)

@@ -1,4 +1,8 @@
+import { SipFailure } from '../../sip/failure.ts'
 import type { Flow } from '../../sip/flow.ts'
+import type { Header } from '../../sip/message.ts'
+import { verdictOf } from '../diagnosis.ts'
+import { reasonHeader } from '../failure.ts'
 import { GuessLimiter } from './guess-limiter.ts'
 
 /** Wrong passwords and tokens one WebSocket may try before it is cut. */
@@ -17,6 +21,15 @@ export class SignInGuard {
   /** Whoever comes from this address is refused without a look. */
   isBarred(address: string): boolean {
     return this.#guesses.isBarred(address, this.#nowMs())
+  }
+
+  /** What whoever comes from a barred address is told: to come again. Undefined: it is not barred. */
+  refusal(address: string): { readonly status: number; readonly headers: readonly Header[] } | undefined {
+    const barredMs = this.#guesses.barredForMs(address, this.#nowMs())
+    if (barredMs === 0) return undefined
+    const verdict = verdictOf(new SipFailure('sip.barred'))
+    const retry = { name: 'Retry-After', value: String(Math.ceil(barredMs / 1_000)) }
+    return { status: verdict.status, headers: [retry, reasonHeader(verdict)] }
   }
 
   /** Wrong credentials came from this address. */

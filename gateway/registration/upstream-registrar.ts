@@ -15,7 +15,7 @@ import type {
   UserAgent,
 } from '../../sip/user-agent.ts'
 import { verdictOf } from '../diagnosis.ts'
-import { logLevelOf, ownHeadersOf, reasonHeader, refusalHeaders } from '../failure.ts'
+import { logLevelOf, ownHeadersOf, refusalHeaders } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { LadderTickets } from '../ladder/ladder-tickets.ts'
 import { RelayLimits } from '../relay/relay-limits.ts'
@@ -96,11 +96,16 @@ export class UpstreamRegistrar implements Registrar {
     return { relayedRegisters: this.#waiting.size, upstreamBindings: this.size }
   }
 
+  isKnown(flow: Flow): boolean {
+    return this.location.ofFlow(flow).length > 0
+  }
+
   onRegister(incoming: IncomingRequest): void {
     const { request, flow } = incoming
-    if (this.guard.isBarred(flow.remote.address)) {
-      const verdict = verdictOf(new SipFailure('sip.bad-credentials'))
-      incoming.respond(verdict.status, { headers: [reasonHeader(verdict)] })
+    // As in `Registration`.
+    const barred = this.isKnown(flow) ? undefined : this.guard.refusal(flow.remote.address)
+    if (barred !== undefined) {
+      incoming.respond(barred.status, { headers: barred.headers })
       return
     }
     try {

@@ -49,6 +49,8 @@ export interface WebSocketTransportOptions {
   readonly token: () => string
   /** Who is at the other end, where that is not who the socket says: behind a proxy. */
   readonly clientOf?: (request: IncomingMessage) => SocketAddress
+  /** Whether somebody has signed in by this flow, or talks by it: where there is no room, others make some. */
+  readonly isKnown?: (flow: Flow) => boolean
   readonly limits?: Partial<WebSocketLimits>
 }
 
@@ -73,6 +75,7 @@ type Counter =
   | 'cutSilent'
   | 'cutSlow'
   | 'cutFlood'
+  | 'cutUnknown'
   | 'error'
   | 'keepAlive'
   | 'received'
@@ -84,6 +87,8 @@ export class WebSocketTransport {
   readonly #limits: WebSocketLimits
   readonly #server: WebSocketServer
   readonly #connections = new Set<Connection>()
+  /** Those not yet seen to be known, oldest first. */
+  readonly #unknown = new Set<Connection>()
   readonly #perAddress = new Map<string, number>()
   readonly #detach = new Set<() => void>()
   readonly #counters: Record<Counter, number> = {
@@ -96,6 +101,7 @@ export class WebSocketTransport {
     cutSilent: 0,
     cutSlow: 0,
     cutFlood: 0,
+    cutUnknown: 0,
     error: 0,
     keepAlive: 0,
     received: 0,
@@ -185,9 +191,22 @@ export class WebSocketTransport {
       return { status: 403, counter: 'refusedOrigin' }
     }
     const isFull =
-      this.#connections.size >= this.#limits.maxConnections ||
-      (this.#perAddress.get(group) ?? 0) >= this.#limits.maxConnectionsPerAddress
+      (this.#perAddress.get(group) ?? 0) >= this.#limits.maxConnectionsPerAddress || !this.#makeRoom()
     return isFull ? { status: 503, counter: 'refusedFull' } : undefined
+  }
+
+  /** Whoever only holds a place gives it to the next, the oldest first: nothing keeps others from opening as many as there are. */
+  #makeRoom(): boolean {
+    if (this.#connections.size < this.#limits.maxConnections) return true
+    for (const connection of this.#unknown) {
+      this.#unknown.delete(connection)
+      if (this.#options.isKnown?.(connection) !== false) continue
+      this.#counters.cutUnknown += 1
+      this.#connections.delete(connection)
+      connection.cut()
+      return true
+    }
+    return false
   }
 
   #open(webSocket: WebSocket, request: IncomingMessage, remote: SocketAddress, group: string): void {
@@ -207,10 +226,12 @@ export class WebSocketTransport {
       },
     )
     this.#connections.add(connection)
+    this.#unknown.add(connection)
     this.#perAddress.set(group, (this.#perAddress.get(group) ?? 0) + 1)
     this.#counters.opened += 1
     webSocket.once('close', () => {
       this.#connections.delete(connection)
+      this.#unknown.delete(connection)
       this.#counters.closed += 1
       const left = (this.#perAddress.get(group) ?? 1) - 1
       if (left === 0) this.#perAddress.delete(group)
@@ -285,6 +306,11 @@ class Connection implements Flow {
     const text = Buffer.from(reason).subarray(0, MAX_CLOSE_REASON_BYTES)
     this.#webSocket.close(code, isUtf8(text) ? text : '')
     setTimeout(() => this.#webSocket.terminate(), CLOSE_GRACE_MS).unref()
+  }
+
+  /** At once, without a word. */
+  cut(): void {
+    this.#webSocket.terminate()
   }
 
   ping(): void {

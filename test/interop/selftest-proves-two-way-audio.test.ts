@@ -37,6 +37,26 @@ test('against echo and against a trunk phone that echoes; and says what is wrong
   ).toEqual([])
   expect(trunk.status).toBe(0)
 
+  // Nobody is asked there, so nobody says by which trunk the call went.
+  const unseen = await daemon.command(
+    'selftest',
+    '--config',
+    daemon.configFile,
+    '--url',
+    daemon.webSocketUrl,
+    '--domain',
+    'localhost',
+    '--insecure',
+    '--socket',
+    '/nowhere/admin.sock',
+    '--trunk',
+    'pbx',
+    '--number',
+    '9100',
+  )
+  expect(unseen.output).toContain('by which trunk the call went out only the daemon knows')
+  expect(unseen.status).toBe(1)
+
   const refused = await daemon.command('selftest', '--config', daemon.configFile, '--number', 'nobody')
   expect(refused.output).toContain('FAILED: INVITE was answered 404 Not Found (call.unknown-number)')
   expect(refused.output).toContain('S1 signalling: call.unknown-number')

@@ -323,6 +323,16 @@ describe('call records', () => {
     rmSync(folder, { recursive: true })
   })
 
+  it('are lines of the log, each of those that waited, when the disk is full', async () => {
+    lines.length = 0
+    const writer = new CdrWriter('/dev/full', log)
+    for (const id of ['a', 'b', 'c']) writer.write(cdrOf(traceOf(id).report()))
+    await until(() => lines.length === 4)
+    await writer.close()
+    const records = lines.filter(({ message }) => message === 'call record')
+    expect(records.map(({ fields }) => (fields as { callId: string }).callId)).toEqual(['a', 'b', 'c'])
+  })
+
   it('are lines of the log without a file, or when it cannot be written', async () => {
     lines.length = 0
     new CdrWriter(undefined, log).write(cdrOf(traceOf('a').report()))

@@ -421,6 +421,18 @@ describe('registration', () => {
       expect(await gateway.register(peer, 'alice', `wrong${turn}`)).toBe(403)
     expect(await gateway.register(peer, 'alice', 'wrong')).toBe('transport')
   })
+
+  it('is refused for a while at an address that guesses, but not to who has signed in there', async () => {
+    gateway = await ScriptedGateway.open()
+    const alice = await gateway.registered('alice')
+    const guesses = Array.from({ length: 80 }, () => gateway.register(gateway.browser(), 'bob', 'wrong'))
+    await Promise.all(guesses)
+    const bob = gateway.browser()
+    expect(await gateway.register(bob, 'bob', gateway.passwordOf('bob'))).toBe(503)
+    expect(await gateway.register(alice, 'alice', gateway.passwordOf('alice'))).toBe(200)
+    await gateway.time.advance(10_000)
+    expect(await gateway.register(bob, 'bob', gateway.passwordOf('bob'))).toBe(200)
+  })
 })
 
 describe('the end of the daemon', () => {

@@ -15,6 +15,7 @@ interface Setting {
   readonly limits?: WebSocketTransportOptions['limits']
   readonly origins?: readonly string[]
   readonly path?: string
+  readonly isKnown?: (flow: Flow) => boolean
 }
 
 async function listen(setting: Setting = {}) {
@@ -37,6 +38,7 @@ async function listen(setting: Setting = {}) {
       onClose: (flow) => closed.push(flow),
     },
     ...(setting.limits === undefined ? {} : { limits: setting.limits }),
+    ...(setting.isKnown === undefined ? {} : { isKnown: setting.isKnown }),
   })
   transport.attach(server, setting.path)
   server.listen(0, '127.0.0.1')
@@ -155,6 +157,26 @@ test('one connection past the limit, in all and per address, is refused 503; a c
     await until(() => closed.length === 1)
     expect(await outcome(connect())).toBe('open sip')
   }
+})
+
+test('where there is no room, whoever has not signed in makes some, the oldest first, and nobody else', async () => {
+  const known = new Set<Flow>()
+  const { connect, opened, closed, transport } = await listen({
+    limits: { maxConnections: 3 },
+    isKnown: (flow) => known.has(flow),
+  })
+  for (let count = 0; count < 3; count += 1) expect(await outcome(connect())).toBe('open sip')
+  const [first, second, third] = opened
+  if (first !== undefined) known.add(first)
+  expect(await outcome(connect())).toBe('open sip')
+  await until(() => closed.length === 1)
+  expect(await outcome(connect())).toBe('open sip')
+  await until(() => closed.length === 2)
+  expect(closed).toEqual([second, third])
+  expect(transport.connectionCount).toBe(3)
+  for (const flow of opened.slice(3)) known.add(flow)
+  expect(await outcome(connect())).toBe('503')
+  expect(transport.counters()).toMatchObject({ cutUnknown: 2, refusedFull: 1 })
 })
 
 test('one byte past the message limit closes the connection with 1009', async () => {

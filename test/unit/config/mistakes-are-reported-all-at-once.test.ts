@@ -581,6 +581,9 @@ describe('one mistake', () => {
       { addresses: () => [{ address: '127.0.0.1', isInternal: true }] },
     )
     expect(() => loadConfig('/c.yaml', {}, machine)).toThrow('media.addresses: expected an address')
+    // It may have one at the next start, which a wrong file has not.
+    expect(() => loadConfig('/c.yaml', {}, machine)).toThrow(expect.objectContaining({ isPassing: true }))
+    expect(failureOf('domain: 7')).toMatchObject({ isPassing: false })
   })
 })
 

@@ -69,5 +69,6 @@ describe('config/webtrunk.service', () => {
 
   test('does not restart on a wrong configuration', () => {
     expect(valuesOf('RestartPreventExitStatus')).toEqual(['78'])
+    expect(valuesOf('StartLimitIntervalSec')).toEqual(['0'])
   })
 })
