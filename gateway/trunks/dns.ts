@@ -32,12 +32,11 @@ export class Dns implements DnsQueries {
   }
 
   async addresses(host: string): Promise<DnsAnswer<string>> {
-    const asked = Promise.all([
+    const asked = eitherOf(
       orNothing(this.#resolver.resolve4(host, { ttl: true })),
       orNothing(this.#resolver.resolve6(host, { ttl: true })),
-    ])
-    const found = this.#isOwn ? await asked : await asked.catch(() => [])
-    const records = found.flat()
+    )
+    const records = this.#isOwn ? await asked : await asked.catch(() => [])
     const ttlS = records.length === 0 ? undefined : Math.min(...records.map(({ ttl }) => ttl))
     if (this.#isOwn) return { ttlS, records: records.map(({ address }) => address) }
     const known = await orNothing(lookup(host, { all: true }))
@@ -48,6 +47,15 @@ export class Dns implements DnsQueries {
   close(): void {
     this.#resolver.cancel()
   }
+}
+
+/** Name servers fail to answer for one family more often than one would think. Rejects when nothing was found and there may be something. */
+async function eitherOf<Entry>(...asked: readonly Promise<readonly Entry[]>[]): Promise<readonly Entry[]> {
+  const answers = await Promise.allSettled(asked)
+  const found = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
+  const failed = answers.find((answer) => answer.status === 'rejected')
+  if (found.length === 0 && failed !== undefined) throw failed.reason
+  return found
 }
 
 async function orNothing<Entry>(asked: Promise<readonly Entry[]>): Promise<readonly Entry[]> {
