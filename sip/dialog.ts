@@ -59,9 +59,10 @@ export class Dialog {
   /**
    * The dialog that our response to `request` makes (§12.1.1).
    *
+   * @param localCseq the number of the last request of ours, where NOTIFY has come before the answer to it
    * @throws SipFailure `sip.malformed` when Contact or Record-Route of the request is missing or unreadable
    */
-  static ofRequest(request: SipRequest, localTag: string): Dialog {
+  static ofRequest(request: SipRequest, localTag: string, localCseq = 0): Dialog {
     const remoteTarget = contactOf(request)
     if (remoteTarget === undefined) throw new SipFailure('sip.malformed', { expected: 'a Contact' })
     return new Dialog({
@@ -70,7 +71,7 @@ export class Dialog {
       remote: request.from,
       routeSet: routesOf(request),
       remoteTarget,
-      localCseq: 0,
+      localCseq,
       remoteCseq: request.cseq.number,
     })
   }

@@ -170,10 +170,7 @@ export class SubscriberDialog implements OutgoingSubscription, DialogUser {
 
   #makeDialog(notify: SipRequest, exchange: ServerExchange): boolean {
     try {
-      const dialog = Dialog.ofRequest(notify, this.#localTag)
-      // The SUBSCRIBE has had the first number.
-      dialog.next('SUBSCRIBE')
-      this.#dialog = dialog
+      this.#dialog = Dialog.ofRequest(notify, this.#localTag, this.#request.cseq.number)
       return true
     } catch (error) {
       if (!(error instanceof SipFailure)) throw error

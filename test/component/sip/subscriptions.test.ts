@@ -203,6 +203,18 @@ test('NOTIFY before the 2xx makes the dialog; NOTIFY of another fork is answered
   expectEmpty(phone)
 })
 
+test('numbers go on from the SUBSCRIBE, whatever number that had, though NOTIFY came before its 2xx', () => {
+  const { clock, phone, subscribe, sent, say, last } = scripted()
+  const subscription = subscribe({ numbers: { callId: 'again', cseq: 7 } })
+  const first = sent[0] ?? ''
+  say(notifyTo(first))
+  say(ok(first))
+  subscription.refresh({ expiresS: 0 }, () => {})
+  expect(lineOf(last(), 'CSeq')).toBe('CSeq: 8 SUBSCRIBE')
+  clock.advance(AGES_MS)
+  expectEmpty(phone)
+})
+
 test('NOTIFY of another event, out of order, without a usable Contact, or of another method is refused', () => {
   const { clock, phone, subscribe, sent, say, last } = scripted()
   subscribe()
