@@ -283,6 +283,7 @@ class Connection implements Flow {
     webSocket.on('pong', () => this.#admit())
     // A broken frame or a message past the limit; `ws` closes the connection itself.
     webSocket.on('error', () => count('error'))
+    webSocket.once('close', () => clearTimeout(this.#probing))
   }
 
   get isOpen(): boolean {
@@ -330,7 +331,6 @@ class Connection implements Flow {
       this.#count('cutSilent')
       this.#webSocket.terminate()
     }, withinMs)
-    this.#webSocket.once('close', () => clearTimeout(this.#probing))
   }
 
   /** Counts a frame of the peer; false when it is one too many. */

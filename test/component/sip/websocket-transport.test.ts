@@ -267,6 +267,24 @@ test('a connection that is probed stays when its peer answers in time, and is cu
   expect(alive.readyState).toBe(WebSocket.OPEN)
 })
 
+test('a connection that is probed again and again is listened to once', async () => {
+  const warnings: string[] = []
+  const note = ({ name }: Error): number => warnings.push(name)
+  process.on('warning', note)
+  closers.push(() => process.off('warning', note))
+  const { connect, opened } = await listen()
+  const client = connect()
+  await outcome(client)
+  // Node.js warns of the eleventh listener to one event.
+  for (let turn = 0; turn < 12; turn += 1) {
+    opened[0]?.probe?.(5_000)
+    client.send('\r\n\r\n')
+    await once(client, 'message')
+  }
+  await new Promise(setImmediate)
+  expect(warnings).not.toContain('MaxListenersExceededWarning')
+})
+
 test('a peer that does not read is cut when more than the limit is queued', async () => {
   const { connect, opened, closed, transport } = await listen({ limits: { maxBufferedBytes: 100_000 } })
   const client = connect()
