@@ -1,7 +1,8 @@
 import type { Log } from '../../config/logging.ts'
 import { retryAfter, seconds } from '../../sip/headers.ts'
-import type { Header, SipResponse } from '../../sip/message.ts'
+import type { Header, SipResponse, Uri } from '../../sip/message.ts'
 import { readable } from '../../sip/readable.ts'
+import { areEqualUris, parseUri } from '../../sip/uri.ts'
 import type { NoAnswer, SipEnvironment } from '../../sip/user-agent.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { grantedS } from './granted-expires.ts'
@@ -50,6 +51,8 @@ export class AccountRegistration {
   #expiresS: number
   #state: 'trying' | 'registered' | 'failed' | 'stopped' = 'trying'
   #isAsking = false
+  /** Of the last REGISTER. */
+  #contact: Uri | undefined
   /** When the binding there is over. */
   #validUntilMs = 0
   #failures = 0
@@ -102,8 +105,10 @@ export class AccountRegistration {
   #send(expiresS: number, done: (outcome: SipResponse | NoAnswer) => void): void {
     const { send, contact, isBulk } = this.#options
     try {
+      const uri = parseUri(contact())
+      this.#contact = uri
       const headers = [
-        { name: 'Contact', value: `<${contact()}>` },
+        { name: 'Contact', value: `<${uri.text}>` },
         { name: 'Expires', value: String(expiresS) },
         ...(isBulk ? BULK : []),
       ]
@@ -116,9 +121,10 @@ export class AccountRegistration {
   }
 
   #registered(response: SipResponse, askedS: number): void {
-    const { environment, owner, log, contact, onRegistered } = this.#options
-    const own = contact()
-    const expiresS = Math.min(grantedS(response, ({ text }) => text === own) ?? askedS, MAX_EXPIRES_S)
+    const { environment, owner, log, onRegistered } = this.#options
+    const own = this.#contact
+    const granted = grantedS(response, (uri) => own !== undefined && areEqualUris(uri, own))
+    const expiresS = Math.min(granted ?? askedS, MAX_EXPIRES_S)
     if (this.#state !== 'registered')
       log.info(`${owner.kind} registered`, { [owner.kind]: owner.name, expiresS })
     onRegistered?.(response)

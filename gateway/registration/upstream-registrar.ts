@@ -6,6 +6,7 @@ import { rawValues } from '../../sip/headers.ts'
 import { isSameDevice } from '../../sip/location.ts'
 import { type Header, isSipUri, type SipResponse } from '../../sip/message.ts'
 import { shortUserAgent } from '../../sip/registrar.ts'
+import { areEqualUris } from '../../sip/uri.ts'
 import type {
   IncomingInvite,
   IncomingRequest,
@@ -273,7 +274,7 @@ export class UpstreamRegistrar implements Registrar {
     }
     const isOurs = this.#options.line.config.path ? wish.device.contact.uri : undefined
     const granted = grantedS(response, (uri) =>
-      isOurs === undefined ? isSipUri(uri) && uri.user === token : uri.text === isOurs.text,
+      isOurs === undefined ? isSipUri(uri) && uri.user === token : areEqualUris(uri, isOurs),
     )
     const expiresS = wish.expiresS === 0 ? 0 : (granted ?? wish.expiresS ?? DEFAULT_EXPIRES_S)
     this.#options.log.info('registration', {

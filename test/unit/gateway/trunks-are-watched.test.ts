@@ -91,6 +91,23 @@ describe('a registration at a trunk', () => {
     expect(times()).toEqual([0, 400, 480, 1_280])
   })
 
+  it.each([
+    ['sip:4930@192.0.2.1:5060;Transport=UDP;line=7', 'with what makes no difference to a URI'],
+    ['sip:4930@192.0.2.1', 'without what does, alone'],
+  ])('knows its contact in <%s>, %s', (contact) => {
+    const { sent, time } = registering([response(200, `Contact: <${contact}>;expires=500`, 'Expires: 900')])
+    return time.advance(400_000).then(() => expect(sent).toHaveLength(2))
+  })
+
+  it('takes no other contact of several for its own', async () => {
+    const others = '<sip:4930@192.0.2.8>;expires=100, <sip:4930@192.0.2.9>;expires=200'
+    const { sent, time } = registering([response(200, `Contact: ${others}`, 'Expires: 500')])
+    await time.advance(399_000)
+    expect(sent).toHaveLength(1)
+    await time.advance(1_000)
+    expect(sent).toHaveLength(2)
+  })
+
   it('asks for the interval of a 423, and no more than twice', async () => {
     const brief = (seconds: number) => response(423, `Min-Expires: ${seconds}`)
     const { sent } = registering([brief(2_000), response(200)])
