@@ -36,6 +36,16 @@ export function offerableCodecs(
 }
 
 /**
+ * What an offer is taken for of a peer that may have only these codecs: those, in their order. Key presses and comfort noise
+ * are not chosen by name. Throws `sdp.no-common-codec` when none is left.
+ */
+export function allowedCodecs(offered: readonly Codec[], allowed: readonly string[]): readonly Codec[] {
+  const audio = allowed.flatMap((name) => offered.filter((codec) => isAudio(codec) && hasName(codec, name)))
+  if (audio.length === 0) throw noCommonCodec(allowed.join(' '), offered)
+  return [...audio, ...offered.filter((codec) => !isAudio(codec))]
+}
+
+/**
  * Codecs for our answer on leg one, once leg two has answered: leg one's own payload types, leg two's order, and
  * what leg two says it wants to receive (its `a=fmtp`). Comfort noise only when both have it (RFC 3389 §5).
  */

@@ -2,7 +2,7 @@ import type { CallsConfig } from '../../config/config.ts'
 import type { Log } from '../../config/logging.ts'
 import type { LegName, MediaEngine, MediaSession, MediaStageEvent } from '../../media/engine.ts'
 import type { MediaFailure } from '../../media/failure.ts'
-import { answerableCodecs, STANDARD_CODECS } from '../../sdp/codecs.ts'
+import { answerableCodecs } from '../../sdp/codecs.ts'
 import type { Offer } from '../../sdp/session.ts'
 import { maxForwards } from '../../sip/headers.ts'
 import type { Header, SipRequest, SipResponse, Uri } from '../../sip/message.ts'
@@ -350,7 +350,10 @@ export class Call implements SideOwner, JoinableCall {
     const offer = this.#offer
     // Who has an answer already, of a party that was left, is held to it.
     const told = caller.leg.codecs
-    const { plan, codecs } = fittingPlan(first, told.length > 0 ? told : (offer?.codecs ?? STANDARD_CODECS))
+    const { plan, codecs } = fittingPlan(
+      first,
+      told.length > 0 ? told : (offer?.codecs ?? caller.leg.offerable()),
+    )
     this.#dialled = plan.name
     const callee = await this.#openSide('callee', plan.name, plan.media, true)
     this.#conversation.add(callee)

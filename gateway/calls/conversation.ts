@@ -2,7 +2,7 @@ import type { MediaConfig } from '../../config/config.ts'
 import type { Log } from '../../config/logging.ts'
 import type { LegName } from '../../media/engine.ts'
 import type { Codec, LocalTransport } from '../../media/parameters.ts'
-import { answerableCodecs, STANDARD_CODECS } from '../../sdp/codecs.ts'
+import { answerableCodecs } from '../../sdp/codecs.ts'
 import { receives, sends } from '../../sdp/direction.ts'
 import type { Offer } from '../../sdp/session.ts'
 import { isTelephoneEvent } from '../../sdp/telephone-event.ts'
@@ -170,7 +170,7 @@ export class Conversation {
         : codecs.filter(
             (codec) => isTelephoneEvent(codec) || other.codecs.some((row) => isSameCodec(row, codec)),
           )
-    const codecs = own.length > 0 ? common(own) : (other?.codecs ?? STANDARD_CODECS)
+    const codecs = own.length > 0 ? common(own) : side.leg.offerable(other?.codecs)
     return { direction, codecs, ptimeMs: other?.ptimeMs }
   }
 

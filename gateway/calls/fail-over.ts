@@ -19,10 +19,18 @@ export interface FittingPlan {
   readonly codecs: readonly Codec[]
 }
 
+/** A trunk has its order; a browser takes what it may in that of who calls it, which may be a trunk with one. */
+function preferenceOf({ media }: PartyPlan, codecs: readonly Codec[]): readonly string[] {
+  if (media.kind === 'rtp') return media.codecs
+  const placeOf = (name: string): number =>
+    codecs.findIndex((codec) => codec.name.toLowerCase() === name.toLowerCase())
+  return [...media.codecs].sort((one, other) => placeOf(one) - placeOf(other))
+}
+
 /** The first of a plan and those that stand in for it that takes a codec of these. Throws `sdp.no-common-codec`. */
 export function fittingPlan(plan: PartyPlan, codecs: readonly Codec[]): FittingPlan {
   try {
-    return { plan, codecs: offerableCodecs(codecs, plan.media.codecs, keysOn(plan.media)) }
+    return { plan, codecs: offerableCodecs(codecs, preferenceOf(plan, codecs), keysOn(plan.media)) }
   } catch (error) {
     const next = error instanceof SdpFailure ? plan.next?.('unfit') : undefined
     if (next === undefined) throw error

@@ -10,13 +10,14 @@ import type {
 } from '../../media/parameters.ts'
 import { isUnspecified } from '../../sdp/address.ts'
 import { answerCrypto, createAnswer, readAnswer } from '../../sdp/answer.ts'
+import { allowedCodecs, offerableCodecs, STANDARD_CODECS } from '../../sdp/codecs.ts'
 import { receives, sends, toDirection } from '../../sdp/direction.ts'
 import { createOffer, readOffer } from '../../sdp/offer.ts'
 import type { Answer, MediaSlots, Offer, SentOffer, TrunkMedia } from '../../sdp/session.ts'
 import { answerSetup } from '../../sdp/setup.ts'
 import { isTelephoneEvent } from '../../sdp/telephone-event.ts'
 import type { TrunkTerms } from '../../sdp/trunk-terms.ts'
-import { type KeyWay, keptPtimeMs, keyWayOf, type RouteEnd, routeBetween } from './leg-route.ts'
+import { type KeyWay, keptPtimeMs, keysOn, keyWayOf, type RouteEnd, routeBetween } from './leg-route.ts'
 
 /** How media looks on one leg. */
 export type LegMedia =
@@ -134,9 +135,13 @@ export class Leg {
     return this.#told?.ptimeMs
   }
 
-  /** Checks an offer of the peer. Throws SdpFailure; nothing has changed then. */
+  /** Checks an offer of the peer; of a trunk it has the codecs of that, in its order. Throws SdpFailure; nothing has changed then. */
   read(body: Uint8Array): Offer {
-    return this.#received(body, () => readOffer(body, this.media.kind, termsOf(this.media)))
+    return this.#received(body, () => {
+      const offer = readOffer(body, this.media.kind, termsOf(this.media))
+      if (this.media.kind === 'webrtc') return offer
+      return { ...offer, codecs: allowedCodecs(offer.codecs, this.media.codecs) }
+    })
   }
 
   /** Takes the offer and makes its answer. The peer sees the same text again when nothing has changed. */
@@ -162,6 +167,11 @@ export class Leg {
     )
     this.#agreed()
     return text
+  }
+
+  /** What may be offered here of these, while nothing has been agreed. Throws `sdp.no-common-codec`. */
+  offerable(codecs: readonly Codec[] = STANDARD_CODECS): readonly Codec[] {
+    return offerableCodecs(codecs, this.media.codecs, keysOn(this.media))
   }
 
   /** An offer of ours; its answer goes to `take`. */

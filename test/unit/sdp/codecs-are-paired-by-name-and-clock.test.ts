@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Codec } from '../../../media/parameters.ts'
 import {
+  allowedCodecs,
   answerableCodecs,
   chooseCodecs,
   offerableCodecs,
@@ -128,6 +129,32 @@ describe('offered on leg two', () => {
       seen: 'G729/8000 telephone-event/8000',
     })
     expect(failure(() => offerableCodecs([], ['PCMU'])).seen).toBe('none')
+  })
+})
+
+describe('of a peer that may have only some', () => {
+  it('an offer is taken for those, in their order, with key presses and comfort noise', () => {
+    const offer = [
+      codec(0, 'PCMU'),
+      codec(9, 'G722'),
+      codec(13, 'CN'),
+      codec(8, 'pcma'),
+      codec(101, 'telephone-event'),
+    ]
+    expect(short(allowedCodecs(offer, ['PCMA', 'opus', 'PCMU']))).toEqual([
+      '8 pcma/8000',
+      '0 PCMU/8000',
+      '13 CN/8000',
+      '101 telephone-event/8000',
+    ])
+  })
+
+  it('an offer of none of them names both lists', () => {
+    expect(failure(() => allowedCodecs([codec(9, 'G722'), codec(13, 'CN')], ['PCMA']))).toMatchObject({
+      code: 'sdp.no-common-codec',
+      expected: 'PCMA',
+      seen: 'G722/8000 CN/8000',
+    })
   })
 })
 
