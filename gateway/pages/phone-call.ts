@@ -16,6 +16,7 @@ import { PathWatch } from './comeback.ts'
 import { audioConstraints } from './devices.ts'
 import { failureText, parseReasons } from './failure-text.ts'
 import { climbed, ended, type Ladder, newLadder, type RungEvent, rungOf } from './ladder.ts'
+import { Reoffers, statusLine } from './reoffer.ts'
 
 /**
  *     dialling -> ringing -> active -> ended
@@ -44,7 +45,7 @@ export class PhoneCall {
   #hasEarlyMedia = false
   #activeSince: number | undefined
   #path: RTCPeerConnectionState = 'new'
-  #isHeld = false
+  readonly #reoffers: Reoffers
   #isMuted = false
   #ladder = newLadder()
   #watch: CallWatch | undefined
@@ -54,6 +55,7 @@ export class PhoneCall {
 
   constructor(session: Inviter | Invitation, observer: CallObserver) {
     this.#session = session
+    this.#reoffers = new Reoffers(session)
     this.#observer = observer
     this.#state = session instanceof Invitation ? 'incoming' : 'dialling'
     const identity = session.remoteIdentity
@@ -91,7 +93,7 @@ export class PhoneCall {
   }
 
   get isHeld(): boolean {
-    return this.#isHeld
+    return this.#reoffers.isHeld
   }
 
   get isMuted(): boolean {
@@ -163,36 +165,18 @@ export class PhoneCall {
 
   /** Resolves when the far end has agreed; rejects with its refusal, and nothing has changed then. */
   async hold(isHeld: boolean): Promise<void> {
-    if (this.#state !== 'active' || isHeld === this.#isHeld) return
-    await this.#reoffer({ hold: isHeld })
-    this.#isHeld = isHeld
+    if (this.#state !== 'active' || isHeld === this.isHeld) return
+    await this.#reoffers.hold(isHeld)
     if (this.#watch !== undefined) this.#watch.isOnHold = isHeld
     // The microphone only: a receiver that is switched off and on again over a hold stays silent in Chromium now and then.
     this.#enableMicrophone()
     this.#observer.onState(this)
   }
 
-  /** As another network wants it; the call stays on hold if it is. */
+  /** As another network wants it. */
   async #restartIce(): Promise<void> {
     if (this.#state !== 'active') throw new Error('the call is not active')
-    await this.#reoffer({ hold: this.#isHeld, offerOptions: { iceRestart: true } })
-    // SIP.js keeps these for whatever it offers or answers next.
-    const options: Web.SessionDescriptionHandlerOptions = { hold: this.#isHeld }
-    this.#session.sessionDescriptionHandlerOptionsReInvite = options
-  }
-
-  #reoffer(options: Web.SessionDescriptionHandlerOptions): Promise<void> {
-    this.#session.sessionDescriptionHandlerOptionsReInvite = options
-    return new Promise<void>((resolve, reject) => {
-      this.#session
-        .invite({
-          requestDelegate: {
-            onAccept: () => resolve(),
-            onReject: ({ message }) => reject(new Error(statusLine(message))),
-          },
-        })
-        .catch(reject)
-    })
+    await this.#reoffers.restartIce()
   }
 
   /** One key of the dial pad: in the audio stream (RFC 4733) where the far end takes that, else by INFO. */
@@ -241,7 +225,7 @@ export class PhoneCall {
 
   #enableMicrophone(): void {
     const handler = this.#mediaHandler()
-    if (handler?.peerConnection !== undefined) handler.enableSenderTracks(!this.#isMuted && !this.#isHeld)
+    if (handler?.peerConnection !== undefined) handler.enableSenderTracks(!this.#isMuted && !this.isHeld)
   }
 
   #mediaHandler(): Web.SessionDescriptionHandler | undefined {
@@ -341,10 +325,6 @@ export class PhoneCall {
     this.#observer.onState(this)
   }
 }
-
-/** `486 Busy Here` */
-const statusLine = ({ statusCode, reasonPhrase }: IncomingResponse['message']): string =>
-  `${statusCode ?? ''} ${reasonPhrase ?? ''}`.trim()
 
 /** A caller may send a broken escape; it is shown as it came. */
 const unescapeUser = (user: string): string => {
