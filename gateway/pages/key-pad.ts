@@ -20,8 +20,12 @@ export class KeyPad {
       button.addEventListener('click', () => this.#onKey(key))
       pad.append(button)
     }
-    document.addEventListener('keydown', ({ key, target, ctrlKey, metaKey, altKey }) => {
-      if (pad.hidden || ctrlKey || metaKey || altKey || target instanceof HTMLInputElement) return
+    pad.addEventListener('keydown', (event) => {
+      // A held Enter clicks the button again and again.
+      if (event.repeat && event.key === 'Enter') event.preventDefault()
+    })
+    document.addEventListener('keydown', ({ key, target, repeat, ctrlKey, metaKey, altKey }) => {
+      if (pad.hidden || repeat || ctrlKey || metaKey || altKey || target instanceof HTMLInputElement) return
       if (KEYS.some((known) => known === key)) this.#onKey(key)
     })
   }

@@ -14,6 +14,7 @@ import { CODES, type Code } from '../diagnosis.ts'
 import { CallWatch } from './call-watch.ts'
 import { PathWatch } from './comeback.ts'
 import { audioConstraints } from './devices.ts'
+import { infoOf, sendInAudio } from './dtmf.ts'
 import { failureText, parseReasons } from './failure-text.ts'
 import { climbed, ended, type Ladder, newLadder, type RungEvent, rungOf } from './ladder.ts'
 import { Reoffers, statusLine } from './reoffer.ts'
@@ -30,10 +31,6 @@ export interface CallObserver {
   onStreams(call: PhoneCall, local: MediaStream, remote: MediaStream): void
   onLadder(call: PhoneCall): void
 }
-
-/** How long a key press sounds where it is sent by INFO, which has no length of its own. */
-const DIGIT_MS = 160
-const DIGIT_GAP_MS = 70
 
 /** One call to or from this page, from the first ring to the end. Never throws: what goes wrong is `problem`. */
 export class PhoneCall {
@@ -182,10 +179,11 @@ export class PhoneCall {
   /** One key of the dial pad: in the audio stream (RFC 4733) where the far end takes that, else by INFO. */
   press(digit: string): void {
     if (this.#state !== 'active') return
-    if (this.#mediaHandler()?.sendDtmf(digit, { duration: DIGIT_MS, interToneGap: DIGIT_GAP_MS })) return
-    const content = `Signal=${digit}\r\nDuration=${DIGIT_MS}\r\n`
-    const body = { contentDisposition: 'render', contentType: 'application/dtmf-relay', content }
-    this.#session.info({ requestOptions: { body } }).catch((error: unknown) => this.#fail(error))
+    const connection = this.#mediaHandler()?.peerConnection
+    if (connection !== undefined && sendInAudio(connection, digit)) return
+    this.#session
+      .info({ requestOptions: { body: infoOf(digit) } })
+      .catch((error: unknown) => this.#fail(error))
   }
 
   /** To a number, or to another call of ours, whose far end is then joined with this one's. Rejects with the refusal. */

@@ -4,6 +4,15 @@ import { closeAll, closing } from '../harness/closing.ts'
 import { Daemon } from '../harness/daemon.ts'
 import { FIREFOX_MICROPHONE_HZ, Firefox } from '../harness/firefox.ts'
 
+/** Typed faster than they sound; the first is held down. */
+const TYPE_567 = `(() => {
+  const press = (key, repeat = false) => document.dispatchEvent(new KeyboardEvent('keydown', { key, repeat }))
+  press('5')
+  for (let times = 0; times < 20; times += 1) press('5', true)
+  press('6')
+  press('7')
+})()`
+
 let firefox: Firefox
 beforeAll(async () => {
   firefox = await Firefox.start()
@@ -25,7 +34,7 @@ test('Firefox calls tone and recognises it', async () => {
   await daemon.waitForNoCalls()
 })
 
-test('Firefox is called over an SDES trunk; both hear each other', async () => {
+test('Firefox is called over an SDES trunk; both hear each other, and each key pressed is heard once', async () => {
   const pbx = closing(await Baresip.start({ media: 'sdes', toneHz: 440 }))
   const daemon = closing(await Daemon.start({ trunks: [{ port: pbx.sipPort, media: 'sdes' }] }))
   const phone = closing(await firefox.newSoftphone())
@@ -34,6 +43,12 @@ test('Firefox is called over an SDES trunk; both hear each other', async () => {
   await phone.waitForCall('incoming')
   await phone.answer()
   await Promise.all([phone.waitForTone(440), pbx.waitForTone(FIREFOX_MICROPHONE_HZ)])
+  await phone.click('#keys')
+  await phone.evaluate(TYPE_567)
+  expect(await phone.text('#pressed')).toBe('567')
+  await expect
+    .poll(() => pbx.events.filter(({ type }) => type === 'CALL_DTMF_START').map(({ param }) => param))
+    .toEqual(['5', '6', '7'])
   await phone.hangUp()
   await pbx.waitForEvent('CALL_CLOSED')
   await daemon.waitForNoCalls()
