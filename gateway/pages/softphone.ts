@@ -128,6 +128,7 @@ const endCall = (ended: PhoneCall): void => {
   } else {
     showCall(call, undefined)
     showLadder(call)
+    gatewayLadder.follow(call.callId)
     if (call.streams !== undefined) listenTo(call.streams.local, call.streams.remote)
     if (call !== joining) resume(call)
   }
@@ -173,6 +174,8 @@ const begin = (begun: PhoneCall): void => {
   timer = setInterval(() => showTimer(call), 250)
   showCall(begun, parked)
   showLadder(begun)
+  // One that is refused at once has no other state.
+  gatewayLadder.follow(begun.callId)
   ring(begun)
   if (begun.state === 'incoming') view.answer.focus()
   else view.hangUp.focus()

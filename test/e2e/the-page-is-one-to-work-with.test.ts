@@ -113,7 +113,13 @@ describe('the page', () => {
     expect(await seriousProblems(phone)).toEqual([])
     await phone.hangUp()
     await daemon.waitForNoCalls()
-    daemon.expectsVerdicts(['media.none-from-trunk', 'open caller S6 sent'])
+
+    // A call that is refused at once has nothing of the call before it.
+    await phone.dial('nobody')
+    await phone.problem()
+    await phone.waitForCall('none')
+    await expect.poll(() => phone.text('#findings')).not.toContain(CODES['media.none-from-trunk'].remedy)
+    daemon.expectsVerdicts(['media.none-from-trunk', 'open caller S6 sent'], 'call.unknown-number')
   })
 
   test('holds and resumes, and its keys are heard by the trunk', async () => {
