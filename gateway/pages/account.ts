@@ -1,8 +1,16 @@
-import { type Invitation, Inviter, Registerer, RegistererState, type URI, UserAgent } from 'sip.js'
+import {
+  type Invitation,
+  Inviter,
+  RegistererState,
+  type SessionDescriptionHandlerFactory,
+  type URI,
+  UserAgent,
+} from 'sip.js'
 import type { IncomingResponse } from 'sip.js/lib/core/index.js'
-import { deviceInstance } from './comeback.ts'
+import type { Source } from './comeback.ts'
 import { failureText } from './failure-text.ts'
-import { parseIceServers } from './ice-servers.ts'
+import { type IceServer, parseIceServers } from './ice-servers.ts'
+import { ToldRegisterer } from './told-registerer.ts'
 
 export type RegistrationState = 'signed-out' | 'connecting' | 'registered' | 'reconnecting' | 'failed'
 
@@ -18,6 +26,18 @@ export interface AccountObserver {
   onInvitation(invitation: Invitation): void
 }
 
+/** Where an account lives. */
+export interface Place {
+  /** Of a user who names none. */
+  readonly domain: string
+  readonly webSocketUrl: string
+  /** UUID of the device (RFC 5626 §4.1). */
+  readonly instance: string
+  /** Tells `online`. */
+  readonly network: Source
+  readonly descriptions: SessionDescriptionHandlerFactory
+}
+
 /** The gateway hands out at most this; refreshed at three quarters of it, well before the binding ends. */
 const EXPIRES_S = 300
 const REFRESH_PERCENT = 75
@@ -26,19 +46,6 @@ const MAX_RETRY_MS = 30_000
 const ICE_GATHERING_TIMEOUT_MS = 500
 /** A TURN server has to be asked twice before it gives an address. */
 const RELAY_GATHERING_TIMEOUT_MS = 3_000
-
-const splitUser = (user: string): { readonly name: string; readonly domain: string } => {
-  const at = user.lastIndexOf('@')
-  if (at < 0) return { name: user, domain: location.hostname }
-  return { name: user.slice(0, at), domain: user.slice(at + 1) }
-}
-
-/** Beside the page, wherever a proxy has put it. */
-const webSocketUrl = (): string => {
-  const url = new URL('sip', location.origin + location.pathname)
-  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
-  return url.href
-}
 
 /** Percent-encodes what a SIP user part may not hold as it is (RFC 3261 §25.1). */
 const escapeUser = (user: string): string =>
@@ -58,36 +65,38 @@ export class Account {
   readonly #observer: AccountObserver
   readonly #domain: string
   readonly #agent: UserAgent
-  readonly #registerer: Registerer
+  readonly #registerer: ToldRegisterer
   /** SIP.js looks at these for each call. The gateway is reachable by itself; it names a TURN server where it has one. */
-  readonly #callOptions: { iceGatheringTimeout: number; peerConnectionConfiguration: RTCConfiguration } = {
+  readonly #callOptions: {
+    iceGatheringTimeout: number
+    peerConnectionConfiguration: { iceServers: readonly IceServer[]; readonly bundlePolicy: 'max-bundle' }
+  } = {
     iceGatheringTimeout: ICE_GATHERING_TIMEOUT_MS,
     peerConnectionConfiguration: { iceServers: [], bundlePolicy: 'max-bundle' },
   }
-  #relayTimer: number | undefined
+  #relayTimer: ReturnType<typeof setTimeout> | undefined
   #ladderTicket: string | undefined
   #retryMs = FIRST_RETRY_MS
-  #retryTimer: number | undefined
+  #retryTimer: ReturnType<typeof setTimeout> | undefined
   readonly #stop = new AbortController()
   #isClosed = false
-  /** A REGISTER of ours is out, whose answer is told to us: not a refresh that SIP.js sends by itself. */
-  #isRegistering = false
 
   /** Throws when the user is not a SIP address. */
-  constructor(credentials: Credentials, observer: AccountObserver) {
-    const { name, domain } = splitUser(credentials.user.trim())
+  constructor(credentials: Credentials, observer: AccountObserver, place: Place) {
+    const { name, domain = place.domain } = splitUser(credentials.user.trim())
     this.#observer = observer
     this.#domain = domain
     this.#agent = new UserAgent({
       uri: sipUri(name, domain),
       authorizationUsername: name,
       authorizationPassword: credentials.password,
-      instanceId: deviceInstance(sessionStorage),
+      instanceId: place.instance,
       instanceIdAlwaysAdded: true,
       transportOptions: {
-        server: webSocketUrl(),
+        server: place.webSocketUrl,
         traceSip: false,
       },
+      sessionDescriptionHandlerFactory: place.descriptions,
       sessionDescriptionHandlerFactoryOptions: this.#callOptions,
       logBuiltinEnabled: false,
       delegate: {
@@ -97,10 +106,17 @@ export class Account {
         onInvite: (invitation) => observer.onInvitation(invitation),
       },
     })
-    this.#registerer = new Registerer(this.#agent, { expires: EXPIRES_S, refreshFrequency: REFRESH_PERCENT })
+    this.#registerer = new ToldRegisterer(
+      this.#agent,
+      { expires: EXPIRES_S, refreshFrequency: REFRESH_PERCENT },
+      {
+        onAccept: (response) => this.#onAccept(response),
+        onReject: (response) => this.#onReject(response),
+      },
+    )
     this.#registerer.stateChange.addListener((state) => this.#onRegistererState(state))
     // What the browser had open on the network before is gone or going; waiting would only cost time.
-    window.addEventListener('online', () => this.#onOnline(), { signal: this.#stop.signal })
+    place.network.addEventListener('online', () => this.#onOnline(), { signal: this.#stop.signal })
   }
 
   open(): void {
@@ -118,8 +134,8 @@ export class Account {
 
   /** The address of a name or number. Throws when it cannot be one. */
   uriFor(target: string): URI {
-    const { name, domain } = splitUser(target)
-    return sipUri(name, target.includes('@') ? domain : this.#domain)
+    const { name, domain = this.#domain } = splitUser(target)
+    return sipUri(name, domain)
   }
 
   /** Lets us ask the gateway about our own calls; undefined before the first registration. */
@@ -139,28 +155,21 @@ export class Account {
   }
 
   #register(): void {
-    this.#isRegistering = true
-    this.#registerer
-      .register({
-        requestDelegate: {
-          onAccept: (response) => this.#onAccept(response),
-          onReject: (response) => this.#onReject(response),
-        },
-      })
-      .catch(() => this.#retry('The registration could not be sent.'))
+    this.#registerer.register().catch(() => this.#retry('The registration could not be sent.'))
   }
 
   /** Not by the registerer's state: that stays Registered over a lost connection, and then does not change. */
   #onAccept({ message }: IncomingResponse): void {
-    this.#isRegistering = false
     if (this.#isClosed) return
+    clearTimeout(this.#retryTimer)
+    this.#retryTimer = undefined
     this.#useRelays(message.getHeader('X-Ice-Servers'))
     this.#ladderTicket = message.getHeader('X-Ladder-Ticket') ?? this.#ladderTicket
     this.#retryMs = FIRST_RETRY_MS
     this.#observer.onRegistration('registered', '')
   }
 
-  /** The credentials end some day, and refreshes of SIP.js do not bring new ones: so we register again in time. */
+  /** The credentials may end before the binding is refreshed: so we register again in time. */
   #useRelays(header: string | undefined): void {
     clearTimeout(this.#relayTimer)
     const relays = parseIceServers(header)
@@ -171,14 +180,17 @@ export class Account {
     this.#relayTimer = setTimeout(() => this.#register(), relays.lifetimeS * 500)
   }
 
-  /** Its own refreshes have no delegate: a refused one shows only here. */
+  /** An answer that SIP.js could not use, or none, is told in no other way. */
   #onRegistererState(state: RegistererState): void {
-    if (this.#isClosed || this.#isRegistering || state !== RegistererState.Unregistered) return
-    if (this.#agent.isConnected()) this.#retry('The gateway ended the registration.')
+    if (state !== RegistererState.Unregistered) return
+    // A refusal is told right after this, and what becomes of it is known then.
+    queueMicrotask(() => {
+      if (this.#isClosed || this.#retryTimer !== undefined || !this.#agent.isConnected()) return
+      this.#retry('The gateway ended the registration.')
+    })
   }
 
   #onReject({ message }: IncomingResponse): void {
-    this.#isRegistering = false
     if (this.#isClosed) return
     const text = failureText({
       status: message.statusCode,
@@ -222,4 +234,9 @@ export class Account {
       () => this.#retry('The gateway cannot be reached.'),
     )
   }
+}
+
+const splitUser = (user: string): { readonly name: string; readonly domain?: string } => {
+  const at = user.lastIndexOf('@')
+  return at < 0 ? { name: user } : { name: user.slice(0, at), domain: user.slice(at + 1) }
 }

@@ -6,7 +6,8 @@ interface Memory {
   setItem(key: string, value: string): void
 }
 
-interface Source {
+/** The window, or whatever else tells of something. */
+export interface Source {
   addEventListener(type: string, listener: () => void, options: { readonly signal: AbortSignal }): void
 }
 

@@ -16,6 +16,7 @@ import { KeyPad } from './key-pad.ts'
 import { LevelMeter } from './level-meter.ts'
 import { Loudspeaker } from './loudspeaker.ts'
 import { PhoneCall } from './phone-call.ts'
+import { thisPage } from './place.ts'
 import { RingTone } from './ring-tone.ts'
 import { problemOf, showProblem, view } from './view.ts'
 
@@ -257,7 +258,7 @@ const signIn = (): void => {
   void audioContext.resume()
   try {
     const credentials = { user: view.user.value, password: view.password.value }
-    account = new Account(credentials, { onRegistration: showRegistration, onInvitation })
+    account = new Account(credentials, { onRegistration: showRegistration, onInvitation }, thisPage())
     showOtherUser(view.user.value.trim())
     account.open()
   } catch (error) {

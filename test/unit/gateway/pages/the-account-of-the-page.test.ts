@@ -1,0 +1,135 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Account, type RegistrationState } from '../../../../gateway/pages/account.ts'
+import { formatSipText, headerOf, headersOf, parseSipText, type SipText } from '../../../harness/sip-text.ts'
+
+/** Status line and further headers of the answer to a REGISTER. */
+interface Answer {
+  readonly line: string
+  readonly headers?: SipText['headers']
+}
+
+/** The registrar behind the WebSocket of the page: what it answers is said by the test. */
+class Registrar {
+  readonly requests: SipText[] = []
+  answer: Answer = { line: '200 OK' }
+
+  answerTo(text: string): string | undefined {
+    const request = parseSipText(text)
+    if (!request.startLine.startsWith('REGISTER ')) return undefined
+    this.requests.push(request)
+    const { line, headers = [] } = this.answer
+    const copied = ['Via', 'From', 'Call-ID', 'CSeq'].flatMap((name) =>
+      headersOf(request, name).map((value): readonly [string, string] => [name, value]),
+    )
+    return formatSipText({
+      startLine: `SIP/2.0 ${line}`,
+      headers: [
+        ...copied,
+        ['To', `${headerOf(request, 'To')};tag=registrar`],
+        ...(line.startsWith('200') ? [['Contact', headerOf(request, 'Contact')] as const] : []),
+        ...headers,
+      ],
+      body: '',
+    })
+  }
+}
+
+/** As SIP.js uses a browser's. */
+class Socket extends EventTarget {
+  static registrar: Registrar
+  constructor() {
+    super()
+    queueMicrotask(() => this.dispatchEvent(new Event('open')))
+  }
+
+  send(text: string): void {
+    const answer = Socket.registrar.answerTo(text)
+    if (answer === undefined) return
+    setTimeout(() => this.dispatchEvent(Object.assign(new Event('message'), { data: answer })), 10)
+  }
+
+  close(): void {
+    setTimeout(() => this.dispatchEvent(Object.assign(new Event('close'), { code: 1000, reason: '' })))
+  }
+}
+
+/** Three quarters of the 300 s that the page asks for. */
+const REFRESH_MS = 225_000
+
+describe('the account of the page', () => {
+  let registrar: Registrar
+  let told: (readonly [RegistrationState, string])[]
+  let account: Account
+
+  const states = (): readonly RegistrationState[] => told.map(([state]) => state)
+  const ticket = (value: string): Answer => ({ line: '200 OK', headers: [['X-Ladder-Ticket', value]] })
+  const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms)
+
+  const open = async (answer: Answer = registrar.answer): Promise<void> => {
+    registrar.answer = answer
+    account.open()
+    await pass(100)
+  }
+
+  beforeEach(() => {
+    vi.useFakeTimers()
+    registrar = new Registrar()
+    Socket.registrar = registrar
+    vi.stubGlobal('WebSocket', Socket)
+    told = []
+    account = new Account(
+      { user: 'alice', password: 'open sesame' },
+      { onRegistration: (state, text) => void told.push([state, text]), onInvitation: () => undefined },
+      {
+        domain: 'webtrunk.test',
+        webSocketUrl: 'wss://webtrunk.test/sip',
+        instance: '3a1c2f40-0000-4000-8000-000000000001',
+        network: new EventTarget(),
+        descriptions: () => {
+          throw new Error('no call here')
+        },
+      },
+    )
+  })
+  afterEach(async () => {
+    const closed = account.close()
+    await pass(60_000)
+    await closed
+    vi.unstubAllGlobals()
+    vi.useRealTimers()
+  })
+
+  test('has a new ticket after each refresh', async () => {
+    await open(ticket('first'))
+    expect(states()).toEqual(['connecting', 'registered'])
+    expect(account.ladderTicket).toBe('first')
+    registrar.answer = ticket('second')
+    await pass(REFRESH_MS)
+    expect(registrar.requests).toHaveLength(2)
+    expect(account.ladderTicket).toBe('second')
+    registrar.answer = ticket('third')
+    await pass(REFRESH_MS)
+    expect(account.ladderTicket).toBe('third')
+    expect(new Set(states().slice(1))).toEqual(new Set(['registered']))
+  })
+
+  test.each(['401 Unauthorized', '403 Forbidden', '404 Not Found'])(
+    'that is refused with %s at first is not signed in, and does not try again',
+    async (line) => {
+      await open({ line })
+      expect(states()).toEqual(['connecting', 'failed'])
+      await pass(600_000)
+      expect(registrar.requests).toHaveLength(1)
+    },
+  )
+
+  test('registers again when an answer was of no use', async () => {
+    await open()
+    registrar.answer = { line: '423 Interval Too Brief' }
+    await pass(REFRESH_MS)
+    expect(told.at(-1)).toEqual(['reconnecting', 'The gateway ended the registration.'])
+    registrar.answer = { line: '200 OK' }
+    await pass(1_500)
+    expect(states().at(-1)).toBe('registered')
+  })
+})
