@@ -17,6 +17,7 @@ import { audioConstraints } from './devices.ts'
 import { infoOf, sendInAudio } from './dtmf.ts'
 import { failureText, parseReasons } from './failure-text.ts'
 import { climbed, ended, type Ladder, newLadder, type RungEvent, rungOf } from './ladder.ts'
+import { replaceMicrophone } from './microphone.ts'
 import { Reoffers, statusLine } from './reoffer.ts'
 
 /**
@@ -207,17 +208,8 @@ export class PhoneCall {
   /** Goes on with another microphone. Rejects when the browser does not give it. */
   async useMicrophone(deviceId: string): Promise<void> {
     const handler = this.#mediaHandler()
-    const sender = handler?.peerConnection?.getSenders().find(({ track }) => track?.kind === 'audio')
-    const old = sender?.track
-    if (handler === undefined || sender === undefined || !old) return
-    const stream = await navigator.mediaDevices.getUserMedia({ audio: audioConstraints(deviceId) })
-    const [track] = stream.getAudioTracks()
-    if (track === undefined) return
-    track.enabled = old.enabled
-    await sender.replaceTrack(track)
-    handler.localMediaStream.removeTrack(old)
-    handler.localMediaStream.addTrack(track)
-    old.stop()
+    if (handler === undefined) return
+    if (!(await replaceMicrophone(handler, { audio: audioConstraints(deviceId) }))) return
     this.#observer.onStreams(this, handler.localMediaStream, handler.remoteMediaStream)
   }
 

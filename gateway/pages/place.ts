@@ -1,6 +1,7 @@
 import { Web } from 'sip.js'
 import type { Place } from './account.ts'
 import { deviceInstance } from './comeback.ts'
+import { openMicrophone } from './microphone.ts'
 
 /** Beside the page, wherever a proxy has put it. */
 const webSocketUrl = (): string => {
@@ -15,5 +16,5 @@ export const thisPage = (): Place => ({
   webSocketUrl: webSocketUrl(),
   instance: deviceInstance(sessionStorage),
   network: window,
-  descriptions: Web.defaultSessionDescriptionHandlerFactory(),
+  descriptions: Web.defaultSessionDescriptionHandlerFactory(openMicrophone),
 })
