@@ -43,6 +43,9 @@ const EXPIRES_S = 300
 const REFRESH_PERCENT = 75
 const FIRST_RETRY_MS = 1_000
 const MAX_RETRY_MS = 30_000
+/** Of what was good before and is refused now: each try counts as a guess at the password. */
+const FIRST_REFUSED_RETRY_MS = 15_000
+const MAX_REFUSED_RETRY_MS = 300_000
 const ICE_GATHERING_TIMEOUT_MS = 500
 /** A TURN server has to be asked twice before it gives an address. */
 const RELAY_GATHERING_TIMEOUT_MS = 3_000
@@ -58,8 +61,8 @@ const sipUri = (user: string, domain: string): URI => {
 }
 
 /**
- * One signed-in user: keeps the WebSocket connected and the registration alive until `close()`. A refused password ends
- * it (`failed`); everything else is tried again with growing pauses.
+ * One signed-in user: keeps the WebSocket connected and the registration alive until `close()`. Who is refused before the first
+ * registration is not signed in (`failed`); everything else is tried again with growing pauses, and ends no call.
  */
 export class Account {
   readonly #observer: AccountObserver
@@ -77,9 +80,11 @@ export class Account {
   #relayTimer: ReturnType<typeof setTimeout> | undefined
   #ladderTicket: string | undefined
   #retryMs = FIRST_RETRY_MS
+  #refusedRetryMs = FIRST_REFUSED_RETRY_MS
   #retryTimer: ReturnType<typeof setTimeout> | undefined
   readonly #stop = new AbortController()
   #isClosed = false
+  #wasRegistered = false
 
   /** Throws when the user is not a SIP address. */
   constructor(credentials: Credentials, observer: AccountObserver, place: Place) {
@@ -161,11 +166,13 @@ export class Account {
   /** Not by the registerer's state: that stays Registered over a lost connection, and then does not change. */
   #onAccept({ message }: IncomingResponse): void {
     if (this.#isClosed) return
+    this.#wasRegistered = true
     clearTimeout(this.#retryTimer)
     this.#retryTimer = undefined
     this.#useRelays(message.getHeader('X-Ice-Servers'))
     this.#ladderTicket = message.getHeader('X-Ladder-Ticket') ?? this.#ladderTicket
     this.#retryMs = FIRST_RETRY_MS
+    this.#refusedRetryMs = FIRST_REFUSED_RETRY_MS
     this.#observer.onRegistration('registered', '')
   }
 
@@ -198,13 +205,19 @@ export class Account {
       reasons: message.getHeaders('Reason'),
     })
     const status = message.statusCode ?? 0
-    // Another try with the same password would only lock the account.
-    if (status === 401 || status === 403 || status === 404 || status === 407) {
+    const isRefused = status === 401 || status === 403 || status === 404 || status === 407
+    if (!isRefused) {
+      this.#retry(text ?? '', retryAfterMs(message.getHeader('Retry-After')))
+      return
+    }
+    // Another try with a password that was never right would only lock the account.
+    if (!this.#wasRegistered) {
       this.#observer.onRegistration('failed', text ?? '')
       void this.close()
       return
     }
-    this.#retry(text ?? '')
+    this.#retry(text ?? '', this.#refusedRetryMs)
+    this.#refusedRetryMs = Math.min(MAX_REFUSED_RETRY_MS, this.#refusedRetryMs * 2)
   }
 
   #onOnline(): void {
@@ -214,12 +227,12 @@ export class Account {
     this.#reconnect()
   }
 
-  #retry(text: string): void {
+  #retry(text: string, leastMs = 0): void {
     if (this.#isClosed) return
     clearTimeout(this.#retryTimer)
     clearTimeout(this.#relayTimer)
     this.#observer.onRegistration('reconnecting', text)
-    this.#retryTimer = setTimeout(() => this.#reconnect(), this.#retryMs)
+    this.#retryTimer = setTimeout(() => this.#reconnect(), Math.max(leastMs, this.#retryMs))
     this.#retryMs = Math.min(MAX_RETRY_MS, this.#retryMs * 2)
   }
 
@@ -239,4 +252,10 @@ export class Account {
 const splitUser = (user: string): { readonly name: string; readonly domain?: string } => {
   const at = user.lastIndexOf('@')
   return at < 0 ? { name: user } : { name: user.slice(0, at), domain: user.slice(at + 1) }
+}
+
+/** RFC 3261 §20.33; a gateway that asks for more than we would ever wait does not get it. */
+const retryAfterMs = (header: string | undefined): number => {
+  const seconds = Number.parseInt(header ?? '', 10)
+  return seconds > 0 ? Math.min(MAX_REFUSED_RETRY_MS, seconds * 1_000) : 0
 }

@@ -123,6 +123,42 @@ describe('the account of the page', () => {
     },
   )
 
+  test.each(['401 Unauthorized', '403 Forbidden', '404 Not Found'])(
+    'that is refused with %s later stays open, and tries again with growing pauses',
+    async (line) => {
+      await open()
+      registrar.answer = { line }
+      await pass(REFRESH_MS)
+      expect(states()).toEqual(['connecting', 'registered', 'reconnecting'])
+      expect(told.at(-1)?.[1]).toContain(line)
+      expect(registrar.requests).toHaveLength(2)
+      // 15, 30, 60, 120, 240 s; 300 s from then on.
+      await pass(470_000)
+      expect(registrar.requests).toHaveLength(7)
+      await pass(600_000)
+      expect(registrar.requests).toHaveLength(9)
+      expect(states()).not.toContain('failed')
+      registrar.answer = { line: '200 OK' }
+      await pass(300_000)
+      expect(states().at(-1)).toBe('registered')
+      await pass(200_000)
+      expect(registrar.requests, 'no other try is left').toHaveLength(10)
+    },
+  )
+
+  test('waits for as long as a busy gateway asks', async () => {
+    await open()
+    registrar.answer = { line: '503 Service Unavailable', headers: [['Retry-After', '10']] }
+    await pass(REFRESH_MS)
+    expect(states().at(-1)).toBe('reconnecting')
+    registrar.answer = { line: '200 OK' }
+    await pass(9_000)
+    expect(registrar.requests).toHaveLength(2)
+    await pass(1_500)
+    expect(registrar.requests).toHaveLength(3)
+    expect(states().at(-1)).toBe('registered')
+  })
+
   test('registers again when an answer was of no use', async () => {
     await open()
     registrar.answer = { line: '423 Interval Too Brief' }
