@@ -13,6 +13,10 @@ const TYPE_567 = `(() => {
   press('7')
 })()`
 
+/** Whether a browser would click the button once more. */
+const HELD_ENTER_CLICKS = `document.querySelector('#key-pad button').dispatchEvent(
+  new KeyboardEvent('keydown', { key: 'Enter', repeat: true, bubbles: true, cancelable: true }))`
+
 let firefox: Firefox
 beforeAll(async () => {
   firefox = await Firefox.start()
@@ -46,6 +50,7 @@ test('Firefox is called over an SDES trunk; both hear each other, and each key p
   await phone.click('#keys')
   await phone.evaluate(TYPE_567)
   expect(await phone.text('#pressed')).toBe('567')
+  expect(await phone.evaluate(HELD_ENTER_CLICKS)).toBe(false)
   await expect
     .poll(() => pbx.events.filter(({ type }) => type === 'CALL_DTMF_START').map(({ param }) => param))
     .toEqual(['5', '6', '7'])
