@@ -1,3 +1,4 @@
+import type { Invitation, SessionDescriptionHandler } from 'sip.js'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Account, type RegistrationState } from '../../../../gateway/pages/account.ts'
 import { formatSipText, headerOf, headersOf, parseSipText, type SipText } from '../../../harness/sip-text.ts'
@@ -11,11 +12,16 @@ interface Answer {
 /** The registrar behind the WebSocket of the page: what it answers is said by the test. */
 class Registrar {
   readonly requests: SipText[] = []
+  /** All else that the page sends. */
+  readonly others: SipText[] = []
   answer: Answer = { line: '200 OK' }
 
   answerTo(text: string): string | undefined {
     const request = parseSipText(text)
-    if (!request.startLine.startsWith('REGISTER ')) return undefined
+    if (!request.startLine.startsWith('REGISTER ')) {
+      this.others.push(request)
+      return undefined
+    }
     this.requests.push(request)
     const { line, headers = [] } = this.answer
     const copied = ['Via', 'From', 'Call-ID', 'CSeq'].flatMap((name) =>
@@ -37,20 +43,36 @@ class Registrar {
 /** As SIP.js uses a browser's. */
 class Socket extends EventTarget {
   static registrar: Registrar
+  static newest: Socket
   constructor() {
     super()
+    Socket.newest = this
     queueMicrotask(() => this.dispatchEvent(new Event('open')))
   }
 
   send(text: string): void {
     const answer = Socket.registrar.answerTo(text)
-    if (answer === undefined) return
-    setTimeout(() => this.dispatchEvent(Object.assign(new Event('message'), { data: answer })), 10)
+    if (answer !== undefined) setTimeout(() => this.deliver(answer), 10)
+  }
+
+  deliver(text: string): void {
+    this.dispatchEvent(Object.assign(new Event('message'), { data: text }))
   }
 
   close(): void {
     setTimeout(() => this.dispatchEvent(Object.assign(new Event('close'), { code: 1000, reason: '' })))
   }
+}
+
+const SDP = 'v=0\r\n'
+
+/** Agrees to whatever is offered. */
+const DESCRIPTION: SessionDescriptionHandler = {
+  close: () => undefined,
+  getDescription: async () => ({ body: SDP, contentType: 'application/sdp' }),
+  hasDescription: () => true,
+  setDescription: async () => undefined,
+  sendDtmf: () => false,
 }
 
 /** Three quarters of the 300 s that the page asks for. */
@@ -60,6 +82,7 @@ describe('the account of the page', () => {
   let registrar: Registrar
   let told: (readonly [RegistrationState, string])[]
   let account: Account
+  let invitations: Invitation[]
 
   const states = (): readonly RegistrationState[] => told.map(([state]) => state)
   const ticket = (value: string): Answer => ({ line: '200 OK', headers: [['X-Ladder-Ticket', value]] })
@@ -77,17 +100,19 @@ describe('the account of the page', () => {
     Socket.registrar = registrar
     vi.stubGlobal('WebSocket', Socket)
     told = []
+    invitations = []
     account = new Account(
       { user: 'alice', password: 'open sesame' },
-      { onRegistration: (state, text) => void told.push([state, text]), onInvitation: () => undefined },
+      {
+        onRegistration: (state, text) => void told.push([state, text]),
+        onInvitation: (invitation) => void invitations.push(invitation),
+      },
       {
         domain: 'webtrunk.test',
         webSocketUrl: 'wss://webtrunk.test/sip',
         instance: '3a1c2f40-0000-4000-8000-000000000001',
         network: new EventTarget(),
-        descriptions: () => {
-          throw new Error('no call here')
-        },
+        descriptions: () => DESCRIPTION,
       },
     )
   })
@@ -145,6 +170,40 @@ describe('the account of the page', () => {
       expect(registrar.requests, 'no other try is left').toHaveLength(10)
     },
   )
+
+  test('that is refused later does not end its call', async () => {
+    await open()
+    const uri = /<([^>]+)>/.exec(headerOf(registrar.requests[0] as SipText, 'Contact'))?.[1]
+    const request = (method: string, to: string, body: string): string =>
+      formatSipText({
+        startLine: `${method} ${uri} SIP/2.0`,
+        headers: [
+          ['Via', `SIP/2.0/WS gateway.invalid;branch=z9hG4bK${method}`],
+          ['From', '<sip:bob@webtrunk.test>;tag=bob'],
+          ['To', to],
+          ['Call-ID', 'call-of-bob'],
+          ['CSeq', `1 ${method}`],
+          ['Max-Forwards', '70'],
+          ['Contact', '<sip:gateway.invalid;transport=ws>'],
+          ['Content-Type', 'application/sdp'],
+        ],
+        body,
+      })
+    Socket.newest.deliver(request('INVITE', '<sip:alice@webtrunk.test>', SDP))
+    await pass(100)
+    const [call] = invitations
+    await call?.accept()
+    const accepted = registrar.others.find(({ startLine }) => startLine === 'SIP/2.0 200 OK')
+    Socket.newest.deliver(request('ACK', headerOf(accepted as SipText, 'To'), ''))
+    await pass(100)
+    expect(call?.state).toBe('Established')
+
+    registrar.answer = { line: '403 Forbidden' }
+    await pass(REFRESH_MS + 600_000)
+    expect(states().at(-1)).toBe('reconnecting')
+    expect(call?.state).toBe('Established')
+    expect(registrar.others.filter(({ startLine }) => startLine.startsWith('BYE '))).toEqual([])
+  })
 
   test('waits for as long as a busy gateway asks', async () => {
     await open()
