@@ -30,6 +30,7 @@ export class IncomingSubscription implements IncomingSubscribe {
   readonly request: SipRequest
   readonly flow: Flow
   readonly #options: IncomingSubscriptionOptions
+  #isAccepting = false
   #notifier: NotifierDialog | undefined
 
   constructor(options: IncomingSubscriptionOptions) {
@@ -40,13 +41,16 @@ export class IncomingSubscription implements IncomingSubscribe {
     const before = exchange.onEnd
     exchange.onEnd = () => {
       before?.()
-      if (this.#notifier === undefined) options.leave()
+      if (!this.#isAccepting && this.#notifier === undefined) options.leave()
     }
   }
 
   accept(grant: GrantOptions, handler: NotifierHandler): Notifier | undefined {
-    const { stack, table, exchange, dialog, event, leave } = this.#options
-    if (exchange.respond(200, grantResponse(stack, this.flow, grant)) === undefined) return undefined
+    const { stack, table, dialog, event, leave } = this.#options
+    if (!this.#answer(grant)) {
+      leave()
+      return undefined
+    }
     this.#notifier = new NotifierDialog({
       stack,
       table,
@@ -63,6 +67,17 @@ export class IncomingSubscription implements IncomingSubscribe {
 
   reject(status: number, options?: ResponseOptions): void {
     if (this.#options.exchange.respond(status, options) !== undefined) this.#options.leave()
+  }
+
+  /** False: too late. Over a reliable transport the transaction ends within the answer (Timer J is 0), before there is a notifier. */
+  #answer(grant: GrantOptions): boolean {
+    const { stack, exchange } = this.#options
+    this.#isAccepting = true
+    try {
+      return exchange.respond(200, grantResponse(stack, this.flow, grant)) !== undefined
+    } finally {
+      this.#isAccepting = false
+    }
   }
 
   /** After an exception of the handler. */

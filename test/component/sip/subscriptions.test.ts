@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { TransportName } from '../../../sip/flow.ts'
 import { header } from '../../../sip/headers.ts'
 import { parseNameAddr } from '../../../sip/name-addr.ts'
 import type {
@@ -95,8 +96,8 @@ function parties(link: LinkOptions = {}, limits: Partial<UserAgentLimits> = {}) 
 }
 
 /** A user agent at one end, and at the other whatever the test writes by hand. */
-function scripted(limits: Partial<UserAgentLimits> = {}) {
-  const made = parties({ delayMs: 0 }, limits)
+function scripted(limits: Partial<UserAgentLimits> = {}, transport: TransportName = 'udp') {
+  const made = parties({ delayMs: 0, transport }, limits)
   made.wire.connect(made.phone.userAgent, { receive: () => {} })
   const say = (text: string): void => made.phone.userAgent.receive(Buffer.from(text), made.wire.a.flow)
   return { ...made, say, last: () => made.sent.at(-1) ?? '' }
@@ -392,6 +393,41 @@ test('one subscription past the limit of its scope, or of all, is refused; place
     expectEmpty(phone)
   }
 })
+
+// Over a reliable transport the transaction of a SUBSCRIBE ends within its 200, and took the place of the subscription with it.
+test.each(['udp', 'tcp', 'tls', 'ws', 'wss'] as const)(
+  'subscriptions that were accepted over %s keep their places, and one past the limit is refused',
+  (transport) => {
+    const contact = 'Contact: <sip:peer@192.0.2.2:5060>'
+    for (const limits of [{ maxSubscriptionsPerScope: 2 }, { maxSubscriptions: 2 }]) {
+      const { clock, phone, say, last } = scripted(limits, transport)
+      const via = `SIP/2.0/${transport.toUpperCase()} 192.0.2.2`
+      const asks = (callId: string): number => {
+        const branch = `z9hG4bK${callId}`
+        say(ask('SUBSCRIBE', { callId, via: `${via};branch=${branch}`, headers: [contact, EVENT] }))
+        return phone.subscribes.length
+      }
+      for (const [at, callId] of ['one', 'two'].entries()) {
+        asks(callId)
+        const asked = phone.subscribes[at]
+        if (asked !== undefined) phone.accept(asked)
+        expect(statusOf(last())).toBe(200)
+      }
+      expect([phone.userAgent.tables()['subscriptions'], asks('three')]).toEqual([2, 2])
+      expect(statusOf(last())).toBe(503)
+      phone.notifiers[0]?.notify({ state: 'terminated' })
+      expect(asks('four')).toBe(3)
+      phone.subscribes[2]?.reject(403)
+      // Answered already: it has no place, and takes nobody else's.
+      expect(phone.subscribes[2]?.accept({ expiresS: 60 }, { onRefresh: () => {}, onEnd: () => {} })).toBe(
+        undefined,
+      )
+      expect(phone.userAgent.tables()['subscriptions']).toBe(1)
+      clock.advance(700_000)
+      expectEmpty(phone)
+    }
+  },
+)
 
 test('one subscription of ours past the limit is not sent; calls are not counted with them', () => {
   const { clock, phone, subscribe, sent, say } = scripted({ maxSubscriptions: 1, maxDialogs: 1 })
