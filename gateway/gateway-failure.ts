@@ -261,9 +261,9 @@ export const GATEWAY_CODES = {
   'relay.overload': {
     stage: 'S1',
     status: 503,
-    text: 'too many relayed requests wait for an answer',
-    cause: 'more messages at a time than the relay holds',
-    remedy: 'slow the sender down',
+    text: 'too many relayed requests wait for an answer, or too many relayed subscriptions',
+    cause: 'more messages at a time than the relay holds, or more subscriptions of one user or trunk',
+    remedy: 'slow the sender down, or have it end the subscriptions it does not need',
   },
   'relay.no-subscription': {
     stage: 'S1',

@@ -19,7 +19,7 @@ import { verdictOf } from '../diagnosis.ts'
 import { logLevelOf, ownHeadersOf, refusalHeaders } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { LadderTickets } from '../ladder/ladder-tickets.ts'
-import { RelayLimits } from '../relay/relay-limits.ts'
+import { PENDING_MOST, RelayLimits } from '../relay/relay-limits.ts'
 import { answeredHeaders, nextHops } from '../relay/relay-policy.ts'
 import { relayRequest } from '../relay/relay-request.ts'
 import type { TurnCredentials } from '../web/turn.ts'
@@ -70,7 +70,7 @@ export class UpstreamRegistrar implements Registrar {
   readonly numbers: UpstreamNumbers
   readonly guard: SignInGuard
   readonly #options: UpstreamRegistrarOptions
-  readonly #limits = new RelayLimits()
+  readonly #limits = new RelayLimits(PENDING_MOST)
   /** How to give up each REGISTER that waits. */
   readonly #waiting = new Set<() => void>()
   /** By token: the end of the registration, or of its grace. */

@@ -2,10 +2,11 @@ import type { Log } from '../../config/logging.ts'
 import type { Flow } from '../../sip/flow.ts'
 import type { Header } from '../../sip/message.ts'
 import type { IncomingRequest, IncomingSubscribe, SipEnvironment, UserAgent } from '../../sip/user-agent.ts'
+import { partyName } from '../calls/party-limits.ts'
 import { verdictOf } from '../diagnosis.ts'
 import { logLevelOf, ownHeadersOf, refusalHeaders, refuseMethod } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
-import { RelayLimits } from './relay-limits.ts'
+import { PENDING_MOST, RelayLimits, SUBSCRIPTIONS_MOST } from './relay-limits.ts'
 import { RelayParties, type RelayPartiesOptions, type RelayPlan } from './relay-parties.ts'
 import {
   ALLOW_EVENTS,
@@ -37,9 +38,10 @@ const ACCEPT: Header = { name: 'Accept', value: 'application/sdp, text/plain' }
 export class Relay {
   readonly #options: RelayOptions
   readonly #parties: RelayParties
-  readonly #limits = new RelayLimits()
+  readonly #limits = new RelayLimits(PENDING_MOST)
   /** How to give up each relayed request that waits. */
   readonly #waiting = new Set<() => void>()
+  readonly #shares = new RelayLimits(SUBSCRIPTIONS_MOST)
   readonly #subscriptions = new Set<RelaySubscription>()
   /** The users among the subscribers, who may come back by another WebSocket. */
   readonly #subscribers = new Map<RelaySubscription, string>()
@@ -58,6 +60,7 @@ export class Relay {
       relayedRequests: this.#limits.size,
       waitingRequests: this.#waiting.size,
       relayedSubscriptions: this.#subscriptions.size,
+      subscriptionShares: this.#shares.size,
       relayedSubscribers: this.#subscribers.size,
       subscriberFlows: this.#perFlow.size,
     }
@@ -208,26 +211,30 @@ export class Relay {
       caller,
       isOwnMailbox(caller, this.#parties.dialledOf(request), event),
     )
-    const { userAgent, environment, log } = this.#options
-    const subscription = new RelaySubscription(
-      {
-        userAgent,
-        environment,
-        log,
-        plan,
-        onEnded: (ended) => {
-          this.#subscriptions.delete(ended)
-          if (this.#subscribers.delete(ended)) this.#count(ended.flow, -1)
-        },
-      },
-      subscribe,
-    )
+    const { log } = this.#options
+    const leave = this.#shares.enter(partyName(caller))
+    const subscription = this.#open(subscribe, plan, leave)
     this.#subscriptions.add(subscription)
     if (caller.kind === 'user') {
       this.#subscribers.set(subscription, caller.user)
       this.#count(subscription.flow, 1)
     }
     log.info('subscription started', { callId: request.callId, event, to: plan.name })
+  }
+
+  #open(subscribe: IncomingSubscribe, plan: RelayPlan, leave: () => void): RelaySubscription {
+    const { userAgent, environment, log } = this.#options
+    const onEnded = (ended: RelaySubscription): void => {
+      leave()
+      this.#subscriptions.delete(ended)
+      if (this.#subscribers.delete(ended)) this.#count(ended.flow, -1)
+    }
+    try {
+      return new RelaySubscription({ userAgent, environment, log, plan, onEnded }, subscribe)
+    } catch (error) {
+      leave()
+      throw error
+    }
   }
 
   #refuse(incoming: IncomingRequest, error: unknown, passed: readonly Header[] = []): void {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { MAX_PENDING_PER_SCOPE } from '../../../gateway/relay/relay-limits.ts'
+import { PENDING_MOST } from '../../../gateway/relay/relay-limits.ts'
 import { MAX_RELAYED_BODY_BYTES } from '../../../gateway/relay/relay-policy.ts'
 import { header, rawValues } from '../../../sip/headers.ts'
 import { reasonOf, ScriptedGateway } from '../../harness/scripted-gateway.ts'
@@ -220,7 +220,7 @@ describe('MESSAGE outside a call', () => {
     gateway = await ScriptedGateway.open()
     const alice = await gateway.registered('alice')
     const bob = await gateway.registered('bob')
-    const many = Array.from({ length: MAX_PENDING_PER_SCOPE + 1 }, () =>
+    const many = Array.from({ length: PENDING_MOST.each + 1 }, () =>
       send(alice, 'MESSAGE', 'alice', 'bob', { body: 'x' }),
     )
     const other = send(gateway.trunk, 'MESSAGE', '100', 'bob', { body: 'x' })
@@ -228,7 +228,7 @@ describe('MESSAGE outside a call', () => {
     const refused = many.flatMap(({ answer }) => (typeof answer === 'object' ? [answer] : []))
     expect(refused.map(({ status }) => status)).toEqual([503])
     expect(refused.map(reasonOf)).toEqual(['SIP;cause=503;text="relay.overload"'])
-    expect(bob.requests).toHaveLength(MAX_PENDING_PER_SCOPE + 1)
+    expect(bob.requests).toHaveLength(PENDING_MOST.each + 1)
     for (const incoming of bob.requests) incoming.respond(200)
     await gateway.time.advance(50)
     expect(statusOfSent(other)).toBe(200)

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { SUBSCRIPTIONS_MOST } from '../../../gateway/relay/relay-limits.ts'
 import { GRACE_MS, MAX_PENDING_NOTIFY } from '../../../gateway/relay/relay-subscription.ts'
 import { header } from '../../../sip/headers.ts'
 import type {
@@ -105,6 +106,7 @@ describe('messages waiting', () => {
       relayedRequests: 0,
       waitingRequests: 0,
       relayedSubscriptions: 0,
+      subscriptionShares: 0,
       relayedSubscribers: 0,
       subscriberFlows: 0,
     })
@@ -329,6 +331,36 @@ describe('a subscription', () => {
     made.subscription.unsubscribe()
     await gateway.time.advance(50)
     expect(made.ended).toBe('terminated')
+  })
+
+  it('one past those of a user is refused by whichever WebSocket, and another user is served; those that end make room', async () => {
+    gateway = await ScriptedGateway.open()
+    // The trunk is silent: what it was asked waits.
+    gateway.trunkFlow.drops = () => true
+    const devices = [
+      await gateway.registered('alice', 'one'),
+      await gateway.registered('alice', 'two'),
+      await gateway.registered('alice', 'three'),
+    ]
+    const bob = await gateway.registered('bob')
+    const made = Array.from({ length: SUBSCRIPTIONS_MOST.each + 1 }, (_, at) =>
+      subscribe(devices[at % 3] ?? bob, 'alice', '0100', 'dialog'),
+    )
+    const ofBob = subscribe(bob, 'bob', '0100', 'dialog')
+    await gateway.time.advance(100)
+    expect(made.flatMap((each) => endOf(each) ?? [])).toEqual([503])
+    expect([endOf(ofBob), gateway.logged('request refused')]).toMatchObject([
+      undefined,
+      [{ fields: { code: 'relay.overload' } }],
+    ])
+    expect(gateway.relay.tables().subscriptionShares).toBe(SUBSCRIPTIONS_MOST.each + 1)
+    await gateway.time.advance(25_000)
+    expect(gateway.relay.tables().subscriptionShares).toBe(0)
+    gateway.trunkFlow.drops = () => false
+    const later = subscribe(devices[0] ?? bob, 'alice', '0100', 'dialog')
+    serve(await subscribedTo(gateway, gateway.trunk), 600)
+    await gateway.time.advance(50)
+    expect(later.accepted?.expiresS).toBe(600)
   })
 
   it('is told to everyone when the gateway stops', async () => {

@@ -413,7 +413,7 @@ test.each(['udp', 'tcp', 'tls', 'ws', 'wss'] as const)(
         if (asked !== undefined) phone.accept(asked)
         expect(statusOf(last())).toBe(200)
       }
-      expect([phone.userAgent.tables()['subscriptions'], asks('three')]).toEqual([2, 2])
+      expect([phone.userAgent.tables().subscriptions, asks('three')]).toEqual([2, 2])
       expect(statusOf(last())).toBe(503)
       phone.notifiers[0]?.notify({ state: 'terminated' })
       expect(asks('four')).toBe(3)
@@ -422,7 +422,7 @@ test.each(['udp', 'tcp', 'tls', 'ws', 'wss'] as const)(
       expect(phone.subscribes[2]?.accept({ expiresS: 60 }, { onRefresh: () => {}, onEnd: () => {} })).toBe(
         undefined,
       )
-      expect(phone.userAgent.tables()['subscriptions']).toBe(1)
+      expect(phone.userAgent.tables().subscriptions).toBe(1)
       clock.advance(700_000)
       expectEmpty(phone)
     }
