@@ -44,7 +44,8 @@ export class EarlyDialog {
     const prack = this.#stack.compose(this.#flow(), this.dialog.next('PRACK'), { headers })
     // Without an answer the response simply comes again or the peer ends the INVITE; there is nothing for us to do.
     const nextCseq = (): number => this.dialog.next('PRACK').cseq
-    this.#stack.send(prack, this.#flow(), { onResponse: () => {}, onFailed: () => {} }, nextCseq)
+    const way = this.#stack.wayOf(prack, this.#flow())
+    this.#stack.send(prack, way, { onResponse: () => {}, onFailed: () => {} }, nextCseq)
     return true
   }
 

@@ -71,7 +71,7 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
   #inviteCseq: number | undefined
   readonly #inviteCredentials: readonly Header[]
   /** UAC: the ACK of the first INVITE, to be repeated. */
-  #ack: Uint8Array | undefined
+  #ack: SipRequest | undefined
   /** By CSeq number. */
   readonly #unacknowledged = new Map<number, Unacknowledged>()
   /** UAS: a reliable provisional response that had no PRACK before the 2xx. */
@@ -141,7 +141,7 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
 
   /** The 2xx came again. */
   repeatAck(): void {
-    if (this.#ack !== undefined) this.#flow.send(this.#ack)
+    if (this.#ack !== undefined) this.#sendDirectly(this.#ack)
   }
 
   bye(headers: readonly Header[] = []): void {
@@ -462,7 +462,7 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
       this.#offer('offer-failed')
       this.#sendReinvite(options, done, true)
     }
-    let ack: Uint8Array | undefined
+    let ack: SipRequest | undefined
     let invite = request
     const events: RequestEvents = {
       onAgain: (next) => {
@@ -476,7 +476,7 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
           return
         }
         if (ack !== undefined) {
-          this.#flow.send(ack)
+          this.#sendDirectly(ack)
           return
         }
         this.#refreshed(response)
@@ -506,15 +506,20 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
   }
 
   #send(request: SipRequest, events: RequestEvents): Abandonable {
-    return this.#stack.send(request, this.#flow, events, () => this.#dialog.next(request.method).cseq)
+    const way = this.#stack.wayOf(request, this.#flow)
+    return this.#stack.send(request, way, events, () => this.#dialog.next(request.method).cseq)
   }
 
-  #sendAck(cseq: number, body: Body | undefined, headers: readonly Header[]): Uint8Array {
+  #sendAck(cseq: number, body: Body | undefined, headers: readonly Header[]): SipRequest {
     const options = body === undefined ? { headers } : { headers, body }
     const ack = this.#stack.compose(this.#flow, this.#dialog.ack(cseq), options)
-    const bytes = encoded(ack)
-    this.#flow.send(bytes)
-    return bytes
+    this.#sendDirectly(ack)
+    return ack
+  }
+
+  /** Without a transaction. */
+  #sendDirectly(ack: SipRequest): void {
+    this.#stack.wayOf(ack, this.#flow).send(encoded(ack))
   }
 
   #sendBye(bye: SipRequest): void {

@@ -250,11 +250,13 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
     const flow = this.#way
     const dialog = this.#dialogOf(tag, response)
     const headers = credentialsIn(this.#request)
-    const ack = encoded(stack.compose(flow, dialog.ack(this.#request.cseq.number), { headers }))
-    flow.send(ack)
+    const ack = stack.compose(flow, dialog.ack(this.#request.cseq.number), { headers })
+    const repeatAck = (): void => stack.wayOf(ack, this.#way).send(encoded(ack))
+    repeatAck()
     const bye = stack.compose(flow, dialog.next('BYE'))
-    stack.send(bye, flow, { onResponse: () => {}, onFailed: () => {} }, () => dialog.next('BYE').cseq)
-    return { repeatAck: () => this.#way.send(ack) }
+    const way = stack.wayOf(bye, flow)
+    stack.send(bye, way, { onResponse: () => {}, onFailed: () => {} }, () => dialog.next('BYE').cseq)
+    return { repeatAck }
   }
 
   #dialogOf(tag: string, response: SipResponse): Dialog {

@@ -8,6 +8,7 @@ import { type Flow, isReliable } from './flow.ts'
 import { FlowUses } from './flow-uses.ts'
 import { canonicalHeaderName } from './header-names.ts'
 import type { Header, SipRequest, Via } from './message.ts'
+import { nextHop } from './next-hop.ts'
 import { ALLOW } from './request-checks.ts'
 import type { ServerExchange } from './server-exchange.ts'
 import { MIN_SESSION_S, type SessionWish } from './session-terms.ts'
@@ -76,6 +77,13 @@ export class Stack {
     const { sessionTimer } = this.#options
     if (sessionTimer === undefined) return { expiresS: DEFAULT_SESSION_S, minSeS: MIN_SESSION_S }
     return { expiresS: sessionTimer.expiresOf(flow), minSeS: sessionTimer.minSeOf(flow) }
+  }
+
+  /** The way of a request in a dialog: to the next hop that it names, where that is known to be the same peer's, else by the dialog's flow. */
+  wayOf(request: SipRequest, flow: Flow): Flow {
+    if (flow.transport !== 'udp') return flow
+    const hop = nextHop(request)
+    return (hop && this.#options.flowTowards?.(flow, hop)) ?? flow
   }
 
   /** Undefined where we have no account. */

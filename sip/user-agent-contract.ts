@@ -1,5 +1,5 @@
 import type { ClientCredentials } from './digest-client.ts'
-import type { Flow } from './flow.ts'
+import type { Flow, SocketAddress } from './flow.ts'
 import type { Header, NameAddr, SipRequest, SipResponse, Uri } from './message.ts'
 
 /** Time and chance, injected: real ones in the daemon, virtual ones in tests. */
@@ -244,6 +244,11 @@ export interface UserAgentOptions {
    * cannot be answered is a response for the caller.
    */
   readonly credentialsFor?: (flow: Flow, request: SipRequest) => ClientCredentials | undefined
+  /**
+   * Another way to the peer behind a UDP flow, where one of its own is at this address; undefined: there is none, or `flow` is
+   * better. Without it requests in a dialog go by the flow it began on.
+   */
+  readonly flowTowards?: (flow: Flow, hop: SocketAddress) => Flow | undefined
   /** 1800 s and 90 s unless given. */
   readonly sessionTimer?: SessionTimerOptions
 }

@@ -75,6 +75,18 @@ export class TrunkTransports {
     return chosen(transports, localAddress).flowTo(this.#peerOf(path, transport, scope))
   }
 
+  /**
+   * The way to another address of the trunk behind a flow of ours, by the same socket. Undefined: the address is no trunk's of
+   * that scope; or it is the one the trunk sends from, and there its port counts, whatever a NAT has left it believe.
+   */
+  flowTowards(flow: Flow, remote: SocketAddress): Flow | undefined {
+    if (remote.address === flow.remote.address) return undefined
+    const own = [...this.#udp.values()].find(({ local }) => isSame(local, flow.local))
+    if (own === undefined || this.#options.trunks.scopeAt(remote, 'udp') !== flow.scope) return undefined
+    const other = own.flowTo(remote.address, remote.port)
+    return flow.peer === undefined ? other : new NamedFlow(other, flow.peer)
+  }
+
   /** The trunks have been looked up again. */
   refresh(): void {
     for (const transport of this.#all()) transport.refresh()
@@ -199,6 +211,8 @@ export class TrunkTransports {
     return { name, scope, remote, tls }
   }
 }
+
+const isSame = (a: SocketAddress, b: SocketAddress): boolean => a.address === b.address && a.port === b.port
 
 function chosen<Chosen>(transports: ReadonlyMap<string, Chosen>, localAddress: string): Chosen {
   const all = [...transports]

@@ -196,6 +196,12 @@ export class ScriptedGateway {
       sentBy,
       credentialsFor: (flow, request) =>
         this.mode.accountFor(flow, request) ?? trunks.ofFlow(flow)?.config.account,
+      flowTowards: (flow, { address, port }) => {
+        const isOther = address !== flow.remote.address
+        if (!isOther || trunks.scopeAt({ address, port }, 'udp') !== flow.scope) return undefined
+        const { gatewayFlow } = this.trunkAt(port, address)
+        return flow.peer === undefined ? gatewayFlow : new NamedFlow(gatewayFlow, flow.peer)
+      },
       limits,
       handler: {
         onInvite: (invite) => tokens.passInvite(invite, () => this.calls.onInvite(invite)),
