@@ -16,6 +16,8 @@ export interface Asked {
   readonly payer: string
   /** The number by a trunk, as `Destination` has it; undefined: it stays in the house. */
   readonly forms: readonly string[] | undefined
+  /** What the PBX that users are registered at is asked for, where that is so: it may be a name, but no denied number. */
+  readonly pbxForms?: readonly string[] | undefined
   readonly isEmergency: boolean
   /** A new leg of a call that is counted already. */
   readonly isTransfer?: boolean
@@ -68,6 +70,14 @@ export class Admission {
     })
   }
 
+  /** A trunk sends a call of `payer` on to that number. Throws `limit.destination`. */
+  checkNumber(payer: string, trunk: string, forms: readonly string[]): void {
+    this.#counted(() => {
+      for (const party of new Set([payer, `trunk:${trunk}`]))
+        checkDestination(party, this.limits.of(party), forms)
+    })
+  }
+
   /** How many calls each has placed and not ended, how many of all are live, and what was refused for which reason. */
   counters(): Readonly<Record<string, number | Readonly<Record<string, number>>>> {
     return {
@@ -111,13 +121,14 @@ export class Admission {
     })
   }
 
-  #enterCall({ payer, forms, isTransfer = false }: Asked): Ticket {
+  #enterCall({ payer, forms, pbxForms, isTransfer = false }: Asked): Ticket {
     const { maxCalls } = this.#options.config.calls
     const isOutside = forms !== undefined || payer.startsWith('trunk:')
     if (!isTransfer && this.#calls >= maxCalls)
       throw new GatewayFailure('call.overload', { expected: `at most ${maxCalls}` })
     if (!isTransfer) this.#checkMediaLoad()
     const limits = this.limits.of(payer)
+    if (pbxForms !== undefined) checkDestination(payer, { ...limits, allow: [] }, pbxForms)
     // Who sends calls on to colleagues all day has not placed them.
     if (isTransfer && forms === undefined) {
       this.#takeToken(payer)

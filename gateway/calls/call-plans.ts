@@ -4,6 +4,7 @@ import { announcedFor } from '../../media/host-candidates.ts'
 import type { Flow } from '../../sip/flow.ts'
 import type { Uri } from '../../sip/message.ts'
 import type { IncomingInvite } from '../../sip/user-agent.ts'
+import { GatewayFailure } from '../gateway-failure.ts'
 import { dialledOf } from '../trunks/dialled.ts'
 import { type Caller, type Destination, type EmergencyDestination, isPbx } from '../trunks/router.ts'
 import type { Trunk } from '../trunks/trunk.ts'
@@ -91,7 +92,8 @@ export class CallPlans {
       const asked = { payer: party, forms: undefined, isEmergency: false, isTransfer: true }
       return this.#admitted(asked, () => this.#toPbx(this.parties.toPbxFor(callerOf(far), target)))
     }
-    const dialled = dialledOf(target, this.#options.config.numbers)
+    const { numbers, emergency } = this.#options.config
+    const dialled = dialledOf(target, numbers, emergency?.numbers)
     const destination =
       caller.kind === 'trunk'
         ? (router.find(dialled, caller) ?? router.toTrunk(caller.trunk, dialled))
@@ -111,11 +113,12 @@ export class CallPlans {
     const asked = {
       payer,
       forms: destination.kind === 'trunk' ? destination.forms : undefined,
+      pbxForms: destination.kind === 'upstream' ? destination.forms : undefined,
       isEmergency: destination.kind === 'emergency',
       isTransfer,
     }
     return this.#admitted(asked, () =>
-      destination.kind === 'upstream' ? this.#toPbx(toPbx()) : this.#plan(destination, identity),
+      destination.kind === 'upstream' ? this.#toPbx(toPbx()) : this.#plan(payer, destination, identity),
     )
   }
 
@@ -129,7 +132,11 @@ export class CallPlans {
     }
   }
 
-  #plan(destination: Exclude<Destination, { kind: 'upstream' }>, identity: Identity): CalleePlan {
+  #plan(
+    payer: string,
+    destination: Exclude<Destination, { kind: 'upstream' }>,
+    identity: Identity,
+  ): CalleePlan {
     switch (destination.kind) {
       case 'application':
         return { kind: 'application', name: `app:${destination.name}`, application: destination.name }
@@ -141,6 +148,7 @@ export class CallPlans {
           number: destination.number,
           forms: destination.forms,
           identity,
+          mayFollow: (trunk, uri) => this.#mayFollow(payer, trunk, uri),
           isEmergency: false,
         })
       case 'emergency':
@@ -192,8 +200,22 @@ export class CallPlans {
         number: identity.number ?? this.#options.config.emergency?.callerId,
         isPrivate: false,
       },
+      // An emergency is never refused for its number.
+      mayFollow: () => true,
       isEmergency: true,
     })
+  }
+
+  #mayFollow(payer: string, trunk: string, uri: Uri): boolean {
+    const { admission, config } = this.#options
+    try {
+      const { forms } = this.parties.router.toTrunk(trunk, dialledOf(uri, config.numbers))
+      admission.checkNumber(payer, trunk, forms)
+      return true
+    } catch (error) {
+      if (error instanceof GatewayFailure) return false
+      throw error
+    }
   }
 }
 

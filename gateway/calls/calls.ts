@@ -141,7 +141,8 @@ export class Calls {
     identified: (caller: string) => void,
   ): { caller: CallerPlan; callee: AdmittedPlan } | undefined {
     const { parties } = this.#plans
-    const dialled = dialledOf(invite.request.uri, this.#options.config.numbers)
+    const { numbers, emergency } = this.#options.config
+    const dialled = dialledOf(invite.request.uri, numbers, emergency?.numbers)
     const isEmergency = parties.router.isEmergency(dialled)
     if (this.#isDraining && !isEmergency) throw new GatewayFailure('call.draining')
     const caller = parties.identify(invite)

@@ -2,6 +2,7 @@ import type { CallsConfig } from '../../config/config.ts'
 import { SipFailure } from '../../sip/failure.ts'
 import { contacts } from '../../sip/headers.ts'
 import { type Header, isSipUri, type SipResponse } from '../../sip/message.ts'
+import { bareUri } from '../../sip/uri.ts'
 import type {
   Body,
   InviteDialog,
@@ -202,7 +203,8 @@ export class Dialling {
     const [way] = plan.targets
     if (way === undefined || this.#redirects >= MAX_REDIRECTS) return undefined
     const uri = contactsOf(response).find((found) => isSipUri(found) && plan.redirectHosts.has(found.host))
-    return uri === undefined ? undefined : { ...way, uri }
+    if (uri === undefined || plan.mayFollow?.(uri) === false) return undefined
+    return { ...way, uri: bareUri(uri) }
   }
 
   #finish(): void {

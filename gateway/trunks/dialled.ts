@@ -14,9 +14,9 @@ const CONTROL = /\p{Cc}/u
  * in; '' when it is for the gateway itself. Read are `sip:` and `sips:` (a telephone number with its parameters in the user
  * part too, RFC 3261 §19.1.6), `tel:` (RFC 3966), and `urn:service:sos` (RFC 5031), which stays as it is. `;user=phone` needs nothing: a number is known by its form.
  *
- * Throws `call.unknown-number`.
+ * `emergencies`: numbers that are what they are in every context. Throws `call.unknown-number`.
  */
-export function dialledOf(uri: Uri, plan: NumbersConfig): string {
+export function dialledOf(uri: Uri, plan: NumbersConfig, emergencies: readonly string[] = []): string {
   const asked = subscriberOf(uri)
   if (asked === undefined || asked.length > MAX_DIALLED_LENGTH || CONTROL.test(asked)) {
     const seen = (asked ?? uri.text).slice(0, MAX_DIALLED_LENGTH)
@@ -28,7 +28,8 @@ export function dialledOf(uri: Uri, plan: NumbersConfig): string {
   const [subscriber = '', ...parameters] = asked.split(';')
   const number = withoutSeparators(subscriber)
   const context = parameters.find((parameter) => /^phone-context=/i.test(parameter))
-  return context === undefined ? number : inContext(number, context.slice('phone-context='.length), plan)
+  const isComplete = context === undefined || emergencies.includes(number)
+  return isComplete ? number : inContext(number, context.slice('phone-context='.length), plan)
 }
 
 /** RFC 5031 §4: help, of whatever kind. */

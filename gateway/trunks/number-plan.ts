@@ -10,21 +10,39 @@ export const withoutSeparators = (text: string): string =>
     : text
 
 /**
- * What may be left of a number where somebody on the way passes over what is none: `~0900`, `++49900` and full-width digits are
- * 0900 and +49900 to many. Empty for a number that has nothing of the kind.
+ * What else somebody on the way may read in a number: `~0900`, `++49900`, `00+49900`, `0900#`, full-width digits, more digits than a number
+ * has, or the national prefix behind a country code are 0900 and +49900 to many. Lists of denied numbers look at all of it.
  */
-export function lenientForms(number: string, plan: NumbersConfig): readonly string[] {
+export function guisesOf(number: string, plan: NumbersConfig): readonly string[] {
   const behind = behindServiceCode(number)
-  if (behind !== undefined) {
-    const international = internationalForm(behind, plan)
-    const forms = international === undefined ? [behind] : [behind, international]
-    return [...forms, ...lenientForms(behind, plan)]
-  }
-  if (/^(?:\+[1-9])?[0-9A-Za-z*#]*$/.test(number)) return []
+  if (behind !== undefined) return [behind, ...internationalGuises(behind, plan), ...guisesOf(behind, plan)]
+  if (PLAIN.test(number)) return internationalGuises(number, plan)
   const bare = number.normalize('NFKC').replace(/[^0-9A-Za-z+*#]/g, '')
-  const digits = bare.replace(/^\++/, '')
-  const forms = bare.startsWith('+') ? [`+${digits}`, digits] : [digits]
-  return [...forms, ...forms.flatMap((form) => internationalForm(form, plan) ?? [])]
+  // Who dials a name dials no number.
+  if (!/^[0-9+*#]/.test(bare)) return []
+  const [leading = ''] = /^\+*\d*/.exec(bare) ?? []
+  const digits = bare.replace(/(?!^)\+|[^0-9+]/g, '')
+  const forms = [bare, leading, digits].flatMap((text) => {
+    const behindPlus = text.replace(/^\++/, '')
+    return text === behindPlus ? [text] : [`+${behindPlus}`, behindPlus]
+  })
+  return forms
+    .filter((form) => form !== '' && form !== '+')
+    .flatMap((form) => [form, ...internationalGuises(form, plan)])
+}
+
+/** Without anything to pass over; how long it is, is looked at all the same. */
+const PLAIN = /^(?:\+[1-9])?\d*$/
+
+/** Cut to what a number may have; and without the national prefix, which `+49(0)30` has behind its country code. */
+function internationalGuises(number: string, plan: NumbersConfig): readonly string[] {
+  const digits = internationalDigits(number, plan)?.slice(0, MAX_DIGITS)
+  const form = digits === undefined ? undefined : e164(digits)
+  if (form === undefined) return []
+  const { countryCode, nationalPrefix } = plan
+  const doubled = `+${countryCode}${nationalPrefix}`
+  const isDoubled = countryCode !== undefined && nationalPrefix !== '' && form.startsWith(doubled)
+  return isDoubled ? [form, `+${countryCode}${form.slice(doubled.length)}`] : [form]
 }
 
 /** `*31#0900` and `*670900` are calls of 0900 to networks that know such codes (3GPP TS 22.030 §6.5.2; `*67` of North America). */
@@ -37,13 +55,18 @@ function behindServiceCode(number: string): string | undefined {
  * country's ways of writing.
  */
 export function internationalForm(number: string, plan: NumbersConfig): string | undefined {
+  const digits = internationalDigits(number, plan)
+  return digits === undefined ? undefined : e164(digits)
+}
+
+function internationalDigits(number: string, plan: NumbersConfig): string | undefined {
   const { countryCode, nationalPrefix, internationalPrefix } = plan
-  if (number.startsWith('+')) return e164(number.slice(1))
+  if (number.startsWith('+')) return number.slice(1)
   if (countryCode === undefined) return undefined
-  if (number.startsWith(internationalPrefix)) return e164(number.slice(internationalPrefix.length))
+  if (number.startsWith(internationalPrefix)) return number.slice(internationalPrefix.length)
   if (nationalPrefix === '' || !number.startsWith(nationalPrefix)) return undefined
   const national = number.slice(nationalPrefix.length)
-  return national === '' ? undefined : e164(`${countryCode}${national}`)
+  return national === '' ? undefined : `${countryCode}${national}`
 }
 
 /** No country code begins with 0. */

@@ -45,7 +45,7 @@ export function explainRoute(number: string, caller: Caller, config: RouteSettin
   let ways: readonly Way[] = []
   let failure: RouteExplanation['failure']
   try {
-    dialled = dialledOf(parseUri(uriOf(number)), config.numbers)
+    dialled = dialledOf(parseUri(uriOf(number)), config.numbers, config.emergency?.numbers)
     const note = (rule: string, whyNot: string | undefined): void => void tried.push({ rule, whyNot })
     destination = new Router(config).route(dialled, caller, { note })
     ways = waysOf(destination, caller, config)

@@ -3,7 +3,7 @@ import { UPSTREAM } from '../../config/upstream.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { isSos } from './dialled.ts'
 import { NumberDirectory } from './number-directory.ts'
-import { internationalForm, lenientForms } from './number-plan.ts'
+import { guisesOf, internationalForm } from './number-plan.ts'
 import { RouteRule } from './route-rule.ts'
 
 /** Who places the call. A trunk reaches users only: it must never get out by another trunk. */
@@ -33,8 +33,8 @@ export type Destination =
       /** In international form, where it has one: first as lists of allowed numbers see it, then other ways to write it. */
       readonly forms: readonly string[]
     }
-  /** To the PBX that users are registered at, as it was asked. */
-  | { readonly kind: 'upstream' }
+  /** To the PBX that users are registered at, as it was asked. `forms`: as above, of what may be a number to it. */
+  | { readonly kind: 'upstream'; readonly forms: readonly string[] }
 
 /** The PBX that users are registered at calls by its registrations, not by numbers. */
 export const isPbx = (caller: Caller): boolean => caller.kind === 'trunk' && caller.trunk === UPSTREAM
@@ -93,8 +93,8 @@ export class Router {
   }
 
   /** A number as it is, by a trunk. */
-  toTrunk(trunk: string, number: string): Destination {
-    return { kind: 'trunk', trunk, number, forms: [this.#international(number) ?? number] }
+  toTrunk(trunk: string, number: string): Extract<Destination, { kind: 'trunk' }> {
+    return { kind: 'trunk', trunk, number, forms: this.#formsOf(number) }
   }
 
   #ofUser(dialled: string, isMailbox: boolean, note: RouteNote): Destination | undefined {
@@ -111,7 +111,7 @@ export class Router {
     if (match !== undefined) return this.#target(match, dialled)
     if (!hasPbx) return undefined
     note('PBX of registration.registrar', undefined)
-    return { kind: 'upstream' }
+    return { kind: 'upstream', forms: this.#formsOf(dialled) }
   }
 
   #ofTrunk(dialled: string, trunk: string, note: RouteNote): Destination | undefined {
@@ -129,13 +129,15 @@ export class Router {
     if (emergency === undefined) return undefined
     const { numbers, prefix, trunks } = emergency
     const [usual = ''] = numbers
+    // Full-width digits and blanks around them are typed, or come out of an address book.
+    const asked = dialled.normalize('NFKC').trim()
     // `tel:112;phone-context=+49`, as telephones of networks write it (RFC 3966 §5.1.5).
     const { countryCode } = this.#config.numbers
     const inCountry = (known: string): string =>
       countryCode === undefined ? known : `+${countryCode}${known}`
     const number = isSos(dialled)
       ? usual
-      : numbers.find((known) => [known, `${prefix}${known}`, inCountry(known)].includes(dialled))
+      : numbers.find((known) => [known, `${prefix}${known}`, inCountry(known)].includes(asked))
     note('emergency numbers', number === undefined ? `${dialled} is none` : undefined)
     return number === undefined ? undefined : { kind: 'emergency', trunks, number }
   }
@@ -183,8 +185,12 @@ export class Router {
     const sent = this.#international(number) ?? number
     const asked = this.#international(dialled) ?? dialled
     const written = rule.isInternational ? [asked, sent] : [sent, asked]
-    const forms = [...new Set([...written, ...lenientForms(number, this.#config.numbers)])]
-    return { kind: 'trunk', trunk, number, forms }
+    return { kind: 'trunk', trunk, number, forms: [...new Set([...written, ...this.#formsOf(number)])] }
+  }
+
+  #formsOf(number: string): readonly string[] {
+    const usual = this.#international(number) ?? number
+    return [...new Set([usual, ...guisesOf(number, this.#config.numbers)])]
   }
 
   #international(number: string): string | undefined {

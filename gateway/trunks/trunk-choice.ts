@@ -44,7 +44,15 @@ export class TrunkChoice {
         seen: trunks.map(({ config }) => config.host).join(', '),
       })
     }
-    return ordered.slice(0, MAX_WAYS)
+    // Each of the trunks has its turn, however many addresses those before it have.
+    const share = Math.max(1, Math.floor(MAX_WAYS / trunks.length))
+    const taken = new Map<string, number>()
+    const isWithinShare = ({ trunk: { name } }: TrunkPath): boolean => {
+      const ways = (taken.get(name) ?? 0) + 1
+      taken.set(name, ways)
+      return ways <= share
+    }
+    return ordered.filter(isWithinShare).slice(0, MAX_WAYS)
   }
 
   #membersOf(name: string): readonly string[] {

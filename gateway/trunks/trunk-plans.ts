@@ -1,4 +1,5 @@
 import type { TrunkConfig } from '../../config/config.ts'
+import type { Uri } from '../../sip/message.ts'
 import { isWorthAnother } from '../calls/fail-over.ts'
 import type { Identity } from '../calls/identity.ts'
 import type { LegMedia } from '../calls/leg.ts'
@@ -30,6 +31,8 @@ export interface TrunkCall {
   /** As `Destination` has them. */
   readonly forms: readonly string[]
   readonly identity: Identity
+  /** Whether the trunk may send the call on to there: to a number that could have been dialled. */
+  readonly mayFollow: (trunk: string, uri: Uri) => boolean
   /** Goes out by whatever trunk takes it: full or not, allowed or not, and by the next after any refusal. */
   readonly isEmergency: boolean
 }
@@ -100,13 +103,20 @@ export class TrunkPlans {
       passHeaders: trunk.passHeaders,
       isEmergency: call.isEmergency,
       redirectHosts: new Set([trunk.host.toLowerCase(), remote.address]),
+      mayFollow: (uri) => call.isEmergency || call.mayFollow(trunk.name, uri),
       onReached: () => states.answered(path),
       trouble: () => states.troubleOf(path.trunk.name),
       next: (how) => {
         if (!call.isEmergency && !isWorthAnother(how)) return undefined
         if (how !== 'unfit' && how !== 'overload' && isWorthAnother(how)) states.failed(path, how)
+        // A refusal is that of the trunk, at whichever of its addresses.
+        if (!isWorthAnother(how)) removeWaysOf(trunk.name, rest)
         return this.#next(rest, call, verdicts, trunk.name)
       },
     }
   }
+}
+
+function removeWaysOf(trunk: string, ways: TrunkPath[]): void {
+  ways.splice(0, ways.length, ...ways.filter((way) => way.trunk.name !== trunk))
 }

@@ -99,6 +99,18 @@ describe('a call of a browser', () => {
     pbx.gateway.expectsVerdicts('upstream.bad-credentials')
   })
 
+  it('does not ask the PBX for a number that is denied', async () => {
+    const numbers = { countryCode: '49', nationalPrefix: '0', internationalPrefix: '00' }
+    pbx = await ScriptedPbx.open({}, { numbers })
+    const browser = await pbx.registered('1001')
+    // Satellites, denied where nothing is said.
+    const call = place(browser, '1001', '0088216123', offerOf(BROWSER))
+    await pbx.gateway.time.advance(200)
+    expect([statusOf(call), reasonText(call)]).toEqual([403, expect.stringContaining('limit.destination')])
+    expect(pbx.peer.invites).toEqual([])
+    pbx.gateway.expectsVerdicts('limit.destination')
+  })
+
   it('goes to one place, whatever the PBX says of others', async () => {
     pbx = await ScriptedPbx.open()
     const browser = await pbx.registered('1001')

@@ -19,7 +19,7 @@ import {
   statusOf,
 } from '../../harness/scripted-calls.ts'
 import { nameAddr, type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
-import { trunkConfig } from '../../harness/trunk-config.ts'
+import { resolverOf, trunkConfig } from '../../harness/trunk-config.ts'
 
 let gateway: ScriptedGateway
 afterEach(async () => {
@@ -112,6 +112,11 @@ describe('an emergency number', () => {
     ['tel:112;phone-context=example.com', '112'],
     ['tel:112;phone-context=+49', '112'],
     ['sip:112;phone-context=+49@example.com;user=phone', '112'],
+    // Wherever the context is, and whoever knows his country or not.
+    ['tel:112;phone-context=+49-30', '112'],
+    ['tel:110;phone-context=+1-212', '110'],
+    ['sip:%20112@example.com', '112'],
+    ['sip:%EF%BC%91%EF%BC%91%EF%BC%92@example.com', '112'],
     ['urn:service:sos', '112'],
     ['urn:service:sos.fire', '112'],
   ])('%s goes out at once, is logged, and says what it is', async (uri, number) => {
@@ -125,6 +130,26 @@ describe('an emergency number', () => {
       { level: 'warn', fields: { caller: 'user:alice', callee: 'trunk:pbx' } },
     ])
     made.dialog.dialog?.bye()
+  })
+
+  it('that a trunk refuses goes to the next trunk, and not to the same one at its other address', async () => {
+    const many = [
+      trunkConfig({ host: 'many.example', port: 5070 }),
+      trunkConfig({ name: 'second', host: '127.0.0.1', port: 5071 }),
+    ]
+    const addresses = new Map([['many.example', ['127.0.0.1', '127.0.0.9']]])
+    gateway = await ScriptedGateway.open(
+      { emergency: EMERGENCY, ...NOTHING, trunks: many },
+      {},
+      undefined,
+      resolverOf(addresses),
+    )
+    const other = gateway.trunkAt(5070, '127.0.0.9').peer
+    call(await gateway.registered('alice'), 'sip:112@example.com')
+    ;(await ringing(gateway, gateway.trunk)).reject(403)
+    const { dialog } = await answer(gateway.trunkAt(5071).peer)
+    expect(other.invites).toEqual([])
+    dialog.dialog?.bye()
   })
 
   it('is no number like that for a trunk, nor for a message', async () => {

@@ -298,6 +298,13 @@ describe('a number that is denied', () => {
     ['behind two of them', '#31#*67+49900123'],
     ['behind the code of other countries', '*670900123'],
     ['in full-width digits', '\uff10\uff19\uff10\uff10123'],
+    ['with the end of dialling', '0900123#'],
+    ['with a letter', '0900123A'],
+    ['with more digits than a number has', `0900${'1'.repeat(20)}`],
+    ['with more digits than a number has, from abroad', `0049900${'1'.repeat(20)}`],
+    ['with a plus inside', '00+49900123'],
+    ['with the prefix of the country behind its code', '+49(0)900123'],
+    ['with that and the end of dialling', '+490900123#'],
   ])('is denied %s', async (_, number) => {
     gateway = await open(limits({ deny: ['0900', '+49900'] }), {
       numbers: { countryCode: '49', nationalPrefix: '0', internationalPrefix: '00' },
@@ -308,5 +315,54 @@ describe('a number that is denied', () => {
     expect(seen(call)).toEqual([403, 'limit.destination'])
     expect(gateway.trunk.invites).toEqual([])
     gateway.expectsVerdicts('limit.destination')
+  })
+
+  it('is denied where a trunk sends a call on to it, and a number that is not is called', async () => {
+    gateway = await open(limits({ deny: ['+49900'] }), {
+      numbers: { countryCode: '49', nationalPrefix: '0', internationalPrefix: '00' },
+    })
+    const alice = await gateway.registered('alice')
+    const sentOn = async (number: string) => {
+      gateway.trunk.invites.length = 0
+      const call = place(alice, 'alice', '0100')
+      const contact = { name: 'Contact', value: `<sip:${number}@127.0.0.1:5070?Subject=x>` }
+      ;(await ringing(gateway, gateway.trunk)).reject(302, { headers: [contact] })
+      await gateway.time.advance(200)
+      return { call, asked: gateway.trunk.invites.map(({ request }) => request.uri.text).slice(1) }
+    }
+    for (const number of ['0900123', '*31#0900123', '+49900123']) {
+      const denied = await sentOn(number)
+      expect([statusOf(denied.call), denied.asked]).toEqual([480, []])
+    }
+    const { call, asked } = await sentOn('0301234')
+    expect(asked).toEqual(['sip:0301234@127.0.0.1:5070'])
+    gateway.trunk.invites[1]?.reject(486)
+    await gateway.time.advance(100)
+    expect(statusOf(call)).toBe(486)
+    gateway.expectsVerdicts(...Array.from({ length: 4 }, () => 'call.refused' as const))
+  })
+
+  it('is denied to a trunk that transfers a call to it, however it is written', async () => {
+    gateway = await ScriptedGateway.open({
+      trunks: [trunkConfig({ host: '127.0.0.1', port: 5070, limits: { deny: ['+49900'] } })],
+      numbers: { countryCode: '49', nationalPrefix: '0', internationalPrefix: '00' },
+    })
+    const alice = await gateway.registered('alice')
+    const call = await answered(
+      gateway,
+      { peer: gateway.trunk, user: '030', local: PHONE },
+      { peer: alice, number: 'alice', local: BROWSER },
+    )
+    for (const number of ['0900123', '*31%230900123', '~0900123']) {
+      let status: number | NoAnswer | undefined
+      const headers = [{ name: 'Refer-To', value: `<sip:${number}@example.com>` }]
+      call.caller.dialog?.request('REFER', { headers }, (response) => {
+        status = typeof response === 'string' ? response : response.status
+      })
+      await gateway.time.advance(200)
+      expect(status, number).toBe(403)
+    }
+    expect(gateway.trunk.invites).toEqual([])
+    call.caller.dialog?.bye()
   })
 })

@@ -73,7 +73,7 @@ describe('a number dialled by a user', () => {
     ['04012345', trunk('berlin', '04012345', '+494012345')],
     ['+33123', trunk('world', '0033123', '+33123')],
     ['0033123', trunk('world', '0033123', '+33123')],
-    ['90123', trunk('pbx', '123#', '123#', '90123')],
+    ['90123', trunk('pbx', '123#', '123#', '90123', '123')],
     ['9200', trunk('pbx', '200', '200', '9200')],
     ['90', trunk('pbx', '0', '0', '90')],
   ])('%s goes to its first match', (dialled, destination) => {

@@ -70,6 +70,25 @@ describe('the order in which trunks are tried', () => {
     expect(names(...many.map(({ name }) => name))).toHaveLength(MAX_WAYS)
   })
 
+  it('gives each trunk its turn, however many addresses the one before it has', async () => {
+    const addresses = new Map([
+      ['many.example', Array.from({ length: 8 }, (_, index) => `192.0.2.${index}`)],
+      ['more.example', Array.from({ length: 8 }, (_, index) => `192.0.2.${index + 100}`)],
+    ])
+    const { names } = await choiceOf(
+      [
+        { name: 'a', host: 'many.example' },
+        { name: 'b', host: 'more.example' },
+        { name: 'c', host: '192.0.2.200' },
+      ],
+      [],
+      () => 0,
+      addresses,
+    )
+    expect(names('a', 'b', 'c')).toEqual([...'aaaaa', ...'bbbbb', 'c'])
+    expect(names('a', 'b')).toHaveLength(MAX_WAYS)
+  })
+
   it('fails with a code when no name has an address', async () => {
     const { ways } = await choiceOf([{ name: 'a', host: 'nowhere.example' }])
     expect(() => ways('a')).toThrow(expect.objectContaining({ code: 'trunk.unresolved' }))
