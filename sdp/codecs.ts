@@ -107,8 +107,11 @@ function isSame(one: Codec, other: Codec): boolean {
   return hasName(one, other.name) && one.clockRateHz === other.clockRateHz && one.channels === other.channels
 }
 
-/** RFC 2198 and comfort noise are no codecs to talk with; `red` also names payload types in its format. */
-function isAudio(codec: Codec): boolean {
+/**
+ * RFC 2198, key presses and comfort noise are no codecs to talk with, and no reason to disturb a peer with an offer; `red` also
+ * names payload types in its format.
+ */
+export function isAudio(codec: Codec): boolean {
   return !['telephone-event', 'red', 'cn'].includes(codec.name.toLowerCase())
 }
 

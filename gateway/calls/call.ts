@@ -348,12 +348,10 @@ export class Call implements SideOwner, JoinableCall {
 
   async #dial(caller: Side, first: PartyPlan): Promise<void> {
     const offer = this.#offer
-    // Who has an answer already, of a party that was left, is held to it.
+    const wanted = offer?.codecs ?? caller.leg.offerable()
+    // Who has an answer already, of a party that was left, is held to it where that is possible.
     const told = caller.leg.codecs
-    const { plan, codecs } = fittingPlan(
-      first,
-      told.length > 0 ? told : (offer?.codecs ?? caller.leg.offerable()),
-    )
+    const { plan, codecs } = fittingPlan(first, told.length > 0 ? told : wanted, wanted)
     this.#dialled = plan.name
     const callee = await this.#openSide('callee', plan.name, plan.media, true)
     this.#conversation.add(callee)
@@ -455,7 +453,7 @@ export class Call implements SideOwner, JoinableCall {
     // Without an offer in the INVITE the 200 carries ours, and ACK the answer (RFC 3261 §13.2.1).
     this.#answer ??= sdpBody(caller.leg.offer(this.#conversation.wishFor(caller)))
     if (!this.#hasEnded()) this.#accept(caller, this.#headersOf(response))
-    if (this.#isAnswerOfAnother) this.#conversation.inform(caller)
+    if (this.#isAnswerOfAnother) this.#conversation.follow(callee)
     this.#conversation.tellMove(callee)
   }
 

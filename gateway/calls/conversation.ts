@@ -2,17 +2,17 @@ import type { MediaConfig } from '../../config/config.ts'
 import type { Log } from '../../config/logging.ts'
 import type { LegName } from '../../media/engine.ts'
 import type { Codec, LocalTransport } from '../../media/parameters.ts'
-import { answerableCodecs } from '../../sdp/codecs.ts'
+import { answerableCodecs, isAudio } from '../../sdp/codecs.ts'
 import { receives, sends } from '../../sdp/direction.ts'
 import type { Offer } from '../../sdp/session.ts'
-import { isTelephoneEvent } from '../../sdp/telephone-event.ts'
 import type { Header, SipResponse } from '../../sip/message.ts'
 import type { IncomingReinvite, NoAnswer, SipEnvironment } from '../../sip/user-agent.ts'
 import { verdictOf } from '../diagnosis.ts'
 import { logLevelOf, reasonHeader } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { requireSdp, sdpBody, sdpIn } from './body.ts'
-import { isSameCodec, type Wish } from './leg.ts'
+import { commonCodecs, isIn } from './codec-memory.ts'
+import type { Leg, Wish } from './leg.ts'
 import { keysOn } from './leg-route.ts'
 import { glareBackOffMs, type RenegotiationInput } from './renegotiation.ts'
 import type { Side } from './side.ts'
@@ -106,8 +106,7 @@ export class Conversation {
         await this.changed(side)
         return
       }
-      // RFC 6337 §5.2: all that we have, whatever the peer's own hold state is.
-      const text = side.leg.offer(this.wishFor(side))
+      const text = side.leg.offer(this.#allFor(side))
       reinvite.accept({ headers, body: sdpBody(text) }, (ack) =>
         this.#options.run(() => this.takeAnswer(side, ack.body)),
       )
@@ -124,8 +123,24 @@ export class Conversation {
     if (!this.#sides.includes(side)) return
     if (body.length === 0) throw new GatewayFailure('call.no-answer-body', { seen: 'ACK' })
     await side.leg.take(body)
+    this.#reopenFor(side)
     await this.changed(side)
     this.tellMove(side)
+  }
+
+  /** A side has come to something in the place of another one: what the other side was told may not be so any more. */
+  follow(side: Side): void {
+    const other = this.other(side)
+    if (other === undefined) return
+    this.#reopenFor(side)
+    this.inform(other)
+  }
+
+  /** Where a leg has agreed on what the other one has not, that may be offered it. */
+  #reopenFor(side: Side): void {
+    const other = this.other(side)?.leg
+    const isNew = (codec: Codec): boolean => isAudio(codec) && !isIn(codec, other?.codecs ?? [])
+    if (side.leg.codecs.some(isNew)) other?.reopen()
   }
 
   /** One side's media has changed: routes follow, and the other side is told what is new for it. */
@@ -162,16 +177,18 @@ export class Conversation {
   /** What `side` is offered: what the other one does, in codecs that both have. */
   wishFor(side: Side): Wish {
     const other = this.other(side)?.leg
-    const own = side.leg.codecs
     const direction = other?.direction ?? 'sendrecv'
-    const common = (codecs: readonly Codec[]): readonly Codec[] =>
-      other === undefined
-        ? codecs
-        : codecs.filter(
-            (codec) => isTelephoneEvent(codec) || other.codecs.some((row) => isSameCodec(row, codec)),
-          )
-    const codecs = own.length > 0 ? common(own) : side.leg.offerable(other?.codecs)
-    return { direction, codecs, ptimeMs: other?.ptimeMs }
+    return { direction, codecs: codecsFor(side.leg, other), ptimeMs: other?.ptimeMs }
+  }
+
+  /** RFC 6337 §5.2: all that both have, agreed or not, whatever the peer's own hold state is. */
+  #allFor(side: Side): Wish {
+    const wish = this.wishFor(side)
+    const { codecs, memory } = side.leg
+    const other = this.other(side)?.leg
+    if (other === undefined || codecs.length === 0) return wish
+    const all = commonCodecs(codecs, memory.known, other.memory.willing)
+    return all.some(isAudio) ? { ...wish, codecs: all } : wish
   }
 
   close(): void {
@@ -179,12 +196,16 @@ export class Conversation {
   }
 
   #answer(side: Side, offer: Offer): Promise<string> {
-    const { direction, ptimeMs, codecs } = this.wishFor(side)
-    return side.leg.answer(offer, {
-      direction,
-      codecs: answerableCodecs(offer, codecs, keysOn(side.leg.media)),
-      ptimeMs,
-    })
+    const { direction, ptimeMs, codecs: agreed } = this.wishFor(side)
+    const other = this.other(side)?.leg
+    const isKept = agreed.some((codec) => isAudio(codec) && isIn(codec, offer.codecs))
+    const codecs = answerableCodecs(
+      offer,
+      isKept ? agreed : (other?.memory.willing ?? agreed),
+      keysOn(side.leg.media),
+    )
+    if (!isKept) other?.reopen()
+    return side.leg.answer(offer, { direction, codecs, ptimeMs })
   }
 
   #renegotiate(side: Side, input: RenegotiationInput): void {
@@ -233,4 +254,13 @@ export class Conversation {
     this.#renegotiate(side, { kind: 'answered' })
     this.tellMove(side)
   }
+}
+
+/** What a leg is to have: what is agreed on both, or what its peer is willing to do of what the other leg has come to. */
+function codecsFor(leg: Leg, other: Leg | undefined): readonly Codec[] {
+  if (leg.codecs.length === 0) return leg.offerable(other?.codecs)
+  if (other === undefined) return leg.codecs
+  const common = commonCodecs(leg.codecs, leg.isReopened ? leg.memory.willing : [], other.codecs)
+  // The other leg is on its way to what this one has.
+  return common.some(isAudio) ? common : leg.codecs
 }

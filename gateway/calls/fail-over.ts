@@ -27,13 +27,23 @@ function preferenceOf({ media }: PartyPlan, codecs: readonly Codec[]): readonly 
   return [...media.codecs].sort((one, other) => placeOf(one) - placeOf(other))
 }
 
-/** The first of a plan and those that stand in for it that takes a codec of these. Throws `sdp.no-common-codec`. */
-export function fittingPlan(plan: PartyPlan, codecs: readonly Codec[]): FittingPlan {
+/**
+ * The first of a plan and those that stand in for it that takes a codec of these, or else one of `more`. Throws
+ * `sdp.no-common-codec`.
+ */
+export function fittingPlan(
+  plan: PartyPlan,
+  best: readonly Codec[],
+  more: readonly Codec[] = best,
+): FittingPlan {
+  const takes = ({ name }: Codec): boolean =>
+    plan.media.codecs.some((allowed) => allowed.toLowerCase() === name.toLowerCase())
+  const codecs = best.some(takes) ? best : more
   try {
     return { plan, codecs: offerableCodecs(codecs, preferenceOf(plan, codecs), keysOn(plan.media)) }
   } catch (error) {
     const next = error instanceof SdpFailure ? plan.next?.('unfit') : undefined
     if (next === undefined) throw error
-    return fittingPlan(next, codecs)
+    return fittingPlan(next, best, more)
   }
 }

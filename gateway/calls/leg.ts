@@ -10,13 +10,13 @@ import type {
 } from '../../media/parameters.ts'
 import { isUnspecified } from '../../sdp/address.ts'
 import { answerCrypto, createAnswer, readAnswer } from '../../sdp/answer.ts'
-import { allowedCodecs, offerableCodecs, STANDARD_CODECS } from '../../sdp/codecs.ts'
+import { allowedCodecs, isAudio, offerableCodecs, STANDARD_CODECS } from '../../sdp/codecs.ts'
 import { receives, sends, toDirection } from '../../sdp/direction.ts'
 import { createOffer, readOffer } from '../../sdp/offer.ts'
 import type { Answer, MediaSlots, Offer, SentOffer, TrunkMedia } from '../../sdp/session.ts'
 import { answerSetup } from '../../sdp/setup.ts'
-import { isTelephoneEvent } from '../../sdp/telephone-event.ts'
 import type { TrunkTerms } from '../../sdp/trunk-terms.ts'
+import { CodecMemory, isSameCodec } from './codec-memory.ts'
 import { type KeyWay, keptPtimeMs, keysOn, keyWayOf, type RouteEnd, routeBetween } from './leg-route.ts'
 
 /** How media looks on one leg. */
@@ -71,6 +71,8 @@ export class Leg {
   /** Last description of ours, without its o= line, and with it. */
   #last: { readonly content: string; readonly text: string } | undefined
   #own: readonly Codec[] = []
+  readonly #memory = new CodecMemory()
+  #isReopened = false
   #remote: Remote | undefined
   #slots: MediaSlots | undefined
   #sent: SentOffer | undefined
@@ -106,6 +108,23 @@ export class Leg {
   /** Codecs that both sides have agreed on, in our payload types; empty before. */
   get codecs(): readonly Codec[] {
     return this.#own
+  }
+
+  /** What may be offered to the peer again, and what it would take at once; both in our payload types. */
+  get memory(): Pick<CodecMemory, 'known' | 'willing'> {
+    return this.#memory
+  }
+
+  /**
+   * The other leg has agreed on codecs that are not agreed here: until the peer says anew what it takes, it may be offered
+   * whatever it is willing to.
+   */
+  reopen(): void {
+    this.#isReopened = true
+  }
+
+  get isReopened(): boolean {
+    return this.#isReopened
   }
 
   /** Whether the peer has described its side. */
@@ -151,6 +170,8 @@ export class Leg {
     const agreed = new Set(wish.codecs.map((codec) => codec.payloadType))
     this.#remote = { ...offer, codecs: offer.codecs.filter((codec) => agreed.has(codec.payloadType)) }
     this.#own = wish.codecs
+    this.#memory.offered(offer.codecs)
+    this.#isReopened = false
     this.#told = wish
     await this.#apply(offer.transport, own)
     const text = this.#write((version) =>
@@ -206,6 +227,8 @@ export class Leg {
       receives(sends(offered) ? answer.direction : this.direction),
     )
     this.#own = sent.codecs.filter((codec) => answer.codecs.some((other) => isSameCodec(codec, other)))
+    this.#memory.answered(sent.codecs, this.#own)
+    this.#isReopened = false
     this.#remote = { ...answer, direction }
     if (this.#told !== undefined) this.#told = { ...this.#told, codecs: this.#own }
     await this.#apply(answer.transport, answer.localCrypto)
@@ -316,16 +339,6 @@ export class Leg {
     this.observer?.agreed(this.#own.find(isAudio)?.name)
   }
 }
-
-/** Payload types are a leg's own affair. */
-export const isSameCodec = (a: Codec, b: Codec): boolean =>
-  a.name.toLowerCase() === b.name.toLowerCase() &&
-  a.clockRateHz === b.clockRateHz &&
-  a.channels === b.channels
-
-/** Key presses are converted, comfort noise may be left out: neither is a reason to disturb a peer with an offer. */
-export const isAudio = (codec: Codec): boolean =>
-  !isTelephoneEvent(codec) && codec.name.toLowerCase() !== 'cn'
 
 const signature = ({ direction, codecs }: Pick<Wish, 'direction' | 'codecs'>): string =>
   [direction, ...codecs.filter(isAudio).map(({ name, clockRateHz }) => `${name}/${clockRateHz}`)].join(' ')

@@ -105,6 +105,36 @@ export class PeerDialog {
 export const reofferOf = (local: LocalTransport, direction: Direction, version = 2): Body =>
   sdp(createOffer({ local, codecs: STANDARD_CODECS, origin: { sessionId: '1', version }, direction }).text)
 
+/**
+ * A re-INVITE without an offer, which the stack does not send: as the trunk wrote its last INVITE. Its ACK brings `answer` to what
+ * the 200 offers; the description that was offered.
+ */
+export async function reinviteWithoutOffer(
+  gateway: ScriptedGateway,
+  answer: (offer: Buffer) => Body,
+): Promise<string> {
+  const { flow } = gateway.trunk
+  const written = flow.sent.findLast((text) => /^(?:INVITE|ACK) /.test(text)) ?? ''
+  const numbers = flow.sent.map((text) => Number(/^CSeq: (\d+)/m.exec(text)?.[1] ?? 0))
+  const number = Math.max(...numbers, 100) + 1
+  const make = (method: string, branch: string, body: Uint8Array): Buffer => {
+    const head = (written.split('\r\n\r\n', 1)[0] ?? '')
+      .replace(/^\S+/, method)
+      .replace(/^CSeq: .*$/m, `CSeq: ${number} ${method}`)
+      .replace(/branch=[^;\r]+/, `branch=z9hG4bK${branch}${number}`)
+      .replace(/^Content-Length: .*$/m, `Content-Length: ${body.length}`)
+    const type = head.includes('Content-Type:') ? '' : '\r\nContent-Type: application/sdp'
+    return Buffer.concat([Buffer.from(`${head}${type}\r\n\r\n`), body])
+  }
+  gateway.userAgent.receive(make('INVITE', 'one', Buffer.alloc(0)), gateway.trunkFlow)
+  await gateway.time.advance(100)
+  const response = gateway.trunkFlow.sent.findLast((text) => text.startsWith('SIP/2.0 200')) ?? ''
+  const offer = response.slice(response.indexOf('v=0'))
+  gateway.userAgent.receive(make('ACK', 'two', answer(Buffer.from(offer)).bytes), gateway.trunkFlow)
+  await gateway.time.advance(100)
+  return offer
+}
+
 export interface AnsweredCall {
   readonly caller: PeerDialog
   readonly callee: PeerDialog

@@ -11,6 +11,7 @@ import {
   PHONE,
   place,
   quiet,
+  reinviteWithoutOffer,
   reofferOf,
   ringing,
   sdp,
@@ -235,29 +236,9 @@ describe('a re-INVITE without an offer', () => {
   it('on a call that the trunk holds is offered all there is, with our own state and not the hold of the trunk (quirk 22)', async () => {
     const { caller, callee } = await toTrunk()
     await callee.reoffer(gateway, reofferOf(PHONE, 'sendonly'))
-    // What the trunk wrote last, as a request without a body, and the ACK for its answer.
-    const written = gateway.trunk.flow.sent.findLast((text) => text.startsWith('INVITE ')) ?? ''
-    const number = Number(/^CSeq: (\d+)/m.exec(written)?.[1]) + 1
-    const make = (method: string, branch: string, body: string): Buffer =>
-      Buffer.from(
-        (written.split('\r\n\r\n', 1)[0] ?? '')
-          .replace(/^INVITE/, method)
-          .replace(/^CSeq: .*$/m, `CSeq: ${number} ${method}`)
-          .replace(/branch=[^;\r]+/, `branch=z9hG4bK${branch}`)
-          .replace(/^Content-Length: .*$/m, `Content-Length: ${body.length}`)
-          .concat('\r\n\r\n', body),
-      )
-    gateway.userAgent.receive(make('INVITE', 'one', ''), gateway.trunkFlow)
-    await gateway.time.advance(100)
-    const offer = gateway.trunkFlow.sent.findLast((text) => text.startsWith('SIP/2.0 200')) ?? ''
+    const offer = await reinviteWithoutOffer(gateway, (offer) => answerText(offer, PHONE, 'sendrecv'))
     expect(directionOf(offer)).toBe('sendrecv')
     expect(offer).toMatch(/m=audio \d+ RTP\/AVP 8 0 /)
-    const body = Buffer.from(offer.slice(offer.indexOf('v=0')))
-    gateway.userAgent.receive(
-      make('ACK', 'two', answerText(body, PHONE, 'sendrecv').bytes.toString()),
-      gateway.trunkFlow,
-    )
-    await gateway.time.advance(100)
     expect([caller.ended, callee.ended]).toEqual([undefined, undefined])
     // The trunk has resumed by it, and the browser is told.
     expect(caller.offers.map(directionOf).at(-1)).toBe('sendrecv')

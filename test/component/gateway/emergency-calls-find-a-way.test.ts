@@ -129,6 +129,24 @@ describe('an emergency call with an announcement of the first trunk', () => {
     await gateway.time.advance(200)
   })
 
+  it('goes to a trunk that has none of its codecs too, and is told of another one by a re-INVITE', async () => {
+    const { made, dialog } = call(await open({ codecs: ['G722'] }))
+    const invite = await ringing(gateway, gateway.trunk)
+    invite.progress(183, { body: answerIn(invite, 'PCMA') })
+    await gateway.time.advance(2_000)
+    invite.reject(503)
+    const other = await ringing(gateway, second())
+    expect(audioOf(other.request.body.toString())).toBe('RTP/AVP 9 101')
+    const phone = new PeerDialog(PHONE)
+    phone.dialog = other.accept({ body: answerTo(other, PHONE) }, phone.handler)
+    await gateway.time.advance(500)
+    expect(statusOf(made)).toBe(200)
+    expect(dialog.offers.map(audioOf)).toEqual(['UDP/TLS/RTP/SAVPF 9 101'])
+    expect(phone.offers).toEqual([])
+    phone.dialog.bye()
+    await gateway.time.advance(200)
+  })
+
   it('is told by a re-INVITE what the trunk that took it wants instead', async () => {
     const { made, dialog } = call(await open())
     const invite = await ringing(gateway, gateway.trunk)

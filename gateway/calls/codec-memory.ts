@@ -1,0 +1,70 @@
+import type { Codec } from '../../media/parameters.ts'
+import { isAudio } from '../../sdp/codecs.ts'
+import { isTelephoneEvent } from '../../sdp/telephone-event.ts'
+
+/** Payload types are a leg's own affair. */
+export const isSameCodec = (a: Codec, b: Codec): boolean =>
+  a.name.toLowerCase() === b.name.toLowerCase() &&
+  a.clockRateHz === b.clockRateHz &&
+  a.channels === b.channels
+
+export const isIn = (codec: Codec, list: readonly Codec[]): boolean =>
+  list.some((row) => isSameCodec(row, codec))
+
+/**
+ * What the peer of a leg has shown that it can do, beside what is agreed: a call that came down to one codec may go on with
+ * another (RFC 6337 §5.2). In our payload types.
+ */
+export class CodecMemory {
+  #known: readonly Codec[] = []
+  #willing: readonly Codec[] = []
+
+  /** Whatever was offered, by us or by the peer. */
+  get known(): readonly Codec[] {
+    return this.#known
+  }
+
+  /** Of that, what the newest offer or answer of the peer has not left out. */
+  get willing(): readonly Codec[] {
+    return this.#willing
+  }
+
+  /** The peer has offered these. */
+  offered(codecs: readonly Codec[]): void {
+    this.#learn(codecs)
+    this.#willing = codecs
+  }
+
+  /** Of an offer of ours the peer has taken some. */
+  answered(asked: readonly Codec[], taken: readonly Codec[]): void {
+    this.#learn(asked)
+    this.#willing = [...taken, ...this.#willing.filter((codec) => !isIn(codec, asked))]
+  }
+
+  #learn(codecs: readonly Codec[]): void {
+    this.#known = [...this.#known, ...codecs.filter((codec) => !isIn(codec, this.#known))]
+  }
+}
+
+/**
+ * What `others` have too of a leg's codecs: of those agreed first, so that nothing changes without need, then of `more`; with
+ * key presses at their clocks. A payload type that is taken keeps its meaning (RFC 3264 §8.3.2).
+ */
+export function commonCodecs(
+  agreed: readonly Codec[],
+  more: readonly Codec[],
+  others: readonly Codec[],
+): readonly Codec[] {
+  // Of two with one payload type the first counts.
+  const byType = new Map([...agreed, ...more].reverse().map((codec) => [codec.payloadType, codec] as const))
+  const added = more.filter((codec) => byType.get(codec.payloadType) === codec && !isIn(codec, agreed))
+  const all = [...agreed, ...added]
+  const audio = all.filter((codec) => isAudio(codec) && isIn(codec, others))
+  const isUsed = (codec: Codec): boolean =>
+    agreed.includes(codec) || audio.some(({ clockRateHz }) => clockRateHz === codec.clockRateHz)
+  const events = all.filter((codec) => isTelephoneEvent(codec) && isUsed(codec))
+  const noise = all.filter(
+    (codec) => !isAudio(codec) && !isTelephoneEvent(codec) && isIn(codec, others) && isUsed(codec),
+  )
+  return [...audio, ...events, ...noise]
+}
