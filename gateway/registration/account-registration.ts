@@ -7,6 +7,9 @@ import type { NoAnswer, SipEnvironment } from '../../sip/user-agent.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { grantedS } from './granted-expires.ts'
 
+/** What a REGISTER came to. `isAnotherLeft`: it failed at one address of the registrar, and there are others to be asked now. */
+export type Registered = (outcome: SipResponse | NoAnswer, isAnotherLeft?: boolean) => void
+
 export interface AccountRegistrationOptions {
   /** Whose account it is, for the log: ours at a trunk, or a user's at the PBX. */
   readonly owner: { readonly kind: 'trunk' | 'extension'; readonly name: string }
@@ -14,7 +17,7 @@ export interface AccountRegistrationOptions {
   readonly environment: SipEnvironment
   readonly log: Log
   /** Sends REGISTER for the account with these headers; challenges are answered below. May throw when there is no way. */
-  readonly send: (headers: readonly Header[], done: (outcome: SipResponse | NoAnswer) => void) => void
+  readonly send: (headers: readonly Header[], done: Registered) => void
   /** URI of ours that the registrar shall call. May throw when there is no way. */
   readonly contact: () => string
   /** RFC 6140: the account stands for all numbers of a trunk. */
@@ -23,6 +26,11 @@ export interface AccountRegistrationOptions {
   readonly onRegistered?: (response: SipResponse) => void
   /** For operators. */
   readonly onFailed?: (reason: string) => void
+}
+
+interface Failed {
+  readonly response?: SipResponse
+  readonly isAnotherLeft?: boolean
 }
 
 /** RFC 6140 §5.1, §5.2: who does not know it must not take it for a registration of one. */
@@ -92,17 +100,17 @@ export class AccountRegistration {
   #register(briefs: number): void {
     const askedS = this.#expiresS
     this.#isAsking = true
-    this.#send(askedS, (outcome) => {
+    this.#send(askedS, (outcome, isAnotherLeft = false) => {
       this.#isAsking = false
       if (this.#state === 'stopped') return
-      if (typeof outcome === 'string') this.#failed(outcome)
+      if (typeof outcome === 'string') this.#failed(outcome, { isAnotherLeft })
       else if (outcome.status < 300) this.#registered(outcome, askedS)
       else if (outcome.status === 423 && briefs < MAX_BRIEF) this.#tooBrief(outcome, briefs)
-      else this.#failed(`${outcome.status} ${outcome.reason}`, outcome)
+      else this.#failed(`${outcome.status} ${outcome.reason}`, { response: outcome, isAnotherLeft })
     })
   }
 
-  #send(expiresS: number, done: (outcome: SipResponse | NoAnswer) => void): void {
+  #send(expiresS: number, done: Registered): void {
     const { send, contact, isBulk } = this.#options
     try {
       const uri = parseUri(contact())
@@ -145,11 +153,12 @@ export class AccountRegistration {
     this.#register(briefs + 1)
   }
 
-  #failed(reason: string, response?: SipResponse): void {
+  #failed(reason: string, { response, isAnotherLeft = false }: Failed = {}): void {
     const { owner, log, onFailed } = this.#options
     onFailed?.(reason)
-    const waitMs = this.#waitMs(response)
-    this.#failures += 1
+    // How long one address wants to be left alone is nothing to another one; all of them together have failed once.
+    const waitMs = isAnotherLeft ? this.#backOffMs(MIN_BACK_OFF_MS) : this.#waitMs(response)
+    if (!isAnotherLeft) this.#failures += 1
     const fields = { [owner.kind]: owner.name, reason, retryS: Math.round(waitMs / 1_000) }
     if (this.#state === 'failed') log.debug(`${owner.kind} still not registered`, fields)
     else log.warn(`${owner.kind} not registered`, fields)
@@ -162,8 +171,11 @@ export class AccountRegistration {
     if (asked !== undefined) return Math.min(Math.max(asked * 1_000, MIN_BACK_OFF_MS), MAX_BACK_OFF_MS)
     const isRefused = response !== undefined && [401, 403, 404, 407].includes(response.status)
     const first = isRefused ? REFUSED_BACK_OFF_MS : MIN_BACK_OFF_MS
-    const fullMs = Math.min(MAX_BACK_OFF_MS, first * 2 ** Math.min(this.#failures, 10))
-    // Gateways that lost the same provider do not come back to it as one.
+    return this.#backOffMs(Math.min(MAX_BACK_OFF_MS, first * 2 ** Math.min(this.#failures, 10)))
+  }
+
+  /** Gateways that lost the same provider do not come back to it as one. */
+  #backOffMs(fullMs: number): number {
     const part = Number.parseInt(this.#options.environment.token().slice(0, 4), 16) / 0xffff
     return fullMs * (0.75 + part / 4)
   }

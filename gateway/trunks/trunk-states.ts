@@ -102,5 +102,6 @@ function restOf(how: Unreached): number {
   return Math.min(MAX_REST_MS, (askedS ?? 0) * 1_000)
 }
 
-const keyOf = ({ trunk, transport, remote }: TrunkPath): string =>
+/** Tells the ways to trunks apart. */
+export const keyOf = ({ trunk, transport, remote }: TrunkPath): string =>
   `${trunk.name} ${transport} ${remote.address} ${remote.port}`

@@ -7,7 +7,8 @@ import type { NoAnswer, SipEnvironment, UserAgent } from '../../sip/user-agent.t
 import { isWorthAnother } from '../calls/fail-over.ts'
 import { nameAddr } from '../calls/identity.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
-import { AccountRegistration } from '../registration/account-registration.ts'
+import { AccountRegistration, type Registered } from '../registration/account-registration.ts'
+import { RegistrationWay } from './registration-way.ts'
 import type { TrunkPath, TrunkTable } from './trunk.ts'
 import type { TrunkChoice } from './trunk-choice.ts'
 import { isAlive, TrunkHealth, type TrunkState } from './trunk-health.ts'
@@ -44,14 +45,15 @@ export class TrunkWatch {
       config.trunks.flatMap((trunk) => {
         const { account, name } = trunk
         if (account?.register !== true) return []
+        const way = new RegistrationWay()
         const registration = new AccountRegistration({
           owner: { kind: 'trunk', name },
           expiresS: account.expiresS,
           isBulk: account.bulk,
           environment,
           log,
-          send: (headers, done) => this.#register(trunk, headers, done),
-          contact: () => this.#contact(trunk, account),
+          send: (headers, done) => this.#register(trunk, way, headers, done),
+          contact: () => this.#contact(trunk, way, account),
           onFailed: (reason) => states.noteFailure(name, `REGISTER: ${reason}`),
         })
         return [[name, registration] as const]
@@ -119,18 +121,22 @@ export class TrunkWatch {
   }
 
   /** At one address; after it has failed, the next try is at another. */
-  #register(
-    trunk: TrunkConfig,
-    headers: readonly Header[],
-    done: (outcome: SipResponse | NoAnswer) => void,
-  ): void {
-    const { states } = this.#options
-    const path = this.#wayTo(trunk)
+  #register(trunk: TrunkConfig, way: RegistrationWay, headers: readonly Header[], done: Registered): void {
+    const { states, choice } = this.#options
+    const ways = choice.waysTo([trunk.name])
+    const path = this.#wayTo(trunk, way, ways)
     this.#request(path, 'REGISTER', headers, (outcome) => {
-      if (outcome !== 'overload') {
-        if (isWorthAnother(outcome)) states.failed(path, outcome)
-        else states.answered(path)
+      if (outcome === 'overload') {
+        done(outcome)
+        return
       }
+      if (isWorthAnother(outcome)) {
+        states.failed(path, outcome)
+        done(outcome, way.failed(path, ways))
+        return
+      }
+      states.answered(path)
+      if (typeof outcome === 'object' && outcome.status < 300) way.succeeded()
       done(outcome)
     })
   }
@@ -153,16 +159,17 @@ export class TrunkWatch {
   }
 
   /** RFC 6140 §5.2: a Contact for all numbers has no user. */
-  #contact(trunk: TrunkConfig, { user, bulk }: TrunkAccountConfig): string {
-    const flow = this.#options.flowTo(this.#wayTo(trunk))
+  #contact(trunk: TrunkConfig, way: RegistrationWay, { user, bulk }: TrunkAccountConfig): string {
+    const { choice, flowTo } = this.#options
+    const flow = flowTo(this.#wayTo(trunk, way, choice.waysTo([trunk.name])))
     const { transport } = flow
     const parameters = { transport, ...(bulk ? { bnc: '' } : {}) }
     return sipUri({ ...(bulk ? {} : { user }), ...this.#options.sentBy(flow), parameters }).text
   }
 
   /** Throws `trunk.unresolved`. */
-  #wayTo({ name, host }: TrunkConfig): TrunkPath {
-    const [path] = this.#options.choice.waysTo([name])
+  #wayTo({ host }: TrunkConfig, way: RegistrationWay, ways: readonly TrunkPath[]): TrunkPath {
+    const path = way.choose(ways, (other) => this.#options.states.isResting(other))
     if (path === undefined) throw new GatewayFailure('trunk.unresolved', { seen: host })
     return path
   }
