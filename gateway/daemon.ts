@@ -154,6 +154,7 @@ async function compose(
             if (pbxTransports === undefined) throw new Error('a PBX without sockets')
             return pbxTransports.flowTo(path)
           },
+          nowMs: () => environment.nowMs(),
           sentBy: (flow) => sentBy(config, flow),
         })
   const mode = registrarMode({

@@ -49,6 +49,7 @@ export class BrowserUpstream implements Upstream {
       numbers: { callId, cseq },
       redirectHosts: NOWHERE,
       failureOf: (outcome) => {
+        way.heard(outcome)
         if (typeof outcome === 'string' || !isChallenge(outcome)) return unreachable(outcome)
         if (isWrongPassword(request, outcome)) this.#registrar.guard.failed(flow)
         return challengeOf(request, outcome)
@@ -67,10 +68,12 @@ export class BrowserUpstream implements Upstream {
       headers: [],
       route: binding?.route ?? [],
       redirectHosts: NOWHERE,
-      failureOf: (outcome) =>
-        typeof outcome === 'object' && isChallenge(outcome)
+      failureOf: (outcome) => {
+        way.heard(outcome)
+        return typeof outcome === 'object' && isChallenge(outcome)
           ? new GatewayFailure('upstream.no-credentials', { seen: seenIn(outcome) })
-          : unreachable(outcome),
+          : unreachable(outcome)
+      },
     }
   }
 

@@ -151,10 +151,12 @@ export class Extensions implements Upstream {
       headers: [],
       route: extension.route,
       redirectHosts: way.hosts,
-      failureOf: (outcome) =>
-        typeof outcome === 'object' && isChallenge(outcome)
+      failureOf: (outcome) => {
+        way.heard(outcome)
+        return typeof outcome === 'object' && isChallenge(outcome)
           ? new GatewayFailure('upstream.bad-account', { seen: seenIn(outcome) })
-          : unreachable(outcome),
+          : unreachable(outcome)
+      },
     }
   }
 
@@ -190,11 +192,14 @@ export class Extensions implements Upstream {
   ): void {
     const { userAgent, line } = this.#options
     const own = nameAddr(this.#addressOf(account.user))
-    const { flow } = line.path()
+    const { flow, heard } = line.path()
     const { host, port } = this.#addressOf('')
     userAgent.request(
       { method: 'REGISTER', flow, uri: sipUri({ host, port }), from: own, to: own, headers },
-      done,
+      (outcome) => {
+        heard(outcome)
+        done(outcome)
+      },
     )
   }
 

@@ -1,8 +1,11 @@
 import type { Config, UpstreamConfig } from '../../config/config.ts'
-import type { Flow } from '../../sip/flow.ts'
+import type { Flow, SocketAddress } from '../../sip/flow.ts'
+import type { SipResponse } from '../../sip/message.ts'
 import { sipUri } from '../../sip/uri.ts'
+import type { NoAnswer } from '../../sip/user-agent.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { Trunk, TrunkPath, TrunkTable } from '../trunks/trunk.ts'
+import { TrunkStates } from '../trunks/trunk-states.ts'
 
 /** The configuration as the sockets for the PBX see it: no trunk but it, and ports of its own. */
 export function onlyUpstream(config: Config, { trunk, local, certificate }: UpstreamConfig): Config {
@@ -22,16 +25,31 @@ export interface UpstreamLineOptions {
   readonly trunks: TrunkTable
   /** By a socket of its own: a PBX that trusts our trunks by their address would let every user call. */
   readonly flowTo: (path: TrunkPath) => Flow
+  readonly nowMs: () => number
   /** Where the peer behind a flow reaches us. */
   readonly sentBy: (flow: Flow) => { readonly host: string; readonly port: number | undefined }
+}
+
+/** To one of its addresses. */
+export interface LinePath {
+  readonly flow: Flow
+  readonly localAddress: string
+  /** Names of the other end. */
+  readonly hosts: ReadonlySet<string>
+  /** What became of a request that went there: an address that does not answer rests, and another one has what comes next. */
+  readonly heard: (outcome: SipResponse | NoAnswer) => void
 }
 
 /** The way to the PBX that keeps the registrations, and who we are to it. */
 export class UpstreamLine {
   readonly #options: UpstreamLineOptions
+  readonly #states: TrunkStates
+  /** What is registered at one server need not be known to another: as long as it answers, all goes to the same one. */
+  #remote: SocketAddress | undefined
 
   constructor(options: UpstreamLineOptions) {
     this.#options = options
+    this.#states = new TrunkStates(options.nowMs)
   }
 
   get config(): UpstreamConfig {
@@ -56,14 +74,29 @@ export class UpstreamLine {
   }
 
   /** Throws `upstream.unreachable` when its name has no address. */
-  path(): { readonly flow: Flow; readonly localAddress: string; readonly hosts: ReadonlySet<string> } {
+  path(): LinePath {
     const { config, servers } = this.trunk
-    const path = servers[0]?.paths[0]
+    const paths = servers.flatMap((server) => server.paths)
+    const awake = paths.filter((path) => !this.#states.isResting(path))
+    const path = awake.find(({ remote }) => isSame(remote, this.#remote)) ?? awake[0] ?? paths[0]
     if (path === undefined) {
       throw new GatewayFailure('upstream.unreachable', { seen: `no address of ${config.host}` })
     }
-    const hosts = new Set([config.host.toLowerCase(), path.remote.address])
-    return { flow: this.#options.flowTo(path), localAddress: path.localAddress, hosts }
+    this.#remote = path.remote
+    return {
+      flow: this.#options.flowTo(path),
+      localAddress: path.localAddress,
+      hosts: new Set([config.host.toLowerCase(), path.remote.address]),
+      heard: (outcome) => this.#heard(path, outcome),
+    }
+  }
+
+  /** RFC 3263 §4.3: silence, a connection that failed, and 503 are of the server; what else it says is of the request. */
+  #heard(path: TrunkPath, outcome: SipResponse | NoAnswer): void {
+    const isSilent = outcome === 'timeout' || outcome === 'transport'
+    if (isSilent || (typeof outcome === 'object' && outcome.status === 503))
+      this.#states.failed(path, outcome)
+    else if (typeof outcome === 'object') this.#states.answered(path)
   }
 
   /** URI by which the PBX calls what `token` stands for. */
@@ -72,3 +105,6 @@ export class UpstreamLine {
     return sipUri({ user: token, ...this.#options.sentBy(flow), parameters }).text
   }
 }
+
+const isSame = (one: SocketAddress, other: SocketAddress | undefined): boolean =>
+  one.address === other?.address && one.port === other.port

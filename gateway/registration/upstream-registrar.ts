@@ -187,6 +187,7 @@ export class UpstreamRegistrar implements Registrar {
     const relayed: Relayed = { wish, incoming, token, numbers, credentials }
     const giveUp = relayRequest(this.#options, plan, { method: 'REGISTER', headers }, (outcome) => {
       leave()
+      way.heard(outcome)
       this.#waiting.delete(giveUp)
       this.#answer(relayed, outcome)
     })

@@ -234,7 +234,13 @@ export class ScriptedGateway {
       line:
         upstream === undefined
           ? undefined
-          : new UpstreamLine({ config: upstream, trunks: tables.pbx, flowTo: () => pbx.gatewayFlow, sentBy }),
+          : new UpstreamLine({
+              config: upstream,
+              trunks: tables.pbx,
+              flowTo: () => pbx.gatewayFlow,
+              nowMs: () => time.nowMs(),
+              sentBy,
+            }),
       onRegistered: (registered) => this.homes.registered(registered),
     })
     this.registration = this.mode.registrar

@@ -136,6 +136,7 @@ describe('an address that a name no longer stands for', () => {
       },
       trunks: table,
       flowTo: () => flowAt('198.51.100.2'),
+      nowMs: () => 0,
       sentBy: () => ({ host: '192.0.2.1', port: 5060 }),
     })
     const flowAt = (address: string): Flow => ({
