@@ -187,7 +187,10 @@ export interface DialogHandler {
   onRefreshDue(): void
   /** Any other request inside the dialog (INFO, MESSAGE, NOTIFY, REFER, OPTIONS...). UPDATE without a body is answered inside. */
   onRequest(request: IncomingRequest): void
-  /** Asked when the connection has been lost for long: true, and `forsake` of what is 'not-vital' leaves the dialog. */
+  /**
+   * Asked when the connection has been lost for long: true, and neither `forsake` of what is 'not-vital' ends the dialog nor that
+   * its peer, being away, does not refresh the session.
+   */
   outlivesFlow?(): boolean
 }
 

@@ -127,6 +127,26 @@ test('a dialog that outlives its connection is left when nobody comes back, unti
   expectNothingLeft(gateway)
 })
 
+test('a session is not over for want of a refresh while its peer is away, where the dialog outlives its connection', () => {
+  for (const outlives of [true, false]) {
+    const sessionTimer = { expiresOf: () => 90, minSeOf: () => 90 }
+    const { clock, gateway, browser, connect, lose, find, old, ofGateway } = inCall({
+      outlivesFlow: () => outlives,
+      sessionTimer,
+    })
+    lose(old)
+    clock.advance(200_000)
+    expect(ofGateway.state).toBe(outlives ? 'confirmed' : 'ended')
+    expect(gateway.diary).toEqual(outlives ? [] : ['end session-expired'])
+    find(old, connect())
+    clock.advance(100)
+    // Whoever has not waited so long says so when asked.
+    expect(gateway.diary).toEqual([outlives ? 'end forgotten' : 'end session-expired'])
+    clock.advance(AGES_MS)
+    expectNothingLeft(gateway, browser)
+  }
+})
+
 test('a BYE of it that was not heard is given up with all else, and forsaking all ends the dialog itself', () => {
   const ended = inCall({ outlivesFlow: () => true })
   ended.lose(ended.old)
