@@ -61,7 +61,12 @@ const COSTLY = ['+870', '+878', '+881', '+882', '+883', '+888', '+979']
 
 const userCalls = number('Calls that a user has placed, and not ended, at a time.', 10, 1, 20_000)
 const partyLimits = (callsPerMinute: number, deny: readonly string[]) => ({
-  callsPerMinute: number('Calls begun in a minute; 0: any number.', callsPerMinute, 0, 60_000),
+  callsPerMinute: number(
+    'Calls begun in a minute, and as many messages to trunks; 0: any number.',
+    callsPerMinute,
+    0,
+    60_000,
+  ),
   maxDurationS: optional('How long a call may last; left out: calls.maxDurationS.', 'wholeNumber', {
     min: 10,
     max: 604_800,

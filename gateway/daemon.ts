@@ -199,6 +199,7 @@ async function compose(
     trunks,
     choice,
     door,
+    admission: calls.admission,
     upstream: mode.upstream,
     flowTo: (path) => transports.flowTo(path),
   })

@@ -107,8 +107,9 @@ export const GATEWAY_CODES = {
   'limit.rate': {
     stage: 'S1',
     status: 503,
-    text: 'too many new calls in a short time',
-    cause: 'more calls begun than callsPerMinute of the user or trunk allows',
+    text: 'too many new calls or messages in a short time',
+    cause:
+      'more calls begun, or messages sent to trunks, than callsPerMinute of the user or trunk allows; or more messages than anybody types',
     remedy: 'raise callsPerMinute there, or look for a script or a stolen password',
   },
   'limit.destination': {

@@ -1,7 +1,7 @@
 import type { Config } from '../../config/config.ts'
-import { TokenBucket } from '../../sip/transport/token-bucket.ts'
 import { type GatewayCode, GatewayFailure } from '../gateway-failure.ts'
-import { checkDestination, PartyLimitTable } from './party-limits.ts'
+import { checkDestination, type OwnLimits, PartyLimitTable } from './party-limits.ts'
+import { PartyRates, type Rate } from './party-rates.ts'
 
 export interface AdmissionOptions {
   readonly config: Pick<Config, 'users' | 'trunks' | 'limits' | 'calls' | 'emergency' | 'media'>
@@ -33,6 +33,12 @@ export interface Ticket {
   release(): void
 }
 
+/** How often MESSAGE may come: typing in two conversations stays far below, and a trunk sends what many people type. */
+export const MESSAGE_RATES: Readonly<Record<'user' | 'trunk', Rate>> = {
+  user: { perSecond: 10, burst: 60 },
+  trunk: { perSecond: 100, burst: 600 },
+}
+
 /** What one user or trunk may have of the emergency calls: a quarter, and always two. */
 const EMERGENCY_SHARE = 4
 const MIN_EMERGENCIES = 2
@@ -45,7 +51,10 @@ export class Admission {
   readonly limits: PartyLimitTable
   readonly #options: AdmissionOptions
   readonly #live = new Map<string, number>()
-  readonly #buckets = new Map<string, TokenBucket>()
+  readonly #callRates = new PartyRates()
+  readonly #messageRates = new PartyRates()
+  /** Of messages by trunks, each of which may cost what a call does: as often as calls, beside them. */
+  readonly #paidMessageRates = new PartyRates()
   readonly #refused = new Map<GatewayCode, number>()
   #calls = 0
   #emergencyCalls = 0
@@ -66,7 +75,33 @@ export class Admission {
     this.#counted(() => {
       const party = `trunk:${trunk}`
       checkDestination(party, this.limits.of(party), forms)
-      this.#takeToken(party)
+      this.#takeToken(this.#callRates, party)
+    })
+  }
+
+  /** A MESSAGE of `payer`. Throws `limit.destination`, `limit.rate`. */
+  passMessage({ payer, forms, pbxForms }: Pick<Asked, 'payer' | 'forms' | 'pbxForms'>): void {
+    this.#counted(() => {
+      const limits = this.limits.of(payer)
+      if (pbxForms !== undefined) checkPbxForms(payer, limits, pbxForms)
+      if (forms !== undefined) checkDestination(payer, limits, forms)
+      const rate = payer.startsWith('trunk:') ? MESSAGE_RATES.trunk : MESSAGE_RATES.user
+      if (!this.#messageRates.take(payer, rate, this.#options.nowMs())) {
+        throw new GatewayFailure('limit.rate', {
+          expected: `at most ${rate.perSecond} a second`,
+          seen: payer,
+        })
+      }
+      if (forms !== undefined) this.#takeToken(this.#paidMessageRates, payer)
+    })
+  }
+
+  /** One more MESSAGE over a trunk. Throws `limit.destination`, `limit.rate`: the trunk is not for this one, or not now. */
+  useTrunkForMessage(trunk: string, forms: readonly string[]): void {
+    this.#counted(() => {
+      const party = `trunk:${trunk}`
+      checkDestination(party, this.limits.of(party), forms)
+      this.#takeToken(this.#paidMessageRates, party)
     })
   }
 
@@ -128,10 +163,10 @@ export class Admission {
       throw new GatewayFailure('call.overload', { expected: `at most ${maxCalls}` })
     if (!isTransfer) this.#checkMediaLoad()
     const limits = this.limits.of(payer)
-    if (pbxForms !== undefined) checkDestination(payer, { ...limits, allow: [] }, pbxForms)
+    if (pbxForms !== undefined) checkPbxForms(payer, limits, pbxForms)
     // Who sends calls on to colleagues all day has not placed them.
     if (isTransfer && forms === undefined) {
-      this.#takeToken(payer)
+      this.#takeToken(this.#callRates, payer)
       return ticket({ payer, isEmergency: false, isOutside: false }, () => {})
     }
     const placed = this.#live.get(payer) ?? 0
@@ -140,7 +175,7 @@ export class Admission {
     }
     // What a trunk sends back to itself is checked as that trunk's call.
     if (forms !== undefined && payer.startsWith('user:')) checkDestination(payer, limits, forms)
-    this.#takeToken(payer)
+    this.#takeToken(this.#callRates, payer)
     const calls = isTransfer ? 0 : 1
     this.#calls += calls
     this.#live.set(payer, placed + 1)
@@ -154,13 +189,11 @@ export class Admission {
     else this.#live.set(payer, left)
   }
 
-  #takeToken(party: string): void {
+  #takeToken(rates: PartyRates, party: string): void {
     const { callsPerMinute } = this.limits.of(party)
     if (callsPerMinute === 0) return
-    const nowMs = this.#options.nowMs()
-    const bucket = this.#buckets.get(party) ?? new TokenBucket(callsPerMinute / 60, callsPerMinute, nowMs)
-    this.#buckets.set(party, bucket)
-    if (bucket.take(nowMs)) return
+    const rate = { perSecond: callsPerMinute / 60, burst: callsPerMinute }
+    if (rates.take(party, rate, this.#options.nowMs())) return
     throw new GatewayFailure('limit.rate', { expected: `at most ${callsPerMinute} a minute`, seen: party })
   }
 
@@ -175,6 +208,10 @@ export class Admission {
     }
   }
 }
+
+/** What a PBX is asked for may be a name, which no list of allowed numbers has. */
+const checkPbxForms = (payer: string, limits: OwnLimits, forms: readonly string[]): void =>
+  checkDestination(payer, { ...limits, allow: [] }, forms)
 
 function ticket(of: Omit<Ticket, 'release'>, leave: () => void): Ticket {
   let isIn = true

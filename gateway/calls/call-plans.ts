@@ -8,6 +8,7 @@ import { GatewayFailure } from '../gateway-failure.ts'
 import { dialledOf } from '../trunks/dialled.ts'
 import { type Caller, type Destination, type EmergencyDestination, isPbx } from '../trunks/router.ts'
 import type { Trunk } from '../trunks/trunk.ts'
+import type { TrunkChoice } from '../trunks/trunk-choice.ts'
 import { TrunkPlans } from '../trunks/trunk-plans.ts'
 import type { TrunkStates } from '../trunks/trunk-states.ts'
 import type { Admission, Asked } from './admission.ts'
@@ -22,6 +23,7 @@ const BROWSER_CODECS: readonly string[] = ['opus', 'G722', 'PCMU', 'PCMA']
 
 export interface CallPlansOptions extends PartiesOptions {
   readonly config: Config
+  readonly choice: TrunkChoice
   readonly states: TrunkStates
   readonly admission: Admission
   /** Calls that a trunk carries now, both ways. */

@@ -47,7 +47,8 @@ export interface CallsOptions {
 export class Calls {
   readonly #options: CallsOptions
   readonly #live = new Set<Call>()
-  readonly #admission: Admission
+  /** What limits let pass, of calls and of messages. */
+  readonly admission: Admission
   readonly #plans: CallPlans
   readonly history: CallHistory
   #isDraining = false
@@ -55,14 +56,14 @@ export class Calls {
 
   constructor(options: CallsOptions) {
     this.#options = options
-    this.#admission = new Admission({
+    this.admission = new Admission({
       config: options.config,
       nowMs: options.environment.nowMs.bind(options.environment),
       mediaLoad: () => options.engine.load(),
     })
     this.#plans = new CallPlans({
       ...options,
-      admission: this.#admission,
+      admission: this.admission,
       callsOver: (trunk) => this.callsOver(trunk),
     })
     const { keepCalls, keepCallsS } = options.config.calls
@@ -125,7 +126,7 @@ export class Calls {
 
   /** Of limits: who has placed how many calls, and what was refused. */
   counters(): ReturnType<Admission['counters']> {
-    return this.#admission.counters()
+    return this.admission.counters()
   }
 
   async #until(isOver: () => boolean): Promise<void> {
@@ -198,7 +199,7 @@ export class Calls {
         silence: config.media,
         findSide: (replaces, party) => this.#find(replaces, party),
         planTransfer: (party, target, far) => this.#planTransfer(party, target, far),
-        maxDurationS: (parties) => this.#admission.limits.maxDurationS(parties),
+        maxDurationS: (parties) => this.admission.limits.maxDurationS(parties),
         onEnded: (ended) => this.#forget(ended),
       },
       invite,

@@ -10,7 +10,6 @@ import { type Device, type Registrar, waysToDevices } from '../registration/regi
 import { PBX, type Upstream, type UpstreamWay } from '../registration/upstream.ts'
 import { type Caller, isPbx, Router } from '../trunks/router.ts'
 import type { Trunk, TrunkPath, TrunkTable } from '../trunks/trunk.ts'
-import type { TrunkChoice } from '../trunks/trunk-choice.ts'
 import type { TrunkDoor } from '../trunks/trunk-door.ts'
 import { trunkUri } from '../trunks/trunk-uri.ts'
 import { deviceTarget } from './device-target.ts'
@@ -29,7 +28,6 @@ export interface PartiesOptions {
   readonly config: Config
   readonly registration: Registrar
   readonly trunks: TrunkTable
-  readonly choice: TrunkChoice
   readonly door: TrunkDoor
   /** The PBX that users are registered at, where we are not the registrar. */
   readonly upstream?: Upstream | undefined
@@ -134,13 +132,6 @@ export class Parties {
   toPbxFor(caller: Caller, target: Uri): UpstreamParty {
     if (caller.kind !== 'user') throw new GatewayFailure('call.unknown-number', { seen: target.text })
     return this.#upstreamParty(this.#pbx.wayFor(caller.user, bareUri(target)))
-  }
-
-  /** By the way that is tried first; `name`: of a trunk or a group. Throws `trunk.unresolved`. */
-  ofTrunk(name: string, number: string, identity: Identity): TrunkParty {
-    const [path] = this.#options.choice.waysTo([name])
-    if (path === undefined) throw new Error(`no way to ${name}`)
-    return this.byPath(path, number, identity)
   }
 
   byPath(path: TrunkPath, number: string, identity: Identity): TrunkParty {

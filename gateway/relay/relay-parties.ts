@@ -1,11 +1,18 @@
 import type { SipRequest } from '../../sip/message.ts'
 import type { IncomingInvite, IncomingRequest } from '../../sip/user-agent.ts'
+import type { Admission, Asked } from '../calls/admission.ts'
 import { Parties, type PartiesOptions, type Party } from '../calls/parties.ts'
+import { partyName } from '../calls/party-limits.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { dialledOf } from '../trunks/dialled.ts'
 import { type Caller, isPbx } from '../trunks/router.ts'
+import type { TrunkPath } from '../trunks/trunk.ts'
+import type { TrunkChoice } from '../trunks/trunk-choice.ts'
 
-export type RelayPartiesOptions = PartiesOptions
+export interface RelayPartiesOptions extends PartiesOptions {
+  readonly choice: TrunkChoice
+  readonly admission: Pick<Admission, 'passMessage' | 'useTrunkForMessage'>
+}
 
 /** Where a request goes: a device of a user each, or a trunk. */
 export interface RelayPlan extends Party {
@@ -33,23 +40,36 @@ export class RelayParties {
   }
 
   /**
-   * The way to what `caller` has asked for. Throws `call.unknown-number`, `call.not-registered`, `trunk.unresolved`.
+   * The way to what `caller` has asked for. Throws `call.unknown-number`, `call.not-registered`, `trunk.unresolved`, and of a MESSAGE
+   * `limit.destination` and `limit.rate`.
    *
    * @param isMailbox the name is routed as a number, past the users of ours
    */
   plan(incoming: Pick<IncomingInvite, 'request' | 'flow'>, caller: Caller, isMailbox = false): RelayPlan {
     const { request } = incoming
+    const { admission } = this.#options
     const identity = this.#parties.identityOf(request, caller)
-    if (isPbx(caller)) return { ...this.#parties.ofPbx(request, identity), isTrunk: false }
+    const admit = (of: Partial<Pick<Asked, 'forms' | 'pbxForms'>> = {}): void => {
+      if (isMessage(request)) admission.passMessage({ payer: partyName(caller), forms: undefined, ...of })
+    }
+    if (isPbx(caller)) {
+      admit()
+      return { ...this.#parties.ofPbx(request, identity), isTrunk: false }
+    }
     const destination = this.#parties.router.route(this.dialledOf(request), caller, { isMailbox })
     switch (destination.kind) {
       case 'users':
+        admit()
         return { ...this.#parties.ofUsers(destination.users, destination.number, identity), isTrunk: false }
-      case 'trunk':
-        return { ...this.#parties.ofTrunk(destination.trunk, destination.number, identity), isTrunk: true }
+      case 'trunk': {
+        admit({ forms: destination.forms })
+        const way = this.#wayTo(request, destination.trunk, destination.forms)
+        return { ...this.#parties.byPath(way, destination.number, identity), isTrunk: true }
+      }
       case 'emergency':
         throw new GatewayFailure('call.unknown-number', { seen: destination.number })
       case 'upstream':
+        admit({ pbxForms: destination.forms })
         return { ...this.#parties.toPbx(caller, incoming), isTrunk: true }
       case 'application':
         // An application speaks and hears, and reads nothing.
@@ -57,6 +77,25 @@ export class RelayParties {
       default:
         return destination satisfies never
     }
+  }
+
+  /** By the way that is tried first; `name`: of a trunk or a group, of which a MESSAGE goes by the first trunk that is for it. */
+  #wayTo(request: SipRequest, name: string, forms: readonly string[]): TrunkPath {
+    const { admission, choice } = this.#options
+    const refusals = new Map<string, GatewayFailure>()
+    for (const way of choice.waysTo([name])) {
+      const { trunk } = way
+      if (refusals.has(trunk.name)) continue
+      try {
+        if (isMessage(request)) admission.useTrunkForMessage(trunk.name, forms)
+        return way
+      } catch (error) {
+        if (!(error instanceof GatewayFailure)) throw error
+        refusals.set(trunk.name, error)
+      }
+    }
+    const [first] = refusals.values()
+    throw first ?? new Error(`no way to ${name}`)
   }
 
   /** Throws what a call to there would be refused with before it rings. */
@@ -73,3 +112,6 @@ export class RelayParties {
     }
   }
 }
+
+/** It says something to somebody, and by a trunk it may cost money. */
+const isMessage = ({ method }: SipRequest): boolean => method === 'MESSAGE'

@@ -244,26 +244,6 @@ export class ScriptedGateway {
       onRegistered: (registered) => this.homes.registered(registered),
     })
     this.registration = this.mode.registrar
-    this.relay = new Relay({
-      config,
-      userAgent: this.userAgent,
-      environment: this.time,
-      log: this.#logger({}),
-      registration: this.registration,
-      trunks,
-      choice,
-      door,
-      upstream: this.mode.upstream,
-      flowTo,
-    })
-    this.homes = new Homes({
-      userAgent: this.userAgent,
-      relay: this.relay,
-      registration: this.registration,
-      environment: this.time,
-      log: this.#logger({}),
-      lostConnectionS: config.calls.lostConnectionS,
-    })
     this.calls = new Calls({
       config,
       userAgent: this.userAgent,
@@ -278,6 +258,27 @@ export class ScriptedGateway {
       upstream: this.mode.upstream,
       flowTo,
       onReport: (report) => this.records.push(cdrOf(report)),
+    })
+    this.relay = new Relay({
+      config,
+      userAgent: this.userAgent,
+      environment: this.time,
+      log: this.#logger({}),
+      registration: this.registration,
+      trunks,
+      choice,
+      door,
+      admission: this.calls.admission,
+      upstream: this.mode.upstream,
+      flowTo,
+    })
+    this.homes = new Homes({
+      userAgent: this.userAgent,
+      relay: this.relay,
+      registration: this.registration,
+      environment: this.time,
+      log: this.#logger({}),
+      lostConnectionS: config.calls.lostConnectionS,
     })
   }
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Config, TrunkConfig } from '../../../config/config.ts'
 import { loadConfig } from '../../../config/load.ts'
-import { Admission, type Asked } from '../../../gateway/calls/admission.ts'
+import { Admission, type Asked, MESSAGE_RATES } from '../../../gateway/calls/admission.ts'
+import { MAX_RATED_PARTIES, PartyRates } from '../../../gateway/calls/party-rates.ts'
 import { TokenBucket } from '../../../sip/transport/token-bucket.ts'
 
 const demo = loadConfig(undefined, {})
@@ -209,4 +210,51 @@ it('a bucket gives its tokens back one by one, and never more than it holds', ()
   expect(times(61, () => bucket.take(1_000_000)).filter(Boolean)).toHaveLength(60)
   // A clock that goes back gives nothing.
   expect(bucket.take(0)).toBe(false)
+})
+
+describe('messages', () => {
+  it.each(['user', 'trunk'] as const)(
+    'of a %s: one past the burst is refused, and then so many a second',
+    (kind) => {
+      const { admission, wait } = open()
+      const { perSecond, burst } = MESSAGE_RATES[kind]
+      const pass = (payer = `${kind}:one`) => codeOf(() => admission.passMessage({ payer, forms: undefined }))
+      expect(times(burst + 1, () => pass()).filter((code) => code === 'limit.rate')).toHaveLength(1)
+      expect(pass(`${kind}:another`)).toBeUndefined()
+      wait(1_000)
+      expect(times(perSecond + 1, () => pass())).toEqual([...Array(perSecond).fill(undefined), 'limit.rate'])
+      expect(admission.counters()).toMatchObject({ calls: 0, refused: { 'limit.rate': 2 } })
+    },
+  )
+
+  it('to a trunk: as many a minute as calls, counted beside them; to numbers that may be called', () => {
+    const { admission } = open({ trunks: [trunk('pbx', { callsPerMinute: 1, deny: ['+1'] })] })
+    const pass = (number: string) =>
+      codeOf(() => admission.passMessage({ payer: 'user:alice', forms: [number] }))
+    const use = (number: string) => codeOf(() => admission.useTrunkForMessage('pbx', [number]))
+    expect(pass('+88216')).toBe('limit.destination')
+    expect(times(61, () => pass('+49')).at(-1)).toBe('limit.rate')
+    expect(codeOf(() => admission.enter(asked({ forms: ['+49'] })).release())).toBeUndefined()
+    expect([use('+12'), use('+49'), use('+49')]).toEqual(['limit.destination', undefined, 'limit.rate'])
+    expect(codeOf(() => admission.useTrunk('pbx', ['+49']))).toBeUndefined()
+  })
+
+  it('to the PBX that keeps the registrations: to no denied number, to names', () => {
+    const { admission } = open({ limits: { ...demo.limits, user: { ...demo.limits.user, allow: ['+49'] } } })
+    const pass = (form: string) =>
+      codeOf(() => admission.passMessage({ payer: 'user:alice', forms: undefined, pbxForms: [form] }))
+    expect([pass('bob'), pass('+88216')]).toEqual([undefined, 'limit.destination'])
+  })
+})
+
+describe('rates', () => {
+  it('of one party past the maximum are remembered, and those of the one that was quiet for longest forgotten', () => {
+    const rates = new PartyRates()
+    const take = (party: string) => rates.take(party, { perSecond: 0, burst: 1 }, 0)
+    for (let count = 0; count < MAX_RATED_PARTIES; count += 1) expect(take(`user:${count}`)).toBe(true)
+    expect(take('user:0')).toBe(false)
+    expect(take('user:more')).toBe(true)
+    expect(rates.size).toBe(MAX_RATED_PARTIES)
+    expect([take('user:0'), take('user:2'), take('user:1')]).toEqual([false, false, true])
+  })
 })
