@@ -24,13 +24,26 @@ export const isAnonymous = (uri: Uri): boolean =>
   isSipUri(uri) && (uri.user ?? '').toLowerCase() === ANONYMOUS && uri.host === 'anonymous.invalid'
 
 /**
- * The identity of a trunk's caller: its P-Asserted-Identity counts only when it is trusted (RFC 3325 §5), else its From.
+ * The identity of a trunk's caller: its P-Asserted-Identity counts only when it is trusted (RFC 3325 §5), else its From. We put our
+ * domain behind what is shown, so that the name of a user of ours would be that user: who may not be believed and says such a
+ * name is unknown. Numbers are shown as they come.
  */
-export function identityOfTrunk(request: SipRequest, isTrusted: boolean): Identity {
+export function identityOfTrunk(
+  request: SipRequest,
+  isTrusted: boolean,
+  directory: Pick<NumberDirectory, 'looksLikeName'>,
+): Identity {
   const [asserted] = isTrusted ? addresses(request, 'P-Asserted-Identity') : []
   const shown = asserted ?? request.from
-  return { user: userOf(shown.uri), displayName: shown.displayName, isPrivate: wantsPrivacy(request) }
+  const user = userOf(shown.uri)
+  if (!isTrusted && !isNumber(user) && directory.looksLikeName(user)) {
+    return { user: ANONYMOUS, displayName: undefined, isPrivate: true }
+  }
+  return { user, displayName: shown.displayName, isPrivate: wantsPrivacy(request) }
 }
+
+/** A user may be named like his extension, which is a number all the same. */
+const isNumber = (user: string): boolean => /^\+?[\d*#]+$/.test(user)
 
 /**
  * The identity of a user: who signed in, whatever the headers assert. Among his own numbers he may choose, by

@@ -92,7 +92,7 @@ export class Parties {
     if (caller.kind === 'trunk') {
       // The PBX that users are registered at knows who calls, or nobody does.
       const isTrusted = isPbx(caller) || this.#options.trunks.get(caller.trunk)?.config.trusted
-      return identityOfTrunk(request, isTrusted ?? false)
+      return identityOfTrunk(request, isTrusted ?? false, this.router.directory)
     }
     return identityOfUser(request, this.#user(caller.user), this.router.directory)
   }

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { loadConfig } from '../../../config/load.ts'
+import { Secret } from '../../../config/secret.ts'
 import { header, headerValues } from '../../../sip/headers.ts'
 import {
   answerTo,
@@ -11,6 +13,7 @@ import {
   statusOf,
 } from '../../harness/scripted-calls.ts'
 import { ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { asked, send, statusOfSent } from '../../harness/scripted-relay.ts'
 
 let gateway: ScriptedGateway
 afterEach(async () => {
@@ -105,6 +108,47 @@ describe('a call from a trunk', () => {
     invite.reject(486)
     await gateway.time.advance(100)
     expect(statusOf(call)).toBe(486)
+    gateway.expectsVerdicts('call.refused')
+  })
+})
+
+// `"Alice" <sip:alice@anything>` of a trunk that asserts nothing was shown to bob as alice of our domain.
+describe('a caller of a trunk who has the name of a user of ours', () => {
+  const ANONYMOUS = 'sip:anonymous@anonymous.invalid'
+  const users = [...loadConfig(undefined, {}).users, { name: '1001', password: new Secret('x') }]
+
+  it.each<[string, boolean, string]>([
+    ['alice', false, ANONYMOUS],
+    ['alice', true, 'sip:alice@example.com'],
+    ['ALICE', false, ANONYMOUS],
+    ['alice ', false, ANONYMOUS],
+    ['ali\u200bce', false, ANONYMOUS],
+    ['\uff41lice', false, ANONYMOUS],
+    ['carol', false, 'sip:carol@example.com'],
+    ['malice', false, 'sip:malice@example.com'],
+    ['0301234', false, 'sip:0301234@example.com'],
+    ['1001', false, 'sip:1001@example.com'],
+  ])('%j, trusted: %s, is %s to who is called and to who is written to', async (user, trusted, expected) => {
+    gateway = await ScriptedGateway.open({ users }, { trusted })
+    const bob = await gateway.registered('bob')
+    const sent = send(gateway.trunk, 'MESSAGE', user, 'bob', { body: 'x' })
+    const message = await asked(gateway, bob)
+    message.respond(200)
+    const call = place(
+      gateway.trunk,
+      user,
+      'bob',
+      offerOf(PHONE),
+      undefined,
+      [],
+      undefined,
+      'anything.example',
+    )
+    const invite = await ringing(gateway, bob)
+    invite.reject(486)
+    await gateway.time.advance(100)
+    expect([message, invite].map(({ request }) => request.from.uri.text)).toEqual([expected, expected])
+    expect([statusOfSent(sent), statusOf(call)]).toEqual([200, 486])
     gateway.expectsVerdicts('call.refused')
   })
 })

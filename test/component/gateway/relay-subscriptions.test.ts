@@ -159,13 +159,13 @@ describe('a subscription', () => {
   it('to a user goes to his browser, from a browser and from a trunk', async () => {
     gateway = await ScriptedGateway.open()
     const bob = await gateway.registered('bob')
-    const watchers = [await gateway.registered('alice'), gateway.trunk]
-    for (const watcher of watchers) {
-      const made = subscribe(watcher, 'alice', 'bob', 'presence', {
+    const watchers = [[await gateway.registered('alice'), 'alice'] as const, [gateway.trunk, '100'] as const]
+    for (const [watcher, name] of watchers) {
+      const made = subscribe(watcher, name, 'bob', 'presence', {
         headers: [{ name: 'Accept', value: 'application/pidf+xml' }],
       })
       const incoming = await subscribedTo(gateway, bob)
-      expect(incoming.request.from.uri.text).toBe('sip:alice@example.com')
+      expect(incoming.request.from.uri.text).toBe(`sip:${name}@example.com`)
       expect(header(incoming.request, 'Accept')).toBe('application/pidf+xml')
       const { notifier } = serve(incoming, 600)
       notifier.notify({ state: 'pending;expires=600' })
