@@ -16,6 +16,8 @@ export class PendingReinvite implements IncomingReinvite {
   readonly #exchange: ServerExchange
   readonly #events: PendingReinviteEvents
   #isOpen = true
+  /** Over a reliable transport the transaction of an UPDATE ends within its answer (Timer J is 0). */
+  #isAccepting = false
 
   constructor(exchange: ServerExchange, events: PendingReinviteEvents) {
     this.request = exchange.request
@@ -25,7 +27,12 @@ export class PendingReinvite implements IncomingReinvite {
 
   accept(options: ResponseOptions, onAck?: (ack: SipRequest) => void): boolean {
     if (!this.#isOpen) return false
-    this.#events.accept(options, onAck)
+    this.#isAccepting = true
+    try {
+      this.#events.accept(options, onAck)
+    } finally {
+      this.#isAccepting = false
+    }
     this.#settle()
     return true
   }
@@ -38,7 +45,7 @@ export class PendingReinvite implements IncomingReinvite {
 
   /** Nobody waits for an answer any more. */
   lapse(): void {
-    if (!this.#isOpen) return
+    if (!this.#isOpen || this.#isAccepting) return
     this.#settle()
     this.#events.failed()
   }

@@ -131,6 +131,23 @@ test('an UPDATE with an offer is answered like a re-INVITE, without ACK', () => 
   expectNothingLeft(alice, bob)
 })
 
+test.each(['udp', 'tcp', 'tls', 'ws', 'wss'] as const)(
+  'an UPDATE over %s has its answer in turn, though its transaction ends within it',
+  (transport) => {
+    const { clock, alice, bob, ofAlice, ofBob } = inCall({ transport }, { bob: accepts })
+    ofAlice.request('UPDATE', offer, alice.note)
+    clock.advance(100)
+    expect(alice.diary).toEqual(['done 200'])
+    expect([alice, bob].map(({ agent }) => agent.counters()['offer-out-of-turn'])).toEqual([
+      undefined,
+      undefined,
+    ])
+    ofBob.bye()
+    clock.advance(AGES_MS)
+    expectNothingLeft(alice, bob)
+  },
+)
+
 test('an UPDATE that nobody answers does not block later offers', () => {
   const { clock, alice, bob, ofAlice, ofBob } = inCall()
   ofAlice.request('UPDATE', offer, alice.note)
