@@ -1,9 +1,13 @@
 import { createSocket } from 'node:dgram'
-import { isIP, isIPv6 } from 'node:net'
+import { isIP, isIPv6, SocketAddress as NodeAddress } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { SocketAddress } from '../sip/flow.ts'
 
 const WILDCARDS: readonly string[] = ['0.0.0.0', '::']
+
+/** IPv6 addresses have many spellings. */
+export const canonicalAddress = (address: string): string =>
+  isIPv6(address) ? new NodeAddress({ address, family: 'ipv6' }).address : address
 
 /**
  * The local addresses that configured ones stand for. A wildcard becomes every address of its family, one socket each,

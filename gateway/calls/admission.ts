@@ -105,11 +105,17 @@ export class Admission {
     })
   }
 
-  /** A trunk sends a call of `payer` on to that number. Throws `limit.destination`. */
-  checkNumber(payer: string, trunk: string, forms: readonly string[]): void {
+  /** A trunk sends a call of `payer` on to that number, or name of its own. Throws `limit.destination`. */
+  checkRedirection(payer: string, trunk: string, forms: readonly string[]): void {
+    const [sent = ''] = forms
+    const isName = !/^[+0-9*#]/.test(sent)
     this.#counted(() => {
-      for (const party of new Set([payer, `trunk:${trunk}`]))
-        checkDestination(party, this.limits.of(party), forms)
+      for (const party of new Set([payer, `trunk:${trunk}`])) {
+        const { allow, deny } = this.limits.of(party)
+        // Which of its forms the trunk means is not known: one that is allowed will do, and one that is denied will not.
+        const meant = forms.find((form) => allow.some((beginning) => form.startsWith(beginning))) ?? sent
+        checkDestination(party, { allow: isName ? [] : allow, deny }, [meant, ...forms])
+      }
     })
   }
 

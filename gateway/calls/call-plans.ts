@@ -4,7 +4,6 @@ import { announcedFor } from '../../media/host-candidates.ts'
 import type { Flow } from '../../sip/flow.ts'
 import type { Uri } from '../../sip/message.ts'
 import type { IncomingInvite } from '../../sip/user-agent.ts'
-import { GatewayFailure } from '../gateway-failure.ts'
 import { dialledOf } from '../trunks/dialled.ts'
 import { type Caller, type Destination, type EmergencyDestination, isPbx } from '../trunks/router.ts'
 import type { Trunk } from '../trunks/trunk.ts'
@@ -150,7 +149,7 @@ export class CallPlans {
           number: destination.number,
           forms: destination.forms,
           identity,
-          mayFollow: (trunk, uri) => this.#mayFollow(payer, trunk, uri),
+          checkRedirection: (trunk, uri) => this.#checkRedirection(payer, trunk, uri),
           isEmergency: false,
         })
       case 'emergency':
@@ -203,21 +202,15 @@ export class CallPlans {
         isPrivate: false,
       },
       // An emergency is never refused for its number.
-      mayFollow: () => true,
+      checkRedirection: () => {},
       isEmergency: true,
     })
   }
 
-  #mayFollow(payer: string, trunk: string, uri: Uri): boolean {
+  #checkRedirection(payer: string, trunk: string, uri: Uri): void {
     const { admission, config } = this.#options
-    try {
-      const { forms } = this.parties.router.toTrunk(trunk, dialledOf(uri, config.numbers))
-      admission.checkNumber(payer, trunk, forms)
-      return true
-    } catch (error) {
-      if (error instanceof GatewayFailure) return false
-      throw error
-    }
+    const { forms } = this.parties.router.toTrunk(trunk, dialledOf(uri, config.numbers))
+    admission.checkRedirection(payer, trunk, forms)
   }
 }
 

@@ -169,7 +169,7 @@ export class Dialling {
   #onReject(response: SipResponse | NoAnswer): void {
     if (this.#isOver) return
     const target = this.#redirection(response)
-    if (target !== undefined) {
+    if (target !== undefined && !(target instanceof GatewayFailure)) {
       this.#redirects += 1
       this.#ring([target])
       return
@@ -177,7 +177,7 @@ export class Dialling {
     this.#finish()
     const { plan, handler } = this.#options
     const isDecided = this.#hasRung && !plan.isEmergency
-    handler.onFailed(refusalOf(response, plan), isDecided ? undefined : plan.next?.(response))
+    handler.onFailed(target ?? refusalOf(response, plan), isDecided ? undefined : plan.next?.(response))
   }
 
   #giveTime(limitS: number, how: 'silent' | 'slow'): void {
@@ -196,15 +196,21 @@ export class Dialling {
     handler.onFailed(new GatewayFailure('trunk.unreachable', { seen: `${plan.name}: ${how}` }), next)
   }
 
-  /** Where a 3xx of an allowed host sends us; the way there is the one we have. */
-  #redirection(response: SipResponse | NoAnswer): Target | undefined {
+  /** Where a 3xx of an allowed host sends us, or why not there; the way is the one we have. */
+  #redirection(response: SipResponse | NoAnswer): Target | GatewayFailure | undefined {
     const { plan } = this.#options
     if (typeof response === 'string' || response.status < 300 || response.status >= 400) return undefined
     const [way] = plan.targets
     if (way === undefined || this.#redirects >= MAX_REDIRECTS) return undefined
     const uri = contactsOf(response).find((found) => isSipUri(found) && plan.redirectHosts.has(found.host))
-    if (uri === undefined || plan.mayFollow?.(uri) === false) return undefined
-    return { ...way, uri: bareUri(uri) }
+    if (uri === undefined) return undefined
+    try {
+      plan.checkRedirection?.(uri)
+      return { ...way, uri: bareUri(uri) }
+    } catch (error) {
+      if (error instanceof GatewayFailure) return error
+      throw error
+    }
   }
 
   #finish(): void {

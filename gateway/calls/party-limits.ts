@@ -44,7 +44,7 @@ export class PartyLimitTable {
  */
 export function checkDestination(
   party: string,
-  { allow, deny }: PartyLimits,
+  { allow, deny }: Pick<PartyLimits, 'allow' | 'deny'>,
   forms: readonly string[],
 ): void {
   const denied = forms.find((form) => deny.some((beginning) => form.startsWith(beginning)))

@@ -47,8 +47,8 @@ export interface PartyPlan {
   readonly headers: readonly Header[]
   /** Where a 3xx may send us (lower case); a Contact elsewhere is not followed. */
   readonly redirectHosts: ReadonlySet<string>
-  /** Whether that is for this call too; left out: it is. */
-  readonly mayFollow?: (uri: Uri) => boolean
+  /** Throws when that is not for this call; left out: it is. */
+  readonly checkRedirection?: (uri: Uri) => void
   /** Why there was no connection to it just now; undefined: none was tried, or it came about. */
   readonly trouble?: () => string | undefined
   /** The party has shown a sign of life. */

@@ -294,6 +294,8 @@ export class Transfers {
     await this.#replace(transferor, moved)
     report.finish(200, 'OK', () => this.#hangUp(transferor))
     charges.takeOver(other.charges)
+    // Only now it may be known for an emergency call, in which nobody's silence counts.
+    await this.#options.conversation.join()
     other.endJoined()
     log.info('transfer done', { target: moved.party, joined: other.id })
   }

@@ -146,7 +146,8 @@ export class Registration implements Registrar {
     authorization: string | undefined,
     address: string,
   ): Promise<HttpVerdict> {
-    if (this.#guard.isBarred(address)) return { kind: 'refused', status: 403, challenges: [] }
+    const barred = this.#guard.refusal(address)
+    if (barred !== undefined) return { kind: 'refused', status: barred.status, challenges: [] }
     const verdict = await this.#judgeHttp(method, path, authorization)
     const isGuess = verdict.kind === 'refused' && authorization !== undefined
     if (isGuess) this.#guard.failedFrom(address)
@@ -217,8 +218,9 @@ export class Registration implements Registrar {
 
   /** The user, or undefined after a 401 or a refusal has been sent. */
   #authenticate(request: SipRequest, flow: Flow, respond: Respond): Authenticated | undefined {
-    // Who has signed in here goes on: a stranger at the same address must not end his calls. His own guesses cut this WebSocket.
-    const barred = this.isKnown(flow) ? undefined : this.#guard.refusal(flow.remote.address)
+    // Who has signed in here, and guessed nothing, goes on: a stranger at the same address must not end his calls.
+    const isTrusted = this.isKnown(flow) && !this.#guard.hasFailed(flow)
+    const barred = isTrusted ? undefined : this.#guard.refusal(flow.remote.address)
     if (barred !== undefined) {
       respond(barred.status, barred.headers)
       return undefined

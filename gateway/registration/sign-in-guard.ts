@@ -18,9 +18,9 @@ export class SignInGuard {
     this.#nowMs = nowMs
   }
 
-  /** Whoever comes from this address is refused without a look. */
-  isBarred(address: string): boolean {
-    return this.#guesses.isBarred(address, this.#nowMs())
+  /** Whether wrong credentials have come by this WebSocket. */
+  hasFailed(flow: Flow): boolean {
+    return this.#failures.has(flow)
   }
 
   /** What whoever comes from a barred address is told: to come again. Undefined: it is not barred. */

@@ -70,7 +70,8 @@ export class UpstreamLine {
   /** Whether a request outside a dialog that came by it is the PBX's. */
   isFrom(flow: Flow): boolean {
     const { trunks } = this.#options
-    return this.leadsThere(flow) && (flow.peer !== undefined || trunks.isAt(flow.remote, flow.transport))
+    const isProven = flow.peer !== undefined && flow.transport === 'tls'
+    return this.leadsThere(flow) && (isProven || trunks.isAt(flow.remote, flow.transport))
   }
 
   /** Throws `upstream.unreachable` when its name has no address. */
@@ -93,10 +94,10 @@ export class UpstreamLine {
 
   /** RFC 3263 §4.3: silence, a connection that failed, and 503 are of the server; what else it says is of the request. */
   #heard(path: TrunkPath, outcome: SipResponse | NoAnswer): void {
-    const isSilent = outcome === 'timeout' || outcome === 'transport'
-    if (isSilent || (typeof outcome === 'object' && outcome.status === 503))
-      this.#states.failed(path, outcome)
-    else if (typeof outcome === 'object') this.#states.answered(path)
+    if (outcome === 'timeout' || outcome === 'transport') this.#states.failed(path, outcome)
+    else if (typeof outcome !== 'object') return
+    else if (outcome.status === 503) this.#states.failed(path, 'silent')
+    else this.#states.answered(path)
   }
 
   /** URI by which the PBX calls what `token` stands for. */

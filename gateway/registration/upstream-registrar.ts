@@ -104,7 +104,8 @@ export class UpstreamRegistrar implements Registrar {
   onRegister(incoming: IncomingRequest): void {
     const { request, flow } = incoming
     // As in `Registration`.
-    const barred = this.isKnown(flow) ? undefined : this.guard.refusal(flow.remote.address)
+    const isTrusted = this.isKnown(flow) && !this.guard.hasFailed(flow)
+    const barred = isTrusted ? undefined : this.guard.refusal(flow.remote.address)
     if (barred !== undefined) {
       incoming.respond(barred.status, { headers: barred.headers })
       return

@@ -22,7 +22,7 @@ export interface UpstreamWay {
   readonly numbers?: RequestNumbers
   /** Where a 3xx may send us. */
   readonly redirectHosts: ReadonlySet<string>
-  /** What an outcome that is no success means. */
+  /** What an outcome that is no success means. Asked once for each: the way takes note of it. */
   readonly failureOf: (outcome: SipResponse | NoAnswer) => GatewayFailure | undefined
 }
 

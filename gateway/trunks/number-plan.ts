@@ -34,6 +34,20 @@ export function guisesOf(number: string, plan: NumbersConfig): readonly string[]
 /** Without anything to pass over; how long it is, is looked at all the same. */
 const PLAIN = /^(?:\+[1-9])?\d*$/
 
+/**
+ * What a number may be that a trunk has written: `4930123` is +4930123 to many of them. Where it begins with another country's code it
+ * must be longer than numbers without one.
+ */
+export function guisesByTrunk(number: string, plan: NumbersConfig): readonly string[] {
+  const { countryCode } = plan
+  const isOwn =
+    countryCode !== undefined && number.startsWith(countryCode) && number.length >= countryCode.length + 6
+  if (!/^[1-9]\d*$/.test(number) || !(isOwn || number.length >= LONGER_THAN_NATIONAL)) return []
+  return internationalGuises(`+${number}`, plan)
+}
+
+const LONGER_THAN_NATIONAL = 11
+
 /** Cut to what a number may have; and without the national prefix, which `+49(0)30` has behind its country code. */
 function internationalGuises(number: string, plan: NumbersConfig): readonly string[] {
   const digits = internationalDigits(number, plan)?.slice(0, MAX_DIGITS)

@@ -3,7 +3,7 @@ import { UPSTREAM } from '../../config/upstream.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { isSos } from './dialled.ts'
 import { NumberDirectory } from './number-directory.ts'
-import { guisesOf, internationalForm } from './number-plan.ts'
+import { guisesByTrunk, guisesOf, internationalForm } from './number-plan.ts'
 import { RouteRule } from './route-rule.ts'
 
 /** Who places the call. A trunk reaches users only: it must never get out by another trunk. */
@@ -92,9 +92,10 @@ export class Router {
     return this.#emergency(dialled, () => {}) !== undefined
   }
 
-  /** A number as it is, by a trunk. */
+  /** A number as it is, which a trunk has written: where it sends a call on to. */
   toTrunk(trunk: string, number: string): Extract<Destination, { kind: 'trunk' }> {
-    return { kind: 'trunk', trunk, number, forms: this.#formsOf(number) }
+    const forms = this.#formsOf(number)
+    return { kind: 'trunk', trunk, number, forms: [...forms, ...guisesByTrunk(number, this.#config.numbers)] }
   }
 
   #ofUser(dialled: string, isMailbox: boolean, note: RouteNote): Destination | undefined {

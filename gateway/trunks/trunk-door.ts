@@ -57,7 +57,11 @@ export class TrunkDoor {
 
   #possible(request: SipRequest, flow: Flow): readonly Trunk[] {
     const { trunks } = this.#options
-    if (flow.peer !== undefined) return [trunks.get(flow.peer)].filter((trunk) => trunk !== undefined)
+    // A connection of ours may lead to where the trunk was; only a certificate says that it still is.
+    const isProven = flow.transport === 'tls' || trunks.isAt(flow.remote, flow.transport)
+    if (flow.peer !== undefined && isProven) {
+      return [trunks.get(flow.peer)].filter((trunk) => trunk !== undefined)
+    }
     const there = trunks
       .bySource(flow.remote, flow.transport)
       .filter(({ config }) => config.tls?.requireCertificate !== true)

@@ -31,8 +31,8 @@ export interface TrunkCall {
   /** As `Destination` has them. */
   readonly forms: readonly string[]
   readonly identity: Identity
-  /** Whether the trunk may send the call on to there: to a number that could have been dialled. */
-  readonly mayFollow: (trunk: string, uri: Uri) => boolean
+  /** Throws when the trunk may not send the call on to there: to a number that could not have been dialled. */
+  readonly checkRedirection: (trunk: string, uri: Uri) => void
   /** Goes out by whatever trunk takes it: full or not, allowed or not, and by the next after any refusal. */
   readonly isEmergency: boolean
 }
@@ -103,7 +103,7 @@ export class TrunkPlans {
       passHeaders: trunk.passHeaders,
       isEmergency: call.isEmergency,
       redirectHosts: new Set([trunk.host.toLowerCase(), remote.address]),
-      mayFollow: (uri) => call.isEmergency || call.mayFollow(trunk.name, uri),
+      checkRedirection: (uri) => call.checkRedirection(trunk.name, uri),
       onReached: () => states.answered(path),
       trouble: () => states.troubleOf(path.trunk.name),
       next: (how) => {

@@ -1,5 +1,6 @@
-import { BlockList, isIPv6, SocketAddress as NodeAddress } from 'node:net'
+import { BlockList, isIPv6 } from 'node:net'
 import type { SocketAddress } from '../../sip/flow.ts'
+import { canonicalAddress } from '../addresses.ts'
 
 const SCOPE = 'trunk:'
 
@@ -59,12 +60,12 @@ export class TrunkSources<Trunk extends Sourced> {
 
   /** In the order of the configuration. */
   at(address: string): readonly Trunk[] {
-    return this.#byAddress.get(canonical(address)) ?? this.#inNetworks(address)
+    return this.#byAddress.get(canonicalAddress(address)) ?? this.#inNetworks(address)
   }
 
   /** Whose source it was, where it is nobody's now. */
   formerlyAt(address: string): readonly Trunk[] {
-    return this.#byFormerAddress.get(canonical(address)) ?? []
+    return this.#byFormerAddress.get(canonicalAddress(address)) ?? []
   }
 
   /** Trunks that have a server there. */
@@ -78,8 +79,13 @@ export class TrunkSources<Trunk extends Sourced> {
 
   /** The same one as long as the address is known. Undefined: it never was. */
   scopeAt(address: string): string | undefined {
-    const known = this.#scopes.get(canonical(address))
+    const known = this.#scopes.get(canonicalAddress(address))
     return known ?? (this.#inNetworks(address).length > 0 ? this.#networkScope : undefined)
+  }
+
+  /** Whether this very address is known, and not only a network that it is in. */
+  isSingle(address: string): boolean {
+    return this.#scopes.has(canonicalAddress(address))
   }
 
   /** The first trunk of a scope; undefined for scopes of others. */
@@ -128,15 +134,11 @@ const serversOf = ({ servers }: Sourced): readonly SocketAddress[] =>
   servers.flatMap(({ paths }) => paths.map(({ remote }) => remote))
 
 const singles = (sources: readonly string[]): ReadonlySet<string> =>
-  new Set(sources.filter((source) => !isNetwork(source)).map(canonical))
+  new Set(sources.filter((source) => !isNetwork(source)).map(canonicalAddress))
 
 const isNetwork = (source: string): boolean => source.includes('/')
 
-const serverKey = ({ address, port }: SocketAddress): string => `${canonical(address)} ${port}`
-
-/** IPv6 addresses have many spellings. */
-const canonical = (address: string): string =>
-  isIPv6(address) ? new NodeAddress({ address, family: 'ipv6' }).address : address
+const serverKey = ({ address, port }: SocketAddress): string => `${canonicalAddress(address)} ${port}`
 
 function listOf(networks: readonly string[]): BlockList {
   const list = new BlockList()

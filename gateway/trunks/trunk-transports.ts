@@ -9,7 +9,7 @@ import { type StreamHandler, StreamTransport } from '../../sip/transport/stream.
 import type { PeerTls, StreamPeer } from '../../sip/transport/stream-peer.ts'
 import { UdpTransport } from '../../sip/transport/udp.ts'
 import { formatHostPort } from '../../sip/uri.ts'
-import { expandHost } from '../addresses.ts'
+import { canonicalAddress, expandHost } from '../addresses.ts'
 import { type KeyPair, readKeyPair } from '../web/certificate.ts'
 import type { MarkableSocket } from '../web/socket-marks.ts'
 import type { TrunkPath, TrunkTable } from './trunk.ts'
@@ -80,9 +80,14 @@ export class TrunkTransports {
    * that scope; or it is the one the trunk sends from, and there its port counts, whatever a NAT has left it believe.
    */
   flowTowards(flow: Flow, remote: SocketAddress): Flow | undefined {
-    if (remote.address === flow.remote.address) return undefined
+    const { trunks } = this.#options
+    if (
+      canonicalAddress(remote.address) === canonicalAddress(flow.remote.address) ||
+      !trunks.isSingle(remote)
+    )
+      return undefined
     const own = [...this.#udp.values()].find(({ local }) => isSame(local, flow.local))
-    if (own === undefined || this.#options.trunks.scopeAt(remote, 'udp') !== flow.scope) return undefined
+    if (own === undefined || trunks.scopeAt(remote, 'udp') !== flow.scope) return undefined
     const other = own.flowTo(remote.address, remote.port)
     return flow.peer === undefined ? other : new NamedFlow(other, flow.peer)
   }

@@ -129,6 +129,11 @@ export class TrunkTable {
     return served || this.bySource(remote, transport).length > 0
   }
 
+  /** Whether it is an address of a trunk by itself. In a network of sources anybody may write an address that nobody can reach. */
+  isSingle({ address }: SocketAddress): boolean {
+    return this.#sources.isSingle(address)
+  }
+
   /**
    * Where the transactions and dialogs of a peer are kept: the same place as long as the address is known. Trunks that share a
    * source address share it, since only a request itself says whose it is. Undefined: neither a source nor a server of a

@@ -22,6 +22,8 @@ export interface WebSocketLimits {
   /** Per IPv4 address or IPv6 /64. */
   readonly maxConnectionsPerAddress: number
   readonly maxMessageBytes: number
+  /** How long a new connection keeps its place where there is none for others: longer than a registrar may take to answer. */
+  readonly unknownMs: number
   /** Bytes queued towards a peer that does not read before it is cut. */
   readonly maxBufferedBytes: number
   /** A peer that shows no sign of life between two pings is cut. */
@@ -34,6 +36,7 @@ export interface WebSocketLimits {
 export const DEFAULT_WEBSOCKET_LIMITS: WebSocketLimits = {
   maxConnections: 10_000,
   maxConnectionsPerAddress: 100,
+  unknownMs: 40_000,
   maxMessageBytes: 65_536,
   maxBufferedBytes: 1_048_576,
   pingMs: 30_000,
@@ -195,10 +198,12 @@ export class WebSocketTransport {
     return isFull ? { status: 503, counter: 'refusedFull' } : undefined
   }
 
-  /** Whoever only holds a place gives it to the next, the oldest first: nothing keeps others from opening as many as there are. */
+  /** Whoever only holds a place, and has for long, gives it to the next, the oldest first: nothing keeps others from opening as many as there are. */
   #makeRoom(): boolean {
     if (this.#connections.size < this.#limits.maxConnections) return true
+    const openedBeforeMs = performance.now() - this.#limits.unknownMs
     for (const connection of this.#unknown) {
+      if (connection.openedMs > openedBeforeMs) return false
       this.#unknown.delete(connection)
       if (this.#options.isKnown?.(connection) !== false) continue
       this.#counters.cutUnknown += 1
@@ -253,6 +258,7 @@ class Connection implements Flow {
   readonly local: SocketAddress
   readonly remote: SocketAddress
   readonly scope: string
+  readonly openedMs = performance.now()
   readonly #webSocket: WebSocket
   readonly #limits: WebSocketLimits
   readonly #count: (counter: Counter) => void

@@ -433,6 +433,9 @@ describe('registration', () => {
     await gateway.time.advance(100)
     expect(reasonText(call)).toContain('sip.barred')
     expect(await gateway.register(alice, 'alice', gateway.passwordOf('alice'))).toBe(200)
+    // Who has an account does not guess at others' with it.
+    expect(await gateway.register(alice, 'bob', 'wrong')).toBe(403)
+    expect(await gateway.register(alice, 'bob', 'wrong')).toBe(503)
     await gateway.time.advance(10_000)
     expect(await gateway.register(bob, 'bob', gateway.passwordOf('bob'))).toBe(200)
   })

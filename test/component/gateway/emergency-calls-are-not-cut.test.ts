@@ -69,6 +69,27 @@ it('an emergency call in which nobody is heard goes on, and one that a transfer 
   await gateway.time.advance(200)
 })
 
+it('an emergency call that is joined to another one goes on in it, though nobody is heard', async () => {
+  const alice = await open({ media: { ...demo.media, rtpTimeoutS: 1, rtpHoldTimeoutS: 1 } })
+  const held = await answered(
+    gateway,
+    { peer: gateway.trunk, user: '030', local: PHONE },
+    { peer: alice, number: 'alice', local: BROWSER },
+  )
+  const centre = await callTo(alice, '112')
+  const { callId, remoteTag, localTag } = centre.caller.dialog ?? {}
+  const replaces = encodeURIComponent(`${callId};to-tag=${remoteTag};from-tag=${localTag}`)
+  const refer = { headers: [{ name: 'Refer-To', value: `<sip:112@example.com?Replaces=${replaces}>` }] }
+  held.callee.dialog?.request('REFER', refer, () => {})
+  await gateway.time.advance(500)
+  expect([held.callee.ended, centre.caller.ended, gateway.calls.size]).toEqual(['bye', 'bye', 1])
+  await new Promise((resolve) => setTimeout(resolve, 2_500))
+  await gateway.time.advance(200)
+  expect([held.caller.ended, centre.callee.ended]).toEqual([undefined, undefined])
+  held.caller.dialog?.bye()
+  await gateway.time.advance(200)
+})
+
 const WITH_LOSS = { calls: { ...demo.calls, lostConnectionS: 45 } }
 
 it('an emergency call goes on without the WebSocket of its browser for as long as it takes, and by the next one', async () => {

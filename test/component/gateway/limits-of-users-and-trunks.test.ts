@@ -318,7 +318,7 @@ describe('a number that is denied', () => {
   })
 
   it('is denied where a trunk sends a call on to it, and a number that is not is called', async () => {
-    gateway = await open(limits({ deny: ['+49900'] }), {
+    gateway = await open(limits({ deny: ['+49900', '+881'] }), {
       numbers: { countryCode: '49', nationalPrefix: '0', internationalPrefix: '00' },
     })
     const alice = await gateway.registered('alice')
@@ -330,17 +330,36 @@ describe('a number that is denied', () => {
       await gateway.time.advance(200)
       return { call, asked: gateway.trunk.invites.map(({ request }) => request.uri.text).slice(1) }
     }
-    for (const number of ['0900123', '*31#0900123', '+49900123']) {
+    // Many trunks leave the + away.
+    for (const number of ['0900123', '*31#0900123', '+49900123', '49900123', '881612345678']) {
       const denied = await sentOn(number)
-      expect([statusOf(denied.call), denied.asked]).toEqual([480, []])
+      expect([...seen(denied.call), denied.asked]).toEqual([403, 'limit.destination', []])
     }
     const { call, asked } = await sentOn('0301234')
     expect(asked).toEqual(['sip:0301234@127.0.0.1:5070'])
     gateway.trunk.invites[1]?.reject(486)
     await gateway.time.advance(100)
     expect(statusOf(call)).toBe(486)
-    gateway.expectsVerdicts(...Array.from({ length: 4 }, () => 'call.refused' as const))
+    gateway.expectsVerdicts(...Array.from({ length: 5 }, () => 'limit.destination' as const), 'call.refused')
   })
+
+  it.each(['49301234', '+49301234', 'queue7'])(
+    'is not %s, sent on to by a trunk, for who may only call that country',
+    async (number) => {
+      gateway = await open(limits({ allow: ['+49'] }), {
+        numbers: { countryCode: '49', nationalPrefix: '0', internationalPrefix: '00' },
+      })
+      const call = place(await gateway.registered('alice'), 'alice', '0030100')
+      const contact = { name: 'Contact', value: `<sip:${number}@127.0.0.1:5070>` }
+      ;(await ringing(gateway, gateway.trunk)).reject(302, { headers: [contact] })
+      await gateway.time.advance(200)
+      expect(gateway.trunk.invites[1]?.request.uri.text).toBe(`sip:${number}@127.0.0.1:5070`)
+      gateway.trunk.invites[1]?.reject(486)
+      await gateway.time.advance(100)
+      expect(statusOf(call)).toBe(486)
+      gateway.expectsVerdicts('call.refused')
+    },
+  )
 
   it('is denied to a trunk that transfers a call to it, however it is written', async () => {
     gateway = await ScriptedGateway.open({

@@ -89,7 +89,8 @@ describe.each([
 })
 
 it('the other server is reached by the socket of the dialog, under its name, and nobody else is', async () => {
-  const trunk = trunkConfig({ host: 'pbx.example.net', port: PORT })
+  // From anywhere in its network it may call, and write a Contact that only it can reach.
+  const trunk = trunkConfig({ host: 'pbx.example.net', port: PORT, sources: ['127.0.0.0/8'] })
   const addresses = new Map([['pbx.example.net', [FIRST, SECOND]]])
   const trunks = new TrunkTable([trunk], {
     resolver: resolverOf(addresses),

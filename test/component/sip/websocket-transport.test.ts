@@ -162,7 +162,7 @@ test('one connection past the limit, in all and per address, is refused 503; a c
 test('where there is no room, whoever has not signed in makes some, the oldest first, and nobody else', async () => {
   const known = new Set<Flow>()
   const { connect, opened, closed, transport } = await listen({
-    limits: { maxConnections: 3 },
+    limits: { maxConnections: 3, unknownMs: 0 },
     isKnown: (flow) => known.has(flow),
   })
   for (let count = 0; count < 3; count += 1) expect(await outcome(connect())).toBe('open sip')
@@ -177,6 +177,13 @@ test('where there is no room, whoever has not signed in makes some, the oldest f
   for (const flow of opened.slice(3)) known.add(flow)
   expect(await outcome(connect())).toBe('503')
   expect(transport.counters()).toMatchObject({ cutUnknown: 2, refusedFull: 1 })
+})
+
+test('who has just come may still be signing in, and keeps his place', async () => {
+  const { connect, transport } = await listen({ limits: { maxConnections: 1 }, isKnown: () => false })
+  expect(await outcome(connect())).toBe('open sip')
+  expect(await outcome(connect())).toBe('503')
+  expect(transport.counters()).toMatchObject({ cutUnknown: 0, refusedFull: 1 })
 })
 
 test('one byte past the message limit closes the connection with 1009', async () => {
