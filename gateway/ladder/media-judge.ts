@@ -89,7 +89,7 @@ function fromPeer(
   if (dropped !== undefined) return dropped
   if (stats.packetsReceived === 0) return isPatient ? undefined : nothing(leg)
   const wrong = isSettled ? wrongPayloadType(stats, before) : undefined
-  return wrong ?? silence(leg) ?? wrongClock(stats) ?? wrongPtime(leg) ?? poor(stats)
+  return wrong ?? silence(leg) ?? wrongClock(stats) ?? wrongPtime(leg, before, isSettled) ?? poor(stats)
 }
 
 /** A description that forbade it from the first on: a hold later is what somebody wanted. */
@@ -147,11 +147,18 @@ function wrongClock({ clockRatio }: LegStats): MediaFailure | undefined {
   })
 }
 
-function wrongPtime({ stats, codec, ptimeMs }: JudgedLeg): MediaFailure | undefined {
+/** Of packets that came by the terms of now: a call may have begun with another codec. */
+function wrongPtime(
+  { stats, codec, ptimeMs }: JudgedLeg,
+  before: LegStats | undefined,
+  isSettled: boolean,
+): MediaFailure | undefined {
   const octetsPerMs = codec === undefined ? undefined : OCTETS_PER_MS[codec.toLowerCase()]
-  if (octetsPerMs === undefined || ptimeMs === undefined || stats.packetsReceived < MIN_PACKETS)
+  const packets = stats.packetsReceived - (before?.packetsReceived ?? 0)
+  const octets = stats.octetsReceived - (before?.octetsReceived ?? 0)
+  if (octetsPerMs === undefined || ptimeMs === undefined || packets < MIN_PACKETS || !isSettled)
     return undefined
-  const seenMs = Math.round(stats.octetsReceived / stats.packetsReceived / octetsPerMs)
+  const seenMs = Math.round(octets / packets / octetsPerMs)
   if (Math.abs(seenMs - ptimeMs) <= MAX_PTIME_ERROR * ptimeMs) return undefined
   return new MediaFailure('media.wrong-ptime', { expected: `${ptimeMs} ms a packet`, seen: `${seenMs} ms` })
 }

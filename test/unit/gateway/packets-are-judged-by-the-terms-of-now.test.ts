@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest'
+import { type JudgedLeg, judgeMedia } from '../../../gateway/ladder/media-judge.ts'
+import type { LegStats } from '../../../media/engine.ts'
+
+const stats = (packetsReceived: number, octetsReceived: number): LegStats => ({
+  ...{ packetsReceived, octetsReceived, packetsSent: packetsReceived, octetsSent: octetsReceived },
+  ...{
+    drops: {},
+    payloadSamples: 0,
+    flatSamples: 0,
+    clockRatio: undefined,
+    remote: undefined,
+    suite: 'none',
+  },
+  ...{ lossRatio: 0, jitterMs: 0, rttMs: undefined, mos: undefined },
+  ...{ remoteLossRatio: undefined, remoteJitterMs: undefined },
+})
+
+const judged = (now: LegStats, isSettled: boolean) => {
+  const leg: JudgedLeg = {
+    ...{ name: 'callee', kind: 'rtp', stats: now, readyForMs: 60_000, firstDirection: 'sendrecv' },
+    ...{ isToSend: true, isToReceive: false, codec: 'PCMU', ptimeMs: 20 },
+  }
+  const before = new Map([['callee', stats(500, 500 * 60)]])
+  return judgeMedia({ legs: [leg], patienceMs: 4_000, isSettled }, before).map(({ failure }) => failure.code)
+}
+
+test('a call that began with another codec is judged by the packets of the one it has now', () => {
+  const first = 500 * 60
+  expect(judged(stats(700, first + 200 * 160), true)).toEqual([])
+  expect(judged(stats(700, first + 200 * 480), true)).toEqual(['media.wrong-ptime'])
+  // What came since the last look is of both.
+  expect(judged(stats(700, first + 200 * 480), false)).toEqual([])
+})
