@@ -27,8 +27,8 @@ const judged = (now: LegStats, isSettled: boolean) => {
 
 test('a call that began with another codec is judged by the packets of the one it has now', () => {
   const first = 500 * 60
-  expect(judged(stats(700, first + 200 * 160), true)).toEqual([])
-  expect(judged(stats(700, first + 200 * 480), true)).toEqual(['media.wrong-ptime'])
+  expect(judged(stats(800, first + 300 * 160), true)).toEqual([])
+  expect(judged(stats(800, first + 300 * 480), true)).toEqual(['media.wrong-ptime'])
   // What came since the last look is of both.
-  expect(judged(stats(700, first + 200 * 480), false)).toEqual([])
+  expect(judged(stats(800, first + 300 * 480), false)).toEqual([])
 })
