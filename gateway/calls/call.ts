@@ -286,7 +286,7 @@ export class Call implements SideOwner, JoinableCall {
     }
   }
 
-  /** An emergency call is heard without the page that placed it, and ends as any when neither is heard nor seen. */
+  /** An emergency call goes on without the connection of its page: a lost ICE consent ends it as any other, a lost WebSocket does not. */
   outlivesFlow(): boolean {
     return this.charges.isEmergency
   }

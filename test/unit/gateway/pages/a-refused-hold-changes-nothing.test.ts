@@ -55,6 +55,7 @@ test.each([
 ] as const)('new ICE credentials are asked for once, also when they are %s', async (_name, end) => {
   const far = session()
   const reoffers = new Reoffers(far.session)
+  // Rejects in one of the two rows: what is looked at is what it leaves behind.
   const restarted = reoffers.restartIce().catch(() => undefined)
   expect(far.session.sessionDescriptionHandlerOptionsReInvite).toMatchObject({
     offerOptions: { iceRestart: true },
