@@ -1,27 +1,22 @@
 import { strict as assert } from 'node:assert'
-import type { RequestEvents } from './authenticated-request.ts'
 import { buildResponse } from './build.ts'
 import type { Dialog } from './dialog.ts'
-import { credentialsIn } from './digest-client.ts'
-import { Drive } from './drive.ts'
+import { type DialogRequestOptions, DialogRequests } from './dialog-requests.ts'
 import { encoded } from './encoded.ts'
 import type { Flow } from './flow.ts'
 import type { FlowUse } from './flow-uses.ts'
 import { questionFor, saysUnknown } from './known-dialog.ts'
 import type { Header, SipRequest, SipResponse } from './message.ts'
-import { nextOfferState, type OfferEvent, type OfferState } from './offer-answer.ts'
+import type { OfferState } from './offer-answer.ts'
+import { OfferExchange } from './offer-exchange.ts'
+import { OutgoingReinvites, type ReinviteOwner } from './outgoing-reinvite.ts'
 import { PendingReinvite } from './pending-reinvite.ts'
 import { isPrackFor, type ReliableName } from './reliable-provisionals.ts'
 import { hasBody } from './request-checks.ts'
 import type { ServerExchange } from './server-exchange.ts'
 import { type SessionOwner, SessionRefresh } from './session-refresh.ts'
-import type { Abandonable, CallDialog, Stack } from './stack.ts'
-import { TRANSACTION_LIFETIME_MS } from './timers.ts'
-import {
-  UnacknowledgedAnswer,
-  type UnacknowledgedInput,
-  type UnacknowledgedOutput,
-} from './unacknowledged-answer.ts'
+import type { CallDialog, Stack } from './stack.ts'
+import { UnacknowledgedAnswers } from './unacknowledged-answers.ts'
 import type {
   Body,
   DialogHandler,
@@ -31,16 +26,9 @@ import type {
   ResponseOptions,
 } from './user-agent-contract.ts'
 
-type RequestOptions = { readonly headers?: readonly Header[]; readonly body?: Body }
 type Done = (response: SipResponse | NoAnswer) => void
 
 const SESSION_EXPIRED: readonly Header[] = [{ name: 'Reason', value: 'SIP;cause=408;text="Session Expired"' }]
-
-/** One of our 2xx to INVITE that waits for its ACK. */
-interface Unacknowledged {
-  readonly drive: Drive<UnacknowledgedInput, UnacknowledgedOutput>
-  readonly acknowledged: (ack: SipRequest) => void
-}
 
 export interface ConfirmedDialogOptions {
   readonly stack: Stack
@@ -56,7 +44,7 @@ export interface ConfirmedDialogOptions {
 }
 
 /** A confirmed INVITE dialog, from its 2xx to the end of BYE. */
-export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, SessionOwner {
+export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, SessionOwner, ReinviteOwner {
   readonly callId: string
   readonly localTag: string
   readonly remoteTag: string
@@ -66,29 +54,24 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
   readonly #handler: DialogHandler
   #flow: Flow
   #state: 'confirmed' | 'ended' = 'confirmed'
-  #offerState: OfferState
+  readonly #requests: DialogRequests
+  readonly #offers: OfferExchange
   /** UAC: the INVITE's number until `acknowledge`. */
   #inviteCseq: number | undefined
   readonly #inviteCredentials: readonly Header[]
   /** UAC: the ACK of the first INVITE, to be repeated. */
   #ack: SipRequest | undefined
-  /** By CSeq number. */
-  readonly #unacknowledged = new Map<number, Unacknowledged>()
+  readonly #unacknowledged: UnacknowledgedAnswers
   /** UAS: a reliable provisional response that had no PRACK before the 2xx. */
   #unpracked: ReliableName | undefined
   /** UAS: the first INVITE's 2xx has no ACK yet. */
   #isAckDue = false
-  /**
-   * Wait for that ACK: RFC 3261 §15 forbids the callee an earlier BYE, and an earlier re-INVITE would find the peer not ready.
-   * Or for a flow, while the peer is away.
-   */
+  /** Waits for that ACK, before which RFC 3261 §15 forbids the callee a BYE, or for a flow, while the peer is away. */
   #deferredBye: (() => void) | undefined
-  #deferredReinvite: (() => void) | undefined
-  /** A re-INVITE of ours has no final response. */
-  #isReinviting = false
   /** A re-INVITE or UPDATE with an offer of the peer that the handler has not answered. */
   #reinvite: PendingReinvite | undefined
   readonly #session: SessionRefresh
+  readonly #reinvites: OutgoingReinvites
 
   constructor(options: ConfirmedDialogOptions) {
     this.#stack = options.stack
@@ -96,13 +79,22 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     this.#flow = options.flow
     this.party = options.party
     this.#handler = options.handler
-    this.#offerState = options.offerState
+    this.#requests = new DialogRequests(options.stack, options.dialog, () => this.#flow)
+    this.#offers = new OfferExchange(options.offerState, () => options.stack.count('offer-out-of-turn'))
+    this.#unacknowledged = new UnacknowledgedAnswers(options.stack.clock)
     this.#inviteCseq = options.inviteCseq
     this.#inviteCredentials = options.inviteCredentials ?? []
     this.callId = options.dialog.callId
     this.localTag = options.dialog.localTag
     this.remoteTag = options.dialog.remoteTag
     this.#session = new SessionRefresh(this.#stack, this)
+    this.#reinvites = new OutgoingReinvites({
+      stack: this.#stack,
+      requests: this.#requests,
+      offers: this.#offers,
+      session: this.#session,
+      owner: this,
+    })
     if (this.party !== undefined) this.#stack.uses.add(this.#flow, this)
     this.enter()
   }
@@ -124,6 +116,15 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     return this.party !== undefined && !this.#flow.isOpen
   }
 
+  /** For re-INVITEs of ours: before ACK they would find the peer not ready. */
+  get mustWait(): boolean {
+    return (this.#isAckDue || this.isAway) && this.#state === 'confirmed'
+  }
+
+  get isEnded(): boolean {
+    return this.#state === 'ended'
+  }
+
   get isTalking(): boolean {
     return this.#state === 'confirmed'
   }
@@ -134,19 +135,23 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
 
   acknowledge(body?: Body): void {
     if (this.#inviteCseq === undefined) return
-    this.#ack = this.#sendAck(this.#inviteCseq, body, this.#inviteCredentials)
+    const headers = this.#inviteCredentials
+    this.#ack = this.#requests.acknowledge(
+      this.#inviteCseq,
+      body === undefined ? { headers } : { headers, body },
+    )
     this.#inviteCseq = undefined
-    if (body !== undefined) this.#offer('send-answer')
+    if (body !== undefined) this.#offers.move('send-answer')
   }
 
   /** The 2xx came again. */
   repeatAck(): void {
-    if (this.#ack !== undefined) this.#sendDirectly(this.#ack)
+    if (this.#ack !== undefined) this.#requests.sendAck(this.#ack)
   }
 
   bye(headers: readonly Header[] = []): void {
     if (this.#state === 'ended') return
-    const request = this.#stack.compose(this.#flow, this.#dialog.next('BYE'), { headers })
+    const request = this.#requests.compose('BYE', { headers })
     // The peer must see ACK before BYE, or it goes on repeating its 2xx.
     this.acknowledge()
     this.#end()
@@ -154,38 +159,30 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     else this.#sendBye(request)
   }
 
-  reinvite(options: RequestOptions, done: Done): void {
-    assert(!this.#isReinviting, 'one re-INVITE at a time')
-    assert(options.body !== undefined, 'a re-INVITE makes an offer: its ACK is sent without the caller')
+  reinvite(options: DialogRequestOptions, done: Done): void {
     assert(this.#inviteCseq === undefined, 'ACK comes before re-INVITE')
-    if ((this.#isAckDue || this.isAway) && this.#state === 'confirmed') this.#deferReinvite(options, done)
-    else this.#sendReinvite(options, done)
+    this.#reinvites.start(options, done)
   }
 
-  #deferReinvite(options: RequestOptions, done: Done): void {
-    assert(this.#deferredReinvite === undefined, 'one re-INVITE at a time')
-    this.#deferredReinvite = () => this.reinvite(options, done)
-  }
-
-  request(method: string, options: RequestOptions, done: Done): void {
+  request(method: string, options: DialogRequestOptions, done: Done): void {
     const isUpdate = method === 'UPDATE'
     const headers = isUpdate ? [...(options.headers ?? []), ...this.#session.proposal()] : options.headers
-    const request = this.#stack.compose(this.#flow, this.#dialog.next(method), {
+    const request = this.#requests.compose(method, {
       ...options,
       ...(headers === undefined ? {} : { headers }),
     })
     const isOffer = isUpdate && hasBody(request)
-    if (this.#refuseLocally(request, isOffer, done)) return
-    if (isOffer) this.#offer('send-offer')
-    this.#send(request, {
+    if (this.refuseLocally(request, isOffer, done)) return
+    if (isOffer) this.#offers.move('send-offer')
+    this.#requests.send(request, {
       onResponse: (response) => {
         if (response.status < 200) return
-        if (isUpdate && response.status < 300) this.#refreshed(response)
-        if (isOffer) this.#offer(response.status < 300 ? 'receive-answer' : 'offer-failed')
+        if (isUpdate && response.status < 300) this.refreshed(response)
+        if (isOffer) this.#offers.move(response.status < 300 ? 'receive-answer' : 'offer-failed')
         this.#stack.guard(() => done(response), undefined)
       },
       onFailed: (reason) => {
-        if (isOffer) this.#offer('offer-failed')
+        if (isOffer) this.#offers.move('offer-failed')
         this.#stack.guard(() => done(reason), undefined)
       },
     })
@@ -239,8 +236,8 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
 
   /** For the session timer. */
   askForReinvite(): void {
-    const isBusy = this.#isReinviting || this.#deferredReinvite !== undefined || this.#reinvite !== undefined
-    if (!isBusy) this.#stack.guard(() => this.#handler.onRefreshDue(), undefined)
+    if (this.#reinvites.isBusy || this.#reinvite !== undefined) return
+    this.#stack.guard(() => this.#handler.onRefreshDue(), undefined)
   }
 
   /** For the session timer. */
@@ -256,22 +253,12 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
 
   /** Repeats `response`, a 2xx to the INVITE `exchange`, until its ACK. */
   awaitAck(exchange: ServerExchange, response: SipResponse, acknowledged: (ack: SipRequest) => void): void {
-    const { clock } = this.#stack
-    const cseq = exchange.request.cseq.number
     const bytes = encoded(response)
-    const machine = new UnacknowledgedAnswer(clock.nowMs())
-    const drive = new Drive<UnacknowledgedInput, UnacknowledgedOutput>({
-      machine,
-      clock,
-      settled: () => {
-        if (machine.isOver) this.#unacknowledged.delete(cseq)
-      },
-      perform: (output) => {
-        if (output.kind === 'send') this.#flow.send(bytes)
-        else this.#giveUp()
-      },
+    this.#unacknowledged.add(exchange.request.cseq.number, {
+      repeat: () => this.#flow.send(bytes),
+      acknowledged,
+      gaveUp: () => this.#giveUp(),
     })
-    this.#unacknowledged.set(cseq, { drive, acknowledged })
   }
 
   /** The first INVITE's 2xx must not be sent yet: `awaitFirstAck` follows, or `withdraw`. */
@@ -297,17 +284,14 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     this.#isAckDue = true
     this.awaitAck(exchange, response, (ack) => {
       this.#isAckDue = false
-      if (this.#offerState === 'local-offer') this.#offer('receive-answer')
+      if (this.#offers.state === 'local-offer') this.#offers.move('receive-answer')
       if (this.#state === 'confirmed') this.#stack.guard(() => this.#handler.onAck(ack), ack)
       this.#runDeferred()
     })
   }
 
   onAck(ack: SipRequest): void {
-    const waiting = this.#unacknowledged.get(ack.cseq.number)
-    if (waiting === undefined) return
-    waiting.drive.feed({ kind: 'ack' })
-    waiting.acknowledged(ack)
+    this.#unacknowledged.take(ack)
   }
 
   onRequest(request: SipRequest, exchange: ServerExchange): void {
@@ -376,7 +360,8 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     return true
   }
 
-  #refreshed(response: SipResponse): void {
+  /** For re-INVITEs of ours. */
+  refreshed(response: SipResponse): void {
     this.#dialog.refreshTarget(response)
     this.#session.onSuccess(response)
   }
@@ -393,13 +378,13 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     }
     this.#dialog.refreshTarget(request)
     if (request.method === 'INVITE') exchange.respond(100)
-    if (hasBody(request)) this.#offer('receive-offer')
+    if (hasBody(request)) this.#offers.move('receive-offer')
     const pending = new PendingReinvite(exchange, {
       accept: (options, onAck) => this.#acceptReinvite(exchange, options, onAck),
       settled: () => {
         this.#reinvite = undefined
       },
-      failed: () => this.#offer('offer-failed'),
+      failed: () => this.#offers.move('offer-failed'),
     })
     this.#reinvite = pending
     exchange.onCancel = () => pending.reject(487)
@@ -409,9 +394,9 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
 
   /** RFC 3261 §14.2, RFC 3311 §5.2: an offer while another one is open. */
   #glare(request: SipRequest): 491 | 500 | undefined {
-    if (this.#reinvite !== undefined || this.#offerState === 'remote-offer') return 500
-    if (this.#offerState === 'local-offer') return 491
-    const isOurInviteOpen = this.#isReinviting || this.#inviteCseq !== undefined
+    if (this.#reinvite !== undefined || this.#offers.state === 'remote-offer') return 500
+    if (this.#offers.state === 'local-offer') return 491
+    const isOurInviteOpen = this.#reinvites.isOpen || this.#inviteCseq !== undefined
     return isOurInviteOpen && request.method === 'INVITE' ? 491 : undefined
   }
 
@@ -426,80 +411,18 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
       ...this.#session.answer(request),
     ]
     const response = exchange.respond(200, { ...options, headers })
-    if (hasBody(request)) this.#offer('send-answer')
-    else if (options.body !== undefined) this.#offer('send-offer')
+    if (hasBody(request)) this.#offers.move('send-answer')
+    else if (options.body !== undefined) this.#offers.move('send-offer')
     if (request.method !== 'INVITE' || response === undefined) return
     this.awaitAck(exchange, response, (ack) => {
-      if (!hasBody(request)) this.#offer('receive-answer')
+      if (!hasBody(request)) this.#offers.move('receive-answer')
       if (onAck !== undefined) this.#stack.guard(() => onAck(ack), ack)
     })
   }
 
-  #sendReinvite(options: RequestOptions, done: Done, isRepeated = false): void {
-    const headers = [...(options.headers ?? []), ...this.#session.proposal()]
-    const request = this.#stack.compose(this.#flow, this.#dialog.next('INVITE'), { ...options, headers })
-    if (this.#refuseLocally(request, true, done)) return
-    this.#isReinviting = true
-    this.#offer('send-offer')
-    const { clock } = this.#stack
-    let stopWaiting = (): void => {}
-    const finish = (event: OfferEvent, outcome: SipResponse | NoAnswer): void => {
-      stopWaiting()
-      this.#isReinviting = false
-      this.#offer(event)
-      if (event === 'offer-failed') this.#session.onFailure(outcome)
-      this.#stack.guard(() => done(outcome), undefined)
-    }
-    // The peer is away: the same offer when it is back.
-    const finishLater = (): void => {
-      stopWaiting()
-      this.#isReinviting = false
-      this.#offer('offer-failed')
-      this.#deferReinvite(options, done)
-    }
-    // RFC 4028 §7.4: with the interval that the peer asks for.
-    const again = (): void => {
-      stopWaiting()
-      this.#isReinviting = false
-      this.#offer('offer-failed')
-      this.#sendReinvite(options, done, true)
-    }
-    let ack: SipRequest | undefined
-    let invite = request
-    const events: RequestEvents = {
-      onAgain: (next) => {
-        invite = next
-      },
-      onResponse: (response) => {
-        if (response.status < 200) return
-        if (response.status >= 300) {
-          if (!isRepeated && this.#session.onTooBrief(response)) again()
-          else finish('offer-failed', response)
-          return
-        }
-        if (ack !== undefined) {
-          this.#sendDirectly(ack)
-          return
-        }
-        this.#refreshed(response)
-        ack = this.#sendAck(invite.cseq.number, undefined, credentialsIn(invite))
-        finish('receive-answer', response)
-      },
-      onFailed: (reason) => {
-        if (reason === 'timeout' || !this.isAway || this.#state === 'ended') finish('offer-failed', reason)
-        else finishLater()
-      },
-    }
-    const exchange = this.#send(request, events)
-    // The protocol has no end for an INVITE that got a 1xx; inside a call nobody waits longer than this.
-    if (this.#isReinviting) {
-      stopWaiting = clock.schedule(clock.nowMs() + TRANSACTION_LIFETIME_MS, () => exchange.abandon())
-    }
-  }
-
   /** Answers a request that must not be sent now, as the peer would, after control has returned. */
-  #refuseLocally(request: SipRequest, isOffer: boolean, done: Done): boolean {
-    const isGlare = isOffer && (this.#offerState !== 'stable' || this.#reinvite !== undefined)
+  refuseLocally(request: SipRequest, isOffer: boolean, done: Done): boolean {
+    const isGlare = isOffer && (this.#offers.state !== 'stable' || this.#reinvite !== undefined)
     const status = this.#state === 'ended' ? 481 : 491
     if (this.#state !== 'ended' && !isGlare) return false
     const response = buildResponse(request, status)
@@ -507,27 +430,9 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     return true
   }
 
-  #send(request: SipRequest, events: RequestEvents): Abandonable {
-    const way = this.#stack.wayOf(request, this.#flow)
-    return this.#stack.send(request, way, events, () => this.#dialog.next(request.method).cseq)
-  }
-
-  #sendAck(cseq: number, body: Body | undefined, headers: readonly Header[]): SipRequest {
-    const options = body === undefined ? { headers } : { headers, body }
-    const ack = this.#stack.compose(this.#flow, this.#dialog.ack(cseq), options)
-    this.#sendDirectly(ack)
-    return ack
-  }
-
-  /** Without a transaction. */
-  #sendDirectly(ack: SipRequest): void {
-    this.#stack.wayOf(ack, this.#flow).send(encoded(ack))
-  }
-
   #sendBye(bye: SipRequest): void {
-    for (const { drive } of this.#unacknowledged.values()) drive.stop()
-    this.#unacknowledged.clear()
-    this.#send(bye, {
+    this.#unacknowledged.stop()
+    this.#requests.send(bye, {
       onResponse: (response) => {
         if (response.status >= 200) this.#close()
       },
@@ -541,7 +446,7 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
   /** For the peer that was away when it was sent. */
   #byeAgain(bye: SipRequest): SipRequest {
     const headers = bye.headers.filter(({ name }) => name === 'Reason')
-    return this.#stack.compose(this.#flow, this.#dialog.next('BYE'), { headers })
+    return this.#requests.compose('BYE', { headers })
   }
 
   /** No ACK for 64*T1: RFC 3261 §13.3.1.4. */
@@ -554,16 +459,15 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
       return
     }
     this.#end()
-    this.#sendBye(this.#stack.compose(this.#flow, this.#dialog.next('BYE')))
+    this.#sendBye(this.#requests.compose('BYE'))
     this.#stack.guard(() => this.#handler.onEnd('ack-timeout', undefined), undefined)
   }
 
   #runDeferred(): void {
-    const [bye, reinvite] = [this.#deferredBye, this.#deferredReinvite]
+    const bye = this.#deferredBye
     this.#deferredBye = undefined
-    this.#deferredReinvite = undefined
     bye?.()
-    reinvite?.()
+    this.#reinvites.resume()
   }
 
   /** No more calls of the handler. RFC 3261 §15.1.2: what the peer still asks is answered 487. */
@@ -572,23 +476,15 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     this.#session.stop()
     this.#reinvite?.reject(487)
     // Finds the dialog ended and answers its caller 481.
-    this.#deferredReinvite?.()
-    this.#deferredReinvite = undefined
+    this.#reinvites.resume()
   }
 
   /** Nothing of the dialog is left. */
   #close(): void {
-    for (const { drive } of this.#unacknowledged.values()) drive.stop()
-    this.#unacknowledged.clear()
+    this.#unacknowledged.stop()
     this.#isAckDue = false
     this.#deferredBye = undefined
     this.#stack.uses.remove(this.#flow, this)
     this.#stack.removeDialog(this.#flow, this, this)
-  }
-
-  #offer(event: OfferEvent): void {
-    const next = nextOfferState(this.#offerState, event)
-    if (next === undefined) this.#stack.count('offer-out-of-turn')
-    else this.#offerState = next
   }
 }
