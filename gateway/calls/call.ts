@@ -2,12 +2,8 @@ import type { CallsConfig } from '../../config/config.ts'
 import type { Log } from '../../config/logging.ts'
 import type { LegName, MediaEngine, MediaSession, MediaStageEvent } from '../../media/engine.ts'
 import type { MediaFailure } from '../../media/failure.ts'
-import { answerableCodecs } from '../../sdp/codecs.ts'
-import type { Offer } from '../../sdp/session.ts'
-import { maxForwards } from '../../sip/headers.ts'
-import type { Header, SipRequest, SipResponse, Uri } from '../../sip/message.ts'
+import type { Header, SipRequest, Uri } from '../../sip/message.ts'
 import type {
-  Body,
   EndReason,
   IncomingInvite,
   IncomingReinvite,
@@ -22,20 +18,18 @@ import { CallObserver } from '../ladder/call-observer.ts'
 import { CallTrace } from '../ladder/call-trace.ts'
 import { MediaWatch } from '../ladder/media-watch.ts'
 import { relayInDialog } from '../relay/relay-in-dialog.ts'
-import { applicationCodecs, startApplication } from './applications.ts'
-import { bodyWith, locationsIn, requireSdp, sdpBody, sdpIn } from './body.ts'
+import { bodyWith, sdpBody } from './body.ts'
 import { CallCharges } from './call-charges.ts'
 import { type CallEvent, type CallState, nextCallState } from './call-machine.ts'
 import { Conversation, type SilenceLimits } from './conversation.ts'
 import { Dialling, type Progress } from './dialling.ts'
-import { fittingPlan } from './fail-over.ts'
-import { inviteHeaders, passedHeaders, passedReasons, visibleHeaders } from './header-policy.ts'
+import { passedReasons } from './header-policy.ts'
 import { KeyPresses } from './key-presses.ts'
 import { Leg, type LegMedia } from './leg.ts'
-import { keysOn } from './leg-route.ts'
-import type { AdmittedPlan, ApplicationPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
+import type { AdmittedPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
 import type { Replaces } from './refer.ts'
-import { sessionIdHeader, sessionUuidOf } from './session-id.ts'
+import { sessionIdHeader } from './session-id.ts'
+import { SetUp } from './set-up.ts'
 import { Side, type SideOwner } from './side.ts'
 import { type FoundSide, type JoinableCall, Transfers } from './transfers.ts'
 
@@ -82,21 +76,13 @@ export class Call implements SideOwner, JoinableCall {
   readonly #mediaWatch: MediaWatch
   readonly #conversation: Conversation
   readonly #keys: KeyPresses
+  readonly #setUp: SetUp
   readonly #transfers: Transfers
   /** What it holds of the limits, and until when it may last. */
   readonly charges: CallCharges
   #state: CallState = 'routing'
   #steps: Promise<void> = Promise.resolve()
   #session: MediaSession | undefined
-  #offer: Offer | undefined
-  #caller: Side | undefined
-  /** Set with the first answer; the caller sees the same bytes in every 18x and 2xx. */
-  #answer: Body | undefined
-  /** The caller's answer says what a party wanted that has refused since. */
-  #isAnswerOfAnother = false
-  #dialling: Dialling | undefined
-  /** Who is being called, by the callee's name or that of who stands in for it. */
-  #dialled: string
 
   constructor(
     context: CallContext,
@@ -109,7 +95,6 @@ export class Call implements SideOwner, JoinableCall {
     this.#invite = invite
     this.#callerPlan = caller
     this.#callee = callee
-    this.#dialled = callee.name
     this.#log = context.log.child({ callId: this.id })
     this.#startedAtMs = context.environment.nowMs()
     this.#observer = new CallObserver(
@@ -138,6 +123,28 @@ export class Call implements SideOwner, JoinableCall {
       onFinding: ({ failure, ...place }) => this.#find(verdictOf(failure, place)),
       onError: (error) => this.#log.error('internal error', { error }),
     })
+    this.#setUp = new SetUp({
+      host: {
+        log: this.#log,
+        trace: this.trace,
+        conversation: this.#conversation,
+        token: () => context.environment.token(),
+        openSession: () => this.#openSession(),
+        openSide: (name, party, media, isCallIdOwner) => this.#openSide(name, party, media, isCallIdOwner),
+        place: (side, plan, text, progress) => this.#place(side, plan, text, progress),
+        headers: (side) => this.#headers(side),
+        move: (event) => this.#move(event),
+        hasEnded: () => this.#hasEnded(),
+        onAnswered: () => this.#onAnswered(),
+        onRefused: (failure) => {
+          const verdict = verdictOf(failure, { leg: 'callee' })
+          this.#end('refused', { verdict, headers: failure.headers })
+        },
+      },
+      invite,
+      caller,
+      callee,
+    })
     this.#transfers = new Transfers({
       conversation: this.#conversation,
       log: this.#log,
@@ -145,7 +152,7 @@ export class Call implements SideOwner, JoinableCall {
       token: () => context.environment.token(),
       isConnected: () => this.#state === 'connected',
       run: (step, lost) => this.#run(step, lost),
-      session: () => this.#openSession(),
+      session: () => this.#requireSession(),
       openSide: (name, party, media, isCallIdOwner) => this.#openSide(name, party, media, isCallIdOwner),
       place: (side, plan, text, handler) => this.#place(side, plan, text, handler),
       headers: (side, other) => this.#headers(side, other),
@@ -167,7 +174,7 @@ export class Call implements SideOwner, JoinableCall {
 
   /** Who takes part, those who are still being called included. */
   get parties(): readonly string[] {
-    if (this.#state !== 'connected') return [this.#callerPlan.name, this.#dialled]
+    if (this.#state !== 'connected') return [this.#callerPlan.name, this.#setUp.dialled]
     const target = this.#transfers.target
     return [...this.#conversation.sides.map(({ party }) => party), ...(target === undefined ? [] : [target])]
   }
@@ -179,7 +186,7 @@ export class Call implements SideOwner, JoinableCall {
 
   start(): void {
     this.#log.info('call started', { caller: this.#callerPlan.name, callee: this.#callee.name })
-    this.#run(() => this.#setUp())
+    this.#run(() => this.#setUp.start())
   }
 
   /** Ends the call from outside (drain, administrator). No-op when it has ended. */
@@ -265,9 +272,7 @@ export class Call implements SideOwner, JoinableCall {
   }
 
   onDialogAck(side: Side, ack: SipRequest): void {
-    if (this.#offer === undefined && side === this.#caller) {
-      this.#run(() => this.#conversation.takeAnswer(side, ack.body))
-    }
+    if (this.#setUp.awaitsAnswerOf(side)) this.#run(() => this.#conversation.takeAnswer(side, ack.body))
   }
 
   onReinvite(side: Side, reinvite: IncomingReinvite): void {
@@ -291,7 +296,7 @@ export class Call implements SideOwner, JoinableCall {
     return this.charges.isEmergency
   }
 
-  // ----- set-up
+  // ----- what set-up, conversation and transfers have in common
 
   /** `lost`: the call has ended before the turn of this step. */
   #run(step: () => Promise<void> | void, lost: () => void = () => {}): void {
@@ -303,10 +308,8 @@ export class Call implements SideOwner, JoinableCall {
       .catch((error: unknown) => this.#fail(error))
   }
 
-  async #setUp(): Promise<void> {
-    const { request } = this.#invite
-    const sdp = requireSdp(request)
-    this.#session = await this.#context.engine.openSession(this.id, {
+  async #openSession(): Promise<MediaSession> {
+    const session = await this.#context.engine.openSession(this.id, {
       onStage: (leg, event) => {
         this.#observer.stage(leg, event)
         this.#logStage(leg, event)
@@ -316,88 +319,16 @@ export class Call implements SideOwner, JoinableCall {
       onMoved: (leg, local) => this.#run(() => this.#conversation.moved(leg, local)),
       onNote: (leg, note) => this.#observer.note(leg, note),
     })
-    if (this.#hasEnded()) return
-    const caller = await this.#openSide('caller', this.#callerPlan.name, this.#callerPlan.media, false)
-    caller.sessionUuid = sessionUuidOf(request) ?? this.#context.environment.token()
-    this.#caller = caller
-    this.#conversation.add(caller)
-    this.#offer = sdp.length === 0 ? undefined : caller.leg.read(sdp)
-    if (this.#hasEnded()) return
-    await (this.#callee.kind === 'application'
-      ? this.#answerByApplication(caller, this.#callee)
-      : this.#dial(caller, this.#callee))
+    this.#session = session
+    return session
   }
 
   async #openSide(name: LegName, party: string, media: LegMedia, isCallIdOwner: boolean): Promise<Side> {
-    const leg = await Leg.open(this.#openSession(), name, media, this.#newSessionId())
+    const leg = await Leg.open(this.#requireSession(), name, media, this.#newSessionId())
     this.#observer.opened(name, party, media)
     // Who is not called by us has called.
     if (!isCallIdOwner) this.trace.climb(name, 'S1')
     return new Side({ leg, party, isCallIdOwner, owner: this })
-  }
-
-  async #answerByApplication(caller: Side, { application }: ApplicationPlan): Promise<void> {
-    const offer = this.#offer
-    if (offer === undefined) throw new GatewayFailure('call.no-offer')
-    const codecs = applicationCodecs(application, offer)
-    await startApplication(application, this.#openSession(), codecs)
-    const text = await caller.leg.answer(offer, { direction: 'sendrecv', codecs, ptimeMs: offer.ptimeMs })
-    this.#answer = sdpBody(text)
-    if (!this.#hasEnded()) this.#accept(caller)
-  }
-
-  async #dial(caller: Side, first: PartyPlan): Promise<void> {
-    const offer = this.#offer
-    const wanted = offer?.codecs ?? caller.leg.offerable()
-    // Who has an answer already, of a party that was left, is held to it where that is possible.
-    const told = caller.leg.codecs
-    const { plan, codecs } = fittingPlan(first, told.length > 0 ? told : wanted, wanted)
-    this.#dialled = plan.name
-    const callee = await this.#openSide('callee', plan.name, plan.media, true)
-    this.#conversation.add(callee)
-    if (this.#hasEnded()) return
-    const text = callee.leg.offer({
-      direction: offer?.direction ?? 'sendrecv',
-      codecs,
-      ptimeMs: offer?.ptimeMs,
-    })
-    const { request } = this.#invite
-    const hops = maxForwards(request)
-    this.#move('dialled')
-    this.#dialling = this.#place(callee, plan, text, {
-      headers: [...this.#headers(callee), ...inviteHeaders(request, plan)],
-      // Browsers read no body of several parts.
-      locations: plan.media.kind === 'rtp' ? locationsIn(request) : [],
-      maxForwards: hops === undefined ? undefined : hops - 1,
-      onProgress: (response) => this.#onProgress(caller, callee, response),
-      onAnswered: (response) => this.#onAnswered(caller, callee, response),
-      onFailed: (failure, next) => this.#onUnreached(caller, callee, failure, next),
-    })
-  }
-
-  /** Nothing has rung where there is a next one to call, or it is an emergency; its leg may be of another kind. */
-  async #onUnreached(
-    caller: Side,
-    callee: Side,
-    failure: GatewayFailure,
-    next: PartyPlan | undefined,
-  ): Promise<void> {
-    const verdict = verdictOf(failure, { leg: 'callee' })
-    if (next === undefined) {
-      this.#end('refused', { verdict, headers: failure.headers })
-      return
-    }
-    this.#log.warn('call goes on elsewhere', {
-      ...verdict,
-      reason: verdict.message,
-      from: callee.party,
-      to: next.name,
-    })
-    this.trace.goesOn('callee', next.name, verdict.message)
-    this.#isAnswerOfAnother = this.#answer !== undefined
-    this.#conversation.remove(callee)
-    await callee.leg.close()
-    if (!this.#hasEnded()) await this.#dial(caller, next)
   }
 
   #place(side: Side, plan: PartyPlan, text: string, progress: Progress): Dialling {
@@ -422,64 +353,15 @@ export class Call implements SideOwner, JoinableCall {
           this.#run(() => progress.onAnswered(response))
         },
         onFailed: (failure, next) => {
-          // From now on it takes up a place there.
-          if (next !== undefined) this.#dialled = next.name
+          if (next !== undefined) progress.onNext?.(next)
           this.#run(() => progress.onFailed(failure, next))
         },
       },
     })
   }
 
-  async #onProgress(caller: Side, callee: Side, response: SipResponse): Promise<void> {
-    const answer = sdpIn(response)
-    const hasAnswer = answer.length > 0
-    if (hasAnswer) await this.#establish(caller, callee, answer)
-    if (!this.#move('progressed')) return
-    const body = hasAnswer ? this.#answer : undefined
-    callee.sessionUuid = sessionUuidOf(response)
-    const headers = [...this.#headers(caller), ...this.#headersOf(response)]
-    // SIP.js plays early media only from a reliable response, JsSIP takes any.
-    this.#invite.progress(
-      response.status,
-      body === undefined ? { headers } : { headers, body, reliable: true },
-    )
-  }
-
-  async #onAnswered(caller: Side, callee: Side, response: SipResponse): Promise<void> {
-    const answer = sdpIn(response)
-    if (answer.length > 0) await this.#establish(caller, callee, answer)
-    if (!callee.leg.isAgreed) throw new GatewayFailure('call.no-answer-body')
-    callee.sessionUuid = sessionUuidOf(response) ?? callee.sessionUuid ?? this.#context.environment.token()
-    // Without an offer in the INVITE the 200 carries ours, and ACK the answer (RFC 3261 §13.2.1).
-    this.#answer ??= sdpBody(caller.leg.offer(this.#conversation.wishFor(caller)))
-    if (!this.#hasEnded()) this.#accept(caller, this.#headersOf(response))
-    if (this.#isAnswerOfAnother) this.#conversation.follow(callee)
-    this.#conversation.tellMove(callee)
-  }
-
-  #headersOf(response: SipResponse): readonly Header[] {
-    return visibleHeaders(passedHeaders(response), this.#callerPlan.passHeaders)
-  }
-
-  /** Takes the callee's answer and makes the caller's, once; a trunk's later ones change the trunk's leg only. */
-  async #establish(caller: Side, callee: Side, body: Buffer): Promise<void> {
-    const answer = await callee.leg.take(body)
-    const offer = this.#offer
-    if (this.#answer === undefined && offer !== undefined) {
-      const codecs = answerableCodecs(offer, answer.codecs, keysOn(caller.leg.media))
-      this.#answer = sdpBody(await caller.leg.answer(offer, { ...answer, codecs }))
-    }
-    await this.#conversation.join()
-  }
-
-  #accept(caller: Side, headers: readonly Header[] = []): void {
-    const body = this.#answer
-    if (body === undefined || !this.#move('answered')) return
+  #onAnswered(): void {
     this.charges.answered(this.parties)
-    caller.dialog = this.#invite.accept(
-      { headers: [...this.#headers(caller), ...headers], body },
-      caller.dialogHandler,
-    )
     this.#log.info('call answered')
     if (this.#callee.kind === 'party') this.#run(() => this.#conversation.watch())
     this.#mediaWatch.start()
@@ -533,14 +415,14 @@ export class Call implements SideOwner, JoinableCall {
   ): void {
     const wasConnected = this.#state === 'connected'
     if (!this.#move(event)) return
-    const silence = event === 'cancelled' ? this.#dialling?.silence() : undefined
+    const silence = event === 'cancelled' ? this.#setUp.silence() : undefined
     if (silence !== undefined) this.#find(verdictOf(silence, { leg: 'callee' }))
     this.charges.stop()
     this.#mediaWatch.stop()
     this.trace.end({ verdict: why.verdict, by: why.by ?? why.leg, isCancelled: event === 'cancelled' })
     this.#logEnd(event, why.verdict, why.by ?? why.leg)
     const reasons = why.verdict === undefined ? (why.reasons ?? []) : [reasonHeader(why.verdict)]
-    this.#dialling?.cancel(reasons)
+    this.#setUp.cancel(reasons)
     this.#transfers.close(reasons)
     this.#conversation.close()
     if (!wasConnected && why.verdict !== undefined) {
@@ -573,7 +455,7 @@ export class Call implements SideOwner, JoinableCall {
     return [ALLOW, sessionIdHeader(other?.sessionUuid, side.sessionUuid)]
   }
 
-  #openSession(): MediaSession {
+  #requireSession(): MediaSession {
     if (this.#session === undefined) throw new Error('a leg before its session')
     return this.#session
   }

@@ -39,6 +39,8 @@ export interface Progress {
   readonly maxForwards: number | undefined
   readonly onProgress: (response: SipResponse) => Promise<void> | void
   readonly onAnswered: (response: SipResponse) => Promise<void> | void
+  /** At once, before the step: from now on `next` takes up a place at its party. */
+  readonly onNext?: (next: PartyPlan) => void
   readonly onFailed: (failure: GatewayFailure, next: PartyPlan | undefined) => Promise<void> | void
 }
 

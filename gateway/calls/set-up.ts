@@ -1,0 +1,236 @@
+import type { Log } from '../../config/logging.ts'
+import type { LegName, MediaSession } from '../../media/engine.ts'
+import { answerableCodecs } from '../../sdp/codecs.ts'
+import type { Offer } from '../../sdp/session.ts'
+import { maxForwards } from '../../sip/headers.ts'
+import type { Header, SipResponse } from '../../sip/message.ts'
+import type { Body, IncomingInvite } from '../../sip/user-agent.ts'
+import { verdictOf } from '../diagnosis.ts'
+import { GatewayFailure } from '../gateway-failure.ts'
+import type { CallTrace } from '../ladder/call-trace.ts'
+import { applicationCodecs, startApplication } from './applications.ts'
+import { locationsIn, requireSdp, sdpBody, sdpIn } from './body.ts'
+import type { CallEvent } from './call-machine.ts'
+import type { Conversation } from './conversation.ts'
+import type { Dialling, Progress } from './dialling.ts'
+import { fittingPlan } from './fail-over.ts'
+import { inviteHeaders, passedHeaders, visibleHeaders } from './header-policy.ts'
+import type { LegMedia } from './leg.ts'
+import { keysOn } from './leg-route.ts'
+import type { ApplicationPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
+import { sessionUuidOf } from './session-id.ts'
+import type { Side } from './side.ts'
+
+/** The call that is set up. */
+export interface SetUpHost {
+  readonly log: Log
+  readonly trace: CallTrace
+  readonly conversation: Conversation
+  token(): string
+  openSession(): Promise<MediaSession>
+  openSide(name: LegName, party: string, media: LegMedia, isCallIdOwner: boolean): Promise<Side>
+  place(side: Side, plan: PartyPlan, text: string, progress: Progress): Dialling
+  /** What each of our requests and answers to a side carries. */
+  headers(side: Side): readonly Header[]
+  /** False when the event lost a race and nothing must be done about it. */
+  move(event: CallEvent): boolean
+  hasEnded(): boolean
+  /** The caller has its answer. */
+  onAnswered(): void
+  /** Nobody is left to call. */
+  onRefused(failure: GatewayFailure): void
+}
+
+export interface SetUpOptions {
+  readonly host: SetUpHost
+  readonly invite: IncomingInvite
+  readonly caller: CallerPlan
+  readonly callee: CalleePlan
+}
+
+/** A call until it is answered: the caller's offer, who is called and who in their stead, and the one answer that the caller gets. */
+export class SetUp {
+  readonly #host: SetUpHost
+  readonly #invite: IncomingInvite
+  readonly #callerPlan: CallerPlan
+  readonly #calleePlan: CalleePlan
+  #offer: Offer | undefined
+  #caller: Side | undefined
+  /** Set with the first answer; the caller sees the same bytes in every 18x and 2xx. */
+  #answer: Body | undefined
+  /** The caller's answer says what a party wanted that has refused since. */
+  #isAnswerOfAnother = false
+  #dialling: Dialling | undefined
+  #dialled: string
+
+  constructor({ host, invite, caller, callee }: SetUpOptions) {
+    this.#host = host
+    this.#invite = invite
+    this.#callerPlan = caller
+    this.#calleePlan = callee
+    this.#dialled = callee.name
+  }
+
+  /** Who is being called, by the callee's name or that of who stands in for it. */
+  get dialled(): string {
+    return this.#dialled
+  }
+
+  /** The first ACK of this side has the answer to an offer of ours (RFC 3261 §13.2.1). */
+  awaitsAnswerOf(side: Side): boolean {
+    return this.#offer === undefined && side === this.#caller
+  }
+
+  /** What whoever gives up now should know of the party that is called. */
+  silence(): GatewayFailure | undefined {
+    return this.#dialling?.silence()
+  }
+
+  cancel(reasons: readonly Header[]): void {
+    this.#dialling?.cancel(reasons)
+  }
+
+  async start(): Promise<void> {
+    const host = this.#host
+    const { request } = this.#invite
+    const sdp = requireSdp(request)
+    const session = await host.openSession()
+    if (host.hasEnded()) return
+    const caller = await host.openSide('caller', this.#callerPlan.name, this.#callerPlan.media, false)
+    caller.sessionUuid = sessionUuidOf(request) ?? host.token()
+    this.#caller = caller
+    host.conversation.add(caller)
+    this.#offer = sdp.length === 0 ? undefined : caller.leg.read(sdp)
+    if (host.hasEnded()) return
+    await (this.#calleePlan.kind === 'application'
+      ? this.#answerByApplication(session, caller, this.#calleePlan)
+      : this.#dial(caller, this.#calleePlan))
+  }
+
+  async #answerByApplication(
+    session: MediaSession,
+    caller: Side,
+    { application }: ApplicationPlan,
+  ): Promise<void> {
+    const offer = this.#offer
+    if (offer === undefined) throw new GatewayFailure('call.no-offer')
+    const codecs = applicationCodecs(application, offer)
+    await startApplication(application, session, codecs)
+    const text = await caller.leg.answer(offer, { direction: 'sendrecv', codecs, ptimeMs: offer.ptimeMs })
+    this.#answer = sdpBody(text)
+    if (!this.#host.hasEnded()) this.#accept(caller)
+  }
+
+  async #dial(caller: Side, first: PartyPlan): Promise<void> {
+    const host = this.#host
+    const offer = this.#offer
+    const wanted = offer?.codecs ?? caller.leg.offerable()
+    // Who has an answer already, of a party that was left, is held to it where that is possible.
+    const told = caller.leg.codecs
+    const { plan, codecs } = fittingPlan(first, told.length > 0 ? told : wanted, wanted)
+    this.#dialled = plan.name
+    const callee = await host.openSide('callee', plan.name, plan.media, true)
+    host.conversation.add(callee)
+    if (host.hasEnded()) return
+    const text = callee.leg.offer({
+      direction: offer?.direction ?? 'sendrecv',
+      codecs,
+      ptimeMs: offer?.ptimeMs,
+    })
+    const { request } = this.#invite
+    const hops = maxForwards(request)
+    host.move('dialled')
+    this.#dialling = host.place(callee, plan, text, {
+      headers: [...host.headers(callee), ...inviteHeaders(request, plan)],
+      // Browsers read no body of several parts.
+      locations: plan.media.kind === 'rtp' ? locationsIn(request) : [],
+      maxForwards: hops === undefined ? undefined : hops - 1,
+      onProgress: (response) => this.#onProgress(caller, callee, response),
+      onAnswered: (response) => this.#onAnswered(caller, callee, response),
+      onNext: (next) => {
+        this.#dialled = next.name
+      },
+      onFailed: (failure, next) => this.#onUnreached(caller, callee, failure, next),
+    })
+  }
+
+  /** Nothing has rung where there is a next one to call, or it is an emergency; its leg may be of another kind. */
+  async #onUnreached(
+    caller: Side,
+    callee: Side,
+    failure: GatewayFailure,
+    next: PartyPlan | undefined,
+  ): Promise<void> {
+    const host = this.#host
+    if (next === undefined) {
+      host.onRefused(failure)
+      return
+    }
+    const verdict = verdictOf(failure, { leg: 'callee' })
+    host.log.warn('call goes on elsewhere', {
+      ...verdict,
+      reason: verdict.message,
+      from: callee.party,
+      to: next.name,
+    })
+    host.trace.goesOn('callee', next.name, verdict.message)
+    this.#isAnswerOfAnother = this.#answer !== undefined
+    host.conversation.remove(callee)
+    await callee.leg.close()
+    if (!host.hasEnded()) await this.#dial(caller, next)
+  }
+
+  async #onProgress(caller: Side, callee: Side, response: SipResponse): Promise<void> {
+    const answer = sdpIn(response)
+    const hasAnswer = answer.length > 0
+    if (hasAnswer) await this.#establish(caller, callee, answer)
+    if (!this.#host.move('progressed')) return
+    const body = hasAnswer ? this.#answer : undefined
+    callee.sessionUuid = sessionUuidOf(response)
+    const headers = [...this.#host.headers(caller), ...this.#passed(response)]
+    // SIP.js plays early media only from a reliable response, JsSIP takes any.
+    this.#invite.progress(
+      response.status,
+      body === undefined ? { headers } : { headers, body, reliable: true },
+    )
+  }
+
+  async #onAnswered(caller: Side, callee: Side, response: SipResponse): Promise<void> {
+    const { conversation } = this.#host
+    const answer = sdpIn(response)
+    if (answer.length > 0) await this.#establish(caller, callee, answer)
+    if (!callee.leg.isAgreed) throw new GatewayFailure('call.no-answer-body')
+    callee.sessionUuid = sessionUuidOf(response) ?? callee.sessionUuid ?? this.#host.token()
+    // Without an offer in the INVITE the 200 carries ours, and ACK the answer (RFC 3261 §13.2.1).
+    this.#answer ??= sdpBody(caller.leg.offer(conversation.wishFor(caller)))
+    if (!this.#host.hasEnded()) this.#accept(caller, this.#passed(response))
+    if (this.#isAnswerOfAnother) conversation.follow(callee)
+    conversation.tellMove(callee)
+  }
+
+  /** Headers of the callee's response that the caller may see. */
+  #passed(response: SipResponse): readonly Header[] {
+    return visibleHeaders(passedHeaders(response), this.#callerPlan.passHeaders)
+  }
+
+  /** Takes the callee's answer and makes the caller's, once; a trunk's later ones change the trunk's leg only. */
+  async #establish(caller: Side, callee: Side, body: Buffer): Promise<void> {
+    const answer = await callee.leg.take(body)
+    const offer = this.#offer
+    if (this.#answer === undefined && offer !== undefined) {
+      const codecs = answerableCodecs(offer, answer.codecs, keysOn(caller.leg.media))
+      this.#answer = sdpBody(await caller.leg.answer(offer, { ...answer, codecs }))
+    }
+    await this.#host.conversation.join()
+  }
+
+  #accept(caller: Side, headers: readonly Header[] = []): void {
+    const body = this.#answer
+    if (body === undefined || !this.#host.move('answered')) return
+    caller.dialog = this.#invite.accept(
+      { headers: [...this.#host.headers(caller), ...headers], body },
+      caller.dialogHandler,
+    )
+    this.#host.onAnswered()
+  }
+}
