@@ -2,7 +2,7 @@ import type { Log } from '../../config/logging.ts'
 import type { LegName, MediaSession } from '../../media/engine.ts'
 import type { MediaFailure } from '../../media/failure.ts'
 import { answerableCodecs, isAudio } from '../../sdp/codecs.ts'
-import type { Header, Uri } from '../../sip/message.ts'
+import type { Header, SipResponse, Uri } from '../../sip/message.ts'
 import type { IncomingInvite, IncomingRequest } from '../../sip/user-agent.ts'
 import { verdictOf } from '../diagnosis.ts'
 import { logLevelOf, refusalHeaders } from '../failure.ts'
@@ -173,9 +173,12 @@ export class Transfers {
     const transfer = this.#transfer
     if (transfer?.target.leg.name !== leg) return false
     transfer.dialling.cancel([])
-    this.#options.run(() =>
-      this.#onFailed(transfer.target, new GatewayFailure('transfer.no-media', { cause: failure })),
-    )
+    this.#options.run(async () => {
+      if (this.#transfer === transfer)
+        await this.#onFailed(transfer.target, new GatewayFailure('transfer.no-media', { cause: failure }))
+      // Its answer came first, and now it is part of the call.
+      else if (this.#options.conversation.sides.includes(transfer.target)) throw failure
+    })
     return true
   }
 
@@ -218,17 +221,12 @@ export class Transfers {
     const dialling = place(target, plan, text, {
       headers: headers(target, far),
       maxForwards: undefined,
-      onProgress: (response) => report.progress(response.status, response.reason),
+      onProgress: async (response) => {
+        if (await this.#agree(target, response)) report.progress(response.status, response.reason)
+      },
       onAnswered: async (response) => {
         target.sessionUuid = sessionUuidOf(response) ?? this.#options.token()
-        try {
-          await target.leg.take(sdpIn(response))
-        } catch (error) {
-          target.dialog?.bye()
-          target.dialog = undefined
-          await this.#onFailed(target, error)
-          return
-        }
+        if (!(await this.#agree(target, response))) return
         this.#transfer = undefined
         await this.#replace(transferor, target)
         report.finish(200, 'OK', () => this.#hangUp(transferor))
@@ -251,6 +249,24 @@ export class Transfers {
       },
     })
     this.#transfer = { ...asked, target, dialling }
+  }
+
+  /** Takes what the target answers: a reliable 18x may have it, and its 200 none then (RFC 3262 §5). False: the transfer has failed. */
+  async #agree(target: Side, response: SipResponse): Promise<boolean> {
+    const dialling = this.#transfer?.dialling
+    if (this.#transfer?.target !== target) return false
+    try {
+      const answer = sdpIn(response)
+      if (answer.length > 0) await target.leg.take(answer)
+      else if (response.status >= 200 && !target.leg.isAgreed) throw new GatewayFailure('call.no-answer-body')
+      return true
+    } catch (error) {
+      dialling?.cancel([])
+      target.dialog?.bye()
+      target.dialog = undefined
+      await this.#onFailed(target, error)
+      return false
+    }
   }
 
   async #onFailed(target: Side, failure: unknown): Promise<void> {

@@ -129,6 +129,45 @@ describe('blind transfer', () => {
     call.caller.dialog?.bye()
   })
 
+  it('to a target that answers in a reliable 183 and says nothing more in its 200', async () => {
+    const call = await trunkCallsAlice()
+    gateway.trunk.invites.length = 0
+    const transfer = await refer(call.callee, '<sip:0200@example.com>')
+    const invite = await ringing(gateway, gateway.trunk)
+    invite.progress(183, { body: answerTo(invite, PHONE), reliable: true })
+    await gateway.time.advance(100)
+    const target = new PeerDialog(PHONE)
+    target.dialog = invite.accept({}, target.handler)
+    await gateway.time.advance(300)
+    expect(transfer.fragments.at(-1)).toBe('SIP/2.0 200 OK')
+    expect([call.callee.ended, call.caller.ended, target.ended]).toEqual(['bye', undefined, undefined])
+    call.caller.dialog?.bye()
+    await gateway.time.advance(100)
+    expect(target.ended).toBe('bye')
+  })
+
+  it('to a target whose early answer is of no use fails alone: it is cancelled, the call goes on', async () => {
+    const call = await trunkCallsAlice()
+    gateway.trunk.invites.length = 0
+    const transfer = await refer(call.callee, '<sip:0200@example.com>')
+    const invite = await ringing(gateway, gateway.trunk)
+    let isCancelled = false
+    invite.handler = {
+      onCancel: () => {
+        isCancelled = true
+      },
+    }
+    invite.progress(183, {
+      body: { contentType: 'application/sdp', bytes: Buffer.from('v=0') },
+      reliable: true,
+    })
+    await gateway.time.advance(300)
+    expect(isCancelled).toBe(true)
+    expect(transfer.fragments.at(-1)).toBe('SIP/2.0 400 Transfer Failed')
+    expect([call.callee.ended, call.caller.ended]).toEqual([undefined, undefined])
+    call.caller.dialog?.bye()
+  })
+
   it('whose target loses its media before it answers fails alone', async () => {
     const call = await trunkCallsAlice()
     const transfer = await refer(call.callee, '<sip:bob@example.com>')
