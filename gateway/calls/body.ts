@@ -42,10 +42,11 @@ export function bodyWith(sdp: Body, locations: readonly BodyPart[], token: () =>
   return formatMultipart([own, ...locations], token())
 }
 
-/** The description in an answer; what cannot be read is none. */
+/** The description in an answer; what cannot be read, or is of another kind (ISUP, QSIG), is none. A body without a type is taken for one. */
 export function sdpIn(response: SipResponse): Buffer {
   const type = readable(() => contentType(response))
-  if (type === undefined || !isMultipart(type)) return response.body
+  if (type === undefined || type.type === SDP_TYPE) return response.body
+  if (!isMultipart(type)) return NOTHING
   const parts = readable(() => readMultipart(response.body, type)) ?? []
   return parts.find((part) => part.type === SDP_TYPE)?.bytes ?? NOTHING
 }

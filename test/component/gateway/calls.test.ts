@@ -104,6 +104,28 @@ describe('a call from a browser to a trunk', () => {
     call.dialog?.bye()
   })
 
+  it.each(['application/ISUP;version=itu-t92+', 'application/x-q931', 'application/gtd'])(
+    'passes over what a trunk says in %s, which is no description',
+    async (contentType) => {
+      gateway = await ScriptedGateway.open()
+      const call = place(await gateway.registered('alice'), 'alice', '0100')
+      const invite = await ringing(gateway, gateway.trunk)
+      const body = { contentType, bytes: Buffer.from([1, 0, 0x48, 0, 0x0a, 3, 2]) }
+      invite.progress(180, { body })
+      await gateway.time.advance(50)
+      invite.progress(183, { body })
+      await gateway.time.advance(50)
+      expect(call.progress.map((response) => [response.status, response.body.length])).toEqual([
+        [180, 0],
+        [183, 0],
+      ])
+      invite.accept({ body: answerTo(invite, PHONE) }, quiet)
+      await gateway.time.advance(50)
+      expect(statusOf(call)).toBe(200)
+      call.dialog?.bye()
+    },
+  )
+
   it('leaks nothing of the browser to the trunk: no ICE, no fingerprint, no Contact of it', async () => {
     gateway = await ScriptedGateway.open()
     const call = place(await gateway.registered('alice'), 'alice', '0100')
