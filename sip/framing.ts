@@ -1,3 +1,4 @@
+import { parseDecimal } from './characters.ts'
 import type { SipCode } from './failure.ts'
 import { DEFAULT_PARSER_LIMITS } from './parser-limits.ts'
 
@@ -14,11 +15,11 @@ const LF = 0x0a
 const HEAD_END = Buffer.from('\r\n\r\n')
 const NOTHING = Buffer.alloc(0)
 const SMALLEST_BUFFER = 2_048
+const MAX_LENGTH = 9_999_999_999
 
 /** A method, blank, anything, version; or a version first. What else comes (TLS, HTTP, noise) is no SIP. */
 const START_LINE = /^(?:SIP\/\d+\.\d+ |[!%'*+\-.`~\w]{1,64} .* SIP\/\d+\.\d+$)/i
 const METHOD_SO_FAR = /^(?:[!%'*+\-.`~\w]{1,64}(?: |$)|SIP\/)/i
-const CONTENT_LENGTH = /^(?:content-length|l)[ \t]*:[ \t]*(.*?)[ \t]*$/i
 
 /**
  * Cuts a byte stream into messages by Content-Length (RFC 3261 §18.3), which every message over a stream must have,
@@ -129,6 +130,7 @@ export class StreamFramer {
     if (found === -1) {
       return this.#end - this.#start > this.#maxMessageBytes ? this.#broken('sip.too-large') : undefined
     }
+    if (found - this.#start > this.#maxMessageBytes) return this.#broken('sip.too-large')
     const bodyLength = contentLength(this.#buffer.toString('latin1', this.#start, found))
     if (bodyLength === undefined) return this.#broken('sip.malformed')
     const length = found + HEAD_END.length - this.#start + bodyLength
@@ -169,10 +171,17 @@ const MAX_START_LINE = DEFAULT_PARSER_LIMITS.maxLineLength + 2
 
 /** Undefined when it is not there exactly once as a number: two readers could cut the stream at different places. */
 function contentLength(head: string): number | undefined {
-  const values = head
+  const [value, ...others] = head
     .replace(/\r\n[ \t]+/g, ' ')
     .split('\r\n')
-    .flatMap((line) => CONTENT_LENGTH.exec(line)?.[1] ?? [])
-  const [value = ''] = values
-  return values.length === 1 && /^\d{1,10}$/.test(value) ? Number(value) : undefined
+    .flatMap(contentLengthOf)
+  return value !== undefined && others.length === 0 ? parseDecimal(value, MAX_LENGTH) : undefined
+}
+
+/** By hand: an expression that skips the blanks around a value takes a line of blanks apart in every way there is. */
+function contentLengthOf(line: string): readonly string[] {
+  const colon = line.indexOf(':')
+  if (colon === -1) return []
+  const name = line.slice(0, colon).trimEnd().toLowerCase()
+  return name === 'content-length' || name === 'l' ? [line.slice(colon + 1).trim()] : []
 }

@@ -50,7 +50,8 @@ function readPart(raw: Buffer): BodyPart {
   if (separator === -1 || separator > MAX_HEADER_BYTES) throw malformed('a part without headers')
   const headers = raw.toString('utf8', 2, Math.max(separator, 2))
   const type = /^content-type\s*:\s*([^\s;]+)/im.exec(headers)?.[1] ?? 'text/plain'
-  if (/^content-transfer-encoding\s*:\s*(?!7bit|8bit|binary)/im.test(headers))
+  // `\s`: or the blank before the value would pass for the beginning of another one.
+  if (/^content-transfer-encoding\s*:\s*(?!\s|7bit|8bit|binary)/im.test(headers))
     throw malformed('an encoded part')
   return { type: type.toLowerCase(), headers, bytes: raw.subarray(separator + 4) }
 }

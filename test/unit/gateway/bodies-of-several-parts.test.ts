@@ -34,6 +34,10 @@ describe('a description is found', () => {
     [MIXED, whole(part('application/sdp', SDP), part('application/pidf+xml', PLACE))],
     [MIXED, whole(part('application/pidf+xml', PLACE), part('Application/SDP; x=1', SDP))],
     ['multipart/mixed; boundary="b"', `preamble\r\n${whole(part('application/sdp', SDP))}epilogue`],
+    ...['7bit', '8BIT', 'binary'].map((encoding): [string, string] => [
+      MIXED,
+      whole(part(`application/sdp\r\nContent-Transfer-Encoding: ${encoding}`, SDP)),
+    ]),
     ['multipart/related;boundary=b', whole('--b\r\n\r\nplain\r\n', part('application/sdp', SDP))],
   ])('in %s', (type, body) => {
     expect(requireSdp(invite(type, body)).toString()).toBe(SDP)

@@ -99,6 +99,19 @@ describe('a stream ends where nobody can tell the next message', () => {
     expect(cut(longest, 9, longest.length - 1)).toEqual(['sip.too-large'])
   })
 
+  it('a header section that is too long by itself is not read', () => {
+    const head = message('', ['Content-Length: x'])
+    expect(cut(head, head.length, head.length)).toEqual(['sip.malformed'])
+    expect(cut(head, head.length, head.length - 5)).toEqual(['sip.too-large'])
+  })
+
+  // A stranger's line of blanks took time by the square of its length: of this one, minutes.
+  it.each(['l:a', 'l:', 'l', 'Content-Length:\t1', 'X:'])('%s and 400 000 blanks are read in no time', (name) => {
+    const blanks = ' '.repeat(400_000)
+    expect(cut(message('', [`${name}${blanks}b`]), 500_000, 500_000)).toEqual(['sip.malformed'])
+    expect(cut(message('', [`${name}${blanks}`, 'l: x']), 500_000, 500_000)).toEqual(['sip.malformed'])
+  })
+
   it('a header section without end is not waited for', () => {
     const framer = new StreamFramer(1_000)
     const start = 'OPTIONS sip:a SIP/2.0\r\n'
