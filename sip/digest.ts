@@ -63,8 +63,10 @@ const USED_UP = Number.POSITIVE_INFINITY
 /**
  * The server half of digest authentication for SIP (RFC 7616, RFC 8760): SHA-512-256, SHA-256 and MD5, qop `auth`.
  *
- * - A nonce is good for its lifetime and each count of it (`nc`) once, in rising order. An old nonce or count with a
- *   right password gets a new challenge with `stale=true`, at which a client tries again without asking its user.
+ * - A nonce is good for its lifetime and each count of it (`nc`) once, in rising order. An old or unknown nonce gets a new
+ *   challenge with `stale=true`, at which a client tries again without asking its user; and before the password is
+ *   looked at, since otherwise a made-up nonce would tell who guesses whether he is right. So does an old count with a
+ *   right password.
  * - Without qop, as RFC 2069 clients answer, there is no count: accepted with MD5 only (who knows another knows qop),
  *   and once per nonce.
  * - `uri` must name what the Request-URI names: same scheme, user and host, and port where both give one. URI
@@ -98,12 +100,11 @@ export function createDigestServer(options: DigestServerOptions): DigestServer {
       if (answer === undefined) return { kind: 'challenge', stale: false }
       if (answer instanceof SipFailure) return { kind: 'refused', failure: answer }
       if (!isSameTarget(answer.uri, request.uri)) return refused('sip.malformed', 'uri of the request')
+      if (nonces.judge(answer.nonce, nowMs) === 'stale') return { kind: 'challenge', stale: true }
       const { ha1, canMatch } = ha1Of(keyOf(answer.username), answer, realm, decoy)
       const expected = responseOfHa1(ha1, { ...answer, method: request.method })
       const isRight = timingSafeEqual(Buffer.from(expected), Buffer.from(answer.response))
-      const isKnown = isRight && canMatch
-      if (nonces.judge(answer.nonce, nowMs) === 'stale') return { kind: 'challenge', stale: isKnown }
-      if (!isKnown) return refused('sip.bad-credentials')
+      if (!isRight || !canMatch) return refused('sip.bad-credentials')
       const count = answer.qop === undefined ? USED_UP : Number.parseInt(answer.qop.nc, 16)
       if (!nonces.take(answer.nonce, count, nowMs)) return { kind: 'challenge', stale: true }
       return { kind: 'accepted', user: answer.username }

@@ -242,6 +242,7 @@ export class Registration implements Registrar {
         return { user: verdict.user, remainingS: undefined }
       case 'challenge':
         respond(401, this.#challenges(nowMs, verdict))
+        if (verdict.stale) this.#guard.stale(flow)
         return undefined
       case 'refused':
         this.#refuse(verdict.failure, request, flow, respond)

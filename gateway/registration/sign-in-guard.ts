@@ -1,17 +1,22 @@
 import { SipFailure } from '../../sip/failure.ts'
 import type { Flow } from '../../sip/flow.ts'
 import type { Header } from '../../sip/message.ts'
+import { TokenBucket } from '../../sip/transport/token-bucket.ts'
 import { verdictOf } from '../diagnosis.ts'
 import { reasonHeader } from '../failure.ts'
 import { GuessLimiter } from './guess-limiter.ts'
 
 /** Wrong passwords and tokens one WebSocket may try before it is cut. */
 const MAX_FAILURES_PER_FLOW = 10
+/** Old nonces that one WebSocket may send before each more is a failure: a client has one new one after each. */
+const STALE_PER_SECOND = 0.1
+const STALE_BURST = 10
 
 /** Makes guessing slow and dear, whoever judges the passwords: a WebSocket that goes on is cut, an address is barred for a while. */
 export class SignInGuard {
   readonly #nowMs: () => number
   readonly #failures = new WeakMap<Flow, number>()
+  readonly #stale = new WeakMap<Flow, TokenBucket>()
   readonly #guesses = new GuessLimiter()
 
   constructor(nowMs: () => number) {
@@ -35,6 +40,14 @@ export class SignInGuard {
   /** Wrong credentials came from this address. */
   failedFrom(address: string): void {
     this.#guesses.failed(address, this.#nowMs())
+  }
+
+  /** Credentials with an old nonce, of which nobody knows whether they were right, came by this WebSocket; it may be closed now. */
+  stale(flow: Flow): void {
+    const nowMs = this.#nowMs()
+    const bucket = this.#stale.get(flow) ?? new TokenBucket(STALE_PER_SECOND, STALE_BURST, nowMs)
+    this.#stale.set(flow, bucket)
+    if (!bucket.take(nowMs)) this.failed(flow)
   }
 
   /** Wrong credentials came by this WebSocket; it may be closed now. */

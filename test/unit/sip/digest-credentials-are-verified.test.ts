@@ -226,11 +226,6 @@ describe('a nonce', () => {
     expect(verdict(digest, { nonce, count: 2 }, 1_001 + LIFETIME_MS)).toEqual(STALE)
   })
 
-  it('that is stale asks a wrong password like a new one', () => {
-    const digest = server()
-    expect(verdict(digest, { nonce: nonceOf(digest), password: 'guess' }, LIFETIME_MS + 1)).toEqual(CHALLENGE)
-  })
-
   it.each([
     ['made up', 'abc'],
     ['of right shape', '0'.repeat(52)],
@@ -239,6 +234,21 @@ describe('a nonce', () => {
     ['with a later time', nonceOf(server()).replace(/^.{12}/, 'ffffffffffff')],
   ])('%s is stale', (_, nonce) => {
     expect(verdict(server(), { nonce })).toEqual(STALE)
+  })
+
+  it('that is stale says nothing of the password, of the user or of how he is known', () => {
+    const digest = server()
+    const old = nonceOf(digest)
+    for (const nonce of [old, 'abc']) {
+      for (const guess of [
+        { password: 'secret' },
+        { password: 'guess' },
+        { username: 'mallory' },
+        { username: 'dora' },
+      ]) {
+        expect(verdict(digest, { nonce, ...guess }, LIFETIME_MS + 1)).toEqual(STALE)
+      }
+    }
   })
 
   it('takes each count once, in rising order', () => {
