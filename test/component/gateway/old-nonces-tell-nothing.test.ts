@@ -2,8 +2,8 @@ import { afterEach, expect, test } from 'vitest'
 import { digestResponse } from '../../../sip/digest-response.ts'
 import { rawValues } from '../../../sip/headers.ts'
 import type { SipResponse } from '../../../sip/message.ts'
-import type { NoAnswer } from '../../../sip/user-agent.ts'
 import { sipUri } from '../../../sip/uri.ts'
+import type { NoAnswer } from '../../../sip/user-agent.ts'
 import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
 
 // A nonce that the gateway has not made was answered by stale=true where the password was right, and by no word
@@ -14,7 +14,11 @@ afterEach(async () => gateway.close())
 
 /** REGISTER with a nonce of the sender's own making. */
 async function registerWith(peer: Peer, password: string): Promise<SipResponse | NoAnswer> {
-  const aor = { displayName: undefined, uri: sipUri({ user: 'alice', host: 'example.com' }), parameters: new Map() }
+  const aor = {
+    displayName: undefined,
+    uri: sipUri({ user: 'alice', host: 'example.com' }),
+    parameters: new Map(),
+  }
   const answer = {
     username: 'alice',
     realm: 'example.com',
@@ -28,7 +32,13 @@ async function registerWith(peer: Peer, password: string): Promise<SipResponse |
     name === 'algorithm' ? `${name}=${value}` : `${name}="${value}"`,
   )
   const value = `Digest ${fields.join(', ')}, qop=auth, nc=${qop.nc}`
-  const request = { method: 'REGISTER', flow: peer.flow, uri: sipUri({ host: 'example.com' }), from: aor, to: aor }
+  const request = {
+    method: 'REGISTER',
+    flow: peer.flow,
+    uri: sipUri({ host: 'example.com' }),
+    from: aor,
+    to: aor,
+  }
   const outcome = new Promise<SipResponse | NoAnswer>((resolve) => {
     peer.userAgent.request({ ...request, headers: [{ name: 'Authorization', value }] }, resolve)
   })
