@@ -27,6 +27,8 @@ export default defineConfig({
           include: ['test/component/**/*.test.ts'],
           testTimeout: 20_000,
           maxWorkers: 2,
+          // As above: each closes what it opened, and looks for leftovers.
+          isolate: false,
           expect: PATIENT,
           retry: SECOND_TRY,
         },
