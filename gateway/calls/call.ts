@@ -371,7 +371,13 @@ export class Call implements SideOwner, JoinableCall {
 
   #onMediaFailure(leg: LegName, failure: MediaFailure): void {
     // The target of a transfer is no part of the conversation yet: only the transfer fails.
-    if (!this.#transfers.onMediaFailure(leg, failure)) this.#fail(failure, leg)
+    if (this.#transfers.onMediaFailure(leg, failure)) return
+    const side = this.#conversation.sides.find((one) => one.leg.name === leg)
+    if (leg !== 'callee' || side === undefined || !this.charges.isEmergency) this.#fail(failure, leg)
+    else
+      this.#run(async () => {
+        if (!(await this.#setUp.leave(side, failure))) this.#fail(failure, leg)
+      })
   }
 
   /** Something is wrong that the call goes on with. */

@@ -96,6 +96,20 @@ export class Dialling {
     this.#ringing?.cancel(headers)
   }
 
+  /**
+   * What the party says cannot be used. In an emergency it is left, also when it has answered; who is to be called instead.
+   * Undefined: nobody, and it is not left.
+   */
+  leave(): PartyPlan | undefined {
+    const { plan, side } = this.#options
+    const next = plan.isEmergency ? plan.next?.('unfit') : undefined
+    if (next === undefined) return undefined
+    this.cancel([])
+    side.dialog?.bye()
+    side.dialog = undefined
+    return next
+  }
+
   /** What whoever gives up now should know of a trunk that has not even said 100, which takes no second (RFC 3261 §8.2.6.1). */
   silence(): GatewayFailure | undefined {
     const { environment, plan } = this.#options

@@ -56,10 +56,12 @@ export class SetUp {
   readonly #calleePlan: CalleePlan
   #offer: Offer | undefined
   #caller: Side | undefined
+  #callee: Side | undefined
   /** Set with the first answer; the caller sees the same bytes in every 18x and 2xx. */
   #answer: Body | undefined
   /** The caller's answer says what a party wanted that has refused since. */
   #isAnswerOfAnother = false
+  /** Until the caller has its answer. */
   #dialling: Dialling | undefined
   #dialled: string
 
@@ -130,6 +132,7 @@ export class SetUp {
     const { plan, codecs } = fittingPlan(first, told.length > 0 ? told : wanted, wanted)
     this.#dialled = plan.name
     const callee = await host.openSide('callee', plan.name, plan.media, true)
+    this.#callee = callee
     host.conversation.add(callee)
     if (host.hasEnded()) return
     const text = callee.leg.offer({
@@ -145,28 +148,41 @@ export class SetUp {
       // Browsers read no body of several parts.
       locations: plan.media.kind === 'rtp' ? locationsIn(request) : [],
       maxForwards: hops === undefined ? undefined : hops - 1,
-      onProgress: (response) => this.#onProgress(caller, callee, response),
-      onAnswered: (response) => this.#onAnswered(caller, callee, response),
+      onProgress: (response) => this.#heed(callee, () => this.#onProgress(caller, callee, response)),
+      onAnswered: (response) => this.#heed(callee, () => this.#onAnswered(caller, callee, response)),
       onNext: (next) => {
         this.#dialled = next.name
       },
-      onFailed: (failure, next) => this.#onUnreached(caller, callee, failure, next),
+      onFailed: (failure, next) =>
+        next === undefined ? host.onRefused(failure) : this.#goOn(caller, callee, failure, next),
     })
   }
 
-  /** Nothing has rung where there is a next one to call, or it is an emergency; its leg may be of another kind. */
-  async #onUnreached(
-    caller: Side,
-    callee: Side,
-    failure: GatewayFailure,
-    next: PartyPlan | undefined,
-  ): Promise<void> {
-    const host = this.#host
-    if (next === undefined) {
-      host.onRefused(failure)
-      return
+  /** What a party says, unless it has been left. */
+  async #heed(callee: Side, step: () => Promise<void>): Promise<void> {
+    if (callee !== this.#callee) return
+    try {
+      await step()
+    } catch (error) {
+      if (!(await this.leave(callee, error))) throw error
     }
-    const verdict = verdictOf(failure, { leg: 'callee' })
+  }
+
+  /** With what a party says or with its media the call cannot be. True: it has been left, and an emergency call goes on elsewhere. */
+  async leave(callee: Side, why: unknown): Promise<boolean> {
+    if (callee !== this.#callee) return true
+    const next = this.#dialling?.leave()
+    if (next === undefined || this.#caller === undefined) return false
+    this.#dialled = next.name
+    await this.#goOn(this.#caller, callee, why, next)
+    return true
+  }
+
+  /** Nothing has rung, or it is an emergency. The leg of the next one may be of another kind. */
+  async #goOn(caller: Side, callee: Side, why: unknown, next: PartyPlan): Promise<void> {
+    const host = this.#host
+    const verdict = verdictOf(why, { leg: 'callee' })
+    if (verdict.code === 'call.internal') host.log.error('internal error', { error: why })
     host.log.warn('call goes on elsewhere', {
       ...verdict,
       reason: verdict.message,
@@ -231,6 +247,7 @@ export class SetUp {
       { headers: [...this.#host.headers(caller), ...headers], body },
       caller.dialogHandler,
     )
+    this.#dialling = undefined
     this.#host.onAnswered()
   }
 }

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { TrunkConfig } from '../../../config/config.ts'
 import { loadConfig } from '../../../config/load.ts'
+import { MediaFailure } from '../../../media/failure.ts'
 import { STANDARD_CODECS } from '../../../sdp/codecs.ts'
 import type { IncomingInvite } from '../../../sip/user-agent.ts'
 import {
@@ -9,7 +10,9 @@ import {
   offerOf,
   PeerDialog,
   PHONE,
+  type PlacedCall,
   place,
+  quiet,
   ringing,
   statusOf,
 } from '../../harness/scripted-calls.ts'
@@ -25,11 +28,11 @@ afterEach(async () => {
 
 const demo = loadConfig(undefined, {})
 
-async function open(second: Partial<TrunkConfig> = {}): Promise<Peer> {
+async function open(second: Partial<TrunkConfig> = {}, first: Partial<TrunkConfig> = {}): Promise<Peer> {
   gateway = await ScriptedGateway.open({
     calls: { ...demo.calls, ringTimeoutS: 30 },
     trunks: [
-      trunkConfig({ host: '127.0.0.1', port: 5070, codecs: ['PCMA', 'PCMU'] }),
+      trunkConfig({ host: '127.0.0.1', port: 5070, codecs: ['PCMA', 'PCMU'], ...first }),
       trunkConfig({ name: 'second', host: '127.0.0.1', port: 5071, codecs: ['PCMU', 'PCMA'], ...second }),
     ],
     emergency: {
@@ -162,5 +165,126 @@ describe('an emergency call with an announcement of the first trunk', () => {
     expect(dialog.offers.map(audioOf)).toEqual(['UDP/TLS/RTP/SAVPF 0 101'])
     phone.dialog.bye()
     await gateway.time.advance(200)
+  })
+})
+
+/** What a trunk says that is no answer to our offer. */
+const unusable = (invite: IncomingInvite, change: (text: string) => string) => {
+  const { contentType, bytes } = answerTo(invite, PHONE)
+  return { contentType, bytes: Buffer.from(change(Buffer.from(bytes).toString())) }
+}
+const withoutAudio = (text: string): string => text.replace(/^m=audio \d+/m, 'm=audio 0')
+const inAnotherCodec = (text: string): string =>
+  text.replace(/^(m=audio \d+ RTP\/AVP) .*$/m, '$1 18').replace(/^a=(rtpmap|fmtp).*\r\n/gm, '')
+
+describe('an emergency call whose trunk answers what nobody can use', () => {
+  const ANSWERS = [
+    ['a refused stream', withoutAudio],
+    ['a codec that was not offered', inAnotherCodec],
+    ['garbage', () => 'hello'],
+  ] as const
+
+  const takenBySecond = async (call: PlacedCall): Promise<void> => {
+    const other = await ringing(gateway, second())
+    const phone = new PeerDialog(PHONE)
+    phone.dialog = other.accept({ body: answerTo(other, PHONE) }, phone.handler)
+    await gateway.time.advance(500)
+    expect(statusOf(call)).toBe(200)
+    expect(gateway.calls.size).toBe(1)
+    expect(gateway.logged('call goes on elsewhere')).toHaveLength(1)
+    phone.dialog.bye()
+    await gateway.time.advance(200)
+  }
+
+  it.each(ANSWERS)('in a 183, %s, goes to the next trunk', async (_what, change) => {
+    const { made } = call(await open())
+    const invite = await ringing(gateway, gateway.trunk)
+    let isCancelled = false
+    invite.handler = {
+      onCancel: () => {
+        isCancelled = true
+      },
+    }
+    invite.progress(183, { body: unusable(invite, change) })
+    await takenBySecond(made)
+    expect(isCancelled).toBe(true)
+  })
+
+  it.each([...ANSWERS, ['nothing', () => '']] as const)(
+    'in a 200, %s, goes to the next trunk',
+    async (_what, change) => {
+      const { made } = call(await open())
+      const invite = await ringing(gateway, gateway.trunk)
+      const first = new PeerDialog(PHONE)
+      const body = unusable(invite, change)
+      first.dialog = invite.accept(body.bytes.length === 0 ? {} : { body }, first.handler)
+      await takenBySecond(made)
+      expect(first.ended).toBe('bye')
+    },
+  )
+
+  it('in a 183 and at once in a 200, is left once', async () => {
+    const { made } = call(await open())
+    const invite = await ringing(gateway, gateway.trunk)
+    const first = new PeerDialog(PHONE)
+    const body = unusable(invite, withoutAudio)
+    invite.progress(183, { body })
+    first.dialog = invite.accept({ body }, first.handler)
+    await takenBySecond(made)
+    expect(first.ended).toBe('bye')
+  })
+
+  it('in plain RTP, where the trunk must have keys, goes to the next trunk', async () => {
+    const { made } = call(await open({}, { media: 'sdes' }))
+    const invite = await ringing(gateway, gateway.trunk)
+    const plain = (text: string): string =>
+      text.replace('RTP/SAVP', 'RTP/AVP').replace(/^a=crypto.*\r\n/gm, '')
+    invite.progress(183, {
+      body: {
+        contentType: 'application/sdp',
+        bytes: Buffer.from(plain(invite.request.body.toString())),
+      },
+    })
+    await takenBySecond(made)
+  })
+
+  it('by every trunk ends with what the last one said', async () => {
+    const { made } = call(await open())
+    const invite = await ringing(gateway, gateway.trunk)
+    invite.accept({ body: unusable(invite, withoutAudio) }, quiet)
+    const other = await ringing(gateway, second())
+    other.accept({ body: unusable(other, inAnotherCodec) }, quiet)
+    await gateway.time.advance(500)
+    expect(statusOf(made)).toBe(488)
+    gateway.expectsVerdicts('sdp.no-common-codec')
+  })
+})
+
+describe('an emergency call whose media with the first trunk fails', () => {
+  it('before the answer goes to the next trunk', async () => {
+    const { made } = call(await open())
+    const invite = await ringing(gateway, gateway.trunk)
+    invite.progress(183, { body: answerTo(invite, PHONE) })
+    await gateway.time.advance(200)
+    gateway.observers.at(-1)?.onFailure('callee', new MediaFailure('dtls.handshake-failed'))
+    const other = await ringing(gateway, second())
+    const phone = new PeerDialog(PHONE)
+    phone.dialog = other.accept({ body: answerTo(other, PHONE) }, phone.handler)
+    await gateway.time.advance(500)
+    expect(statusOf(made)).toBe(200)
+    phone.dialog.bye()
+    await gateway.time.advance(200)
+  })
+
+  it('after the answer ends', async () => {
+    const { made } = call(await open())
+    const invite = await ringing(gateway, gateway.trunk)
+    const phone = new PeerDialog(PHONE)
+    phone.dialog = invite.accept({ body: answerTo(invite, PHONE) }, phone.handler)
+    await gateway.time.advance(500)
+    gateway.observers.at(-1)?.onFailure('callee', new MediaFailure('dtls.handshake-failed'))
+    await gateway.time.advance(500)
+    expect([statusOf(made), phone.ended, second().invites]).toEqual([200, 'bye', []])
+    gateway.expectsVerdicts('dtls.handshake-failed')
   })
 })
