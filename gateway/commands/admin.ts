@@ -31,7 +31,12 @@ export class AdminRefusal extends Error {
 }
 
 /** Whoever may open the socket is the operator; still, a script gone wild must cost the calls nothing. */
-export const ADMIN_LIMITS = { connections: 16, headerBytes: 8_192, requestMs: 10_000 } as const
+export const ADMIN_LIMITS = {
+  connections: 16,
+  headerBytes: 8_192,
+  requestMs: 10_000,
+  idleMs: 20_000,
+} as const
 
 /** Read and write for the owner: the daemon's own user, and root. */
 const SOCKET_MODE = 0o600
@@ -42,11 +47,14 @@ const SOCKET_MODE = 0o600
  */
 export class Admin {
   readonly #log: Log
+  readonly #idleMs: number
   readonly #handlers = new Map<string, AdminHandler>()
   #server: http.Server | undefined
 
-  constructor(log: Log) {
+  /** `idleMs`: how long a connection on which nothing moves is kept. */
+  constructor(log: Log, idleMs: number = ADMIN_LIMITS.idleMs) {
     this.#log = log
+    this.#idleMs = idleMs
   }
 
   /** `name` becomes the path `/name`; each once. */
@@ -68,6 +76,8 @@ export class Admin {
     )
     server.maxConnections = ADMIN_LIMITS.connections
     server.maxHeadersCount = 32
+    // For who does not read the answer.
+    server.setTimeout(this.#idleMs)
     await listenAtPath(server, path, SOCKET_MODE)
     this.#server = server
   }

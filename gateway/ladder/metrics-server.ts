@@ -13,12 +13,17 @@ export interface MetricsServer {
 
 const MAX_CONNECTIONS = 16
 const REQUEST_MS = 10_000
+const IDLE_MS = 20_000
 
-/** `GET /metrics` on a listener of its own, for who has the token where there is one. Rejects when the address is taken. */
+/**
+ * `GET /metrics` on a listener of its own, for who has the token where there is one. Rejects when the address is taken.
+ * `idleMs`: how long a connection on which nothing moves is kept.
+ */
 export async function openMetrics(
   { host, port, token }: MetricsConfig,
-  metrics: Metrics,
+  metrics: Pick<Metrics, 'contentType' | 'text'>,
   log: Log,
+  idleMs = IDLE_MS,
 ): Promise<MetricsServer> {
   const wanted = token === undefined ? undefined : Buffer.from(`Bearer ${token.reveal()}`)
   const answer = async (request: http.IncomingMessage, response: http.ServerResponse): Promise<void> => {
@@ -37,6 +42,8 @@ export async function openMetrics(
     },
   )
   server.maxConnections = MAX_CONNECTIONS
+  // For who does not read the answer.
+  server.setTimeout(idleMs)
   const { port: bound } = await listenAt(server, { host, port })
   const close = (): Promise<void> =>
     new Promise((resolve) => {

@@ -41,6 +41,8 @@ export interface WebOptions {
   readonly clients: ClientAddresses
   /** Takes the server's WebSocket upgrades. */
   readonly attach: (server: http.Server | https.Server) => void
+  /** How long a connection on which nothing moves, in either direction, is kept; defaults to 60 s. WebSockets have their pings. */
+  readonly idleMs?: number
 }
 
 export interface WebServer {
@@ -103,7 +105,9 @@ const MAX_CONNECTIONS_BESIDE_SIP_PER_ADDRESS = 64
 const HANDSHAKE_TIMEOUT_MS = 10_000
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 15_000
-/** How often Node looks for connections past these times. */
+/** The times above are those of requests: this one is for who asks, and does not read what is answered. */
+const IDLE_MS = 60_000
+/** How often Node looks for connections past their times. */
 const TIMEOUT_CHECK_MS = 5_000
 /** What upgraded connections have for their goodbyes. */
 const CLOSE_GRACE_MS = 1_500
@@ -134,7 +138,7 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
   }
   const prepare = <Kind extends http.Server | https.Server>(server: Kind, hasProxyHeader = false): Kind => {
     servers.push(server)
-    harden(server, config)
+    harden(server, config, options.idleMs)
     if (hasProxyHeader) expectProxyHeader(server, { isProxy, onClient })
     connections.watch(server)
     options.attach(server)
@@ -269,11 +273,13 @@ function send(
   response.end(request.method === 'HEAD' ? undefined : file.content)
 }
 
-function harden(server: http.Server | https.Server, config: WebConfig): void {
+function harden(server: http.Server | https.Server, config: WebConfig, idleMs = IDLE_MS): void {
   // Node leaves out what is beyond a count, and says nothing: then the address that a proxy appends would be what is missing. Their bytes
   // are limited (16 KiB).
   server.maxHeadersCount = 0
   server.maxConnections = config.maxConnections + MAX_CONNECTIONS_BESIDE_SIP
+  // Node destroys the socket then. It sees what has left by lots, over TLS of up to 160 kB: a line must not be all too slow.
+  server.setTimeout(idleMs)
   // A broken TLS handshake or HTTP request is the peer's business; without a listener Node only closes the socket.
   server.on('tlsClientError', (_error, socket) => socket.destroy())
 }

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Log } from '../../../config/logging.ts'
 import { Secret } from '../../../config/secret.ts'
@@ -7,6 +9,7 @@ import { Metrics } from '../../../gateway/ladder/metrics.ts'
 import { type MetricsServer, openMetrics } from '../../../gateway/ladder/metrics-server.ts'
 import type { LegStats } from '../../../media/engine.ts'
 import { MediaFailure } from '../../../media/failure.ts'
+import { nextServed } from '../../harness/next-served.ts'
 
 const log: Log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {}, child: () => log }
 const servers: MetricsServer[] = []
@@ -122,5 +125,18 @@ describe('metrics', () => {
     expect(await ask('/metrics', 'Bearer 0123456789abcdeg')).toBe(401)
     expect(await ask('/metrics', 'Bearer 0123456789abcdef')).toBe(200)
     expect(await ask('/', 'Bearer 0123456789abcdef')).toBe(404)
+  })
+
+  it('are cut off from who does not read them', async () => {
+    // More than the kernel takes off our hands.
+    const large = 'x'.repeat(16 * 2 ** 20)
+    const source = { contentType: 'text/plain', text: async () => large } as const
+    const server = await openMetrics({ host: '127.0.0.1', port: 0, token: undefined }, source, log, 200)
+    servers.push(server)
+    const served = nextServed()
+    const socket = connect(server.port, '127.0.0.1')
+    socket.write('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n')
+    await once(await served, 'close')
+    socket.destroy()
   })
 })

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import * as http from 'node:http'
 import { connect } from 'node:net'
@@ -11,6 +12,10 @@ import { calls } from '../../../gateway/commands/calls.ts'
 import { codes } from '../../../gateway/commands/codes.ts'
 import { socketOf, USUAL_SOCKET } from '../../../gateway/commands/command.ts'
 import { CODES } from '../../../gateway/diagnosis.ts'
+import { nextServed } from '../../harness/next-served.ts'
+
+/** More than the kernel takes off our hands. */
+const LARGE = 'x'.repeat(16 * 2 ** 20)
 
 let folder = ''
 let path = ''
@@ -122,6 +127,18 @@ describe('the admin socket', () => {
     await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve))))
     expect(await refusalOf(askDaemon(path, 'calls'))).toMatchObject({ exitStatus: 69 })
     for (const socket of sockets) socket.destroy()
+  })
+
+  it('cuts who does not read the answer', async () => {
+    const impatient = new Admin(log, 200)
+    impatient.handle('large', () => new PlainText('text/plain', LARGE))
+    await impatient.listen(path)
+    const served = nextServed()
+    const socket = connect(path)
+    socket.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n')
+    await once(await served, 'close')
+    socket.destroy()
+    await impatient.close()
   })
 
   it('is refused twice under one name', () => {

@@ -1,11 +1,18 @@
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as tls from 'node:tls'
 import { afterEach, expect, test, vi } from 'vitest'
+import { WebSocket } from 'ws'
 import { loadConfig } from '../../../config/load.ts'
 import { ClientAddresses } from '../../../gateway/web/client-addresses.ts'
 import { TrustedProxies } from '../../../gateway/web/trusted-proxies.ts'
-import { openWeb, type WebServer } from '../../../gateway/web/web.ts'
+import { openWeb, type WebOptions, type WebServer } from '../../../gateway/web/web.ts'
 import { native } from '../../../media/native/index.ts'
+import { WebSocketTransport } from '../../../sip/transport/wss.ts'
+import { nextServed } from '../../harness/next-served.ts'
 
 const closers: (() => unknown)[] = []
 afterEach(async () => {
@@ -13,7 +20,7 @@ afterEach(async () => {
 })
 
 /** Page and health over both, on ports of loopback; WebSocket upgrades are left open and silent. */
-async function open(maxConnectionsPerAddress = 5): Promise<WebServer> {
+async function open(maxConnectionsPerAddress = 5, over: Partial<WebOptions> = {}): Promise<WebServer> {
   const { certificatePem: cert, privateKeyPem: key } = native.createCertificate({
     commonName: 'localhost',
     days: 1,
@@ -26,7 +33,7 @@ async function open(maxConnectionsPerAddress = 5): Promise<WebServer> {
       ...web,
       https: { ...at, certificate: undefined, key: undefined },
       http: at,
-      page: false,
+      page: over.pagesFolder !== undefined,
       maxConnectionsPerAddress,
     },
     keyPairOf: async () => ({ cert, key }),
@@ -35,6 +42,7 @@ async function open(maxConnectionsPerAddress = 5): Promise<WebServer> {
     clients: new ClientAddresses(new TrustedProxies([])),
     attach: (attached) =>
       attached.on('upgrade', (_request, socket) => socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n')),
+    ...over,
   })
   closers.push(() => server.close())
   return server
@@ -78,3 +86,38 @@ test('one connection of an address past the limit is dropped, before any TLS; a 
     expect(isKept).toBe(true)
   }, PATIENT)
 })
+
+/** More than the kernel takes off our hands. */
+const LARGE = Buffer.alloc(16 * 2 ** 20, 'x')
+
+test.each(['http', 'https'] as const)(
+  'who asks for a file by %s and does not read it is cut; a WebSocket without traffic is not',
+  async (scheme) => {
+    const folder = mkdtempSync(join(tmpdir(), 'webtrunk-pages-'))
+    closers.push(() => rmSync(folder, { recursive: true }))
+    writeFileSync(join(folder, 'large.js'), LARGE)
+    const sockets = new WebSocketTransport({
+      origins: [],
+      token: () => 'id',
+      handler: { onOpen: () => {}, onMessage: () => {}, onClose: () => {} },
+    })
+    const server = await open(5, {
+      pagesFolder: folder,
+      idleMs: 500,
+      attach: (attached) => sockets.attach(attached),
+    })
+    closers.push(() => sockets.close())
+    const port = server[scheme]?.port
+    const client = new WebSocket(`${scheme === 'http' ? 'ws' : 'wss'}://127.0.0.1:${port}/`, 'sip', {
+      rejectUnauthorized: false,
+    })
+    await once(client, 'open')
+    const served = nextServed()
+    const plain = await dial(port)
+    const socket = scheme === 'http' ? plain : tls.connect({ socket: plain, rejectUnauthorized: false })
+    socket.on('error', () => {})
+    socket.write('GET /large.js HTTP/1.1\r\nHost: a\r\n\r\n')
+    await once(await served, 'close')
+    expect(client.readyState).toBe(client.OPEN)
+  },
+)
