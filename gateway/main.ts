@@ -67,18 +67,39 @@ async function run(args: Arguments): Promise<void> {
     return
   }
   const log = createLog(config.log)
+  const reloading = reloadOnSignal()
   const daemon = await startDaemon(config, log, {
     product: `webtrunk/${version()}`,
     pagesFolder: fileURLToPath(new URL('./pages/', import.meta.url)),
   })
   if (config.demo) process.stdout.write(demoBanner(config, daemon.web))
   stopOnSignals(daemon, log)
+  reloading.begin(daemon)
+}
+
+/**
+ * Renewed certificates are found without SIGHUP; it is for those who do not want to wait, and for log files that are moved away. One that
+ * comes while the daemon starts is heeded when it has; without anybody to listen, it would be the end of the process.
+ */
+function reloadOnSignal(): { readonly begin: (daemon: Daemon) => void } {
+  let daemon: Daemon | undefined
+  let isWanted = false
+  process.on('SIGHUP', () => {
+    isWanted = true
+    void daemon?.reload()
+  })
+  return {
+    begin: (started) => {
+      daemon = started
+      if (isWanted) void started.reload()
+    },
+  }
 }
 
 /** Ctrl-C under npm arrives twice, from the terminal and from npm: that is one wish. */
 const SAME_SIGNAL_MS = 1_000
 
-/** The first signal ends calls politely, a later one ends the process at once. */
+/** The first signal ends calls politely, a later one ends the process at once; so does one that comes while the daemon starts. */
 function stopOnSignals(daemon: Daemon, log: Log): void {
   let firstAtMs: number | undefined
   const onSignal = (signal: NodeJS.Signals): void => {
@@ -103,8 +124,6 @@ function stopOnSignals(daemon: Daemon, log: Log): void {
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
-  // Renewed certificates are found without it; it is for those who do not want to wait.
-  process.on('SIGHUP', () => void daemon.reload())
   // A daemon that carries calls outlives its own mistakes; each is logged with its stack and counted as a defect.
   process.on('uncaughtException', (error) => log.error('uncaught exception', { error }))
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error }))

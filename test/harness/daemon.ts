@@ -14,7 +14,8 @@ import { PeerProcess } from './peer-process.ts'
 import { freePort, freePortRange } from './ports.ts'
 import { type WaitOptions, waitFor } from './wait-for.ts'
 
-const MAIN = fileURLToPath(new URL('../../dist/gateway/main.js', import.meta.url))
+/** The built program. */
+export const MAIN = fileURLToPath(new URL('../../dist/gateway/main.js', import.meta.url))
 const RTP_PORTS = 64
 
 export interface TrunkOptions {

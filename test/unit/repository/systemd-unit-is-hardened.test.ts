@@ -71,4 +71,9 @@ describe('config/webtrunk.service', () => {
     expect(valuesOf('RestartPreventExitStatus')).toEqual(['78'])
     expect(valuesOf('StartLimitIntervalSec')).toEqual(['0'])
   })
+
+  test('starts again what a reload has ended before there was a daemon to hear it', () => {
+    expect(valuesOf('ExecReload')).toEqual(['/bin/kill -HUP $MAINPID'])
+    expect(valuesOf('RestartForceExitStatus')).toEqual(['SIGHUP'])
+  })
 })
