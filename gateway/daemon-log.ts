@@ -3,6 +3,7 @@ import type { MediaEngine } from '../media/engine.ts'
 import type { WebSocketTransport } from '../sip/transport/wss.ts'
 import type { UserAgent } from '../sip/user-agent.ts'
 import type { Calls } from './calls/calls.ts'
+import type { Refusals } from './refusals.ts'
 import type { Strangers } from './trunks/strangers.ts'
 import type { TrunkDoor } from './trunks/trunk-door.ts'
 import type { TrunkSockets } from './trunks/trunk-sockets.ts'
@@ -15,13 +16,15 @@ export interface Counted extends TrunkSockets {
   readonly engine: MediaEngine
   readonly sockets: WebSocketTransport
   readonly strangers: Strangers
+  readonly refusals: Refusals
   readonly door: TrunkDoor
   readonly marks: SocketMarks
 }
 
 /** Drops are counters; this is where they become visible. */
 export function logCounters(log: Log, counted: Counted): void {
-  const { calls, userAgent, engine, sockets, strangers, door, transports, pbxTransports, marks } = counted
+  const { calls, userAgent, engine, sockets, strangers, refusals, door, transports, pbxTransports, marks } =
+    counted
   // As many as there are users: for who asks, not for every minute.
   const { placed: _, ...limits } = calls.counters()
   log.info('counters', {
@@ -30,6 +33,7 @@ export function logCounters(log: Log, counted: Counted): void {
     media: engine.counters(),
     websocket: sockets.counters(),
     strangers: strangers.counters(),
+    refusals: refusals.counters(),
     trunkSignIns: door.counters(),
     dscp: marks.counters(),
     tables: { ...userAgent.tables(), ...engine.tables() },

@@ -22,6 +22,7 @@ import { Metrics } from './ladder/metrics.ts'
 import { openMetrics } from './ladder/metrics-server.ts'
 import { openMediaEngine } from './media-engine.ts'
 import { warnOfCutBuffer } from './receive-buffer-warning.ts'
+import { Refusals } from './refusals.ts'
 import { createTokenVerifier } from './registration/jwt.ts'
 import type { Registrar } from './registration/registrar.ts'
 import { registrarMode } from './registration/registrar-mode.ts'
@@ -139,7 +140,17 @@ async function compose(
   // What remains of a call.
   const records = new CdrWriter(config.cdr.file, log)
   const metrics = new Metrics(
-    metricSources(config, () => ({ calls, mode, sockets, states, trunkWatch, userAgent, engine, strangers })),
+    metricSources(config, () => ({
+      calls,
+      mode,
+      sockets,
+      states,
+      trunkWatch,
+      userAgent,
+      engine,
+      strangers,
+      refusals,
+    })),
   )
   opened.push(() => records.close())
 
@@ -157,10 +168,13 @@ async function compose(
           nowMs: () => environment.nowMs(),
           sentBy: (flow) => sentBy(config, flow),
         })
+  const strangers = new Strangers({ nowMs: environment.nowMs, log })
+  const refusals = new Refusals({ nowMs: environment.nowMs, log })
   const mode = registrarMode({
     config,
     environment,
     log,
+    refusals,
     userAgent,
     tokens,
     turn,
@@ -181,6 +195,7 @@ async function compose(
     engine,
     environment,
     log,
+    refusals,
     registration: mode.registrar,
     trunks,
     choice,
@@ -195,6 +210,7 @@ async function compose(
     userAgent,
     environment,
     log,
+    refusals,
     registration: mode.registrar,
     trunks,
     choice,
@@ -217,7 +233,6 @@ async function compose(
   // Sockets: towards trunks, and of browsers.
   const receive = (bytes: Buffer, flow: Flow): void => userAgent.receive(bytes, flow)
   const marks = new SocketMarks(config.dscp.sip, log)
-  const strangers = new Strangers({ nowMs: environment.nowMs, log })
   const trunkSockets = await openTrunkSockets({
     config,
     tables,
@@ -317,7 +332,7 @@ async function compose(
   opened.push(() => trunkCertificate?.close())
 
   tables.keep(trunkSockets)
-  const counted = { calls, userAgent, engine, sockets, strangers, door, marks, ...trunkSockets }
+  const counted = { calls, userAgent, engine, sockets, strangers, refusals, door, marks, ...trunkSockets }
   const counting = setInterval(() => logCounters(log, counted), COUNTERS_LOG_MS)
   opened.push(() => clearInterval(counting))
 

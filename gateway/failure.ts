@@ -1,3 +1,4 @@
+import type { LogFields } from '../config/log-line.ts'
 import { SipFailure } from '../sip/failure.ts'
 import type { Header } from '../sip/message.ts'
 import type { IncomingRequest } from '../sip/user-agent.ts'
@@ -15,6 +16,11 @@ export function logLevelOf({ code }: Verdict): 'error' | 'warn' | 'info' {
   return code === 'upstream.challenged' ? 'info' : 'warn'
 }
 
+/** A verdict on a line of the log, whose own text is called `message`. `error`: what was thrown, told where it is our own mistake. */
+export function verdictFields({ message: reason, ...verdict }: Verdict, error?: unknown): LogFields {
+  return { ...verdict, reason, ...(verdict.code === 'call.internal' && error !== undefined ? { error } : {}) }
+}
+
 /** What a peer is told with a refusal beside what every refusal says. */
 export const ownHeadersOf = (error: unknown): readonly Header[] =>
   error instanceof GatewayFailure ? error.headers : []
@@ -29,4 +35,10 @@ export function refusalHeaders(verdict: Verdict): readonly Header[] {
 export function refuseMethod({ request, respond }: IncomingRequest, allowed: Header): void {
   const verdict = verdictOf(new SipFailure('sip.unsupported-method', { seen: request.method }))
   respond(verdict.status, { headers: [allowed, reasonHeader(verdict)] })
+}
+
+/** Answers a request that came too late: the daemon stops. */
+export function refuseStopped({ respond }: IncomingRequest): void {
+  const verdict = verdictOf(new GatewayFailure('call.draining'))
+  respond(verdict.status, { headers: refusalHeaders(verdict) })
 }

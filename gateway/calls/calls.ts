@@ -6,11 +6,12 @@ import { header } from '../../sip/headers.ts'
 import { isSipUri, type Uri } from '../../sip/message.ts'
 import type { IncomingInvite, SipEnvironment, UserAgent } from '../../sip/user-agent.ts'
 import { type Verdict, verdictOf } from '../diagnosis.ts'
-import { logLevelOf, refusalHeaders } from '../failure.ts'
+import { refusalHeaders } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { CallHistory } from '../ladder/call-history.ts'
 import type { CallReport } from '../ladder/call-report.ts'
 import { CallTrace } from '../ladder/call-trace.ts'
+import type { Refusals } from '../refusals.ts'
 import type { Registrar } from '../registration/registrar.ts'
 import type { Upstream } from '../registration/upstream.ts'
 import { dialledOf } from '../trunks/dialled.ts'
@@ -31,6 +32,7 @@ export interface CallsOptions {
   readonly engine: MediaEngine
   readonly environment: SipEnvironment
   readonly log: Log
+  readonly refusals: Refusals
   readonly registration: Registrar
   readonly trunks: TrunkTable
   readonly choice: TrunkChoice
@@ -52,6 +54,7 @@ export class Calls {
   readonly #plans: CallPlans
   readonly history: CallHistory
   #isDraining = false
+  #isOver = false
   readonly #waiting = new Set<{ readonly isOver: () => boolean; readonly resolve: () => void }>()
 
   constructor(options: CallsOptions) {
@@ -115,8 +118,9 @@ export class Calls {
     await this.#until(() => this.#live.size === 0)
   }
 
-  /** Ends every call, emergency calls too: their time is over. */
+  /** Ends every call, emergency calls too: their time is over. None is taken from now on. */
   end(): void {
+    this.#isOver = true
     for (const call of this.#live) {
       if (call.charges.isEmergency)
         this.#options.log.error('emergency call cut by the stop', { callId: call.id })
@@ -145,7 +149,7 @@ export class Calls {
     const { numbers, emergency } = this.#options.config
     const dialled = dialledOf(invite.request.uri, numbers, emergency?.numbers)
     const isEmergency = parties.router.isEmergency(dialled)
-    if (this.#isDraining && !isEmergency) throw new GatewayFailure('call.draining')
+    if (this.#isOver || (this.#isDraining && !isEmergency)) throw new GatewayFailure('call.draining')
     const caller = parties.identify(invite)
     if (caller === undefined) return undefined
     const plan = this.#plans.ofCaller(caller, invite.flow)
@@ -247,11 +251,12 @@ export class Calls {
     // A stranger shall not crowd out of the history who belongs there.
     if (caller !== undefined) this.#remember(invite, caller, verdict)
     const { callId } = invite.request
-    const fields = { callId, ...verdict, reason: verdict.message, source: invite.flow.remote.address }
-    this.#options.log[logLevelOf(verdict)](
-      'call refused',
-      verdict.code === 'call.internal' ? { ...fields, error } : fields,
-    )
+    this.#options.refusals.tell('call refused', {
+      verdict,
+      error,
+      fields: { callId, source: invite.flow.remote.address },
+      isKnown: caller !== undefined,
+    })
     invite.reject(verdict.status, { headers: refusalHeaders(verdict), isOnce: caller === undefined })
   }
 }

@@ -8,7 +8,7 @@ import type { Offer } from '../../sdp/session.ts'
 import type { Header, SipResponse } from '../../sip/message.ts'
 import type { IncomingReinvite, NoAnswer, SipEnvironment } from '../../sip/user-agent.ts'
 import { verdictOf } from '../diagnosis.ts'
-import { logLevelOf, reasonHeader } from '../failure.ts'
+import { logLevelOf, reasonHeader, verdictFields } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { requireSdp, sdpBody, sdpIn } from './body.ts'
 import { commonCodecs, isIn } from './codec-memory.ts'
@@ -112,7 +112,7 @@ export class Conversation {
       )
     } catch (error) {
       const verdict = verdictOf(error)
-      const fields = { leg: side.leg.name, ...verdict, reason: verdict.message }
+      const fields = { leg: side.leg.name, ...verdictFields(verdict, error) }
       this.#options.log[logLevelOf(verdict)]('change refused', fields)
       reinvite.reject(verdict.status, { headers: [reasonHeader(verdict)] })
     }

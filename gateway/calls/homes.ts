@@ -7,7 +7,7 @@ import { readable } from '../../sip/readable.ts'
 import { areEqualUris } from '../../sip/uri.ts'
 import type { ForeignRequest, SipEnvironment, UserAgent } from '../../sip/user-agent.ts'
 import { verdictOf } from '../diagnosis.ts'
-import { logLevelOf, refusalHeaders } from '../failure.ts'
+import { logLevelOf, refusalHeaders, verdictFields } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { Device, Registered, Registrar } from '../registration/registrar.ts'
 import type { Relay } from '../relay/relay.ts'
@@ -114,7 +114,8 @@ export class Homes {
     } catch (error) {
       const verdict = verdictOf(error)
       const { callId, method } = foreign.request
-      const fields = { callId, method, ...verdict, source: foreign.flow.remote.address }
+      const source = foreign.flow.remote.address
+      const fields = { callId, method, ...verdictFields(verdict, error), source }
       this.#options.log[logLevelOf(verdict)]('request refused', fields)
       foreign.respond(verdict.status, { headers: refusalHeaders(verdict) })
     }

@@ -3,6 +3,7 @@ import type { MediaEngine } from '../../media/engine.ts'
 import type { WebSocketTransport } from '../../sip/transport/wss.ts'
 import type { UserAgent } from '../../sip/user-agent.ts'
 import type { Calls } from '../calls/calls.ts'
+import type { Refusals } from '../refusals.ts'
 import type { RegistrarMode } from '../registration/registrar-mode.ts'
 import type { Strangers } from '../trunks/strangers.ts'
 import type { TrunkStates } from '../trunks/trunk-states.ts'
@@ -19,6 +20,7 @@ export interface Measured {
   readonly userAgent: UserAgent
   readonly engine: MediaEngine
   readonly strangers: Strangers
+  readonly refusals: Refusals
 }
 
 /** `parts` is called when somebody scrapes: the parts are joined after their figures have a place. */
@@ -38,12 +40,13 @@ export function metricSources({ trunks }: Pick<Config, 'trunks'>, parts: () => M
         }),
       ),
     drops: () => {
-      const { userAgent, engine, sockets, strangers } = parts()
+      const { userAgent, engine, sockets, strangers, refusals } = parts()
       return {
         sip: userAgent.counters(),
         media: engine.counters(),
         websocket: sockets.counters(),
         strangers: strangers.counters(),
+        refusals: refusals.counters(),
       }
     },
   }

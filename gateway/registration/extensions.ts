@@ -54,6 +54,7 @@ export class Extensions implements Upstream {
   readonly #userByToken: ReadonlyMap<string, string>
   /** By user part of our From: the token, or the name of the account. */
   readonly #accounts: ReadonlyMap<string, ClientCredentials>
+  #isStopped = false
 
   constructor(options: ExtensionsOptions) {
     const { config, environment } = options
@@ -101,7 +102,7 @@ export class Extensions implements Upstream {
   /** The devices of a user have become more or fewer. */
   devicesChanged(user: string): void {
     const extension = this.#byUser.get(user)
-    if (extension === undefined) return
+    if (extension === undefined || this.#isStopped) return
     if (this.#options.registrar.bindingsOf(user).length > 0) {
       extension.cancelGrace?.()
       extension.cancelGrace = undefined
@@ -109,8 +110,9 @@ export class Extensions implements Upstream {
     } else if (extension.registration !== undefined) this.#scheduleEnd(extension)
   }
 
-  /** Takes all registrations back; resolves when the PBX has answered, or will not. */
+  /** Takes all registrations back, and makes no other; resolves when the PBX has answered, or will not. */
   async stop(): Promise<void> {
+    this.#isStopped = true
     const ended = [...this.#byUser.values()].flatMap((extension) => {
       extension.cancelGrace?.()
       const { registration } = extension

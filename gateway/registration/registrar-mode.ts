@@ -4,6 +4,7 @@ import type { Flow } from '../../sip/flow.ts'
 import type { SipRequest } from '../../sip/message.ts'
 import type { ClientCredentials, SipEnvironment, UserAgent } from '../../sip/user-agent.ts'
 import type { LadderTickets } from '../ladder/ladder-tickets.ts'
+import type { Refusals } from '../refusals.ts'
 import type { TurnCredentials } from '../web/turn.ts'
 import { BrowserUpstream } from './browser-upstream.ts'
 import { Extensions } from './extensions.ts'
@@ -18,6 +19,7 @@ export interface RegistrarModeOptions {
   readonly config: Config
   readonly environment: SipEnvironment
   readonly log: Log
+  readonly refusals: Refusals
   readonly userAgent: UserAgent
   readonly tokens?: TokenGate | undefined
   readonly turn?: TurnCredentials | undefined
@@ -38,7 +40,7 @@ export interface RegistrarMode {
   readonly accountFor: (flow: Flow, request: SipRequest) => ClientCredentials | undefined
   /** How many extensions are registered at the PBX by us; undefined where we register none. */
   readonly counts: () => Readonly<Record<'registered' | 'unregistered', number>> | undefined
-  /** Takes back what we keep at the PBX; resolves when it has answered, or will not. */
+  /** Refuses every REGISTER from now on and takes back what we keep at the PBX; resolves when it has answered, or will not. */
   readonly stop: () => Promise<void>
 }
 
@@ -53,7 +55,7 @@ export function registrarMode(options: RegistrarModeOptions): RegistrarMode {
       upstream: undefined,
       accountFor: () => undefined,
       counts: () => undefined,
-      stop: async () => {},
+      stop: () => registration.stop(),
     }
   }
   return line.config.credentials === 'browser'
@@ -85,6 +87,8 @@ function byGateway(options: RegistrarModeOptions, line: UpstreamLine): Registrar
     upstream: extensions,
     accountFor: (flow, request) => extensions.accountFor(flow, request),
     counts: () => extensions.counts(),
-    stop: () => extensions.stop(),
+    stop: async () => {
+      await Promise.all([registration.stop(), extensions.stop()])
+    },
   }
 }

@@ -47,5 +47,7 @@ export interface Registrar {
   list(): readonly RegistrationSummary[]
   /** What was reached by this WebSocket is reached no more. */
   flowClosed(flow: Flow): void
+  /** Refuses every REGISTER from now on, and takes back what is kept elsewhere; resolves when that has been answered, or will not be. */
+  stop(): Promise<void>
   close(): void
 }

@@ -10,7 +10,7 @@ import { handleRegister, type RegistrarPolicy } from '../../sip/registrar.ts'
 import type { IncomingInvite, IncomingRequest, SipEnvironment } from '../../sip/user-agent.ts'
 import { isAnonymous } from '../calls/identity.ts'
 import { type Verdict, verdictOf } from '../diagnosis.ts'
-import { logLevelOf, reasonHeader } from '../failure.ts'
+import { logLevelOf, reasonHeader, refuseStopped, verdictFields } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { LadderTickets } from '../ladder/ladder-tickets.ts'
 import { NumberDirectory } from '../trunks/number-directory.ts'
@@ -62,6 +62,7 @@ export class Registration implements Registrar {
   readonly #keys: ReadonlyMap<string, DigestKey>
   readonly #guard: SignInGuard
   #cancelSweep: (() => void) | undefined
+  #isStopped = false
 
   constructor(options: RegistrationOptions) {
     const { config, environment } = options
@@ -90,7 +91,12 @@ export class Registration implements Registrar {
   }
 
   /** REGISTER by WebSocket; answered in every case. */
-  onRegister({ request, flow, respond }: IncomingRequest): void {
+  onRegister(incoming: IncomingRequest): void {
+    if (this.#isStopped) {
+      refuseStopped(incoming)
+      return
+    }
+    const { request, flow, respond } = incoming
     const answer: Respond = (status, headers) => respond(status, { headers })
     const sender = this.#authenticate(request, flow, answer)
     if (sender === undefined) return
@@ -195,6 +201,10 @@ export class Registration implements Registrar {
     this.#gone(this.#location.removeFlow(flow.id))
   }
 
+  async stop(): Promise<void> {
+    this.#isStopped = true
+  }
+
   close(): void {
     this.#cancelSweep?.()
     this.#cancelSweep = undefined
@@ -294,7 +304,7 @@ export class Registration implements Registrar {
 
   #logRefusal(verdict: Verdict, request: SipRequest, flow: Flow): void {
     this.#options.log[logLevelOf(verdict)](`${request.method} refused`, {
-      ...verdict,
+      ...verdictFields(verdict),
       from: request.from.uri.text,
       source: flow.remote.address,
     })

@@ -16,9 +16,10 @@ import type {
   UserAgent,
 } from '../../sip/user-agent.ts'
 import { verdictOf } from '../diagnosis.ts'
-import { logLevelOf, ownHeadersOf, refusalHeaders } from '../failure.ts'
+import { ownHeadersOf, refusalHeaders, refuseStopped } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { LadderTickets } from '../ladder/ladder-tickets.ts'
+import type { Refusals } from '../refusals.ts'
 import { PENDING_MOST, RelayLimits } from '../relay/relay-limits.ts'
 import { answeredHeaders, nextHops } from '../relay/relay-policy.ts'
 import { relayRequest } from '../relay/relay-request.ts'
@@ -40,6 +41,7 @@ export interface UpstreamRegistrarOptions {
   readonly userAgent: UserAgent
   readonly environment: SipEnvironment
   readonly log: Log
+  readonly refusals: Refusals
   readonly turn?: TurnCredentials | undefined
   readonly tickets?: LadderTickets | undefined
   /** The PBX has taken the registration of a device. */
@@ -75,6 +77,7 @@ export class UpstreamRegistrar implements Registrar {
   readonly #waiting = new Set<() => void>()
   /** By token: the end of the registration, or of its grace. */
   readonly #timers = new Map<string, () => void>()
+  #isStopped = false
 
   constructor(options: UpstreamRegistrarOptions) {
     const { config, environment } = options
@@ -102,6 +105,10 @@ export class UpstreamRegistrar implements Registrar {
   }
 
   onRegister(incoming: IncomingRequest): void {
+    if (this.#isStopped) {
+      refuseStopped(incoming)
+      return
+    }
     const { request, flow } = incoming
     // As in `Registration`.
     const isTrusted = this.isKnown(flow) && !this.guard.hasFailed(flow)
@@ -147,8 +154,8 @@ export class UpstreamRegistrar implements Registrar {
     }
   }
 
-  /** Takes all registrations back; resolves when the PBX has answered, or will not. */
   async stop(): Promise<void> {
+    this.#isStopped = true
     const all = [...this.location.all()]
     await Promise.all(all.map((binding) => new Promise<void>((resolve) => this.#takeBack(binding, resolve))))
   }
@@ -238,11 +245,16 @@ export class UpstreamRegistrar implements Registrar {
     const { user } = relayed.wish
     const gifts = listed.length === 0 ? [] : [turn, tickets].flatMap((giver) => giver?.headerFor(user) ?? [])
     incoming.respond(outcome.status, { headers: [...listed, ...info, ...gifts] })
+    const now = this.location.byToken(relayed.token)
+    if (this.#isStopped) {
+      // It was under way when all others were taken back.
+      if (now !== undefined) this.#takeBack(now, () => {})
+      return
+    }
     if (!flow.isOpen) {
       this.flowClosed(flow)
       return
     }
-    const now = this.location.byToken(relayed.token)
     const superseded = now === undefined || before === undefined || before.flow === flow ? [] : [before]
     onRegistered({ user, flow, bound: now === undefined ? [] : [now], superseded })
   }
@@ -369,11 +381,12 @@ export class UpstreamRegistrar implements Registrar {
   #refuse(incoming: IncomingRequest, error: unknown, passed: readonly Header[] = []): void {
     const { request, flow } = incoming
     const verdict = verdictOf(error)
-    const fields = { ...verdict, from: request.from.uri.text, source: flow.remote.address }
-    this.#options.log[logLevelOf(verdict)](
-      'REGISTER refused',
-      verdict.code === 'call.internal' ? { ...fields, error } : fields,
-    )
+    this.#options.refusals.tell('REGISTER refused', {
+      verdict,
+      error,
+      fields: { from: request.from.uri.text, source: flow.remote.address },
+      isKnown: this.isKnown(flow),
+    })
     const unsupported = error instanceof SipFailure && error.code === 'sip.unsupported-extension'
     const headers = [
       ...passed,

@@ -15,7 +15,7 @@ import type {
   UserAgent,
 } from '../../sip/user-agent.ts'
 import { type Verdict, verdictOf } from '../diagnosis.ts'
-import { logLevelOf, refusalHeaders } from '../failure.ts'
+import { logLevelOf, refusalHeaders, verdictFields } from '../failure.ts'
 import type { RelayPlan } from './relay-parties.ts'
 import {
   answeredHeaders,
@@ -235,11 +235,8 @@ export class RelaySubscription {
   #refused(method: string, error: unknown): Verdict {
     const verdict = verdictOf(error)
     const { callId } = this.#subscribe.request
-    const fields = { callId, method, ...verdict, reason: verdict.message }
-    this.#options.log[logLevelOf(verdict)](
-      'request refused',
-      verdict.code === 'call.internal' ? { ...fields, error } : fields,
-    )
+    const fields = { callId, method, ...verdictFields(verdict, error) }
+    this.#options.log[logLevelOf(verdict)]('request refused', fields)
     return verdict
   }
 

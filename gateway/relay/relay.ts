@@ -4,8 +4,10 @@ import type { Header } from '../../sip/message.ts'
 import type { IncomingRequest, IncomingSubscribe, SipEnvironment, UserAgent } from '../../sip/user-agent.ts'
 import { partyName } from '../calls/party-limits.ts'
 import { verdictOf } from '../diagnosis.ts'
-import { logLevelOf, ownHeadersOf, refusalHeaders, refuseMethod } from '../failure.ts'
+import { ownHeadersOf, refusalHeaders, refuseMethod } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
+import type { Refusals } from '../refusals.ts'
+import type { Caller } from '../trunks/router.ts'
 import { PENDING_MOST, RelayLimits, SUBSCRIPTIONS_MOST } from './relay-limits.ts'
 import { RelayParties, type RelayPartiesOptions, type RelayPlan } from './relay-parties.ts'
 import {
@@ -24,6 +26,7 @@ export interface RelayOptions extends RelayPartiesOptions {
   readonly userAgent: UserAgent
   readonly environment: SipEnvironment
   readonly log: Log
+  readonly refusals: Refusals
 }
 
 /** Methods outside a call that mean something here; REGISTER is the registration's. */
@@ -47,6 +50,8 @@ export class Relay {
   readonly #subscribers = new Map<RelaySubscription, string>()
   /** How many of theirs there are by each WebSocket. */
   readonly #perFlow = new Map<string, number>()
+  /** Requests of which it is known who sent them. */
+  readonly #identified = new WeakSet<IncomingRequest>()
   #isOpen = true
 
   constructor(options: RelayOptions) {
@@ -145,6 +150,13 @@ export class Relay {
     if (!this.#isOpen) throw new GatewayFailure('call.draining')
   }
 
+  /** Before anything else is judged: what is said to strangers says nothing of us. Undefined: challenged, the answer is out. */
+  #identify(incoming: IncomingRequest): Caller | undefined {
+    const caller = this.#parties.identify(incoming)
+    if (caller !== undefined) this.#identified.add(incoming)
+    return caller
+  }
+
   /**
    * Answered here in every case, as RFC 3261 §11 wants of whoever would get the INVITE. PBXes ask every few seconds whether
    * a peer lives, at its host or at each user; a browser that was woken for it would drop its pings behind a proxy, and
@@ -153,7 +165,7 @@ export class Relay {
   #answerOptions(incoming: IncomingRequest): void {
     const { request } = incoming
     if (this.#parties.dialledOf(request) !== '') {
-      const caller = this.#parties.identify(incoming)
+      const caller = this.#identify(incoming)
       if (caller === undefined) return
       this.#parties.probe(request, caller)
     }
@@ -163,20 +175,20 @@ export class Relay {
   /** RFC 3428 §7: to all devices of a user at once, or to a trunk. */
   #message(incoming: IncomingRequest): void {
     const { request } = incoming
+    const caller = this.#identify(incoming)
+    if (caller === undefined) return
     const headers = relayedHeaders('MESSAGE', request)
     const body = relayedBody(request)
-    const caller = this.#parties.identify(incoming)
-    if (caller === undefined) return
     this.#pass(incoming, this.#parties.plan(incoming, caller), { method: 'MESSAGE', headers, ...body })
   }
 
   /** A PBX tells of messages waiting without being asked (RFC 3842 wants a subscription, phones do without); nobody else may. */
   #unsolicited(incoming: IncomingRequest): void {
     const { request, flow } = incoming
-    if (isBrowser(flow)) throw new GatewayFailure('relay.no-subscription')
-    const caller = this.#parties.identify(incoming)
+    const caller = this.#identify(incoming)
     if (caller === undefined) return
-    if (relayedEvent(request) !== 'message-summary') throw new GatewayFailure('relay.no-subscription')
+    if (isBrowser(flow) || relayedEvent(request) !== 'message-summary')
+      throw new GatewayFailure('relay.no-subscription')
     const told = request.headers.filter(({ name }) => name === 'Event' || name === 'Subscription-State')
     const headers = [...relayedHeaders('NOTIFY', request), ...told]
     const body = relayedBody(request)
@@ -203,9 +215,9 @@ export class Relay {
 
   #subscribe(subscribe: IncomingSubscribe, asked: IncomingRequest): void {
     const { request } = subscribe
-    const event = relayedEvent(request)
-    const caller = this.#parties.identify(asked)
+    const caller = this.#identify(asked)
     if (caller === undefined) return
+    const event = relayedEvent(request)
     const plan = this.#parties.plan(
       subscribe,
       caller,
@@ -241,11 +253,12 @@ export class Relay {
     const { request, flow } = incoming
     const verdict = verdictOf(error)
     const { callId, method } = request
-    const fields = { callId, method, ...verdict, reason: verdict.message, source: flow.remote.address }
-    this.#options.log[logLevelOf(verdict)](
-      'request refused',
-      verdict.code === 'call.internal' ? { ...fields, error } : fields,
-    )
+    this.#options.refusals.tell('request refused', {
+      verdict,
+      error,
+      fields: { callId, method, source: flow.remote.address },
+      isKnown: this.#identified.has(incoming),
+    })
     const headers = [...passed, ...ownHeadersOf(error), ...refusalHeaders(verdict)]
     incoming.respond(verdict.status, { headers, isOnce: verdict.code === 'call.forbidden' })
   }

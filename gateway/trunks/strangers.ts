@@ -7,7 +7,7 @@ import type { SipRequest } from '../../sip/message.ts'
 import { parseMessage } from '../../sip/parser.ts'
 import { TokenBucket } from '../../sip/transport/token-bucket.ts'
 import { verdictOf } from '../diagnosis.ts'
-import { reasonHeader } from '../failure.ts'
+import { reasonHeader, verdictFields } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 
 /** Answers to all strangers together: enough for an admin with a wrong address, no use to who reflects a flood. */
@@ -58,7 +58,7 @@ export class Strangers {
     this.#options.log.warn('stranger refused', {
       source: flow.remote.address,
       method: request.method,
-      ...VERDICT,
+      ...verdictFields(VERDICT),
     })
     flow.send(answer)
   }

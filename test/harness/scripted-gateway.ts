@@ -5,6 +5,7 @@ import { Calls } from '../../gateway/calls/calls.ts'
 import { Homes } from '../../gateway/calls/homes.ts'
 import { type Cdr, cdrOf } from '../../gateway/ladder/cdr.ts'
 import { LadderTickets } from '../../gateway/ladder/ladder-tickets.ts'
+import { Refusals } from '../../gateway/refusals.ts'
 import type { TokenVerifier } from '../../gateway/registration/jwt.ts'
 import type { Registrar } from '../../gateway/registration/registrar.ts'
 import { type RegistrarMode, registrarMode } from '../../gateway/registration/registrar-mode.ts'
@@ -87,6 +88,7 @@ export class ScriptedGateway {
   readonly mode: RegistrarMode
   readonly relay: Relay
   readonly homes: Homes
+  readonly refusals: Refusals
   readonly trunk: Peer
   /** The gateway's end of the link to the trunk. */
   readonly trunkFlow: MemoryFlow
@@ -223,10 +225,13 @@ export class ScriptedGateway {
     const pbx = this.#link('udp', 'trunk:upstream', PBX, OWN_TOWARDS_PBX)
     this.pbx = pbx.peer
     this.pbxFlow = pbx.gatewayFlow
+    const refusals = new Refusals({ nowMs: () => time.nowMs(), log: this.#logger({}) })
+    this.refusals = refusals
     this.mode = registrarMode({
       config,
       environment: this.time,
       log: this.#logger({}),
+      refusals,
       userAgent: this.userAgent,
       tokens,
       turn,
@@ -250,6 +255,7 @@ export class ScriptedGateway {
       engine: this.engine,
       environment: this.time,
       log: this.#logger({}),
+      refusals,
       registration: this.registration,
       trunks,
       choice,
@@ -264,6 +270,7 @@ export class ScriptedGateway {
       userAgent: this.userAgent,
       environment: this.time,
       log: this.#logger({}),
+      refusals,
       registration: this.registration,
       trunks,
       choice,

@@ -1,6 +1,7 @@
 import { afterEach, expect, it } from 'vitest'
 import type { Config } from '../../../config/config.ts'
 import { loadConfig } from '../../../config/load.ts'
+import { header } from '../../../sip/headers.ts'
 import {
   type AnsweredCall,
   answered,
@@ -8,7 +9,10 @@ import {
   BROWSER,
   PeerDialog,
   PHONE,
+  place,
+  reasonText,
   ringing,
+  statusOf,
 } from '../../harness/scripted-calls.ts'
 import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
 
@@ -131,4 +135,21 @@ it('a stop that has waited long enough forsakes it too', async () => {
   await gateway.time.advance(1_000)
   expect(gateway.calls.size).toBe(0)
   gateway.expectsVerdicts(['media.none-from-trunk', 'call.connection-lost'])
+})
+
+// It was taken, and went with the process a moment later, without a BYE.
+it('one that is placed when a stop has waited long enough is refused, and told when to try again', async () => {
+  const alice = await open({})
+  void gateway.calls.drain()
+  const waiting = await callTo(alice, '112')
+  gateway.calls.end()
+  await gateway.time.advance(100)
+  expect(waiting.caller.ended).toBe('bye')
+  gateway.trunk.invites.length = 0
+  const late = place(alice, 'alice', '112')
+  await gateway.time.advance(100)
+  expect([statusOf(late), reasonText(late)]).toEqual([503, expect.stringContaining('call.draining')])
+  expect(typeof late.final === 'object' ? header(late.final, 'Retry-After') : undefined).toBe('10')
+  expect([gateway.trunk.invites, gateway.calls.size]).toEqual([[], 0])
+  gateway.expectsVerdicts('call.draining')
 })

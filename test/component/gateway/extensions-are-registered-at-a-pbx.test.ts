@@ -246,3 +246,34 @@ describe('beside calls', () => {
     expect(statusOfSent(sent)).toBe(202)
   })
 })
+
+describe('while the gateway stops', () => {
+  it('nothing is registered again, and who signs in is refused', async () => {
+    pbx = await open()
+    const browser = await pbx.gateway.registered('alice')
+    await pbx.gateway.time.advance(100)
+    const stopped = pbx.gateway.mode.stop()
+    await pbx.gateway.time.advance(100)
+    await stopped
+    const sent = pbx.registers.length
+    expect(await pbx.gateway.register(browser, 'alice', pbx.gateway.passwordOf('alice'))).toBe(503)
+    await pbx.gateway.disconnect(browser)
+    await pbx.gateway.time.advance(700_000)
+    expect(pbx.registers).toHaveLength(sent)
+    expect(pbx.bindings.get('1001')).toEqual([])
+  })
+
+  it('nothing is registered for devices that are still here', async () => {
+    pbx = await open()
+    const first = await pbx.gateway.registered('alice', 'first')
+    await pbx.gateway.registered('alice', 'second')
+    await pbx.gateway.time.advance(100)
+    const stopped = pbx.gateway.mode.stop()
+    await pbx.gateway.time.advance(100)
+    await stopped
+    const sent = pbx.registers.length
+    await pbx.gateway.disconnect(first)
+    await pbx.gateway.time.advance(1_000)
+    expect(pbx.registers).toHaveLength(sent)
+  })
+})

@@ -10,8 +10,9 @@ import type { Header } from '../../../sip/message.ts'
 import { MAX_STORED_LENGTH } from '../../../sip/registrar.ts'
 import type { NoAnswer } from '../../../sip/user-agent.ts'
 import { place, reasonText, ringing, statusOf } from '../../harness/scripted-calls.ts'
-import { reasonOf } from '../../harness/scripted-gateway.ts'
+import { type Peer, reasonOf } from '../../harness/scripted-gateway.ts'
 import { ScriptedPbx, statusIn, valuesIn } from '../../harness/scripted-pbx.ts'
+import { send } from '../../harness/scripted-relay.ts'
 
 let pbx: ScriptedPbx
 afterEach(async () => {
@@ -414,3 +415,67 @@ describe('Service-Route', () => {
 function fail(): never {
   throw new Error('nothing was sent')
 }
+
+describe('who has not signed in', () => {
+  const CONTACTS = [{ name: 'Contact', value: '<sip:a@a.invalid>, <sip:b@b.invalid>' }]
+
+  it.each([
+    ['REGISTER refused', (browser: Peer) => send(browser, 'REGISTER', '1001', '1001', { headers: CONTACTS })],
+    ['request refused', (browser: Peer) => send(browser, 'MESSAGE', '1001', '1002', { body: 'x' })],
+    ['call refused', (browser: Peer) => place(browser, '1001', '1002')],
+  ])('is told of in so many lines a second (%s), and counted beyond', async (message, ask) => {
+    pbx = await ScriptedPbx.open()
+    const { gateway } = pbx
+    const browser = gateway.browser()
+    for (let batch = 0; batch < 10; batch += 1) {
+      for (let turn = 0; turn < 100; turn += 1) ask(browser)
+      await gateway.time.advance(20)
+    }
+    const lines = gateway.logged(message).length
+    expect(lines).toBeGreaterThan(0)
+    expect(lines).toBeLessThan(30)
+    expect(gateway.refusals.counters()).toEqual({ unlogged: 1_000 - lines })
+  })
+
+  it('is not who has: a device that is refused is told of always', async () => {
+    pbx = await ScriptedPbx.open()
+    const browser = await pbx.registered('1001')
+    const before = pbx.gateway.logged('REGISTER refused').length
+    for (let turn = 0; turn < 100; turn += 1) send(browser, 'REGISTER', '1001', '1001', { headers: CONTACTS })
+    await pbx.gateway.time.advance(20)
+    expect(pbx.gateway.logged('REGISTER refused')).toHaveLength(before + 100)
+  })
+})
+
+describe('a REGISTER while the gateway stops', () => {
+  it('is refused, told when to try again, and never seen by the PBX', async () => {
+    pbx = await ScriptedPbx.open()
+    const browser = await pbx.registered('1001')
+    const stopped = pbx.gateway.mode.stop()
+    await pbx.gateway.time.advance(100)
+    await stopped
+    const sent = pbx.registers.length
+    const answer = await pbx.register(browser, '1001', { callId: 'late' })
+    expect([statusIn(answer), valuesIn(answer, 'Retry-After')]).toEqual([503, ['10']])
+    expect(pbx.registers).toHaveLength(sent)
+    expect(pbx.gateway.registration.size).toBe(0)
+  })
+
+  it('and was under way when all others were taken back, is taken back too', async () => {
+    pbx = await ScriptedPbx.open()
+    pbx.takesReplays = true
+    const browser = pbx.browser('1001')
+    let stopped: Promise<void> | undefined
+    const { answers } = pbx.peer
+    pbx.peer.answers = (request) => {
+      if (header(request.request, 'Authorization') !== undefined) stopped ??= pbx.gateway.mode.stop()
+      return answers(request)
+    }
+    await pbx.register(browser, '1001')
+    await pbx.gateway.time.advance(100)
+    await stopped
+    expect(pbx.registers.map((request) => header(request, 'Expires'))).toEqual(['300', '300', '0'])
+    expect(pbx.bindings.get('1001')).toEqual([])
+    expect(pbx.gateway.registration.size).toBe(0)
+  })
+})

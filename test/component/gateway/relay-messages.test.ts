@@ -280,3 +280,60 @@ describe('any other request outside a call', () => {
     expect(header(sent.answer, 'Allow')).toContain('MESSAGE')
   })
 })
+
+const NO_HOPS = [{ name: 'Max-Forwards', value: '0' }]
+
+describe('a request of who has not signed in', () => {
+  it.each([
+    ['NOTIFY', {}],
+    ['MESSAGE', { headers: NO_HOPS }],
+    ['MESSAGE', { body: 'x'.repeat(MAX_RELAYED_BODY_BYTES + 1) }],
+  ] as const)(
+    '%s is challenged before it is judged, and leaves no line in the log',
+    async (method, options) => {
+      gateway = await ScriptedGateway.open()
+      const browser = gateway.browser()
+      const sent = send(browser, method, 'alice', 'alice', options)
+      await gateway.time.advance(50)
+      expect(statusOfSent(sent)).toBe(401)
+      expect(gateway.logged('request refused')).toEqual([])
+    },
+  )
+
+  it('SUBSCRIBE to what we do not know is challenged likewise', async () => {
+    gateway = await ScriptedGateway.open()
+    const subscribed = subscribe(gateway.browser(), 'alice', 'alice', 'weather')
+    await gateway.time.advance(50)
+    expect(endOf(subscribed)).toBe(401)
+    expect(gateway.logged('request refused')).toEqual([])
+  })
+
+  it('that cannot be challenged is told of up to a rate, and counted beyond it', async () => {
+    gateway = await ScriptedGateway.open()
+    const browser = gateway.browser()
+    gateway.relay.close()
+    const sent = Array.from({ length: 1_000 }, () =>
+      send(browser, 'MESSAGE', 'alice', 'alice', { body: 'x' }),
+    )
+    await gateway.time.advance(50)
+    expect(new Set(sent.map(statusOfSent))).toEqual(new Set([503]))
+    const lines = gateway.logged('request refused').length
+    expect(lines).toBeGreaterThan(0)
+    expect(lines).toBeLessThan(30)
+    expect(gateway.refusals.counters()).toEqual({ unlogged: 1_000 - lines })
+    await gateway.time.advance(1_000)
+    send(browser, 'MESSAGE', 'alice', 'alice', { body: 'x' })
+    await gateway.time.advance(50)
+    expect(gateway.logged('request refused')).toHaveLength(lines + 1)
+  })
+
+  it('does not keep the refusals of users out of the log', async () => {
+    gateway = await ScriptedGateway.open()
+    const alice = await gateway.registered('alice')
+    const sent = Array.from({ length: 100 }, () => send(alice, 'MESSAGE', 'alice', '77', { body: 'x' }))
+    await gateway.time.advance(50)
+    expect(new Set(sent.map(statusOfSent))).toEqual(new Set([404]))
+    expect(gateway.logged('request refused')).toHaveLength(100)
+    expect(gateway.refusals.counters()).toEqual({ unlogged: 0 })
+  })
+})
