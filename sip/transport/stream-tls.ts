@@ -34,7 +34,7 @@ interface Chosen {
   /** Its certificate says so, and not the address alone. */
   readonly isProven: boolean
   /** Why it is none of those that must show a certificate. */
-  readonly foreign: SipFailure | undefined
+  readonly foreign: Error | undefined
 }
 
 /** Which of the peers at an address has connected: the one whose certificate it is, else the first that needs none. */
@@ -42,17 +42,23 @@ export function peerOfCertificate(socket: TLSSocket, peers: readonly StreamPeer[
   const isNew = socket.getProtocol() === 'TLSv1.3'
   const possible = peers.filter(({ tls }) => isNew || tls?.minVersion !== 'TLSv1.3')
   const certificate = socket.getPeerCertificate(true)
-  let foreign: SipFailure | undefined
+  let foreign: Error | undefined
   for (const peer of possible) {
     const { tls } = peer
     if (tls?.isCertificateRequired !== true) continue
-    foreign = foreignness(certificate, tls)
-    if (foreign === undefined && socket.authorized && isBelievedBy(certificate, tls)) {
+    const otherName = foreignness(certificate, tls)
+    if (otherName !== undefined) foreign ??= otherName
+    else if (socket.authorized && isBelievedBy(certificate, tls)) {
       return { peer, isProven: true, foreign: undefined }
-    }
+    } else foreign = new UntrustedCertificate()
   }
   const open = possible.find(({ tls }) => tls?.isCertificateRequired !== true)
   return { peer: open, isProven: false, foreign }
+}
+
+/** By the authority of another peer at that address, or by none; the code is that of OpenSSL. */
+class UntrustedCertificate extends Error {
+  readonly code = 'CERT_UNTRUSTED'
 }
 
 /** Undefined when the certificate is the peer's. */

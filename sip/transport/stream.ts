@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import { constants } from 'node:crypto'
 import { connect as connectTcp, createServer, isIP, type Server, type Socket } from 'node:net'
 import {
   connect as connectTls,
@@ -386,9 +387,16 @@ const remoteOf = (socket: Socket): SocketAddress => ({
 
 function secureContext(
   { certificate, key }: { readonly certificate: string; readonly key: string },
-  { ca, minVersion }: TlsGuard,
+  { asks, ca, minVersion }: TlsGuard,
 ) {
-  return { cert: certificate, key, minVersion, ...(ca === undefined ? {} : { ca: [...ca] }) } as const
+  return {
+    cert: certificate,
+    key,
+    minVersion,
+    ...(ca === undefined ? {} : { ca: [...ca] }),
+    // A session that is resumed shows its certificate without those above it: nobody could say whose word it is.
+    ...(asks ? { secureOptions: constants.SSL_OP_NO_TICKET } : {}),
+  } as const
 }
 
 function reasonOf(error: Error): string {

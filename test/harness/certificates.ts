@@ -15,6 +15,8 @@ export interface IdentityRequest {
   /** Negative: it has expired. */
   readonly days?: number
   readonly commonName?: string
+  /** By an authority below this one, whose certificate follows. */
+  readonly isBelow?: boolean
 }
 
 /** A certificate authority of a test. */
@@ -41,36 +43,24 @@ export class Authority {
     this.certificate = this.#read('ca.pem')
   }
 
-  issue({ names, days = 1, commonName = 'peer' }: IdentityRequest): Identity {
-    this.#openssl(
-      'req',
-      '-new',
-      ...NEW_KEY,
-      '-keyout',
-      'key.pem',
-      '-out',
-      'peer.csr',
-      '-subj',
-      `/CN=${commonName}`,
-    )
-    writeFileSync(join(this.#folder, 'extensions'), `subjectAltName=${names}\n`)
-    const signing = [
-      'x509',
-      '-req',
-      '-in',
-      'peer.csr',
-      '-CA',
-      'ca.pem',
-      '-CAkey',
-      'ca.key',
-      '-CAcreateserial',
-    ]
-    this.#openssl(...signing, '-days', String(days), '-extfile', 'extensions', '-out', 'cert.pem')
-    return { certificate: this.#read('cert.pem'), key: this.#read('key.pem') }
+  issue({ names, days = 1, commonName = 'peer', isBelow = false }: IdentityRequest): Identity {
+    if (isBelow) this.#sign('below', 'ca', 'below', 2, 'basicConstraints=critical,CA:TRUE')
+    this.#sign('peer', isBelow ? 'below' : 'ca', commonName, days, `subjectAltName=${names}`)
+    const chain = isBelow ? this.#read('below.pem') : ''
+    return { certificate: this.#read('peer.pem') + chain, key: this.#read('peer.key') }
   }
 
   close(): void {
     rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  #sign(name: string, issuer: string, commonName: string, days: number, extension: string): void {
+    const files = ['-keyout', `${name}.key`, '-out', `${name}.csr`]
+    this.#openssl('req', '-new', ...NEW_KEY, ...files, '-subj', `/CN=${commonName}`)
+    writeFileSync(join(this.#folder, 'extensions'), `${extension}\n`)
+    const signing = ['-CA', `${issuer}.pem`, '-CAkey', `${issuer}.key`, '-CAcreateserial']
+    const made = ['-days', String(days), '-extfile', 'extensions', '-out', `${name}.pem`]
+    this.#openssl('x509', '-req', '-in', `${name}.csr`, ...signing, ...made)
   }
 
   #openssl(...args: readonly string[]): void {
