@@ -38,6 +38,8 @@ export class SessionRefresh {
   /** The peer says that it takes UPDATE and does not. */
   #isUpdateUseless = false
   #isUpdateOpen = false
+  /** Refusals in a row that another try might not meet. */
+  #updateRefusals = 0
   #isChallenged = false
   #isStopped = false
 
@@ -134,9 +136,16 @@ export class SessionRefresh {
     if (status >= 300) this.onFailure(outcome)
     if (status === 481) this.#owner.expire(false)
     if (typeof outcome !== 'string') this.onTooBrief(outcome)
-    const isRefused = status >= 400 && status < 500 && ![422, 481, 491].includes(status)
-    if (!isRefused || this.#isUpdateUseless) return
+    if (!this.#isRefusal(status) || this.#isUpdateUseless) return
     this.#isUpdateUseless = true
     this.#owner.askForReinvite()
+  }
+
+  /** The peer takes no UPDATE, whatever its Allow says. A failure of a server may pass once: one that comes again will not. */
+  #isRefusal(status: number): boolean {
+    const isPassing = status < 300 || [422, 481, 491].includes(status)
+    this.#updateRefusals = isPassing ? 0 : this.#updateRefusals + 1
+    const isFinal = (status >= 400 && status < 500) || status === 501
+    return !isPassing && (isFinal || this.#updateRefusals > 1)
   }
 }

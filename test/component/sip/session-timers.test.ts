@@ -224,7 +224,7 @@ test('an UPDATE that nobody answers does not kill the call: a re-INVITE follows 
   expect(phone.dialogs[0]?.state).toBe('confirmed')
 })
 
-test.each([405, 501 - 100, 408, 420, 403])(
+test.each([405, 401, 408, 420, 403, 501])(
   'an UPDATE answered %i is followed by a re-INVITE at once',
   (status) => {
     const { clock, phone, say, last } = called(WE_REFRESH, reinvites)
@@ -244,6 +244,36 @@ test.each([491, 500, 503])('a refresh answered %i is tried again later', (status
   expect(requests('UPDATE')).toHaveLength(2)
   say(reply(last(), 200, { headers }))
   clock.advance(800_000)
+  expect(phone.diary).toEqual([])
+})
+
+test.each([500, 503, 513, 600, 603])(
+  'refreshes answered %i twice in a row are followed by a re-INVITE, which saves the call',
+  (status) => {
+    const { clock, phone, say, last, headers, requests } = called(WE_REFRESH, reinvites)
+    clock.advance(900_000)
+    say(reply(last(), status))
+    clock.advance(112_500)
+    expect(phone.diary).toEqual([])
+    say(reply(last(), status))
+    expect(phone.diary).toEqual(['refresh due'])
+    say(reply(last(), 200, { headers, body: 'v=0' }))
+    clock.advance(900_000)
+    say(reply(last(), 200, { headers, body: 'v=0' }))
+    expect(requests('UPDATE')).toHaveLength(2)
+    expect(phone.diary).toEqual(['refresh due', 'done 200', 'refresh due', 'done 200'])
+    expect(phone.dialogs[0]?.state).toBe('confirmed')
+  },
+)
+
+test('refreshes that fail now and then go on by UPDATE', () => {
+  const { clock, phone, say, last, headers, requests } = called(WE_REFRESH)
+  clock.advance(900_000)
+  for (const status of [503, 200, 503, 491, 503, 200]) {
+    say(reply(last(), status, status === 200 ? { headers } : {}))
+    clock.advance(status === 200 ? 900_000 : 112_500)
+  }
+  expect(requests('UPDATE')).toHaveLength(7)
   expect(phone.diary).toEqual([])
 })
 
