@@ -42,6 +42,8 @@ export class StreamConnection implements Flow {
   #waitingBytes = 0
   #state: 'opening' | 'open' | 'closing' | 'closed' = 'opening'
   #hasReceived = false
+  /** Closed by us for want of use: what the peer has sent before it knows of that is heard. */
+  #isRetired = false
   /** Pieces of anything. */
   #heard = 0
   #messageTimer: NodeJS.Timeout | undefined
@@ -60,7 +62,7 @@ export class StreamConnection implements Flow {
     socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
     socket.setTimeout(limits.idleMs, () => {
       count('cutIdle')
-      this.close()
+      this.#retire()
     })
     socket.on('error', () => count('error'))
     // The peer will read no more; Node.js closes our half by itself.
@@ -118,7 +120,7 @@ export class StreamConnection implements Flow {
     return () => {
       if (this.#heard !== heard || !this.isAlive) return
       this.#options.count('cutSilent')
-      this.close()
+      this.#retire()
     }
   }
 
@@ -135,6 +137,15 @@ export class StreamConnection implements Flow {
     setTimeout(() => socket.destroy(), CLOSE_GRACE_MS).unref()
   }
 
+  #retire(): void {
+    this.#isRetired = this.#state === 'open'
+    this.close()
+  }
+
+  get #isHeard(): boolean {
+    return this.#state === 'open' || (this.#state === 'closing' && this.#isRetired)
+  }
+
   /** At once. */
   destroy(): void {
     this.#options.socket.destroy()
@@ -147,13 +158,13 @@ export class StreamConnection implements Flow {
   }
 
   #receive(chunk: Buffer): void {
-    if (this.#state !== 'open') return
+    if (!this.#isHeard) return
     this.#heard += 1
     const { count, onMessage } = this.#options
     let hasMessage = false
     for (const frame of this.#framer.push(chunk)) {
       // A handler may close the connection between two messages of one chunk.
-      if (this.#state !== 'open') return
+      if (!this.#isHeard) return
       switch (frame.kind) {
         case 'message':
           hasMessage = true
@@ -163,7 +174,7 @@ export class StreamConnection implements Flow {
           break
         case 'ping':
           count('keepAlive')
-          this.#write(PONG)
+          if (this.#state === 'open') this.#write(PONG)
           break
         case 'broken':
           this.#cut(frame.code === 'sip.too-large' ? 'cutTooLarge' : 'cutMalformed')
@@ -191,6 +202,7 @@ export class StreamConnection implements Flow {
   #cut(why: StreamCounter): void {
     this.#options.count(why)
     this.#state = 'closing'
+    this.#isRetired = false
     this.#options.socket.destroy()
   }
 

@@ -35,7 +35,8 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   messageMs: 10_000,
   handshakeMs: 10_000,
   connectMs: 5_000,
-  idleMs: 900_000,
+  // Longer than a call says nothing that is refreshed each quarter of an hour. Ends that are dead are TCP's to find (keep-alive).
+  idleMs: 7_200_000,
   minBackOffMs: 500,
   maxBackOffMs: 30_000,
   maxPeers: 1_024,

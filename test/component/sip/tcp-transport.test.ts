@@ -1,6 +1,8 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { freePort } from '../../harness/ports.ts'
-import { closeAll, dial, message, open, peerAt, trunk, until } from './stream-site.ts'
+import { closeAll, dial, listenTo, message, open, peerAt, trunk, until } from './stream-site.ts'
 
 afterEach(closeAll)
 
@@ -82,6 +84,33 @@ describe('a connection of a trunk', () => {
     await until(() => heard.isClosed)
     expect(transport.counters()).toMatchObject({ cutIdle: 1 })
     await until(() => transport.connectionCount === 0)
+  })
+
+  test('that is silent is heard to the end: what was sent before the peer knew is no less true', async () => {
+    const { transport, received } = await open({ peer: peerAt(9), limits: { idleMs: 100 } })
+    const { port } = transport.local
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    const heard = listenTo(socket)
+    await once(socket, 'end')
+    socket.write(`\r\n\r\n${message('one')}${message('two')}`)
+    await until(() => received.length === 2)
+    // Who does not end its half is not waited for.
+    await until(() => transport.connectionCount === 0)
+    expect(heard.text).toBe('')
+    expect(transport.counters()).toMatchObject({ cutIdle: 1, keepAlive: 1, received: 2, error: 0 })
+  })
+
+  test('that was closed for another reason is not heard any more', async () => {
+    const { transport, received } = await open({ peer: peerAt(9) })
+    const socket = connect({ port: transport.local.port, host: '127.0.0.1', allowHalfOpen: true })
+    listenTo(socket)
+    socket.write(message('one'))
+    await until(() => received.length === 1)
+    received[0]?.flow.close('')
+    await once(socket, 'end')
+    socket.write(message('two'))
+    await until(() => transport.connectionCount === 0)
+    expect(received).toHaveLength(1)
   })
 
   test('whose peer does not read is cut', async () => {
