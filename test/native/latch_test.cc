@@ -17,6 +17,17 @@ Endpoint endpoint(uint8_t host, uint16_t port) {
 const Endpoint kExpected = endpoint(1, 4000);
 const Endpoint kBehindNat = endpoint(2, 5000);
 const Endpoint kStranger = endpoint(3, 6000);
+const Endpoint kNew = endpoint(1, 4002);
+const Endpoint kNewBehindNat = endpoint(2, 5002);
+
+/** Described anew, at 5000, after it was learnt behind its NAT. */
+Latch moving() {
+  Latch latch;
+  latch.expect(kExpected, 1000, 0);
+  latch.offer(kBehindNat, 1);
+  latch.expect(kNew, 1000, 5000);
+  return latch;
+}
 
 }  // namespace
 
@@ -79,4 +90,58 @@ TEST(latch_again, "the same remote again keeps the learnt target and opens the w
   latch.expect(endpoint(9, 9), 0, 6000);
   CHECK(latch.target() == endpoint(9, 9));
   CHECK(latch.offer(kStranger, 6000) == Verdict::rejected);
+}
+
+TEST(latch_former, "what the former source still sends keeps nobody out: the first other one becomes the target, and it does not come back") {
+  Latch latch = moving();
+  CHECK(latch.target() == kNew);
+  CHECK(latch.offer(kBehindNat, 5001) == Verdict::moved);
+  CHECK(latch.offer(kBehindNat, 5021) == Verdict::accepted);
+  CHECK(latch.offer(kNewBehindNat, 5022) == Verdict::moved);
+  CHECK(latch.target() == kNewBehindNat);
+  CHECK(latch.offer(kBehindNat, 5023) == Verdict::rejected);
+  CHECK(latch.offer(kStranger, 5024) == Verdict::rejected);
+  CHECK(latch.offer(kNew, 5025) == Verdict::moved);
+}
+
+TEST(latch_former_announced, "the newly described remote ends it as well") {
+  Latch latch = moving();
+  CHECK(latch.offer(kBehindNat, 5001) == Verdict::moved);
+  CHECK(latch.offer(kNew, 5002) == Verdict::moved);
+  CHECK(latch.offer(kBehindNat, 5003) == Verdict::rejected);
+  CHECK(latch.offer(kStranger, 5004) == Verdict::rejected);
+}
+
+TEST(latch_former_stays, "where nobody but the former source is heard it is the target, until the described remote is heard, however late") {
+  Latch latch = moving();
+  CHECK(latch.offer(kBehindNat, 5001) == Verdict::moved);
+  CHECK(latch.offer(kBehindNat, 9000) == Verdict::accepted);
+  CHECK(latch.offer(kStranger, 9001) == Verdict::rejected);
+  CHECK(latch.offer(kNew, 9002) == Verdict::moved);
+  CHECK(latch.offer(kBehindNat, 9003) == Verdict::rejected);
+}
+
+TEST(latch_former_strict, "a window of 0 takes the former source out at once") {
+  Latch latch;
+  latch.expect(kExpected, 0, 0);
+  CHECK(latch.offer(kExpected, 1) == Verdict::accepted);
+  latch.expect(kNew, 0, 5000);
+  CHECK(latch.offer(kExpected, 5001) == Verdict::rejected);
+}
+
+TEST(latch_former_described, "a source that comes to be described ends the learning as any other does") {
+  Latch latch;
+  latch.expect(kExpected, 1000, 0);
+  latch.offer(kBehindNat, 1);
+  latch.expect(kBehindNat, 1000, 5000);
+  CHECK(latch.offer(kBehindNat, 5001) == Verdict::accepted);
+  CHECK(latch.offer(kStranger, 5002) == Verdict::rejected);
+}
+
+TEST(latch_former_again, "the description said again while the peer was silent: who is heard first settles it") {
+  Latch latch = moving();
+  latch.offer(kBehindNat, 5001);
+  latch.expect(kNew, 1000, 8000);
+  CHECK(latch.offer(kBehindNat, 8001) == Verdict::accepted);
+  CHECK(latch.offer(kStranger, 8002) == Verdict::rejected);
 }

@@ -188,9 +188,8 @@ void RelayLoop::on_trunk_dtls(Leg& leg, const Packet& packet, const Endpoint& fr
 
 bool RelayLoop::on_trunk_rtp(Leg& leg, Packet* packet, const Endpoint& from) {
   const auto now_ms = static_cast<uint64_t>(now_ns_ / 1'000'000);
-  // Asked of a copy first: what the latch refuses must not spend a place in the replay window.
-  Latch trial = leg.latch;
-  if (trial.offer(from, now_ms) == Latch::Verdict::rejected) {
+  // Asked first: what the latch refuses must not spend a place in the replay window.
+  if (leg.latch.judge(from, now_ms) == Latch::Verdict::rejected) {
     count(leg.counters->drops, Drop::media_wrong_source);
     return false;
   }
