@@ -186,6 +186,8 @@ struct Leg {
   int64_t heard_at_ns = 0;
   int64_t watched_from_ns = 0;
   int64_t silence_limit_ns = 0;
+  /** Trunk leg: when anything last came from where its media is believed. RTCP of another port says nothing about that place at a NAT. */
+  int64_t media_source_heard_at_ns = 0;
   /** Records that its peer may cause upwards, kind by kind: who forges one kind must not crowd out the checks. */
   std::array<TokenBucket, 4> up_buckets;
   bool first_received_told = false;

@@ -124,7 +124,7 @@ void RelayLoop::carry_out(SetRemoteCommand& command) {
   const Endpoint before = leg->latch.target();
   // The same again, as a session refresh says it, gives nobody a chance beside a peer that is heard. One that is not may have
   // lost its place at a NAT, while it was on hold or before it had anything to send.
-  const bool is_heard = leg->latch.expects(command.rtp) && now_ns_ - leg->heard_at_ns < kHeardNs;
+  const bool is_heard = leg->latch.expects(command.rtp) && now_ns_ - leg->media_source_heard_at_ns < kHeardNs;
   if (!is_heard || command.latch_ms == 0)
     leg->latch.expect(command.rtp, command.latch_ms, static_cast<uint64_t>(now_ns_ / 1'000'000));
   leg->is_rtcp_muxed = command.is_rtcp_muxed;

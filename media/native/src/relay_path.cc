@@ -209,6 +209,7 @@ bool RelayLoop::on_trunk_rtp(Leg& leg, Packet* packet, const Endpoint& from) {
     leg.move_untold = true;
     leg.counters->remote.set(from);
   }
+  leg.media_source_heard_at_ns = now_ns_;
   if (leg.move_untold) {
     bool is_told = false;
     tell(leg, RecordKind::target_moved, leg.latch.target(), is_told);
@@ -230,6 +231,7 @@ void RelayLoop::on_trunk_rtcp(Leg& leg, bool is_on_rtcp_socket, Packet* packet, 
     return;
   }
   if (is_on_rtcp_socket && !leg.is_rtcp_muxed) leg.rtcp_target = from;
+  if (from == leg.latch.target()) leg.media_source_heard_at_ns = now_ns_;
   note_rtcp(leg, *packet);
   divert(leg, {RecordKind::rtcp, leg.id, 0, nullptr}, packet->data, packet->length);
 }
