@@ -9,10 +9,11 @@ import { verdictOf } from '../diagnosis.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { CallTrace } from '../ladder/call-trace.ts'
 import { applicationCodecs, startApplication } from './applications.ts'
-import { locationsIn, requireSdp, sdpBody, sdpIn } from './body.ts'
+import { locationsIn, requireSdp, sdpBody } from './body.ts'
 import type { CallEvent } from './call-machine.ts'
 import type { Conversation } from './conversation.ts'
 import type { Dialling, Progress } from './dialling.ts'
+import { EarlyAnswers } from './early-answers.ts'
 import { fittingPlan } from './fail-over.ts'
 import { inviteHeaders, passedHeaders, visibleHeaders } from './header-policy.ts'
 import type { LegMedia } from './leg.ts'
@@ -59,8 +60,6 @@ export class SetUp {
   #callee: Side | undefined
   /** Set with the first answer; the caller sees the same bytes in every 18x and 2xx. */
   #answer: Body | undefined
-  /** The caller's answer says what a party wanted that has refused since. */
-  #isAnswerOfAnother = false
   /** Until the caller has its answer. */
   #dialling: Dialling | undefined
   #dialled: string
@@ -142,14 +141,17 @@ export class SetUp {
     })
     const { request } = this.#invite
     const hops = maxForwards(request)
+    const answers = new EarlyAnswers()
     host.move('dialled')
     this.#dialling = host.place(callee, plan, text, {
       headers: [...host.headers(callee), ...inviteHeaders(request, plan)],
       // Browsers read no body of several parts.
       locations: plan.media.kind === 'rtp' ? locationsIn(request) : [],
       maxForwards: hops === undefined ? undefined : hops - 1,
-      onProgress: (response) => this.#heed(callee, () => this.#onProgress(caller, callee, response)),
-      onAnswered: (response) => this.#heed(callee, () => this.#onAnswered(caller, callee, response)),
+      onProgress: (response) =>
+        this.#heed(callee, () => this.#onProgress(caller, callee, response, answers.from(response))),
+      onAnswered: (response) =>
+        this.#heed(callee, () => this.#onAnswered(caller, callee, response, answers.from(response))),
       onNext: (next) => {
         this.#dialled = next.name
       },
@@ -190,14 +192,12 @@ export class SetUp {
       to: next.name,
     })
     host.trace.goesOn('callee', next.name, verdict.message)
-    this.#isAnswerOfAnother = this.#answer !== undefined
     host.conversation.remove(callee)
     await callee.leg.close()
     if (!host.hasEnded()) await this.#dial(caller, next)
   }
 
-  async #onProgress(caller: Side, callee: Side, response: SipResponse): Promise<void> {
-    const answer = sdpIn(response)
+  async #onProgress(caller: Side, callee: Side, response: SipResponse, answer: Buffer): Promise<void> {
     const hasAnswer = answer.length > 0
     if (hasAnswer) await this.#establish(caller, callee, answer)
     if (!this.#host.move('progressed')) return
@@ -211,16 +211,17 @@ export class SetUp {
     )
   }
 
-  async #onAnswered(caller: Side, callee: Side, response: SipResponse): Promise<void> {
+  async #onAnswered(caller: Side, callee: Side, response: SipResponse, answer: Buffer): Promise<void> {
     const { conversation } = this.#host
-    const answer = sdpIn(response)
+    const hasEarlyAnswer = this.#answer !== undefined
     if (answer.length > 0) await this.#establish(caller, callee, answer)
     if (!callee.leg.isAgreed) throw new GatewayFailure('call.no-answer-body')
     callee.sessionUuid = sessionUuidOf(response) ?? callee.sessionUuid ?? this.#host.token()
     // Without an offer in the INVITE the 200 carries ours, and ACK the answer (RFC 3261 §13.2.1).
     this.#answer ??= sdpBody(caller.leg.offer(conversation.wishFor(caller)))
     if (!this.#host.hasEnded()) this.#accept(caller, this.#passed(response))
-    if (this.#isAnswerOfAnother) conversation.follow(callee)
+    // Its answer may be that of a party that has refused since, or of one that wanted something else then.
+    if (hasEarlyAnswer) conversation.follow(callee)
     conversation.tellMove(callee)
   }
 
@@ -229,7 +230,7 @@ export class SetUp {
     return visibleHeaders(passedHeaders(response), this.#callerPlan.passHeaders)
   }
 
-  /** Takes the callee's answer and makes the caller's, once; a trunk's later ones change the trunk's leg only. */
+  /** Takes the callee's answer and makes the caller's, once: what a later one changes, the caller is told by a re-INVITE. */
   async #establish(caller: Side, callee: Side, body: Buffer): Promise<void> {
     const answer = await callee.leg.take(body)
     const offer = this.#offer

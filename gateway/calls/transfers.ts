@@ -8,11 +8,12 @@ import { verdictOf } from '../diagnosis.ts'
 import { logLevelOf, refusalHeaders } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { Ticket } from './admission.ts'
-import { requireSdp, sdpBody, sdpIn } from './body.ts'
+import { requireSdp, sdpBody } from './body.ts'
 import type { CallCharges } from './call-charges.ts'
 import { isSameCodec } from './codec-memory.ts'
 import type { Conversation } from './conversation.ts'
 import type { Dialling, Progress } from './dialling.ts'
+import { EarlyAnswers } from './early-answers.ts'
 import { fittingPlan } from './fail-over.ts'
 import type { LegMedia } from './leg.ts'
 import { keysOn } from './leg-route.ts'
@@ -218,15 +219,16 @@ export class Transfers {
     const { plan, codecs } = fittingPlan(first, far.leg.codecs)
     const target = await openSide(this.#newLegName(), plan.name, plan.media, true)
     const text = target.leg.offer({ direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
+    const answers = new EarlyAnswers()
     const dialling = place(target, plan, text, {
       headers: headers(target, far),
       maxForwards: undefined,
       onProgress: async (response) => {
-        if (await this.#agree(target, response)) report.progress(response.status, response.reason)
+        if (await this.#agree(target, response, answers)) report.progress(response.status, response.reason)
       },
       onAnswered: async (response) => {
         target.sessionUuid = sessionUuidOf(response) ?? this.#options.token()
-        if (!(await this.#agree(target, response))) return
+        if (!(await this.#agree(target, response, answers))) return
         this.#transfer = undefined
         await this.#replace(transferor, target)
         report.finish(200, 'OK', () => this.#hangUp(transferor))
@@ -252,11 +254,11 @@ export class Transfers {
   }
 
   /** Takes what the target answers: a reliable 18x may have it, and its 200 none then (RFC 3262 §5). False: the transfer has failed. */
-  async #agree(target: Side, response: SipResponse): Promise<boolean> {
+  async #agree(target: Side, response: SipResponse, answers: EarlyAnswers): Promise<boolean> {
     const dialling = this.#transfer?.dialling
     if (this.#transfer?.target !== target) return false
     try {
-      const answer = sdpIn(response)
+      const answer = answers.from(response)
       if (answer.length > 0) await target.leg.take(answer)
       else if (response.status >= 200 && !target.leg.isAgreed) throw new GatewayFailure('call.no-answer-body')
       return true

@@ -48,6 +48,20 @@ export function answerText(body: Buffer, local: LocalTransport, direction: Direc
   return sdp(createAnswer({ offer, local, codecs, origin: ORIGIN, direction }))
 }
 
+/** What a phone answers that has these codecs alone, and key presses. */
+export function answerIn(
+  invite: IncomingInvite,
+  names: readonly string[],
+  direction: Direction = 'sendrecv',
+): Body {
+  const offer = readOffer(invite.request.body, PHONE.kind)
+  const codecs = answerableCodecs(
+    offer,
+    offer.codecs.filter(({ name }) => [...names, 'telephone-event'].includes(name)),
+  )
+  return sdp(createAnswer({ offer, local: PHONE, codecs, origin: ORIGIN, direction }))
+}
+
 /** A peer's dialog after the answer: what it was asked in mid-call, and how to ask. */
 export class PeerDialog {
   readonly local: LocalTransport
@@ -133,6 +147,34 @@ export async function reinviteWithoutOffer(
   gateway.userAgent.receive(make('ACK', 'two', answer(Buffer.from(offer)).bytes), gateway.trunkFlow)
   await gateway.time.advance(100)
   return offer
+}
+
+/**
+ * A fork of the trunk's answers the INVITE it has, which no user agent does: with this To tag, and a phone's description that has
+ * its RTP at this port, or with none.
+ */
+export function answerOfFork(
+  gateway: ScriptedGateway,
+  status: number,
+  tag: string,
+  port: number | undefined,
+): void {
+  const [invite] = gateway.trunk.invites
+  const head = gateway.trunkFlow.sent.findLast((text) => text.startsWith('INVITE '))?.split('\r\n\r\n', 1)[0]
+  if (invite === undefined || head === undefined || PHONE.kind !== 'rtp') throw new Error('no INVITE arrived')
+  const rtp = { ...PHONE.rtp, port: port ?? 0 }
+  const body = port === undefined ? '' : answerTo(invite, { ...PHONE, rtp, rtcpPort: rtp.port + 1 }).bytes
+  const kept = head.split('\r\n').filter((line) => /^(?:Via|From|To|Call-ID|CSeq):/.test(line))
+  const lines = [
+    `SIP/2.0 ${status} Fork`,
+    ...kept.map((line) => (line.startsWith('To:') ? `${line};tag=${tag}` : line)),
+    'Contact: <sip:127.0.0.1:5070>',
+    ...(port === undefined ? [] : ['Content-Type: application/sdp']),
+    `Content-Length: ${body.length}`,
+    '',
+    Buffer.from(body).toString(),
+  ]
+  gateway.userAgent.receive(Buffer.from(lines.join('\r\n')), gateway.trunkFlow)
 }
 
 export interface AnsweredCall {

@@ -3,9 +3,12 @@ import type { Code } from '../../../gateway/diagnosis.ts'
 import { STANDARD_CODECS } from '../../../sdp/codecs.ts'
 import type { Body } from '../../../sip/user-agent.ts'
 import {
+  answerIn,
+  answerOfFork,
   answerTo,
   BROWSER,
   offerOf,
+  PeerDialog,
   PHONE,
   place,
   quiet,
@@ -76,6 +79,61 @@ describe('a call from a browser to a trunk', () => {
       [180, false],
     ])
     call.dialog?.bye()
+  })
+
+  it.each([
+    ['another codec', ['PCMU'], 'sendrecv', ['PCMA'], 'sendrecv', ['8 101 sendrecv']],
+    ['one of two codecs', ['PCMU', 'PCMA'], 'sendrecv', ['PCMA'], 'sendrecv', ['8 101 sendrecv']],
+    ['both directions after one', ['PCMU'], 'sendonly', ['PCMU'], 'sendrecv', ['0 101 sendrecv']],
+    ['both directions after none', ['PCMU'], 'inactive', ['PCMU'], 'sendrecv', ['0 101 sendrecv']],
+    ['the same', ['PCMU', 'PCMA'], 'sendonly', ['PCMU', 'PCMA'], 'sendonly', []],
+  ] as const)(
+    'tells the browser by a re-INVITE that the 200 has %s',
+    async (_what, early, earlyWay, late, lateWay, told) => {
+      gateway = await ScriptedGateway.open()
+      const browser = new PeerDialog(BROWSER)
+      const alice = await gateway.registered('alice')
+      const call = place(alice, 'alice', '0100', offerOf(BROWSER), browser.handler)
+      const invite = await ringing(gateway, gateway.trunk)
+      invite.progress(183, { body: answerIn(invite, early, earlyWay) })
+      await gateway.time.advance(50)
+      const phone = new PeerDialog(PHONE)
+      phone.dialog = invite.accept({ body: answerIn(invite, late, lateWay) }, phone.handler)
+      await gateway.time.advance(500)
+      const [first] = call.progress
+      expect(typeof call.final === 'object' && call.final.body.toString()).toBe(first?.body.toString())
+      const offers = browser.offers.map((text) => {
+        const [, types] = /^m=audio \d+ \S+ (.*)\r$/m.exec(text) ?? []
+        const [, direction] = /^a=(sendrecv|sendonly|recvonly|inactive)\r$/m.exec(text) ?? []
+        return `${types} ${direction}`
+      })
+      expect(offers).toEqual(told)
+      expect(phone.offers).toEqual([])
+      expect(await gateway.sessions[0]?.stats()).toMatchObject({
+        legs: { callee: { remote: '127.0.0.1:40002' } },
+      })
+      phone.dialog.bye()
+      await gateway.time.advance(50)
+      expect(browser.ended).toBe('bye')
+    },
+  )
+
+  it('goes on with the description of the fork that answers, though another one has said its own since', async () => {
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), 'alice', '0100')
+    await ringing(gateway, gateway.trunk)
+    answerOfFork(gateway, 183, 'first', 40_010)
+    await gateway.time.advance(50)
+    answerOfFork(gateway, 183, 'second', 40_020)
+    await gateway.time.advance(50)
+    answerOfFork(gateway, 200, 'first', undefined)
+    await gateway.time.advance(100)
+    expect(statusOf(call)).toBe(200)
+    expect(await gateway.sessions[0]?.stats()).toMatchObject({
+      legs: { callee: { remote: '127.0.0.1:40010' } },
+    })
+    call.dialog?.bye()
+    await gateway.time.advance(50)
   })
 
   it('hears a trunk through a 183 without SDP, and through a 180 after early media (quirk 25)', async () => {

@@ -5,6 +5,7 @@ import type { SipResponse } from '../../../sip/message.ts'
 import type { InviteDialog, NoAnswer } from '../../../sip/user-agent.ts'
 import {
   answered,
+  answerOfFork,
   answerTo,
   BROWSER,
   offerOf,
@@ -144,6 +145,25 @@ describe('blind transfer', () => {
     call.caller.dialog?.bye()
     await gateway.time.advance(100)
     expect(target.ended).toBe('bye')
+  })
+
+  it('to a target that forks goes on with what the fork that answers has said', async () => {
+    const call = await trunkCallsAlice()
+    gateway.trunk.invites.length = 0
+    await refer(call.callee, '<sip:0200@example.com>')
+    await ringing(gateway, gateway.trunk)
+    answerOfFork(gateway, 183, 'first', 40_010)
+    await gateway.time.advance(50)
+    answerOfFork(gateway, 183, 'second', 40_020)
+    await gateway.time.advance(50)
+    answerOfFork(gateway, 200, 'first', undefined)
+    await gateway.time.advance(300)
+    expect(call.callee.ended).toBe('bye')
+    expect(await gateway.sessions[0]?.stats()).toMatchObject({
+      legs: { 'transfer-1': { remote: '127.0.0.1:40010' } },
+    })
+    call.caller.dialog?.bye()
+    await gateway.time.advance(100)
   })
 
   it('to a target whose early answer is of no use fails alone: it is cancelled, the call goes on', async () => {

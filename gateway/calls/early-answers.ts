@@ -1,0 +1,29 @@
+import type { SipResponse } from '../../sip/message.ts'
+import { sdpIn } from './body.ts'
+
+/** Forks of one INVITE whose descriptions are kept; as many as may have early dialogs. */
+export const MAX_EARLY_ANSWERS = 16
+
+const NOTHING = Buffer.alloc(0)
+
+/**
+ * What the forks of an INVITE have answered so far, by their To tags. A 2xx without a description goes on with the one that a
+ * reliable 1xx of the same fork had (RFC 3262 §5), and another fork may have said something else since.
+ */
+export class EarlyAnswers {
+  readonly #byTag = new Map<string, Buffer>()
+  /** Whose was taken last. */
+  #latest: string | undefined
+
+  /** The description to take now; empty when there is none, or it has been taken. */
+  from(response: SipResponse): Buffer {
+    const tag = response.to.parameters.get('tag') ?? ''
+    const own = sdpIn(response)
+    if (own.length === 0) {
+      return response.status < 200 || tag === this.#latest ? NOTHING : (this.#byTag.get(tag) ?? NOTHING)
+    }
+    this.#latest = tag
+    if (this.#byTag.has(tag) || this.#byTag.size < MAX_EARLY_ANSWERS) this.#byTag.set(tag, own)
+    return own
+  }
+}
