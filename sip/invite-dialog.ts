@@ -116,6 +116,13 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     return this.party !== undefined && !this.#flow.isOpen
   }
 
+  probe(withinMs: number): boolean {
+    if (this.party === undefined) return false
+    if (this.isAway) return true
+    this.#flow.probe?.(withinMs)
+    return this.#flow.probe !== undefined
+  }
+
   /** For re-INVITEs of ours: before ACK they would find the peer not ready. */
   get mustWait(): boolean {
     return (this.#isAckDue || this.isAway) && this.#state === 'confirmed'

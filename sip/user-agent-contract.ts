@@ -217,7 +217,7 @@ export interface InviteDialog {
   /**
    * Sends re-INVITE with an offer (asserts on a body); ACK for its 2xx is automatic. One at a time: asserts otherwise. As UAS
    * before ACK it waits for the ACK. A 481 or 491 is made here when the dialog has ended or the peer's offer is open. After
-   * 408, 481, 'timeout' or 'transport' the dialog is of no use: call `bye()`. The headers of the session timer are added, and
+   * 408, 481, 'timeout' (unless `probe`) or 'transport' the dialog is of no use: call `bye()`. The headers of the session timer are added, and
    * one 422 is absorbed.
    */
   reinvite(
@@ -231,6 +231,11 @@ export interface InviteDialog {
   ): void
   /** The connection is lost, and its party may come back by another one; what is to be sent waits for that. */
   readonly isAway: boolean
+  /**
+   * The party has not answered in time: has its connection show within this time that it lives, or cuts it. False where that
+   * cannot be asked, or nobody would come back by another one.
+   */
+  probe(withinMs: number): boolean
 }
 
 export interface UserAgentOptions {

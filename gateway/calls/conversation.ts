@@ -30,6 +30,9 @@ export interface ConversationOptions {
 
 export type SilenceLimits = Pick<MediaConfig, 'rtpTimeoutS' | 'rtpHoldTimeoutS'>
 
+/** How long the connection of a browser that has not answered may take to show that it lives. */
+const PROBE_MS = 5_000
+
 /**
  * Two sides that talk. They are independent: an offer in mid-call is answered at once from what both have agreed before,
  * and then the other side is told what has changed for it. So a trunk never has a part in a browser's ICE or DTLS.
@@ -235,6 +238,11 @@ export class Conversation {
     if (response === 'overload' || (typeof response === 'object' && response.status === 491)) {
       const chance = Number.parseInt(this.#options.environment.token().slice(0, 8), 16) / 2 ** 32
       this.#renegotiate(side, { kind: 'glare', backOffMs: glareBackOffMs(side.isCallIdOwner, chance) })
+      return
+    }
+    if (response === 'timeout' && side.dialog?.probe(PROBE_MS)) {
+      // A connection may be dead and nobody has noticed: then it is told when it is back.
+      this.#renegotiate(side, { kind: 'glare', backOffMs: 2 * PROBE_MS })
       return
     }
     if (typeof response === 'string' || response.status === 408 || response.status === 481) {

@@ -4,7 +4,10 @@ export type RenegotiationInput =
   | { readonly kind: 'wish' }
   /** The offer under way was answered. */
   | { readonly kind: 'answered' }
-  /** 491: both sides offered at once; or a table of ours had no place for it. `backOffMs` as RFC 3261 §14.1 draws it. */
+  /**
+   * 491: both sides offered at once; `backOffMs` as RFC 3261 §14.1 draws it. Or a table of ours had no place for it, or it got no
+   * answer by a connection that may be dead.
+   */
   | { readonly kind: 'glare'; readonly backOffMs: number }
   /** Any other refusal; the session stays as it was. */
   | { readonly kind: 'refused' }

@@ -109,6 +109,21 @@ describe.each(Object.entries(WAYS))('a call %s', (_, make) => {
     gateway.expectsVerdicts(['media.none-from-trunk', 'call.connection-lost'])
   })
 
+  it('goes on when the browser, whose WebSocket lives, leaves every re-INVITE without an answer', async () => {
+    gateway = await ScriptedGateway.open()
+    const { callee: phone, alice } = await make()
+    const end = gateway.gatewayEnd(alice)
+    end.drops = (text) => text.startsWith('INVITE ')
+    await phone.reoffer(gateway, reofferOf(PHONE, 'sendonly'))
+    await gateway.time.advance(400_000)
+    expect([phone.ended, gateway.calls.size]).toEqual([undefined, 1])
+    // One offer and five more tries, and no end of it in between.
+    expect(end.probes).toBe(6)
+    phone.dialog?.bye()
+    await gateway.time.advance(100)
+    gateway.expectsVerdicts('media.none-from-trunk')
+  })
+
   it('that the other side ends meanwhile is over when the browser is back', async () => {
     gateway = await ScriptedGateway.open()
     const { caller: browser, callee: phone, alice } = await make()

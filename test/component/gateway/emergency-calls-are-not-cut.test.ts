@@ -11,6 +11,7 @@ import {
   PHONE,
   place,
   reasonText,
+  reofferOf,
   ringing,
   statusOf,
 } from '../../harness/scripted-calls.ts'
@@ -152,4 +153,27 @@ it('one that is placed when a stop has waited long enough is refused, and told w
   expect(typeof late.final === 'object' ? header(late.final, 'Retry-After') : undefined).toBe('10')
   expect([gateway.trunk.invites, gateway.calls.size]).toEqual([[], 0])
   gateway.expectsVerdicts('call.draining')
+})
+
+it('an emergency call goes on when its browser, whose WebSocket is dead unnoticed, does not answer a re-INVITE, and is told when it is back', async () => {
+  // The call ended after 32 s, with call.contact-unreachable.
+  const alice = await open(WITH_LOSS)
+  const { caller: browser, callee: centre } = await callTo(alice, '112')
+  const end = gateway.gatewayEnd(alice)
+  end.drops = () => true
+  const answer = await centre.reoffer(gateway, reofferOf(PHONE, 'sendonly'))
+  expect(answer).toMatchObject({ status: 200 })
+  await gateway.time.advance(40_000)
+  expect([centre.ended, gateway.calls.size, end.probes]).toEqual([undefined, 1, 1])
+  await gateway.disconnect(alice)
+  await gateway.time.advance(200_000)
+  expect([centre.ended, browser.offers]).toEqual([undefined, []])
+  await gateway.back(alice, 'alice')
+  await gateway.time.advance(5_000)
+  expect(browser.offers).toHaveLength(1)
+  expect(browser.offers[0]).toContain('a=sendonly')
+  centre.dialog?.bye()
+  await gateway.time.advance(200)
+  expect(browser.ended).toBe('bye')
+  gateway.expectsVerdicts('media.none-from-trunk')
 })
