@@ -66,6 +66,8 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
   #unpracked: ReliableName | undefined
   /** UAS: the first INVITE's 2xx has no ACK yet. */
   #isAckDue = false
+  /** It has gone on by another flow than the one it began on. */
+  #isMoved = false
   /** Waits for that ACK, before which RFC 3261 §15 forbids the callee a BYE, or for a flow, while the peer is away. */
   #deferredBye: (() => void) | undefined
   /** A re-INVITE or UPDATE with an offer of the peer that the handler has not answered. */
@@ -200,6 +202,7 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     this.#stack.removeDialog(this.#flow, this, this)
     this.#stack.uses.remove(this.#flow, this)
     this.#flow = flow
+    this.#isMoved = true
     if (this.party !== undefined) this.#stack.uses.add(flow, this)
     if (isListed) this.#stack.addDialog(flow, this, this)
     // Until ACK our 2xx goes on asking.
@@ -465,9 +468,25 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
       this.#runDeferred()
       return
     }
+    if (this.#isAckPerhapsLost()) {
+      this.#goOnWithoutAck()
+      return
+    }
     this.#end()
     this.#sendBye(this.#requests.compose('BYE'))
     this.#stack.guard(() => this.#handler.onEnd('ack-timeout', undefined), undefined)
+  }
+
+  /** With the connection that it went by; but not where it is the only one to bring an answer. */
+  #isAckPerhapsLost(): boolean {
+    return (this.isAway || this.#isMoved) && this.#offers.state !== 'local-offer'
+  }
+
+  /** A peer that knows the dialog has our 2xx; one that is away is asked when it is back. */
+  #goOnWithoutAck(): void {
+    if (this.isAway) return
+    this.#askWhetherKnown()
+    this.#runDeferred()
   }
 
   #runDeferred(): void {

@@ -378,6 +378,69 @@ test('a 200 that the caller did not hear is repeated by its new connection', () 
   expectNothingLeft(gateway, browser)
 })
 
+test.each([1_000, 31_900, 600_000])(
+  'a call whose ACK was lost with the connection, %i ms ago, goes on when its caller is back',
+  (awayMs) => {
+    const { clock, gateway, browser, flow, connect, lose, find } = site()
+    const old = connect()
+    browser.call(flow)
+    while (browser.diary.length === 0) clock.advance(1)
+    lose(old)
+    clock.advance(awayMs)
+    const next = connect()
+    find(old, next)
+    clock.advance(60_000)
+    expect(browser.diary).toEqual(['accept 200'])
+    // Late, the client hears no 200 any more: whether it has it is asked.
+    expect(gateway.diary).toEqual(awayMs < 30_000 ? ['invite', 'ack'] : ['invite'])
+    expect(howMany(next.b.sent, 'UPDATE ')).toBe(awayMs < 30_000 ? 0 : 1)
+    gateway.dialogs[0]?.bye()
+    clock.advance(100)
+    expect(browser.diary).toEqual(['accept 200', 'end bye'])
+    clock.advance(AGES_MS)
+    expectNothingLeft(gateway, browser)
+  },
+)
+
+test('a call whose 200 was lost with the connection ends when its caller is back and knows of none', () => {
+  const { clock, gateway, browser, flow, connect, lose, find } = site()
+  const old = connect()
+  browser.call(flow)
+  while (howMany(old.b.sent, 'SIP/2.0 200 ') === 0) clock.advance(1)
+  lose(old)
+  clock.advance(60_000)
+  expect([browser.diary, gateway.diary]).toEqual([['reject timeout'], ['invite']])
+  find(old, connect())
+  clock.advance(100)
+  expect(gateway.diary).toEqual(['invite', 'end forgotten'])
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway, browser)
+})
+
+test('a call whose ACK was lost with the connection ends when nobody comes back, and at once when it was hung up', () => {
+  const { clock, gateway, browser, flow, connect, lose, find } = site()
+  const first = connect()
+  browser.call(flow)
+  while (browser.diary.length === 0) clock.advance(1)
+  lose(first)
+  clock.advance(40_000)
+  gateway.agent.forsake(first.b.flow, 'all')
+  expect(gateway.diary).toEqual(['invite', 'end flow-lost'])
+  const second = connect()
+  browser.call(flow)
+  while (browser.diary.length === 1) clock.advance(1)
+  lose(second)
+  gateway.dialogs[1]?.bye()
+  clock.advance(40_000)
+  const third = connect()
+  find(second, third)
+  clock.advance(100)
+  expect(howMany(third.b.sent, 'BYE ')).toBe(1)
+  expect(browser.diary).toEqual(['accept 200', 'accept 200', 'end bye'])
+  clock.advance(AGES_MS)
+  expectNothingLeft(gateway)
+})
+
 test('a request that names a dialog from another connection is for the owner to judge', () => {
   const foreign: ForeignRequest[] = []
   const { clock, gateway, connect, old, ofGateway } = inCall({
