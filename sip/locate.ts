@@ -98,6 +98,12 @@ const byAddress = (a: string, b: string): number => Number(isIPv6(a)) - Number(i
 const bySrv = (a: SrvRecord, b: SrvRecord): number =>
   a.priority - b.priority || byText(a.name, b.name) || a.port - b.port
 
+/** Where SRV records of a transport are. */
+interface Service {
+  readonly name: string
+  readonly transport: SipTransport
+}
+
 /** One location, with what it has learnt of its answers. */
 class Search {
   readonly #queries: DnsQueries
@@ -114,43 +120,47 @@ class Search {
       return this.#server(host, port, transport === 'auto' ? 'udp' : transport)
     }
     if (transport !== 'auto') {
-      return (
-        (await this.#bySrv(srvName(transport, host), transport)) ?? this.#server(host, undefined, transport)
-      )
+      const found = await this.#bySrv({ name: srvName(transport, host), transport })
+      return typeof found === 'string' ? this.#server(host, undefined, transport) : found
     }
-    const byNaptr = await this.#byNaptr(host, supported)
-    if (byNaptr !== undefined) return byNaptr
-    for (const one of supported) {
-      const found = await this.#bySrv(srvName(one, host), one)
-      if (found !== undefined) return found
-    }
-    return this.#server(host, undefined, 'udp')
+    const named = await this.#servicesOf(host, supported)
+    const usual = supported.map((one) => ({ name: srvName(one, host), transport: one }))
+    return (
+      (await this.#firstOf(named)) ?? (await this.#firstOf(usual)) ?? this.#server(host, undefined, 'udp')
+    )
   }
 
-  /** The first service that we can do and that has servers; undefined when none is named. */
-  async #byNaptr(
-    host: string,
-    supported: readonly SipTransport[],
-  ): Promise<readonly SipServer[] | undefined> {
+  /** What NAPTR names, best first, of that which we can do. */
+  async #servicesOf(host: string, supported: readonly SipTransport[]): Promise<readonly Service[]> {
     const records = await this.#ask(this.#queries.naptr(host))
-    const usable = records
+    return records
       .toSorted((a, b) => a.order - b.order || a.preference - b.preference)
       .slice(0, LOCATE_LIMITS.naptrRecords)
       .flatMap(({ flags, service, replacement }) => {
         const transport = flags.toLowerCase() === 's' ? SERVICES[service.toUpperCase()] : undefined
-        return transport !== undefined && supported.includes(transport) ? [{ transport, replacement }] : []
+        const isUsable = transport !== undefined && supported.includes(transport)
+        return isUsable ? [{ name: replacement, transport }] : []
       })
-    for (const { transport, replacement } of usable) {
-      const found = await this.#bySrv(replacement, transport)
-      if (found !== undefined) return found
+  }
+
+  /**
+   * Of the first service that is there; undefined when none is. Where one does not tell, there is no server: who can keep the
+   * answer about TLS from us shall not get UDP for it.
+   */
+  async #firstOf(services: readonly Service[]): Promise<readonly SipServer[] | undefined> {
+    for (const service of services) {
+      const found = await this.#bySrv(service)
+      if (found === 'unanswered') return []
+      if (found !== 'none') return found
     }
     return undefined
   }
 
-  /** Undefined: no such records. Empty: the service is not there, by decision (RFC 2782), or its hosts have no address. */
-  async #bySrv(name: string, transport: SipTransport): Promise<readonly SipServer[] | undefined> {
-    const records = await this.#ask(this.#queries.srv(name))
-    if (records.length === 0) return undefined
+  /** `none`: no such records. Empty: the service is not there, by decision (RFC 2782), or its hosts have no address. */
+  async #bySrv({ name, transport }: Service): Promise<readonly SipServer[] | 'none' | 'unanswered'> {
+    const records = await this.#answerTo(this.#queries.srv(name))
+    if (records === undefined) return 'unanswered'
+    if (records.length === 0) return 'none'
     const best = firstOf(records, LOCATE_LIMITS.srvRecords, bySrv)
       .toSorted((a, b) => a.priority - b.priority)
       .filter((record) => record.name !== '' && record.name !== '.' && record.port > 0)
@@ -183,13 +193,18 @@ class Search {
   }
 
   async #ask<Entry>(asked: Promise<DnsAnswer<Entry>>): Promise<readonly Entry[]> {
+    return (await this.#answerTo(asked)) ?? []
+  }
+
+  /** Undefined: there is no telling. */
+  async #answerTo<Entry>(asked: Promise<DnsAnswer<Entry>>): Promise<readonly Entry[] | undefined> {
     try {
       const { records, ttlS } = await asked
       if (ttlS !== undefined) this.ttlS = Math.min(ttlS, this.ttlS ?? ttlS)
       return records
     } catch {
       this.isDoubtful = true
-      return []
+      return undefined
     }
   }
 }

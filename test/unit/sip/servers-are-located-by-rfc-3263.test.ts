@@ -188,6 +188,31 @@ describe('where a trunk is', () => {
     expect(located).toMatchObject({ isDoubtful: true, servers: [{ addresses: ['192.0.2.1'] }] })
   })
 
+  it('who keeps the answer about a better transport from us does not make us take a worse one', async () => {
+    const tlsFirst: Zone = {
+      naptr: { 'example.com': [naptr('SIPS+D2T', 's.example.com', 1), naptr('SIP+D2U', 'u.example.com', 2)] },
+      srv: { 'u.example.com': [srv('a.example.com')], '_sip._udp.example.com': [srv('a.example.com')] },
+      addresses: { ...A, 'example.com': ['192.0.2.1'] },
+      silent: ['s.example.com'],
+    }
+    const usual: Zone = { ...tlsFirst, naptr: {}, silent: ['_sips._tcp.example.com'] }
+    for (const zone of [tlsFirst, usual]) {
+      const dns = dnsOf(zone)
+      expect(await locate(domain({ transport: 'auto' }), dns)).toEqual({
+        servers: [],
+        ttlS: undefined,
+        isDoubtful: true,
+      })
+      expect(dns.asked.at(-1)).toBe(`SRV ${zone.silent?.[0]}`)
+      // Once it is told that there is none, the next one is good.
+      const told = await locate(domain({ transport: 'auto' }), dnsOf({ ...zone, silent: [] }))
+      expect(told.servers.map(({ transport }) => transport)).toEqual(['udp'])
+    }
+    // Name servers that do not know NAPTR say nothing to it, and the usual names say the same.
+    const noNaptr = await locate(domain({ transport: 'auto' }), dnsOf({ ...usual, silent: ['example.com'] }))
+    expect(noNaptr).toMatchObject({ servers: [{ transport: 'udp' }], isDoubtful: true })
+  })
+
   it('takes no more records than there is room for, the best by priority', async () => {
     const { srvRecords, addressesPerHost, naptrRecords } = LOCATE_LIMITS
     const many = Array.from({ length: srvRecords + 1 }, (_, index) =>
