@@ -74,12 +74,13 @@ export class NotifierDialog implements Notifier, DialogUser {
       stack.guard(() => done(outcome), undefined)
       if (isLost(outcome)) this.#end('lost')
     }
-    stack.transactions.send(request, this.#flow, {
-      onResponse: (response) => {
+    const events = {
+      onResponse: (response: SipResponse): void => {
         if (response.status >= 200) settle(response)
       },
       onFailed: settle,
-    })
+    }
+    stack.send(request, this.#flow, events, () => dialog.next('NOTIFY').cseq)
   }
 
   close(): void {

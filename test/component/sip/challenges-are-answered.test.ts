@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { parseNameAddr } from '../../../sip/name-addr.ts'
+import type { Notifier } from '../../../sip/user-agent.ts'
 import { AGES_MS, expectNothingLeft } from './pair.ts'
 import { type PhoneOptions, sdp } from './phone.ts'
-import { lineOf, reply, scripted } from './scripted-peer.ts'
+import { ask, lineOf, reply, scripted } from './scripted-peer.ts'
 
 const ACCOUNT: PhoneOptions = {
   credentials: { user: 'ann', password: { reveal: () => 's3cret' }, md5: true },
@@ -134,6 +135,37 @@ test('re-INVITE is sent again, acknowledged with its number, and the dialog coun
   expect(lineOf(lastOf('INFO'), 'Proxy-Authorization')).toContain('nonce="n"')
   say(reply(lastOf('INFO'), 200))
   expect(phone.diary).toHaveLength(2)
+})
+
+test('NOTIFY is sent again, and the subscription goes on', () => {
+  let notifier: Notifier | undefined
+  const made = asked({
+    ...ACCOUNT,
+    onSubscribe: (subscribe) => {
+      notifier = subscribe.accept(
+        { expiresS: 600 },
+        { onRefresh: () => {}, onEnd: (reason) => made.phone.diary.push(`end ${reason}`) },
+      )
+    },
+  })
+  const { clock, phone, say, lastOf } = made
+  say(ask('SUBSCRIBE', { headers: ['Contact: <sip:peer@192.0.2.2:5060>', 'Event: message-summary'] }))
+  notifier?.notify({ state: 'active', headers: [{ name: 'X-State', value: 'one' }] }, phone.note)
+  const number = Number(/\d+/.exec(lineOf(lastOf('NOTIFY'), 'CSeq'))?.[0])
+  say(reply(lastOf('NOTIFY'), 401, { headers: challenge('n') }))
+  expect(lineOf(lastOf('NOTIFY'), 'CSeq')).toBe(`CSeq: ${number + 1} NOTIFY`)
+  expect(lineOf(lastOf('NOTIFY'), 'Authorization')).toContain('nonce="n"')
+  expect(lineOf(lastOf('NOTIFY'), 'X-State')).toBe('X-State: one')
+  say(reply(lastOf('NOTIFY'), 200))
+  expect([phone.diary, notifier?.isOpen]).toEqual([['done 200'], true])
+  notifier?.notify({ state: 'terminated' }, phone.note)
+  expect(lineOf(lastOf('NOTIFY'), 'CSeq')).toBe(`CSeq: ${number + 2} NOTIFY`)
+  say(reply(lastOf('NOTIFY'), 407, { headers: ['Proxy-Authenticate: Digest realm="p", nonce="n"'] }))
+  expect(lineOf(lastOf('NOTIFY'), 'CSeq')).toBe(`CSeq: ${number + 3} NOTIFY`)
+  say(reply(lastOf('NOTIFY'), 200))
+  expect(phone.diary).toEqual(['done 200', 'done 200'])
+  clock.advance(AGES_MS)
+  expectNothingLeft(phone)
 })
 
 test('requests outside a dialog are sent again, once more when the nonce was stale', () => {

@@ -10,6 +10,7 @@ import {
   type IncomingInvite,
   type IncomingReinvite,
   type IncomingRequest,
+  type IncomingSubscribe,
   type InviteDialog,
   type NoAnswer,
   type OutgoingInvite,
@@ -32,6 +33,7 @@ export interface PhoneOptions {
   readonly limits?: Partial<UserAgentLimits>
   readonly onInvite?: (invite: IncomingInvite, phone: Phone) => void
   readonly onRequest?: (request: IncomingRequest) => void
+  readonly onSubscribe?: (subscribe: IncomingSubscribe) => void
   readonly onReinvite?: (reinvite: IncomingReinvite) => void
   /** Unless given, nothing is done when a re-INVITE is due. */
   readonly onRefreshDue?: (phone: Phone) => void
@@ -82,6 +84,7 @@ export class Phone {
           this.diary.push(`request ${request.request.method}`)
           options.onRequest?.(request)
         },
+        ...(options.onSubscribe === undefined ? {} : { onSubscribe: options.onSubscribe }),
         ...(options.onForeign === undefined ? {} : { onForeign: options.onForeign }),
         onError: (error) => this.errors.push(error),
       },
