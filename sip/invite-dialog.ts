@@ -68,6 +68,8 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
   #isAckDue = false
   /** It has gone on by another flow than the one it began on. */
   #isMoved = false
+  /** An ACK that did not come may have been lost with a flow, and the peer has not said yet that it knows the dialog. */
+  #isAckLost = false
   /** Waits for that ACK, before which RFC 3261 §15 forbids the callee a BYE, or for a flow, while the peer is away. */
   #deferredBye: (() => void) | undefined
   /** A re-INVITE or UPDATE with an offer of the peer that the handler has not answered. */
@@ -222,7 +224,13 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
   /** The peer has come back by another flow; a page that was loaded again has another memory. */
   #askWhetherKnown(): void {
     this.request(questionFor(this.#session.isUpdateAllowed), {}, (answer) => {
-      if (this.#state === 'ended' || !saysUnknown(answer)) return
+      if (this.#state === 'ended') return
+      if (this.#isAckLost && answer === 'timeout') {
+        this.#endUnacknowledged()
+        return
+      }
+      if (typeof answer !== 'string') this.#isAckLost = false
+      if (!saysUnknown(answer)) return
       this.#end()
       this.#close()
       this.#stack.guard(() => this.#handler.onEnd('forgotten', undefined), undefined)
@@ -468,25 +476,20 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
       this.#runDeferred()
       return
     }
-    if (this.#isAckPerhapsLost()) {
-      this.#goOnWithoutAck()
-      return
+    // Not where it is the only one to bring an answer.
+    this.#isAckLost = (this.isAway || this.#isMoved) && this.#offers.state !== 'local-offer'
+    if (!this.#isAckLost) this.#endUnacknowledged()
+    else if (!this.isAway) {
+      // A peer that knows the dialog has our 2xx; one that is away is asked when it is back.
+      this.#askWhetherKnown()
+      this.#runDeferred()
     }
+  }
+
+  #endUnacknowledged(): void {
     this.#end()
     this.#sendBye(this.#requests.compose('BYE'))
     this.#stack.guard(() => this.#handler.onEnd('ack-timeout', undefined), undefined)
-  }
-
-  /** With the connection that it went by; but not where it is the only one to bring an answer. */
-  #isAckPerhapsLost(): boolean {
-    return (this.isAway || this.#isMoved) && this.#offers.state !== 'local-offer'
-  }
-
-  /** A peer that knows the dialog has our 2xx; one that is away is asked when it is back. */
-  #goOnWithoutAck(): void {
-    if (this.isAway) return
-    this.#askWhetherKnown()
-    this.#runDeferred()
   }
 
   #runDeferred(): void {

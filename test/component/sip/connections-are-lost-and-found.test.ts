@@ -417,6 +417,25 @@ test('a call whose 200 was lost with the connection ends when its caller is back
   expectNothingLeft(gateway, browser)
 })
 
+test.each([1_000, 60_000])(
+  'a call without ACK ends when who came back after %i ms says nothing',
+  (awayMs) => {
+    const { clock, gateway, browser, flow, connect, lose, find } = site()
+    const old = connect()
+    browser.call(flow)
+    while (browser.diary.length === 0) clock.advance(1)
+    lose(old)
+    clock.advance(awayMs)
+    const next = new Link(clock, { transport: 'wss', scope: 'ws:silent' })
+    next.connect({ receive: () => {} }, gateway.agent)
+    find(old, next)
+    clock.advance(70_000)
+    expect(gateway.diary).toEqual(['invite', 'end ack-timeout'])
+    clock.advance(AGES_MS)
+    expectNothingLeft(gateway)
+  },
+)
+
 test('a call whose ACK was lost with the connection ends when nobody comes back, and at once when it was hung up', () => {
   const { clock, gateway, browser, flow, connect, lose, find } = site()
   const first = connect()
