@@ -33,6 +33,7 @@ import { warnOfClearKeys } from './trunks/clear-keys.ts'
 import { Dns } from './trunks/dns.ts'
 import { Strangers } from './trunks/strangers.ts'
 import { sessionExpiresOf } from './trunks/trunk.ts'
+import { watchTrunkCertificates } from './trunks/trunk-certificates.ts'
 import { TrunkChoice } from './trunks/trunk-choice.ts'
 import { TrunkDoor } from './trunks/trunk-door.ts'
 import { openTrunkSockets } from './trunks/trunk-sockets.ts'
@@ -40,7 +41,7 @@ import { TrunkStates } from './trunks/trunk-states.ts'
 import { openTrunkTables } from './trunks/trunk-tables.ts'
 import { STRANGER } from './trunks/trunk-transports.ts'
 import { TrunkWatch } from './trunks/trunk-watch.ts'
-import { type KeyPair, readKeyPair, watchCertificate } from './web/certificate.ts'
+import { readKeyPair, watchCertificate } from './web/certificate.ts'
 import { ClientAddresses } from './web/client-addresses.ts'
 import { createIceServers } from './web/ice-servers.ts'
 import { selfSigned } from './web/self-signed.ts'
@@ -318,18 +319,13 @@ async function compose(
   })
 
   // Files that are read again.
-  const watches = web.certificates.map(({ files, use }) => watchCertificate(files, use, log))
+  const watches = [
+    ...web.certificates.map(({ files, use }) => watchCertificate(files, use, log)),
+    ...watchTrunkCertificates(config, trunkSockets, log),
+  ]
   opened.push(() => {
     for (const watch of watches) watch.close()
   })
-  const trunkFiles = config.tls ?? upstream?.certificate
-  const useTrunkCertificate = (pair: KeyPair): void => {
-    transports.useCertificate(pair)
-    pbxTransports?.useCertificate(pair)
-  }
-  const trunkCertificate =
-    trunkFiles === undefined ? undefined : watchCertificate(trunkFiles, useTrunkCertificate, log)
-  opened.push(() => trunkCertificate?.close())
 
   tables.keep(trunkSockets)
   const counted = { calls, userAgent, engine, sockets, strangers, refusals, door, marks, ...trunkSockets }
@@ -351,11 +347,7 @@ async function compose(
   trunkWatch.start()
   const reload = async (): Promise<void> => {
     records.reopen()
-    await Promise.all([
-      ...watches.map((watch) => watch.reload()),
-      trunkCertificate?.reload(),
-      verifier?.reload(),
-    ])
+    await Promise.all([...watches.map((watch) => watch.reload()), verifier?.reload()])
   }
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {

@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
-import type { Config, TlsConfig, TrunkConfig } from '../../config/config.ts'
+import type { Config, TlsConfig } from '../../config/config.ts'
 import type { Log } from '../../config/logging.ts'
 import type { Flow, SocketAddress } from '../../sip/flow.ts'
 import type { SipTransport } from '../../sip/locate.ts'
@@ -12,6 +11,7 @@ import { formatHostPort } from '../../sip/uri.ts'
 import { canonicalAddress, expandHost } from '../addresses.ts'
 import { type KeyPair, readKeyPair } from '../web/certificate.ts'
 import type { MarkableSocket } from '../web/socket-marks.ts'
+import { readPeerTls, unaskedTls } from './peer-tls.ts'
 import type { TrunkPath, TrunkTable } from './trunk.ts'
 
 /** Scope of peers that are no trunk. */
@@ -38,12 +38,12 @@ export class TrunkTransports {
   readonly #tcp = new Map<string, StreamTransport>()
   readonly #tls = new Map<string, StreamTransport>()
   /** By name of the trunk. */
-  readonly #peerTls: ReadonlyMap<string, PeerTls>
+  readonly #peerTls: Map<string, PeerTls>
 
   /** Rejects when an address is taken or a file cannot be used; what was opened is closed again. */
   static async open(options: TrunkTransportsOptions): Promise<TrunkTransports> {
     const peers = await Promise.all(
-      options.config.trunks.map(async (trunk) => [trunk.name, await peerTlsOf(trunk)] as const),
+      options.config.trunks.map(async (trunk) => [trunk.name, await readPeerTls(trunk)] as const),
     )
     const opened = new TrunkTransports(
       options,
@@ -58,7 +58,7 @@ export class TrunkTransports {
     }
   }
 
-  private constructor(options: TrunkTransportsOptions, peerTls: ReadonlyMap<string, PeerTls>) {
+  private constructor(options: TrunkTransportsOptions, peerTls: Map<string, PeerTls>) {
     this.#options = options
     this.#peerTls = peerTls
   }
@@ -100,6 +100,12 @@ export class TrunkTransports {
   /** A renewed certificate for the TLS listeners. */
   useCertificate({ cert, key }: KeyPair): void {
     for (const transport of this.#tls.values()) transport.useIdentity({ certificate: cert, key })
+  }
+
+  /** Renewed files of a trunk, for connections from now on, both ways. Throws what TLS says of those it cannot use. */
+  usePeerTls(trunk: string, tls: PeerTls): void {
+    this.#peerTls.set(trunk, tls)
+    for (const transport of this.#tls.values()) transport.peersRenewed()
   }
 
   counters(): Readonly<Record<string, Readonly<Record<string, unknown>>>> {
@@ -212,8 +218,16 @@ export class TrunkTransports {
   /** A trunk may come by another transport than the one we take: a UDP peer sends long requests by TCP. */
   #peerOf({ trunk, remote }: TrunkPath, transport: SipTransport, scope: string): StreamPeer {
     const { name } = trunk
-    const tls = transport === 'tls' ? (this.#peerTls.get(name) ?? unasked(trunk)) : undefined
-    return { name, scope, remote, tls }
+    const peerTls = this.#peerTls
+    return {
+      name,
+      scope,
+      remote,
+      // Asked for each connection: its files may have been renewed.
+      get tls() {
+        return transport === 'tls' ? (peerTls.get(name) ?? unaskedTls(trunk)) : undefined
+      },
+    }
   }
 }
 
@@ -226,31 +240,4 @@ function chosen<Chosen>(transports: ReadonlyMap<string, Chosen>, localAddress: s
   const transport = transports.get(localAddress) ?? other?.[1]
   if (transport === undefined) throw new Error('a trunk without a socket of its transport')
   return transport
-}
-
-/** For a trunk of another transport that comes by TLS nevertheless. */
-const unasked = ({ host }: TrunkConfig): PeerTls => ({
-  name: host,
-  wildcards: false,
-  ca: undefined,
-  identity: undefined,
-  alpn: false,
-  isCertificateRequired: false,
-  minVersion: 'TLSv1.2',
-})
-
-async function peerTlsOf({ tls }: TrunkConfig): Promise<PeerTls | undefined> {
-  if (tls === undefined) return undefined
-  const { certificate, key } = tls
-  const own =
-    certificate === undefined || key === undefined ? undefined : await readKeyPair({ certificate, key })
-  return {
-    name: tls.name,
-    wildcards: tls.wildcards,
-    ca: tls.ca === undefined ? undefined : await readFile(tls.ca, 'utf8'),
-    identity: own === undefined ? undefined : { certificate: own.cert, key: own.key },
-    alpn: tls.alpn,
-    isCertificateRequired: tls.requireCertificate,
-    minVersion: tls.minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2',
-  }
 }

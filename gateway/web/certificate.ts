@@ -1,6 +1,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
+import { isDeepStrictEqual } from 'node:util'
+import type { LogFields } from '../../config/log-line.ts'
 import type { Log } from '../../config/logging.ts'
 import { watchFiles } from './watched-files.ts'
 
@@ -33,6 +35,19 @@ export async function readKeyPair(files: CertificateFiles): Promise<KeyPair> {
   return { cert, key }
 }
 
+/** What is made of files that somebody renews. */
+export interface Renewals<Value> {
+  readonly files: readonly string[]
+  /** Which they are, for the log. */
+  readonly fields: LogFields
+  /** Rejects when the files cannot be used. */
+  readonly read: () => Promise<Value>
+  /** May throw, too. */
+  readonly use: (value: Value) => void
+  /** What the log says of what is in use from now on. */
+  readonly tell: (value: Value) => LogFields
+}
+
 /**
  * Gives a renewed certificate to `use`, without a restart. A pair that cannot be used (unreadable, half written, one file
  * renewed before the other) leaves the old one where it is; the log says so, and the next change is another try.
@@ -43,19 +58,41 @@ export function watchCertificate(
   log: Log,
   intervalMs?: number,
 ): CertificateWatch {
+  const { certificate, key } = files
+  return watchRenewals(
+    {
+      files: [certificate, key],
+      fields: { file: certificate },
+      read: () => readKeyPair(files),
+      use,
+      tell: ({ cert }) => {
+        const { subject, validTo } = new X509Certificate(cert)
+        return { subject, validTo }
+      },
+    },
+    log,
+    intervalMs,
+  )
+}
+
+/** The same of any files of certificates. */
+export function watchRenewals<Value>(
+  { files, fields, read, use, tell }: Renewals<Value>,
+  log: Log,
+  intervalMs?: number,
+): CertificateWatch {
   let isOpen = true
-  let inUse: KeyPair | undefined
+  let inUse: Value | undefined
   const load = async (): Promise<void> => {
     try {
-      const pair = await readKeyPair(files)
-      if (!isOpen || (pair.cert === inUse?.cert && pair.key === inUse.key)) return
-      use(pair)
-      inUse = pair
-      const { subject, validTo } = new X509Certificate(pair.cert)
-      log.info('certificate loaded', { file: files.certificate, subject, validTo })
+      const value = await read()
+      if (!isOpen || isDeepStrictEqual(value, inUse)) return
+      use(value)
+      inUse = value
+      log.info('certificate loaded', { ...fields, ...tell(value) })
     } catch (error) {
       log.error('certificate not loaded, the old one stays in use', {
-        file: files.certificate,
+        ...fields,
         // The text of OpenSSL or of the file system; neither quotes the key.
         reason: error instanceof Error ? error.message : String(error),
       })
@@ -67,7 +104,7 @@ export function watchCertificate(
     last = last.then(load)
     return last
   }
-  const stop = watchFiles([files.certificate, files.key], () => void reload(), intervalMs)
+  const stop = watchFiles(files, () => void reload(), intervalMs)
   return {
     reload,
     close: () => {

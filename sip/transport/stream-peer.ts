@@ -26,7 +26,7 @@ export interface StreamPeer {
   readonly scope: string
   /** Where it listens. */
   readonly remote: SocketAddress
-  /** Undefined for TCP. */
+  /** Undefined for TCP. Read for each connection: files may be renewed. */
   readonly tls: PeerTls | undefined
 }
 

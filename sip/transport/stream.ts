@@ -65,7 +65,10 @@ export class StreamTransport {
   readonly #limits: StreamLimits
   readonly #server: Server
   /** They get their sockets from `#server`; by what they ask of a peer. */
-  readonly #tlsServers = new Map<string, { readonly server: TlsServer; readonly guard: TlsGuard }>()
+  readonly #tlsServers = new Map<
+    string,
+    { readonly server: TlsServer; readonly peers: readonly StreamPeer[] }
+  >()
   #identity: { readonly certificate: string; readonly key: string } | undefined
   /** Accepted, TLS or not yet; each holds a place. */
   readonly #sockets = new Set<Socket>()
@@ -154,8 +157,15 @@ export class StreamTransport {
   /** A renewed certificate, for handshakes from now on. Throws what TLS says of one it cannot use. */
   useIdentity(identity: { readonly certificate: string; readonly key: string }): void {
     this.#identity = identity
-    for (const { server, guard } of this.#tlsServers.values()) {
-      server.setSecureContext(secureContext(identity, guard))
+    this.peersRenewed()
+  }
+
+  /** What `tls` of peers says is another thing now, but for what it asks of them: for handshakes from now on. Throws likewise. */
+  peersRenewed(): void {
+    const identity = this.#identity
+    if (identity === undefined) return
+    for (const { server, peers } of this.#tlsServers.values()) {
+      server.setSecureContext(secureContext(identity, guardOf(peers)))
     }
   }
 
@@ -343,7 +353,7 @@ export class StreamTransport {
     })
     server.on('secureConnection', (socket) => this.#secured(socket))
     server.on('tlsClientError', (error, socket) => this.#refuseTls(socket, error))
-    this.#tlsServers.set(guard.key, { server, guard })
+    this.#tlsServers.set(guard.key, { server, peers })
     return server
   }
 
