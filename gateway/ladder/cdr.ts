@@ -85,7 +85,7 @@ function withoutAddress({ remote: _, ...stats }: LegStats): Omit<LegStats, 'remo
   return stats
 }
 
-/** Lines that may wait for a slow disk; past it they are lost, and counted. */
+/** Lines that may wait for a slow disk; past it they go into the log. */
 const MAX_WAITING_BYTES = 8 * 2 ** 20
 
 /** Call records: into a file, one line each, or without one into the log. */
@@ -93,7 +93,8 @@ export class CdrWriter {
   readonly #path: string | undefined
   readonly #log: Log
   #stream: WriteStream | undefined
-  #lost = 0
+  /** Since the file was opened. */
+  #isSlow = false
 
   constructor(path: string | undefined, log: Log) {
     this.#path = path
@@ -104,8 +105,11 @@ export class CdrWriter {
   write(record: Cdr): void {
     const stream = this.#stream
     if (stream === undefined) this.#writeToLog(record)
-    else if (stream.writableLength > MAX_WAITING_BYTES) this.#lost += 1
-    else
+    else if (stream.writableLength > MAX_WAITING_BYTES) {
+      if (!this.#isSlow) this.#log.warn('call records wait for a slow disk', { path: this.#path })
+      this.#isSlow = true
+      this.#writeToLog(record)
+    } else
       stream.write(`${JSON.stringify(record)}\n`, (error) => {
         // Of each that waited, when the first could not be written.
         if (error) this.#writeToLog(record)
@@ -128,8 +132,7 @@ export class CdrWriter {
       if (this.#stream === stream) this.#stream = undefined
     })
     this.#stream = stream
-    if (this.#lost > 0) this.#log.warn('call records were lost', { lost: this.#lost })
-    this.#lost = 0
+    this.#isSlow = false
   }
 
   /** Resolves when all is written. */

@@ -1,6 +1,8 @@
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { createReadStream, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Log } from '../../../config/logging.ts'
 import { verdictOf } from '../../../gateway/diagnosis.ts'
@@ -331,6 +333,32 @@ describe('call records', () => {
     await writer.close()
     const records = lines.filter(({ message }) => message === 'call record')
     expect(records.map(({ fields }) => (fields as { callId: string }).callId)).toEqual(['a', 'b', 'c'])
+  })
+
+  it('that would wait too long for a slow disk are lines of the log, and it is said once', async () => {
+    const told: string[] = []
+    const ids: string[] = []
+    const keep = (message: string, fields?: unknown): void => {
+      if (message === 'call record') ids.push((fields as { callId: string }).callId)
+      else told.push(message)
+    }
+    const slow: Log = { error: keep, warn: keep, info: keep, debug: keep, child: () => slow }
+    const folder = mkdtempSync(join(tmpdir(), 'webtrunk-cdr-'))
+    const path = join(folder, 'calls.fifo')
+    execFileSync('mkfifo', [path])
+    // Nobody reads it.
+    const writer = new CdrWriter(path, slow)
+    const record = { ...cdrOf(traceOf('a').report()), callee: 'x'.repeat(2 ** 20) }
+    for (let count = 0; count < 12; count += 1) writer.write({ ...record, callId: `call ${count}` })
+    expect(told).toEqual(['call records wait for a slow disk'])
+    expect(ids.length).toBeGreaterThan(0)
+    const read = text(createReadStream(path))
+    await writer.close()
+    for (const line of (await read).trim().split('\n'))
+      ids.push((JSON.parse(line) as { callId: string }).callId)
+    expect(ids.toSorted()).toEqual(Array.from({ length: 12 }, (_, count) => `call ${count}`).toSorted())
+    expect(told).toHaveLength(1)
+    rmSync(folder, { recursive: true })
   })
 
   it('are lines of the log without a file, or when it cannot be written', async () => {
