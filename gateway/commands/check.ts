@@ -6,7 +6,7 @@ import type { Config } from '../../config/config.ts'
 import { ConfigFailure } from '../../config/failure.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Command, CommandIo } from './command.ts'
-import type { CheckLine, CheckWorld } from './configuration-check.ts'
+import type { BoundSocket, CheckLine, CheckWorld } from './configuration-check.ts'
 import { textTable } from './text-table.ts'
 
 /** sysexits(3). */
@@ -62,19 +62,26 @@ async function linesOf(config: Config): Promise<readonly CheckLine[]> {
     { expandHost },
     { Dns },
     { createTrunkTable },
+    { onlyUpstream },
   ] = await Promise.all([
     import('./configuration-check.ts'),
     import('../addresses.ts'),
     import('../trunks/dns.ts'),
     import('../trunks/trunk-lookup.ts'),
+    import('../registration/upstream-line.ts'),
   ])
   const dns = new Dns(config.dns.servers)
+  const { upstream } = config
   const table = createTrunkTable(config, dns, () => performance.now())
-  await table.refresh()
+  const pbx =
+    upstream === undefined
+      ? undefined
+      : createTrunkTable(onlyUpstream(config, upstream), dns, () => performance.now())
+  await Promise.all([table.refresh(), pbx?.refresh()])
   dns.close()
   return [
     ...certificateLines(config, WORLD),
-    ...trunkLines(config, table),
+    ...trunkLines(config, (trunk) => (trunk === upstream?.trunk ? pbx : table)?.get(trunk.name)),
     ...(await portLines(config, WORLD, expandHost)),
     ...rangeLines(config, WORLD),
     ...bufferLines(WORLD),
@@ -84,7 +91,7 @@ async function linesOf(config: Config): Promise<readonly CheckLine[]> {
 const WORLD: CheckWorld = {
   readText: (path) => readFileSync(path, 'utf8'),
   now: () => new Date(),
-  bindError: (kind, address, port) => (kind === 'udp' ? udpError(address, port) : tcpError(address, port)),
+  bindError: (socket) => (socket.kind === 'udp' ? udpError(socket) : tcpError(socket)),
   ephemeralPorts: () => {
     try {
       const text = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
@@ -106,9 +113,10 @@ const WORLD: CheckWorld = {
 
 const codeOf = (error: NodeJS.ErrnoException): string => error.code ?? error.message
 
-function udpError(address: string, port: number): Promise<string | undefined> {
+function udpError({ address, port, ipv6Only }: BoundSocket): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4', ipv6Only: isIPv6(address) })
+    const type = isIPv6(address) ? 'udp6' : 'udp4'
+    const socket = createSocket({ type, ipv6Only: ipv6Only && type === 'udp6' })
     socket.once('error', (error) => {
       socket.close()
       resolve(codeOf(error))
@@ -117,11 +125,11 @@ function udpError(address: string, port: number): Promise<string | undefined> {
   })
 }
 
-function tcpError(address: string, port: number): Promise<string | undefined> {
+function tcpError({ address, port, ipv6Only }: BoundSocket): Promise<string | undefined> {
   return new Promise((resolve) => {
     const server = createServer()
     server.once('error', (error) => resolve(codeOf(error)))
-    server.listen({ host: address, port, ipv6Only: isIPv6(address), exclusive: true }, () =>
+    server.listen({ host: address, port, ipv6Only, exclusive: true }, () =>
       server.close(() => resolve(undefined)),
     )
   })

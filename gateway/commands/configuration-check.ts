@@ -1,9 +1,11 @@
 import { X509Certificate } from 'node:crypto'
 import type { Config, TrunkConfig } from '../../config/config.ts'
+import { UPSTREAM } from '../../config/upstream.ts'
 import { webrtcPorts } from '../../config/webrtc-ports.ts'
 import { isCut, RECEIVE_BUFFER_BYTES, receiveBufferSetting } from '../../media/receive-buffer.ts'
 import { isCertificateOf } from '../../sip/tls-identity.ts'
-import type { TrunkTable } from '../trunks/trunk.ts'
+import type { Trunk } from '../trunks/trunk.ts'
+import { webListenersOf } from '../web/web-listeners.ts'
 
 /** One thing that was looked at. */
 export interface CheckLine {
@@ -13,12 +15,21 @@ export interface CheckLine {
   readonly text: string
 }
 
+/** As the daemon would bind it. */
+export interface BoundSocket {
+  readonly kind: 'udp' | 'tcp'
+  readonly address: string
+  readonly port: number
+  /** Keeps `::` from taking IPv4 too. */
+  readonly ipv6Only: boolean
+}
+
 /** What the checks ask of the machine; injected. */
 export interface CheckWorld {
   readonly readText: (path: string) => string
   readonly now: () => Date
   /** Undefined when it can be bound; else the code of the system's error. */
-  readonly bindError: (kind: 'udp' | 'tcp', address: string, port: number) => Promise<string | undefined>
+  readonly bindError: (socket: BoundSocket) => Promise<string | undefined>
   /** First and last port that the system gives to others (`net.ipv4.ip_local_port_range`); undefined: not known. */
   readonly ephemeralPorts: () => readonly [first: number, last: number] | undefined
   /** Largest receive buffer that a program gets by asking (`net.core.rmem_max`); undefined: not known. */
@@ -57,11 +68,13 @@ export function certificateLines(config: Config, { readText, now }: CheckWorld):
 
 function certificatesOf(config: Config): readonly CertificateFile[] {
   const web = config.web.https?.certificate
-  const own = config.trunks.flatMap(({ name, tls }) => [
+  // A PBX over TLS is shown that of the listener, also where there is none.
+  const shown = config.tls ?? config.upstream?.certificate
+  const own = peersOf(config).flatMap(({ what, trunk: { tls } }) => [
     ...(tls?.certificate === undefined
       ? []
-      : [{ what: `trunks ${name}: tls.certificate`, path: tls.certificate, name: undefined }]),
-    ...(tls?.ca === undefined ? [] : [{ what: `trunks ${name}: tls.ca`, path: tls.ca, name: undefined }]),
+      : [{ what: `${what}: tls.certificate`, path: tls.certificate, name: undefined }]),
+    ...(tls?.ca === undefined ? [] : [{ what: `${what}: tls.ca`, path: tls.ca, name: undefined }]),
   ])
   return [
     ...(web === undefined ? [] : [{ what: 'web.https.certificate', path: web, name: config.domain }]),
@@ -70,9 +83,9 @@ function certificatesOf(config: Config): readonly CertificateFile[] {
         ? []
         : [{ what: `web.listeners[${index}].certificate`, path: certificate, name: undefined }],
     ),
-    ...(config.tls === undefined
+    ...(shown === undefined
       ? []
-      : [{ what: 'tls.certificate', path: config.tls.certificate, name: config.domain }]),
+      : [{ what: 'tls.certificate', path: shown.certificate, name: config.domain }]),
     ...own,
   ]
 }
@@ -99,11 +112,23 @@ function expiryLine(what: string, { validFrom, validTo }: X509Certificate, now: 
     : ok(what, `valid until ${validTo}`)
 }
 
-/** What each trunk's host stands for; `table` has been refreshed. */
-export function trunkLines(config: Config, table: TrunkTable): readonly CheckLine[] {
-  return config.trunks.map((trunk) => {
-    const what = `trunks ${trunk.name}: host ${trunk.host}`
-    const paths = table.get(trunk.name)?.servers.flatMap((server) => server.paths) ?? []
+/** The trunks, and the PBX that keeps the registrations. */
+const peersOf = ({
+  trunks,
+  upstream,
+}: Config): readonly { readonly what: string; readonly trunk: TrunkConfig }[] => [
+  ...trunks.map((trunk) => ({ what: `trunks ${trunk.name}`, trunk })),
+  ...(upstream === undefined ? [] : [{ what: UPSTREAM, trunk: upstream.trunk }]),
+]
+
+/** What each host stands for. `find`: in a table that has been refreshed. */
+export function trunkLines(
+  config: Config,
+  find: (trunk: TrunkConfig) => Trunk | undefined,
+): readonly CheckLine[] {
+  return peersOf(config).map(({ what: name, trunk }) => {
+    const what = `${name}: host ${trunk.host}`
+    const paths = find(trunk)?.servers.flatMap((server) => server.paths) ?? []
     if (paths.length === 0) return error(what, noAddress(trunk))
     return ok(
       what,
@@ -117,11 +142,9 @@ const noAddress = ({ port, transport }: TrunkConfig): string =>
     ? 'has no server: no NAPTR, SRV or address record leads anywhere we can reach'
     : 'has no address that we can reach'
 
-interface Socket {
+interface Socket extends Omit<BoundSocket, 'address'> {
   readonly what: string
-  readonly kind: 'udp' | 'tcp'
   readonly addresses: readonly string[]
-  readonly port: number
 }
 
 /** Whether every port can be bound now. A daemon that runs has them already, which is no mistake of the configuration. */
@@ -131,9 +154,9 @@ export async function portLines(
   expand: (hosts: readonly string[]) => readonly string[],
 ): Promise<readonly CheckLine[]> {
   const lines = await Promise.all(
-    socketsOf(config, expand).flatMap(({ what, kind, addresses, port }) =>
+    socketsOf(config, expand).flatMap(({ what, kind, addresses, port, ipv6Only }) =>
       addresses.map(async (address): Promise<CheckLine> => {
-        const code = await bindError(kind, address, port)
+        const code = await bindError({ kind, address, port, ipv6Only })
         const place = `${kind} ${address}:${port}`
         if (code === undefined) return ok(what, `${place} is free`)
         return code === 'EADDRINUSE'
@@ -149,40 +172,43 @@ function socketsOf(
   config: Config,
   expand: (hosts: readonly string[]) => readonly string[],
 ): readonly Socket[] {
-  const { udp, tcp, tls, web, media, trunks } = config
-  const stream = (
+  const { udp, tcp, tls, web, media, trunks, upstream } = config
+  const sip = (
     what: string,
+    kind: Socket['kind'],
     at: { readonly host: readonly string[]; readonly port: number } | undefined,
-  ) =>
-    at === undefined || trunks.length === 0
-      ? []
-      : [{ what, kind: 'tcp' as const, addresses: expand(at.host), port: at.port }]
-  const listener = (what: string, at: { readonly host: string; readonly port: number } | undefined) =>
-    at === undefined ? [] : [{ what, kind: 'tcp' as const, addresses: [at.host], port: at.port }]
+  ): readonly Socket[] =>
+    at === undefined ? [] : [{ what, kind, addresses: expand(at.host), port: at.port, ipv6Only: true }]
+  const isTrunkless = trunks.length === 0
+  const toPbx = upstream?.trunk.transport === 'udp' ? 'udp' : 'tcp'
+  const listeners = webListenersOf(web)
+  const others = listeners.filter(({ isFirst }) => !isFirst)
   return [
-    ...listener('web.https', web.https),
-    ...listener('web.http', web.http),
-    ...web.listeners.flatMap((at, index) => listener(`web.listeners[${index}]`, at)),
-    ...(trunks.length === 0
-      ? []
-      : [{ what: 'udp', kind: 'udp' as const, addresses: expand(udp.host), port: udp.port }]),
-    ...stream('tcp', tcp),
-    ...stream('tls', tls),
+    ...listeners.map((row) => ({
+      what: row.isFirst ? `web.${row.scheme}` : `web.listeners[${others.indexOf(row)}]`,
+      kind: 'tcp' as const,
+      addresses: [row.at.host],
+      port: row.at.port,
+      ipv6Only: row.at.ipv6Only === true,
+    })),
+    ...(isTrunkless ? [] : [...sip('udp', 'udp', udp), ...sip('tcp', 'tcp', tcp), ...sip('tls', 'tcp', tls)]),
+    ...sip('upstream.localPort', toPbx, upstream?.local),
     ...webrtcPorts(media).map((port) => ({
       what: 'media.webrtcPort',
       kind: 'udp' as const,
       addresses: media.addresses,
       port,
+      ipv6Only: true,
     })),
   ].filter(({ port }) => port !== 0)
 }
 
 /** The system gives ports of this range to any program, such as a name server; a call that wants one then finds it taken. */
-export function rangeLines({ media, trunks }: Config, { ephemeralPorts }: CheckWorld): readonly CheckLine[] {
+export function rangeLines(config: Config, { ephemeralPorts }: CheckWorld): readonly CheckLine[] {
   const range = ephemeralPorts()
-  const { rtpPortMin, rtpPortMax } = media
+  const { rtpPortMin, rtpPortMax } = config.media
   const what = 'media.rtpPortMin, media.rtpPortMax'
-  if (trunks.length === 0 || range === undefined) return []
+  if (peersOf(config).length === 0 || range === undefined) return []
   const [first, last] = range
   const isApart = rtpPortMax < first || rtpPortMin > last
   return [

@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
@@ -136,6 +137,55 @@ describe('webtrunk check', () => {
     const foreign = await checked({ ...BASE, trunks, udp: { host: '203.0.113.1', port: 5060 } })
     expect(foreign.status).toBe(1)
     expect(foreign.of('udp')).toEqual(['error: udp 203.0.113.1:5060 cannot be bound: EADDRNOTAVAIL'])
+  })
+
+  test('looks at a PBX that keeps the registrations as at a trunk: its host, port and certificates', async () => {
+    const dns = closing(await DnsServer.start({ hosts: ['pbx.test,127.0.0.2'] }))
+    const free = await freePort()
+    const { certificate, key } = authority.issue({ names: 'DNS:phone.test', days: -1 })
+    const files = { certificate: file('own.pem', certificate), key: file('own.key', key) }
+    const upstream = {
+      host: 'pbx.test',
+      transport: 'tls',
+      localHost: '127.0.0.1',
+      localPort: free,
+      tls: { ca: file('ca.pem', authority.certificate), ...files },
+    }
+    const config = {
+      ...BASE,
+      upstream,
+      registration: { registrar: 'upstream' },
+      tls: { port: 'off', ...files },
+    }
+    const { status, of, lines } = await checked({ ...config, dns: { servers: [dns.address] } })
+    expect(of('upstream: host pbx.test')).toEqual(['ok: tls 127.0.0.2:5061'])
+    expect(of('upstream.localPort')).toEqual([`ok: tcp 127.0.0.1:${free} is free`])
+    expect(of('upstream: tls.ca')).toEqual([expect.stringMatching(/^warning: expires in 1 days/)])
+    expect(of('upstream: tls.certificate')).toEqual([expect.stringMatching(/^error: expired/)])
+    expect(of('tls.certificate')).toEqual([expect.stringMatching(/^error: expired/)])
+    expect(lines.some(({ what }) => what.startsWith('media.rtpPortMin'))).toBe(true)
+    expect(status).toBe(1)
+    const nobody = { ...config, upstream: { ...upstream, host: 'nobody.test' } }
+    const unknown = await checked({ ...nobody, dns: { servers: [dns.address] } })
+    expect(unknown.of('upstream: host nobody.test')).toEqual([expect.stringContaining('error: has ')])
+  })
+
+  test('tries :: of a web listener for both families, as the daemon binds it', async () => {
+    const taken = createServer().listen(0, '127.0.0.1')
+    await once(taken, 'listening')
+    closing({ close: async () => void taken.close() })
+    const { port } = taken.address() as AddressInfo
+    const both = { ...BASE, web: { http: { host: '::', port } } }
+    expect((await checked(both)).of('web.http')).toEqual([
+      `warning: tcp :::${port} is in use, perhaps by the daemon itself`,
+    ])
+    // Where another listener has IPv4, it is only for IPv6.
+    const apart = { ...both, web: { ...both.web, listeners: [{ host: '127.0.0.1', port }] } }
+    const { of } = await checked(apart)
+    expect([of('web.http'), of('web.listeners[0]')]).toEqual([
+      [`ok: tcp :::${port} is free`],
+      [`warning: tcp 127.0.0.1:${port} is in use, perhaps by the daemon itself`],
+    ])
   })
 
   test('asks which file, when it is told none', async () => {
