@@ -14,6 +14,7 @@ export type FormatName =
   | 'addresses'
   | 'network'
   | 'host'
+  | 'nameServer'
   | 'secret'
   | 'listOf'
   | 'mapping'
@@ -120,6 +121,10 @@ const FORMATS: Readonly<Record<FormatName, Format>> = {
       typeof value === 'string' &&
       (isIP(value) !== 0 || (HOST_NAME.test(value) && !NUMERIC_HOST.test(value))),
   },
+  nameServer: {
+    expected: () => 'an address such as 192.0.2.1 or 192.0.2.1:5353, [2001:db8::1]:5353',
+    accepts: (value) => typeof value === 'string' && isNameServer(value),
+  },
   secret: {
     expected: ({
       expected = `text in quotes, 1 to ${MAX_SECRET_LENGTH} characters, none of them a control character`,
@@ -146,6 +151,14 @@ function isNetwork(text: string): boolean {
   const [, address = '', prefix] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? []
   const family = isIP(address)
   return family !== 0 && (prefix === undefined || Number(prefix) <= (family === 4 ? 32 : 128))
+}
+
+/** What Node.js takes as one: an address, with a port where it is not 53; without a zone. */
+function isNameServer(text: string): boolean {
+  if (/^[0-9a-f:.]+$/i.test(text) && isIP(text) !== 0) return true
+  const [, six = '', four = '', port = '53'] =
+    /^(?:\[([0-9a-f:.]+)\]|([0-9.]+))(?::(\d{1,5}))?$/i.exec(text) ?? []
+  return (isIP(six) === 6 || isIP(four) === 4) && isWhole(Number(port), 1, MAX_PORT)
 }
 
 /** `a,b,c`, or a YAML (or JSON) list in brackets. */

@@ -37,11 +37,6 @@ const TURN_URL = {
     /^turns?:(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?(?:\?transport=(?:udp|tcp))?$/,
   expected: 'a URL such as turn:turn.example.com:3478?transport=udp',
 }
-const NAME_SERVER = {
-  pattern: /^(?:\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?|\[[0-9a-f:.]{2,45}\](?::\d{1,5})?|[0-9a-f:.]{2,45})$/i,
-  expected: 'an address such as 192.0.2.1 or 192.0.2.1:5353, [2001:db8::1]:5353',
-}
-
 const LONG_SECRET = { pattern: /^.{16,}$/, expected: 'text in quotes, 16 to 256 characters' }
 
 const hexOf = (length: number) => ({
@@ -421,7 +416,7 @@ const SETTINGS = {
   },
   dns: {
     servers: field('Name servers for hosts of trunks; empty: those of this machine.', 'listOf', [], {
-      item: required('An address, with a port where it is not 53.', 'text', NAME_SERVER),
+      item: required('An address, with a port where it is not 53.', 'nameServer'),
       maxRows: 8,
     }),
   },

@@ -1,3 +1,4 @@
+import { Resolver } from 'node:dns'
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { ConfigFailure } from '../../../config/failure.ts'
@@ -143,7 +144,24 @@ describe('the requests of a trunk', () => {
 test('name servers are addresses, with a port or without', () => {
   const config = load('dns: { servers: [192.0.2.1, "127.0.0.1:5353", "[2001:db8::1]:53", "2001:db8::2"] }')
   expect(config.dns.servers).toHaveLength(4)
+  // Throws for what it does not know.
+  new Resolver().setServers(config.dns.servers)
   expect(mistakes('dns: { servers: [ns.example] }')).toEqual([
     'dns.servers[0]: an address such as 192.0.2.1 or 192.0.2.1:5353, [2001:db8::1]:5353, "ns.example"',
+  ])
+})
+
+test.each([
+  '300.1.1.1',
+  'dead',
+  '::::',
+  '192.0.2.1:65536',
+  '192.0.2.1:0',
+  '[2001:db8::1',
+  '[192.0.2.1]:53',
+  '1.2.3',
+])('%s is no name server: Node.js would throw, or abort, at each start', (server) => {
+  expect(mistakes(`dns: { servers: ["${server}"] }`)).toEqual([
+    `dns.servers[0]: an address such as 192.0.2.1 or 192.0.2.1:5353, [2001:db8::1]:5353, "${server}"`,
   ])
 })
