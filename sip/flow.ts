@@ -29,6 +29,8 @@ export interface Flow {
    * @param peer which of those that may be at the other end is meant
    */
   wider?(peer?: string): Flow | undefined
+  /** The same way as one of those that may be at the other end has it: when its connection is gone, what stands in is that one's. */
+  towards?(peer: string): FlowTowards
   /** Never throws and never blocks; a datagram or frame that cannot be sent is counted by the transport. */
   send(bytes: Uint8Array): void
   /** Ends a connection; no-op for UDP. */
@@ -41,5 +43,7 @@ export interface Flow {
   /** Has the peer show within this time that it lives, or cuts the connection. Where it cannot be asked, it is not. */
   probe?(withinMs: number): void
 }
+
+export type FlowTowards = Pick<Flow, 'isOpen' | 'send' | 'watchSilence'>
 
 export const isReliable = (flow: Flow): boolean => flow.transport !== 'udp'

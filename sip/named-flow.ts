@@ -1,12 +1,14 @@
-import type { Flow, SocketAddress } from './flow.ts'
+import type { Flow, FlowTowards, SocketAddress } from './flow.ts'
 
 /** A flow as one of several peers at its other end sees it: the same way, under a name of its own. */
 export class NamedFlow implements Flow {
   readonly #flow: Flow
+  readonly #way: FlowTowards
   readonly peer: string
 
   constructor(flow: Flow, peer: string) {
     this.#flow = flow
+    this.#way = flow.towards?.(peer) ?? flow
     this.peer = peer
   }
 
@@ -35,15 +37,15 @@ export class NamedFlow implements Flow {
   }
 
   get isOpen(): boolean {
-    return this.#flow.isOpen
+    return this.#way.isOpen
   }
 
   watchSilence(): (() => void) | undefined {
-    return this.#flow.watchSilence?.()
+    return this.#way.watchSilence?.()
   }
 
   send(bytes: Uint8Array): void {
-    this.#flow.send(bytes)
+    this.#way.send(bytes)
   }
 
   close(reason: string): void {

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Flow, SocketAddress } from '../flow.ts'
+import type { Flow, FlowTowards, SocketAddress } from '../flow.ts'
 import { StreamFramer } from '../framing.ts'
 import type { StreamCounter, StreamLimits } from './stream-limits.ts'
 
@@ -18,11 +18,9 @@ export interface StreamConnectionOptions {
   readonly onMessage: (bytes: Buffer, flow: Flow) => void
   /** Once. */
   readonly onClose: (connection: StreamConnection) => void
-  /** Another way to the same peer, for what is sent when this one is closed. */
-  readonly elsewhere: (from: Flow) => OtherWay | undefined
+  /** Another way to the same peer, for what is sent when this one is closed. `peer`: to that one of those that it may be. */
+  readonly elsewhere: (from: Flow, peer: string | undefined) => FlowTowards | undefined
 }
-
-type OtherWay = Pick<Flow, 'isOpen' | 'send' | 'watchSilence'>
 
 /**
  * One TCP or TLS connection as a flow. What came by it is answered by it; when it is gone, the peer's other way is used,
@@ -73,7 +71,11 @@ export class StreamConnection implements Flow {
   }
 
   get isOpen(): boolean {
-    return this.isAlive || (this.#options.elsewhere(this)?.isOpen ?? false)
+    return this.#isOpenTowards(undefined)
+  }
+
+  #isOpenTowards(peer: string | undefined): boolean {
+    return this.isAlive || (this.#options.elsewhere(this, peer)?.isOpen ?? false)
   }
 
   /** This very connection can be used, or will be. */
@@ -96,7 +98,22 @@ export class StreamConnection implements Flow {
     for (const bytes of waiting) this.send(bytes)
   }
 
+  towards(peer: string): FlowTowards {
+    const isOpen = (): boolean => this.#isOpenTowards(peer)
+    return {
+      get isOpen() {
+        return isOpen()
+      },
+      send: (bytes) => this.#send(bytes, peer),
+      watchSilence: () => this.#watchSilence(peer),
+    }
+  }
+
   send(bytes: Uint8Array): void {
+    this.#send(bytes, undefined)
+  }
+
+  #send(bytes: Uint8Array, peer: string | undefined): void {
     if (this.#state === 'open') {
       this.#write(bytes)
       this.#options.count('sent')
@@ -108,14 +125,18 @@ export class StreamConnection implements Flow {
       else this.#waiting.push(bytes)
       return
     }
-    const other = this.#options.elsewhere(this)
+    const other = this.#options.elsewhere(this, peer)
     if (other === undefined) this.#options.count('sendFailed')
     else other.send(bytes)
   }
 
   /** Its other end may have gone without a word; the kernel would go on trying for a quarter of an hour, and so would we. */
   watchSilence(): (() => void) | undefined {
-    if (!this.isAlive) return this.#options.elsewhere(this)?.watchSilence?.()
+    return this.#watchSilence(undefined)
+  }
+
+  #watchSilence(peer: string | undefined): (() => void) | undefined {
+    if (!this.isAlive) return this.#options.elsewhere(this, peer)?.watchSilence?.()
     const heard = this.#heard
     return () => {
       if (this.#heard !== heard || !this.isAlive) return

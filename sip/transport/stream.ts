@@ -265,9 +265,10 @@ export class StreamTransport {
         onClose()
         handler.onClose(connection)
       },
-      elsewhere: (from) => {
-        if (peer === undefined || !this.#isOpen) return undefined
-        const flow = this.flowTo(peer)
+      elsewhere: (from, name = peer?.name) => {
+        const meant = peer?.name === name ? peer : this.#peerNamed(name, ends.remote)
+        if (meant === undefined || !this.#isOpen) return undefined
+        const flow = this.flowTo(meant)
         return {
           get isOpen() {
             return flow.isOpen
@@ -279,6 +280,11 @@ export class StreamTransport {
     })
     this.#connections.add(connection)
     return connection
+  }
+
+  /** Of those that may be at an address. */
+  #peerNamed(name: string | undefined, remote: SocketAddress): StreamPeer | undefined {
+    return this.#options.peersAt(remote).find((peer) => peer.name === name)
   }
 
   #connect(peer: StreamPeer, onClose: () => void): StreamConnection | undefined {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
+import { NamedFlow } from '../../../sip/named-flow.ts'
 import { freePort } from '../../harness/ports.ts'
 import { closeAll, dial, listenTo, message, open, peerAt, trunk, until } from './stream-site.ts'
 
@@ -138,6 +139,35 @@ describe('a connection of a trunk', () => {
     transport.refresh()
     await until(() => heard.isClosed)
   })
+})
+
+test('a connection of one of two trunks at an address is continued by that trunk', async () => {
+  const [first, second] = [await trunk(), await trunk()]
+  const peers = [peerAt(first.port, undefined, 'first'), peerAt(second.port, undefined, 'second')]
+  const { transport, received } = await open({
+    peers,
+    limits: { minBackOffMs: 60_000, maxBackOffMs: 60_000 },
+  })
+  const { socket, heard } = await dial(transport.local.port)
+  socket.write(message('invite'))
+  await until(() => received.length === 1)
+  // What is in the request says whose it is.
+  const came = received[0]?.flow
+  const flow = came && new NamedFlow(came, 'second')
+  flow?.send(Buffer.from(message('ok')))
+  await until(() => heard.text === message('ok'))
+  socket.destroy()
+  await until(() => transport.connectionCount === 0)
+  flow?.send(Buffer.from(message('bye')))
+  const endSilent = flow?.watchSilence()
+  await until(() => second.sockets[0]?.heard.text === message('bye'))
+  endSilent?.()
+  await until(() => second.sockets[0]?.heard.isClosed === true)
+  // It has failed, and rests; the other trunk would be open.
+  expect([flow?.isOpen, came?.isOpen]).toEqual([false, true])
+  expect(first.sockets).toHaveLength(0)
+  // No such trunk is there any more.
+  expect(came && new NamedFlow(came, 'third').isOpen).toBe(false)
 })
 
 describe('one connection too many', () => {
