@@ -1,6 +1,6 @@
 import * as http from 'node:http'
 import type { Log } from '../../config/logging.ts'
-import { listenAtPath } from '../web/listening.ts'
+import { closeNow, listenAtPath } from '../web/listening.ts'
 
 /**
  * Answers one question: a value that JSON can hold, a `PlainText`, or a promise of either. Throws `AdminRefusal` for what the
@@ -86,11 +86,7 @@ export class Admin {
   async close(): Promise<void> {
     const server = this.#server
     this.#server = undefined
-    if (server === undefined) return
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve())
-      server.closeAllConnections()
-    })
+    if (server !== undefined) await closeNow(server)
   }
 
   /** Never rejects. */

@@ -39,8 +39,11 @@ export function socketOf(
   options: { readonly socket?: string | undefined; readonly config?: string | undefined },
   { environment }: CommandIo,
 ): string {
-  const named = options.socket ?? environment.WEBTRUNK_ADMIN_SOCKET
-  if (named !== undefined && named !== '') return named
+  if (options.socket !== undefined && options.socket !== '') return options.socket
+  const named = environment.WEBTRUNK_ADMIN_SOCKET ?? ''
+  // As the daemon understands it: a daemon without one cannot be asked, and the usual place is where that is found out.
+  if (named === 'auto' || named === 'off') return USUAL_SOCKET
+  if (named !== '') return named
   const file = options.config ?? environment.WEBTRUNK_CONFIG
   if (file === undefined || file === '') return USUAL_SOCKET
   return loadConfig(file, environment).admin.socket ?? USUAL_SOCKET

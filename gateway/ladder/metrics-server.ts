@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import * as http from 'node:http'
 import type { MetricsConfig } from '../../config/config.ts'
 import type { Log } from '../../config/logging.ts'
-import { listenAt } from '../web/listening.ts'
+import { closeNow, listenAt } from '../web/listening.ts'
 import type { Metrics } from './metrics.ts'
 
 export interface MetricsServer {
@@ -45,12 +45,7 @@ export async function openMetrics(
   // For who does not read the answer.
   server.setTimeout(idleMs)
   const { port: bound } = await listenAt(server, { host, port })
-  const close = (): Promise<void> =>
-    new Promise((resolve) => {
-      server.close(() => resolve())
-      server.closeAllConnections()
-    })
-  return { port: bound, close }
+  return { port: bound, close: () => closeNow(server) }
 }
 
 function isSame(given: string | undefined, wanted: Buffer): boolean {

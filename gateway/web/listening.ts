@@ -1,4 +1,6 @@
 import { chmod, lstat, unlink } from 'node:fs/promises'
+import type * as http from 'node:http'
+import type * as https from 'node:https'
 import { type AddressInfo, connect, type Server } from 'node:net'
 
 export interface ListenAddress {
@@ -29,6 +31,14 @@ export async function listenAtPath(server: Server, path: string, mode: number): 
     }
   })
   await chmod(path, mode)
+}
+
+/** Stops listening and cuts whoever is connected, but for who has upgraded; resolves when all are gone. */
+export function closeNow(server: http.Server | https.Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
 }
 
 function listen(server: Server, start: () => void): Promise<void> {

@@ -9,7 +9,7 @@ import type { CertificateFiles, KeyPair } from './certificate.ts'
 import type { ClientAddresses } from './client-addresses.ts'
 import { Connections } from './connections.ts'
 import type { Endpoint } from './ice-servers.ts'
-import { listenAt, listenAtPath } from './listening.ts'
+import { closeNow, listenAt, listenAtPath } from './listening.ts'
 import { expectProxyHeader } from './proxy-header.ts'
 import { type WebListener, webListenersOf } from './web-listeners.ts'
 
@@ -49,7 +49,7 @@ export interface WebServer {
   /** The ordinary listeners. */
   readonly https: AddressInfo | undefined
   readonly http: AddressInfo | undefined
-  /** Where the others are found: `https://[::]:8443`. */
+  /** Where the others are found, in the order of the configuration: `https://[::]:8443`. */
   readonly others: readonly string[]
   /** Path of the Unix socket. */
   readonly unixSocket: string | undefined
@@ -146,7 +146,7 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
   }
   const close = async (): Promise<void> => {
     const grace = setTimeout(() => connections.destroy(), CLOSE_GRACE_MS)
-    await Promise.all(servers.splice(0).map(closeServer))
+    await Promise.all(servers.splice(0).map(closeNow))
     clearTimeout(grace)
   }
   const plainServer = (): http.Server => http.createServer(TIMEOUTS, answer)
@@ -171,7 +171,7 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
     return {
       https: first('https'),
       http: first('http'),
-      others: opened.filter(({ isFirst }) => !isFirst).map(urlOf),
+      others: opened.filter(({ isFirst }) => !isFirst).map(({ scheme, address }) => urlOf(scheme, address)),
       unixSocket,
       certificates: certificatesOf(opened),
       close,
@@ -187,8 +187,11 @@ interface OpenListener extends WebListener {
   readonly address: AddressInfo
 }
 
-const urlOf = ({ scheme, address: { address, port } }: OpenListener): string =>
-  `${scheme}://${isIPv6(address) ? `[${address}]` : address}:${port}`
+/** `https://[::]:8443` */
+export const urlOf = (
+  scheme: WebListener['scheme'],
+  { address, port }: Pick<AddressInfo, 'address' | 'port'>,
+): string => `${scheme}://${isIPv6(address) ? `[${address}]` : address}:${port}`
 
 /** Listeners may share one, as those of IPv4 and IPv6 do. */
 function certificatesOf(listeners: readonly OpenListener[]): readonly ServedCertificate[] {
@@ -282,11 +285,4 @@ function harden(server: http.Server | https.Server, config: WebConfig, idleMs = 
   server.setTimeout(idleMs)
   // A broken TLS handshake or HTTP request is the peer's business; without a listener Node only closes the socket.
   server.on('tlsClientError', (_error, socket) => socket.destroy())
-}
-
-function closeServer(server: http.Server | https.Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve())
-    server.closeAllConnections()
-  })
 }

@@ -197,8 +197,18 @@ describe('the listener of the daemon', () => {
   const address = (host: string, port: number): AddressInfo => ({ address: host, port, family: '' })
   const WSS = { host: '0.0.0.0', port: 443, certificate: '/c.pem', key: '/k.pem' }
   const WS = { host: '::', port: 80 }
-  const of = (https: object | undefined, http: object | undefined, web: Parameters<typeof listeningOf>[1]) =>
-    listeningOf({ domain: 'a.example', web: { https, http } as never }, web, '/sip')
+  type Opened = Parameters<typeof listeningOf>[1]
+  const of = (
+    https: object | undefined,
+    http: object | undefined,
+    web: Omit<Opened, 'others'> & Partial<Opened>,
+    listeners: readonly object[] = [],
+  ) =>
+    listeningOf(
+      { domain: 'a.example', web: { https, http, listeners } as never },
+      { others: [], ...web },
+      '/sip',
+    )
 
   it.each([
     ['0.0.0.0', 'wss://127.0.0.1:443/sip'],
@@ -218,5 +228,26 @@ describe('the listener of the daemon', () => {
     const proxied = { ...WSS, proxyProtocol: true }
     expect(of(proxied, WS, web)).toMatchObject({ url: 'ws://[::1]:80/sip', certificateFile: undefined })
     expect(of(proxied, { ...WS, proxyProtocol: true }, web).url).toBeUndefined()
+  })
+
+  it('is one of web.listeners where there is no other, and is not for proxies either', () => {
+    const none = { https: undefined, http: undefined }
+    const others = ['https://0.0.0.0:8443', 'https://[::]:443', 'http://192.0.2.10:80']
+    const rows = [
+      { ...WSS, proxyProtocol: true },
+      { ...WSS, certificate: '/d.pem' },
+      { ...WS, proxyProtocol: false },
+    ]
+    expect(of(undefined, undefined, { ...none, others }, rows)).toEqual({
+      domain: 'a.example',
+      url: 'wss://[::1]:443/sip',
+      certificateFile: '/d.pem',
+    })
+    expect(of(undefined, undefined, { ...none, others: others.slice(2) }, rows.slice(2))).toEqual({
+      domain: 'a.example',
+      url: 'ws://192.0.2.10:80/sip',
+      certificateFile: undefined,
+    })
+    expect(of(undefined, undefined, { ...none, others: others.slice(0, 1) }, rows).url).toBeUndefined()
   })
 })

@@ -222,6 +222,10 @@ describe('a command that asks', () => {
     expect(socketOf({ config: file }, terminal().io)).toBe(join(folder, 'own.sock'))
     expect(socketOf({}, terminal({ WEBTRUNK_CONFIG: file }).io)).toBe(join(folder, 'own.sock'))
     expect(socketOf({}, terminal().io)).toBe(USUAL_SOCKET)
+    // No files of that name: what the daemon takes them for.
+    for (const word of ['auto', 'off']) {
+      expect(socketOf({ config: file }, terminal({ WEBTRUNK_ADMIN_SOCKET: word }).io)).toBe(USUAL_SOCKET)
+    }
   })
 })
 
