@@ -9,7 +9,7 @@ const MAX_STACK_LENGTH = 8_000
 
 /** C0, DEL, C1, line separators and text-direction marks: what could forge a line or mislead a reader's eye. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: escaping them is the purpose
-const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g
+export const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g
 
 const escapeUnsafe = (text: string): string =>
   text.replace(UNSAFE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)

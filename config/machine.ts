@@ -17,8 +17,8 @@ export interface Machine {
   readonly isTerminal: boolean
 }
 
-/** Of no use in a description: those of IPv6 need a zone, which SDP cannot carry. */
-const LINK_LOCAL = /^(?:169\.254\.|fe[89ab][0-9a-f]:)/i
+/** Of no use in a description: those of IPv6 (fe80::/10) need a zone, which SDP cannot carry. */
+export const isLinkLocal = (address: string): boolean => /^(?:169\.254\.|fe[89ab][0-9a-f]:)/i.test(address)
 
 export const THIS_MACHINE: Machine = {
   readText: (path) => readFileSync(path, 'utf8'),
@@ -34,7 +34,7 @@ export const THIS_MACHINE: Machine = {
   addresses: () =>
     Object.values(networkInterfaces())
       .flatMap((addresses) => addresses ?? [])
-      .filter(({ address }) => !LINK_LOCAL.test(address))
+      .filter(({ address }) => !isLinkLocal(address))
       .map(({ address, internal }) => ({ address, isInternal: internal })),
   randomBytes,
   isTerminal: process.stdout.isTTY === true,

@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { isIP, isIPv6, SocketAddress as NodeAddress } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { isLinkLocal } from '../config/machine.ts'
 import type { SocketAddress } from '../sip/flow.ts'
 
 const WILDCARDS: readonly string[] = ['0.0.0.0', '::']
@@ -20,13 +21,13 @@ export function expandHost(hosts: readonly string[]): readonly string[] {
   return [...new Set(all)]
 }
 
-/** Our addresses of one family, link-local ones left out (they need a scope that SDP cannot carry). */
+/** Our addresses of one family, link-local ones left out. */
 export function ownAddresses(family: 'IPv4' | 'IPv6', withLoopback: boolean): readonly string[] {
   const found = Object.values(networkInterfaces())
     .flatMap((list) => list ?? [])
     .filter((entry) => entry.family === family && (withLoopback || !entry.internal))
     .map((entry) => entry.address)
-    .filter((address) => !/^(?:169\.254\.|fe80:)/i.test(address))
+    .filter((address) => !isLinkLocal(address))
   return [...new Set(found)]
 }
 

@@ -7,14 +7,11 @@ import { loadConfig } from '../config/load.ts'
 import { createLog, type Log } from '../config/logging.ts'
 import { NoAnswerFromDaemon } from './commands/admin-client.ts'
 import type { Command } from './commands/command.ts'
+import { EX_CONFIG, EX_USAGE } from './commands/exit-status.ts'
 import { textTable } from './commands/text-table.ts'
 import { COMMANDS } from './commands.ts'
 import { type Daemon, startDaemon } from './daemon.ts'
 import { demoBanner } from './demo-banner.ts'
-
-/** sysexits(3): the configuration cannot be used. */
-const EX_CONFIG = 78
-const EX_USAGE = 64
 
 const USAGE = `webtrunk: SIP over WebSocket to SIP trunk gateway
 

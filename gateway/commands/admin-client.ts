@@ -1,7 +1,5 @@
 import * as http from 'node:http'
-
-/** sysexits(3): the daemon that the question was for does not answer. */
-const EX_UNAVAILABLE = 69
+import { EX_UNAVAILABLE } from './exit-status.ts'
 
 /** Why there is no answer, in words for the person at the terminal; `exitStatus` for scripts. */
 export class NoAnswerFromDaemon extends Error {

@@ -7,11 +7,8 @@ import { ConfigFailure } from '../../config/failure.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Command, CommandIo } from './command.ts'
 import type { BoundSocket, CheckLine, CheckWorld } from './configuration-check.ts'
+import { EX_CONFIG, EX_USAGE } from './exit-status.ts'
 import { textTable } from './text-table.ts'
-
-/** sysexits(3). */
-const EX_CONFIG = 78
-const EX_USAGE = 64
 
 export const check: Command = {
   name: 'check',

@@ -3,8 +3,7 @@ import type { CallReport } from '../ladder/call-report.ts'
 import { ladderText, timelineText } from '../ladder/ladder-text.ts'
 import { askDaemon } from './admin-client.ts'
 import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from './command.ts'
-
-const EX_USAGE = 64
+import { EX_USAGE } from './exit-status.ts'
 
 const USAGE = `webtrunk explain CALL-ID [options]
 

@@ -3,9 +3,7 @@ import { loadConfig } from '../../config/load.ts'
 import { explainRoute } from '../trunks/route-explanation.ts'
 import type { Caller } from '../trunks/router.ts'
 import type { Command } from './command.ts'
-
-const EX_USAGE = 64
-const EX_CONFIG = 78
+import { EX_CONFIG, EX_USAGE } from './exit-status.ts'
 
 export const route: Command = {
   name: 'route',

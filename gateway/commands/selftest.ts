@@ -8,8 +8,7 @@ import { ladderText } from '../ladder/ladder-text.ts'
 import type { SelftestTrust } from '../selftest/selftest-connection.ts'
 import { askDaemon, NoAnswerFromDaemon } from './admin-client.ts'
 import { type Command, type CommandIo, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from './command.ts'
-
-const EX_USAGE = 64
+import { EX_USAGE } from './exit-status.ts'
 
 const USAGE = `webtrunk selftest [options]
 

@@ -1,3 +1,5 @@
+import { UNSAFE } from '../../config/log-line.ts'
+
 /** Columns as wide as their widest cell, two blanks between; the last column is not padded. Ends with a newline. */
 export function textTable(rows: readonly (readonly string[])[]): string {
   const widths: number[] = []
@@ -13,9 +15,6 @@ export function textTable(rows: readonly (readonly string[])[]): string {
     .map((cells) => `${cells.join('  ').trimEnd()}\n`)
     .join('')
 }
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: taking them out is the purpose
-const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g
 
 /** What a peer wrote, for a terminal: no character moves the cursor or turns the text around. */
 export const printable = (text: string): string => text.replace(UNSAFE, '?')
