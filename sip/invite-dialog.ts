@@ -9,7 +9,7 @@ import { questionFor, saysUnknown } from './known-dialog.ts'
 import type { Header, SipRequest, SipResponse } from './message.ts'
 import type { OfferState } from './offer-answer.ts'
 import { OfferExchange } from './offer-exchange.ts'
-import { OutgoingReinvites, type ReinviteOwner } from './outgoing-reinvite.ts'
+import { OutgoingReinvites, type ReinviteOptions, type ReinviteOwner } from './outgoing-reinvite.ts'
 import { PendingReinvite } from './pending-reinvite.ts'
 import { isPrackFor, type ReliableName } from './reliable-provisionals.ts'
 import { hasBody } from './request-checks.ts'
@@ -170,7 +170,7 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     else this.#sendBye(request)
   }
 
-  reinvite(options: DialogRequestOptions, done: Done): void {
+  reinvite(options: ReinviteOptions, done: Done): void {
     assert(this.#inviteCseq === undefined, 'ACK comes before re-INVITE')
     this.#reinvites.start(options, done)
   }
@@ -183,7 +183,7 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
       ...(headers === undefined ? {} : { headers }),
     })
     const isOffer = isUpdate && hasBody(request)
-    if (this.refuseLocally(request, isOffer, done)) return
+    if (this.refuseLocally(() => request, isOffer, done)) return
     if (isOffer) this.#offers.move('send-offer')
     this.#requests.send(request, {
       onResponse: (response) => {
@@ -439,11 +439,11 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
   }
 
   /** Answers a request that must not be sent now, as the peer would, after control has returned. */
-  refuseLocally(request: SipRequest, isOffer: boolean, done: Done): boolean {
+  refuseLocally(request: () => SipRequest, isOffer: boolean, done: Done): boolean {
     const isGlare = isOffer && (this.#offers.state !== 'stable' || this.#reinvite !== undefined)
     const status = this.#state === 'ended' ? 481 : 491
     if (this.#state !== 'ended' && !isGlare) return false
-    const response = buildResponse(request, status)
+    const response = buildResponse(request(), status)
     this.#stack.clock.soon(() => this.#stack.guard(() => done(response), undefined))
     return true
   }

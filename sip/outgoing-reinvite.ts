@@ -1,14 +1,20 @@
 import { strict as assert } from 'node:assert'
-import type { DialogRequestOptions, DialogRequests } from './dialog-requests.ts'
+import type { DialogRequests } from './dialog-requests.ts'
 import { credentialsIn } from './digest-client.ts'
-import type { SipRequest, SipResponse } from './message.ts'
+import type { Header, SipRequest, SipResponse } from './message.ts'
 import type { OfferExchange } from './offer-exchange.ts'
 import type { SessionRefresh } from './session-refresh.ts'
 import type { Stack } from './stack.ts'
 import { TRANSACTION_LIFETIME_MS } from './timers.ts'
-import type { NoAnswer } from './user-agent-contract.ts'
+import type { Body, NoAnswer } from './user-agent-contract.ts'
 
 type Outcome = SipResponse | NoAnswer
+
+export interface ReinviteOptions {
+  readonly headers?: readonly Header[]
+  /** The offer, or what makes it when it is really sent. */
+  readonly body: Body | (() => Body)
+}
 
 /** What the dialog that re-INVITEs are sent in knows of its peer. */
 export interface ReinviteOwner {
@@ -18,7 +24,7 @@ export interface ReinviteOwner {
   readonly isAway: boolean
   readonly isEnded: boolean
   /** Answers a request that must not be sent now, as the peer would. */
-  refuseLocally(request: SipRequest, isOffer: true, done: (outcome: Outcome) => void): boolean
+  refuseLocally(request: () => SipRequest, isOffer: true, done: (outcome: Outcome) => void): boolean
   /** A 2xx to a request of ours that changes the dialog. */
   refreshed(response: SipResponse): void
 }
@@ -51,9 +57,8 @@ export class OutgoingReinvites {
     return this.#isOpen || this.#deferred !== undefined
   }
 
-  start(options: DialogRequestOptions, done: (outcome: Outcome) => void): void {
+  start(options: ReinviteOptions, done: (outcome: Outcome) => void): void {
     assert(!this.#isOpen, 'one re-INVITE at a time')
-    assert(options.body !== undefined, 'a re-INVITE makes an offer: its ACK is sent without the caller')
     if (this.#options.owner.mustWait) this.#defer(options, done)
     else this.#send(options, done)
   }
@@ -65,17 +70,19 @@ export class OutgoingReinvites {
     deferred?.()
   }
 
-  #defer(options: DialogRequestOptions, done: (outcome: Outcome) => void): void {
+  #defer(options: ReinviteOptions, done: (outcome: Outcome) => void): void {
     assert(this.#deferred === undefined, 'one re-INVITE at a time')
-    this.#deferred = () => this.start(options, done)
+    const { stack } = this.#options
+    this.#deferred = () => stack.guard(() => this.start(options, done), undefined)
   }
 
-  #send(options: DialogRequestOptions, done: (outcome: Outcome) => void, isRepeated = false): void {
+  #send(options: ReinviteOptions, done: (outcome: Outcome) => void, isRepeated = false): void {
     const { stack, requests, offers, session, owner } = this.#options
     const { clock } = stack
+    if (owner.refuseLocally(() => requests.compose('INVITE'), true, done)) return
+    const body = typeof options.body === 'function' ? options.body() : options.body
     const headers = [...(options.headers ?? []), ...session.proposal()]
-    const request = requests.compose('INVITE', { ...options, headers })
-    if (owner.refuseLocally(request, true, done)) return
+    const request = requests.compose('INVITE', { headers, body })
     this.#isOpen = true
     offers.move('send-offer')
     let stopWaiting = (): void => {}
@@ -101,7 +108,7 @@ export class OutgoingReinvites {
           // RFC 4028 §7.4: with the interval that the peer asks for.
           if (!isRepeated && session.onTooBrief(response)) {
             close('offer-failed')
-            this.#send(options, done, true)
+            this.#send({ ...options, body }, done, true)
           } else finish(response, false)
         } else if (ack !== undefined) {
           requests.sendAck(ack)
@@ -114,7 +121,7 @@ export class OutgoingReinvites {
       onFailed: (reason) => {
         if (reason === 'timeout' || !owner.isAway || owner.isEnded) finish(reason, false)
         else {
-          // The same offer when the peer is back.
+          // An offer again when the peer is back.
           close('offer-failed')
           this.#defer(options, done)
         }

@@ -6,7 +6,7 @@ import { answerableCodecs, isAudio } from '../../sdp/codecs.ts'
 import { receives, sends } from '../../sdp/direction.ts'
 import type { Offer } from '../../sdp/session.ts'
 import type { Header, SipResponse } from '../../sip/message.ts'
-import type { IncomingReinvite, NoAnswer, SipEnvironment } from '../../sip/user-agent.ts'
+import type { Body, IncomingReinvite, NoAnswer, SipEnvironment } from '../../sip/user-agent.ts'
 import { verdictOf } from '../diagnosis.ts'
 import { logLevelOf, reasonHeader, verdictFields } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
@@ -110,15 +110,21 @@ export class Conversation {
         return
       }
       const text = side.leg.offer(this.#allFor(side))
-      reinvite.accept({ headers, body: sdpBody(text) }, (ack) =>
+      const isSent = reinvite.accept({ headers, body: sdpBody(text) }, (ack) =>
         this.#options.run(() => this.takeAnswer(side, ack.body)),
       )
+      if (isSent) this.offered(side)
     } catch (error) {
       const verdict = verdictOf(error)
       const fields = { leg: side.leg.name, ...verdictFields(verdict, error) }
       this.#options.log[logLevelOf(verdict)]('change refused', fields)
       reinvite.reject(verdict.status, { headers: [reasonHeader(verdict)] })
     }
+  }
+
+  /** A 2xx of ours has an offer: until ACK brings the answer, no other one is made. */
+  offered(side: Side): void {
+    this.#renegotiate(side, { kind: 'offered' })
   }
 
   /** The answer to an offer that we made in a 2xx came in ACK. */
@@ -128,6 +134,7 @@ export class Conversation {
     await side.leg.take(body)
     this.#reopenFor(side)
     await this.changed(side)
+    this.#renegotiate(side, { kind: 'answered' })
     this.tellMove(side)
   }
 
@@ -226,7 +233,10 @@ export class Conversation {
 
   #offer(side: Side): void {
     if (!this.#sides.includes(side) || side.dialog === undefined || side.dialog.state === 'ended') return
-    const body = sdpBody(side.leg.offer(this.wishFor(side)))
+    const body = (): Body => {
+      side.renegotiation.handle({ kind: 'offered' }, this.#options.environment.nowMs())
+      return sdpBody(side.leg.offer(this.wishFor(side)))
+    }
     side.dialog.reinvite({ headers: this.#options.headers(side), body }, (response) =>
       this.#options.run(() => this.#onAnswered(side, response)),
     )

@@ -2,6 +2,8 @@
 export type RenegotiationInput =
   /** Our wish for the leg has changed: direction or codecs of the other side. */
   | { readonly kind: 'wish' }
+  /** An offer of ours has gone out: the one of a 'wish', with what has been wished since, or one in a 2xx, whose answer ACK brings. */
+  | { readonly kind: 'offered' }
   /** The offer under way was answered. */
   | { readonly kind: 'answered' }
   /**
@@ -42,6 +44,11 @@ export class Renegotiation {
       case 'wish':
         this.#isWished = true
         return this.#offerIfFree()
+      case 'offered':
+        this.#isWished = false
+        this.#state = 'offering'
+        this.#deadlineMs = undefined
+        return false
       case 'answered':
       case 'refused':
         this.#glares = 0

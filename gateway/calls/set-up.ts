@@ -220,6 +220,7 @@ export class SetUp {
     // Without an offer in the INVITE the 200 carries ours, and ACK the answer (RFC 3261 §13.2.1).
     this.#answer ??= sdpBody(caller.leg.offer(conversation.wishFor(caller)))
     if (!this.#host.hasEnded()) this.#accept(caller, this.#passed(response))
+    if (this.#offer === undefined) conversation.offered(caller)
     // Its answer may be that of a party that has refused since, or of one that wanted something else then.
     if (hasEarlyAnswer) conversation.follow(callee)
     conversation.tellMove(callee)

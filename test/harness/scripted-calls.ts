@@ -121,11 +121,12 @@ export const reofferOf = (local: LocalTransport, direction: Direction, version =
 
 /**
  * A re-INVITE without an offer, which the stack does not send: as the trunk wrote its last INVITE. Its ACK brings `answer` to what
- * the 200 offers; the description that was offered.
+ * the 200 offers, after what happens `beforeAck`; the description that was offered.
  */
 export async function reinviteWithoutOffer(
   gateway: ScriptedGateway,
   answer: (offer: Buffer) => Body,
+  beforeAck: () => Promise<unknown> = async () => undefined,
 ): Promise<string> {
   const { flow } = gateway.trunk
   const written = flow.sent.findLast((text) => /^(?:INVITE|ACK) /.test(text)) ?? ''
@@ -144,6 +145,7 @@ export async function reinviteWithoutOffer(
   await gateway.time.advance(100)
   const response = gateway.trunkFlow.sent.findLast((text) => text.startsWith('SIP/2.0 200')) ?? ''
   const offer = response.slice(response.indexOf('v=0'))
+  await beforeAck()
   gateway.userAgent.receive(make('ACK', 'two', answer(Buffer.from(offer)).bytes), gateway.trunkFlow)
   await gateway.time.advance(100)
   return offer
@@ -207,7 +209,7 @@ export interface PlacedCall {
   ended: string | undefined
   endedBy: string | undefined
   /** When the INVITE had no offer: what answers the offer of the 200, in ACK. */
-  answerInAck: LocalTransport | undefined
+  answerInAck: LocalTransport | ((offer: Buffer) => Body) | undefined
 }
 
 export function place(
@@ -257,6 +259,7 @@ export function place(
           call.dialog = dialog
           const { answerInAck } = call
           if (answerInAck === undefined) dialog.acknowledge()
+          else if (typeof answerInAck === 'function') dialog.acknowledge(answerInAck(response.body))
           else dialog.acknowledge(answerText(response.body, answerInAck, 'sendrecv'))
         },
         onReject: (response) => {

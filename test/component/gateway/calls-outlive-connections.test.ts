@@ -124,6 +124,21 @@ describe.each(Object.entries(WAYS))('a call %s', (_, make) => {
     gateway.expectsVerdicts('media.none-from-trunk')
   })
 
+  it('that the other side holds and resumes meanwhile is told the browser once, as it is when it comes back', async () => {
+    gateway = await ScriptedGateway.open()
+    const { caller: browser, callee: phone, alice } = await make()
+    await gateway.disconnect(alice)
+    for (const direction of ['sendonly', 'inactive', 'recvonly'] as const) {
+      expect(await phone.reoffer(gateway, reofferOf(PHONE, direction))).toMatchObject({ status: 200 })
+    }
+    await gateway.back(alice, 'alice')
+    await gateway.time.advance(1_000)
+    expect(browser.offers).toHaveLength(1)
+    expect(browser.offers[0]).toContain('a=recvonly')
+    phone.dialog?.bye()
+    await gateway.time.advance(100)
+  })
+
   it('that the other side ends meanwhile is over when the browser is back', async () => {
     gateway = await ScriptedGateway.open()
     const { caller: browser, callee: phone, alice } = await make()

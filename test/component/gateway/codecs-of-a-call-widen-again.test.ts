@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { LegRoute } from '../../../media/engine.ts'
-import type { Codec, LocalTransport } from '../../../media/parameters.ts'
+import type { Codec, Direction, LocalTransport } from '../../../media/parameters.ts'
 import { createAnswer } from '../../../sdp/answer.ts'
 import { STANDARD_CODECS } from '../../../sdp/codecs.ts'
 import { createOffer, readOffer } from '../../../sdp/offer.ts'
@@ -38,6 +38,8 @@ const only = (...names: readonly string[]): readonly Codec[] =>
   STANDARD_CODECS.filter(({ name }) => names.includes(name) || name === 'telephone-event')
 const formatsOf = (text: string | undefined): string | undefined =>
   /^m=audio \d+ \S+ (.*)\r$/m.exec(text ?? '')?.[1]
+const directionOf = (text: string): string | undefined =>
+  /^a=(sendrecv|sendonly|recvonly|inactive)\r$/m.exec(text)?.[1]
 const bodyOf = (response: unknown): string =>
   typeof response === 'object' && response !== null && 'body' in response ? String(response.body) : ''
 
@@ -50,10 +52,14 @@ function answerIn(body: Buffer, local: LocalTransport, ...names: readonly string
 }
 
 let version = 2
-const reofferIn = (local: LocalTransport, codecs: readonly Codec[]): Body => {
+const reofferIn = (
+  local: LocalTransport,
+  codecs: readonly Codec[],
+  direction: Direction = 'sendrecv',
+): Body => {
   version += 1
   const origin = { sessionId: '1', version }
-  return sdp(createOffer({ local, codecs, origin, direction: 'sendrecv' }).text)
+  return sdp(createOffer({ local, codecs, origin, direction }).text)
 }
 
 /** alice has called a PBX that has answered with PCMA alone. */
@@ -94,11 +100,53 @@ describe('a re-INVITE without an offer in a call that has come down to one codec
     await end(call)
   })
 
+  it('is answered from what it was offered, though the browser holds before its ACK, and then the PBX is told', async () => {
+    // The offer that could not be sent before the ACK took the place of the one that had been: sdp.no-common-codec.
+    const call = await narrowed()
+    call.browser.direction = 'sendonly'
+    await reinviteWithoutOffer(
+      gateway,
+      (body) => answerIn(body, PHONE, 'PCMU'),
+      () => call.browser.reoffer(gateway, reofferIn(BROWSER, only('PCMA', 'PCMU'), 'sendonly')),
+    )
+    await gateway.time.advance(5_000)
+    expect([call.browser.ended, call.pbx.ended]).toEqual([undefined, undefined])
+    expect(call.pbx.offers.map(directionOf)).toEqual(['sendonly'])
+    expect(formatsOf(call.pbx.offers[0])).toMatch(/^0 /)
+    expect(call.browser.offers.map(formatsOf)).toEqual(['0 101'])
+    await end(call)
+  })
+
   it('that takes what is agreed disturbs nobody', async () => {
     const call = await narrowed()
     await reinviteWithoutOffer(gateway, (body) => answerIn(body, PHONE, 'PCMA'))
     expect(call.browser.offers).toEqual([])
     await end(call)
+  })
+})
+
+describe('an INVITE without an offer', () => {
+  it('is answered from what its 200 offered, though the callee offers anew before its ACK', async () => {
+    const pbx = new PeerDialog(PHONE)
+    const call = place(gateway.trunk, '030', 'alice', 'none', pbx.handler)
+    call.answerInAck = (offer) => answerIn(offer, PHONE, 'PCMA')
+    const invite = await ringing(gateway, alice)
+    gateway.trunk.flow.drops = (text) => text.startsWith('ACK ')
+    const browser = new PeerDialog(BROWSER)
+    browser.dialog = invite.accept(
+      { body: answerIn(invite.request.body, BROWSER, 'PCMA', 'PCMU') },
+      browser.handler,
+    )
+    await gateway.time.advance(100)
+    expect(formatsOf(bodyOf(call.final))).toBe('8 0 101')
+    const held = await browser.reoffer(gateway, reofferIn(BROWSER, only('PCMU'), 'sendonly'))
+    expect(held).toMatchObject({ status: 200 })
+    gateway.trunk.flow.drops = () => false
+    // Its 200 comes again, and so does the ACK.
+    await gateway.time.advance(4_000)
+    expect([browser.ended, pbx.ended]).toEqual([undefined, undefined])
+    expect(pbx.offers.map(directionOf)).toEqual(['sendonly'])
+    await end({ browser })
   })
 })
 

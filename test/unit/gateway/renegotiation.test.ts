@@ -27,6 +27,18 @@ describe('re-offers of one leg', () => {
     expect(leg.handle({ kind: 'refused' }, 4)).toBe(true)
   })
 
+  it('wait for the answer to an offer in a 2xx, which has what was wished before', () => {
+    const leg = new Renegotiation()
+    leg.handle({ kind: 'wish' }, 0)
+    leg.handle({ kind: 'glare', backOffMs: 500 }, 100)
+    expect(leg.handle({ kind: 'offered' }, 200)).toBe(false)
+    expect([leg.state, leg.deadlineMs]).toEqual(['offering', undefined])
+    expect(leg.handle({ kind: 'answered' }, 300)).toBe(false)
+    leg.handle({ kind: 'offered' }, 400)
+    expect(leg.handle({ kind: 'wish' }, 500)).toBe(false)
+    expect(leg.handle({ kind: 'answered' }, 600)).toBe(true)
+  })
+
   it('back off after glare and then try again', () => {
     const leg = new Renegotiation()
     leg.handle({ kind: 'wish' }, 0)
