@@ -58,7 +58,7 @@ const PARALLEL = 2
 
 export interface Program {
   readonly name: string
-  /** Relative to this folder. */
+  /** Absolute, or relative to this folder. */
   readonly sources: readonly string[]
   /** libFuzzer brings its `main`. */
   readonly isFuzzer: boolean
@@ -145,7 +145,7 @@ export async function compile(program: Program): Promise<string> {
 
   const relay = program.isThreaded === true ? RELAY_SOURCES : []
   const others = program.isAlone === true ? [] : [...PURE_SOURCES, ...relay]
-  const sources = [...program.sources.map((source) => join(HERE, source)), ...others]
+  const sources = [...program.sources.map((source) => resolve(HERE, source)), ...others]
   const objects = sources.map((source) => ({
     source,
     object: join(
@@ -181,6 +181,7 @@ export const UNIT_TEST: Program = {
       'leg_memory',
       'load_meter',
       'receive_statistics',
+      'relay_intake',
       'relay_parts',
       'repacketiser',
       'replay',
@@ -189,6 +190,8 @@ export const UNIT_TEST: Program = {
       'srtp',
       'telephone_event',
     ].map((name) => `${name}_test.cc`),
+    // Its test brings a ring of its own.
+    join(SOURCES, 'relay_intake.cc'),
   ],
   isFuzzer: false,
 }

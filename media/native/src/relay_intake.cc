@@ -1,5 +1,6 @@
 #include "relay_intake.h"
 
+#include <cerrno>
 #include <cstring>
 
 namespace webtrunk {
@@ -34,17 +35,24 @@ size_t Intake::receive(const Fd& socket, size_t maximum) {
 void Intake::receive_each(const Fd* const* sockets, size_t count, SocketRing& ring) {
   for (size_t at = 0; at < used_; at++) prepare(at);
   used_ = count;
-  const bool is_batch = count > 1 && ring.is_open();
+  const bool is_batch = count > 1 && may_use_ring_ && ring.is_open();
   if (is_batch) {
     for (size_t at = 0; at < count; at++) ring.add_receive(*sockets[at], &messages_[at].msg_hdr);
     ring.carry_out();
   }
   for (size_t at = 0; at < count; at++) {
-    const ssize_t length =
-        is_batch ? ring.result(at) : recvmsg(sockets[at]->get(), &messages_[at].msg_hdr, MSG_DONTWAIT);
+    ssize_t length = is_batch ? ring.result(at) : receive_one(*sockets[at], at);
+    if (is_batch && length == -EINVAL) {
+      may_use_ring_ = false;
+      length = receive_one(*sockets[at], at);
+    }
     has_[at] = length >= 0;
     packets_[at]->length = has_[at] ? static_cast<size_t>(length) : 0;
   }
+}
+
+ssize_t Intake::receive_one(const Fd& socket, size_t at) {
+  return recvmsg(socket.get(), &messages_[at].msg_hdr, MSG_DONTWAIT);
 }
 
 void Intake::replace(size_t at, Packet* other) { packets_[at] = other; }

@@ -42,6 +42,7 @@ class Intake {
   };
 
   void prepare(size_t at);
+  ssize_t receive_one(const Fd& socket, size_t at);
 
   std::array<mmsghdr, kSize> messages_{};
   std::array<iovec, kSize> buffers_{};
@@ -50,6 +51,8 @@ class Intake {
   std::array<bool, kSize> has_{};
   static_assert(SocketRing::kSize >= kSize, "a batch fits");
 
+  /** Not from the first one on that the kernel refuses for its control data, as those before 5.13 do. */
+  bool may_use_ring_ = true;
   /** Of the batch before: their headers are the kernel's, and not prepared again yet. */
   size_t used_ = 0;
 };

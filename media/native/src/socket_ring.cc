@@ -13,6 +13,9 @@ namespace webtrunk {
 static_assert(sizeof(std::atomic<uint32_t>) == sizeof(uint32_t) && std::atomic<uint32_t>::is_always_lock_free,
               "the kernel's counters are read in place");
 
+/** IORING_FEAT_RSRC_TAGS, by its number: headers older than 5.13 have no name for it. */
+constexpr uint32_t kFeatureOf513 = 1U << 10;
+
 SocketRing::SocketRing() {
   io_uring_params parameters{};
   ring_ = Fd(static_cast<int>(syscall(__NR_io_uring_setup, kSize, &parameters)));
@@ -21,9 +24,10 @@ SocketRing::SocketRing() {
 
 SocketRing::~SocketRing() { unmap(); }
 
-/** False where the kernel is older than what is used here (5.4). */
+/** False where the kernel is older than what is used here: one mapping for both rings (5.4), receiving with control data (5.13). */
 bool SocketRing::map(const io_uring_params& parameters) {
-  if ((parameters.features & IORING_FEAT_SINGLE_MMAP) == 0) return false;
+  constexpr uint32_t kNeeded = IORING_FEAT_SINGLE_MMAP | kFeatureOf513;
+  if ((parameters.features & kNeeded) != kNeeded) return false;
   rings_length_ = std::max(parameters.sq_off.array + parameters.sq_entries * sizeof(uint32_t),
                            parameters.cq_off.cqes + parameters.cq_entries * sizeof(io_uring_cqe));
   entries_length_ = parameters.sq_entries * sizeof(io_uring_sqe);
