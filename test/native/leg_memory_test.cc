@@ -52,6 +52,13 @@ void set_keys(Leg& leg, Suite suite) {
   CHECK(leg.receiver->unprotect_rtcp(rtcp.data(), report.length).drop == Drop::none);
 }
 
+/** As most descriptions ask for, and most packets are. */
+void cut_to_20_ms(Route& route) {
+  constexpr uint8_t kPayload[160] = {};
+  route.frames = std::make_unique<Repacketiser>(sizeof kPayload, 7);
+  CHECK(route.frames->put(RtpHeader{}, kPayload, sizeof kPayload, 0) == Repacketiser::Taken::passes);
+}
+
 /** A browser's call to a trunk that is under way, as both threads have it. */
 class Call {
  public:
@@ -70,6 +77,7 @@ class Call {
       leg->route->map.set(8, {8, true, 8000, 0});
       leg->route->map.set(0, {0, true, 8000, 0});
       leg->route->map.set(101, {Mapping::kUnmapped, false, 0, 8000});
+      cut_to_20_ms(*leg->route);
       for (const Drop drop : {Drop::srtp_no_keys, Drop::media_no_target, Drop::rtp_stale})
         count(leg->counters->drops, drop);
     }

@@ -36,10 +36,10 @@ class Latch {
   Endpoint target_;
   /** The target before the description changed; else nobody's. */
   Endpoint former_;
-  uint64_t open_until_ms_ = 0;
   bool has_target_ = false;
   /** A packet of another source than the former one was accepted: no further unknown source is. */
   bool settled_ = false;
+  uint64_t open_until_ms_ = 0;
 };
 
 }  // namespace webtrunk

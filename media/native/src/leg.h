@@ -209,13 +209,13 @@ struct Leg {
   /** Another leg's peer names the same source: until then no SSRC but the one heard is believed. */
   int64_t contested_until_ns = 0;
   Transmitter rtp;
-  /** Its keys come of a handshake on the RTP port: DTLS goes up, and nothing ever leaves unencrypted. */
-  bool is_dtls = false;
   Transmitter rtcp;
   Latch latch;
   /** Where RTCP goes when it is not muxed. */
   Endpoint rtcp_target;
   Endpoint rtcp_announced;
+  /** Its keys come of a handshake on the RTP port: DTLS goes up, and nothing ever leaves unencrypted. */
+  bool is_dtls = false;
   bool is_rtcp_muxed = true;
   /** Its description names no address to send to. The latch stays as it is. */
   bool is_muted = false;

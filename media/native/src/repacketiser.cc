@@ -44,8 +44,8 @@ Repacketiser::Taken Repacketiser::put(const RtpHeader& header, const uint8_t* pa
 
   for (uint32_t i = 0; i < octets; i++) {
     const size_t at = (header.timestamp + i) % kWindow;
-    octets_[at] = payload[i];
-    present_.set(at);
+    window_->octets[at] = payload[i];
+    window_->present.set(at);
   }
   const uint32_t end = header.timestamp + octets;
   if (end - base_ > end_ - base_) end_ = end;
@@ -82,7 +82,8 @@ void Repacketiser::begin(const RtpHeader& header, int64_t now_ns) {
   base_ = header.timestamp;
   end_ = base_;
   due_ns_ = now_ns;
-  present_.reset();
+  if (window_ == nullptr) window_ = std::make_unique<Window>();
+  window_->present.reset();
 }
 
 bool Repacketiser::is_complete() const {
@@ -94,7 +95,7 @@ bool Repacketiser::is_complete() const {
 }
 
 void Repacketiser::forget(uint32_t from, uint32_t to) {
-  for (uint32_t at = from; at != to; at++) present_.reset(at % kWindow);
+  for (uint32_t at = from; at != to; at++) window_->present.reset(at % kWindow);
 }
 
 /** Goes on with what is behind the first hole. */
@@ -123,7 +124,7 @@ size_t Repacketiser::next(int64_t now_ns, uint8_t* packet) {
   write_u16(packet + 2, sequence_);
   write_u32(packet + 4, base_);
   write_u32(packet + 8, ssrc_);
-  for (uint32_t i = 0; i < frame_; i++) packet[kRtpFixedHeader + i] = octets_[(base_ + i) % kWindow];
+  for (uint32_t i = 0; i < frame_; i++) packet[kRtpFixedHeader + i] = window_->octets[(base_ + i) % kWindow];
   forget(base_, base_ + frame_);
   base_ += frame_;
   sequence_++;

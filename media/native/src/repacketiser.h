@@ -4,6 +4,7 @@
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "rtp.h"
 
@@ -12,7 +13,8 @@ namespace webtrunk {
 /**
  * Cuts audio of one octet a tick of 8000 Hz (PCMU, PCMA, G.722: RFC 3551 §4.5) into packets of one length, and spaces
  * them by that length. Packets that have it already pass untouched while nothing waits. A hole that nobody fills is left
- * out, with what was waiting for it: a loss when the source's numbers say so, else silence. Times are nanoseconds.
+ * out, with what was waiting for it: a loss when the source's numbers say so, else silence. Times are nanoseconds. Most sources
+ * never need it to cut: its memory is taken with the first packet of another length.
  */
 class Repacketiser {
  public:
@@ -42,7 +44,13 @@ class Repacketiser {
  private:
   static constexpr size_t kWindow = 4096;
 
-  bool has_octet(uint32_t at) const { return present_[at % kWindow]; }
+  /** Octets by timestamp, and which of them are there. */
+  struct Window {
+    std::array<uint8_t, kWindow> octets;
+    std::bitset<kWindow> present;
+  };
+
+  bool has_octet(uint32_t at) const { return window_->present[at % kWindow]; }
   bool is_complete() const;
   bool is_beyond_hole() const { return end_ - base_ > frame_; }
   void begin(const RtpHeader& header, int64_t now_ns);
@@ -68,8 +76,8 @@ class Repacketiser {
   uint32_t base_ = 0;
   uint32_t end_ = 0;
   int64_t due_ns_ = 0;
-  std::array<uint8_t, kWindow> octets_;
-  std::bitset<kWindow> present_;
+  /** Null before there was a source. */
+  std::unique_ptr<Window> window_;
 };
 
 }  // namespace webtrunk
