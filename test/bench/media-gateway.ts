@@ -23,7 +23,16 @@ const MAX_CALLS = 8_000
 /** As `gateway/ladder/media-watch.ts`. */
 const LOOK_MS = 5_000
 const SILENCE_LIMIT_S = 60
-const MAP = [{ from: 0, to: 0, clockRateHz: 8000, isOneOctetATick: true }]
+/** As `gateway/calls/leg-route.ts`, of two descriptions with key presses and `a=ptime:20`. */
+const ROUTE = {
+  kind: 'bridge',
+  map: [{ from: 0, to: 0, clockRateHz: 8000, isOneOctetATick: true }],
+  keys: {
+    from: [{ payloadType: 101, clockRateHz: 8000 }],
+    to: { payloadType: 101, clockRateHz: 8000 },
+  },
+  packetMs: 20,
+} as const
 
 const ports: TrunkPorts = process.argv[2] === 'shared' ? 'shared' : 'per-call'
 const engine = createNativeEngine(
@@ -59,8 +68,8 @@ async function openCall({ plain, secure, keys }: FarEnds): Promise<NearEnds> {
   await session.setRemote('callee', { kind: 'rtp', rtp: plain, rtcp: undefined, crypto: undefined })
   const caller =
     keys.kind === 'sdes' ? await openSdes(session, secure, keys) : await openBrowser(session, keys)
-  await session.setRoute('callee', { kind: 'bridge', to: 'caller', map: MAP })
-  await session.setRoute('caller', { kind: 'bridge', to: 'callee', map: MAP })
+  await session.setRoute('callee', { ...ROUTE, to: 'caller' })
+  await session.setRoute('caller', { ...ROUTE, to: 'callee' })
   for (const leg of ['callee', 'caller']) await session.watch(leg, SILENCE_LIMIT_S)
   // From a time of its own on, as calls begin in life.
   lookAt(session, performance.now() + Math.random() * LOOK_MS)

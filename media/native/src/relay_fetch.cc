@@ -23,7 +23,10 @@ void RelayLoop::fetch_legs_ahead(Leg* const* legs, size_t size) const {
     targets[at] = leg == nullptr || leg->route == nullptr ? nullptr : leg_in_slot(leg->route->target);
     if (leg == nullptr) continue;
     if (leg->receiver != nullptr) leg->receiver->fetch_cipher_ahead();
-    if (leg->route != nullptr) leg->route->map.fetch_ahead();
+    if (leg->route != nullptr) {
+      leg->route->map.fetch_ahead();
+      if (leg->route->frames != nullptr) webtrunk::fetch_ahead(leg->route->frames.get(), sizeof(Repacketiser));
+    }
     if (targets[at] != nullptr) webtrunk::fetch_ahead(targets[at], sizeof(Leg));
   }
   for (size_t at = 0; at < size; at++) {
