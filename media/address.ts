@@ -21,6 +21,10 @@ export function addressKey(address: string): string {
   return addressText(isMapped(bytes) ? bytes.subarray(12) : bytes)
 }
 
+/** The same text for every spelling of one place. */
+export const placeKey = ({ address, port }: TransportAddress): string =>
+  formatAddress({ address: addressKey(address), port })
+
 const isMapped = (bytes: Uint8Array): boolean =>
   bytes.length === 16 &&
   bytes.subarray(0, 10).every((byte) => byte === 0) &&

@@ -1,4 +1,4 @@
-import { formatAddress } from './address.ts'
+import { placeKey } from './address.ts'
 import { DeadlineTimer } from './deadline-timer.ts'
 import { DtlsKeying } from './dtls-keying.ts'
 import { MediaFailure } from './failure.ts'
@@ -72,7 +72,7 @@ export class DtlsRtpLeg {
     this.#guard(() => {
       const target = isReachable(rtp) ? rtp : undefined
       this.#aim(target)
-      this.#keying.describe({ ...dtls, transport: target === undefined ? undefined : formatAddress(target) })
+      this.#keying.describe({ ...dtls, transport: target === undefined ? undefined : placeKey(target) })
       this.#noteTlsId()
       if (target === undefined) return
       this.#keying.begin({ socket: 0, remote: target })
@@ -110,7 +110,7 @@ export class DtlsRtpLeg {
 
   #aim(target: TransportAddress | undefined): void {
     const isHeld = target === undefined
-    const isSame = isHeld || (this.#peer !== undefined && formatAddress(this.#peer) === formatAddress(target))
+    const isSame = isHeld || (this.#peer !== undefined && placeKey(this.#peer) === placeKey(target))
     if (isSame && isHeld === this.#isHeld) return
     this.#isHeld = isHeld
     this.#peer = target ?? this.#peer
@@ -127,7 +127,7 @@ export class DtlsRtpLeg {
   /** What came before the description, as far as it came from where that says. */
   #takeEarly(target: TransportAddress): void {
     for (const { bytes, remote } of this.#early.splice(0)) {
-      if (formatAddress(remote) === formatAddress(target)) this.#keying.feed(bytes, { socket: 0, remote })
+      if (placeKey(remote) === placeKey(target)) this.#keying.feed(bytes, { socket: 0, remote })
       else this.#host.count('dtls.not-admitted')
     }
   }

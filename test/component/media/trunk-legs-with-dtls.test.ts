@@ -23,18 +23,21 @@ interface Bench {
   readonly counters: () => Readonly<Record<string, number>>
 }
 
-async function openLeg(over: { readonly dtlsTimeoutMs?: number } = {}): Promise<Bench> {
+async function openLeg(
+  over: { readonly dtlsTimeoutMs?: number } = {},
+  localAddress = '127.0.0.1',
+): Promise<Bench> {
   const log = new MediaLog()
   const engine = openEngine(over)
   const session = await engine.openSession('call', log)
-  const local = await session.addLeg('callee', DTLS)
+  const local = await session.addLeg('callee', { ...DTLS, localAddress })
   if (local.kind !== 'rtp') throw new Error('not a trunk leg')
   await session.setRoute('callee', { kind: 'echo', map: [PCMU] })
   return { log, session, local, counters: () => engine.counters() }
 }
 
 const peerOf = async (local: RtpLocal, setup: 'active' | 'passive' = 'active'): Promise<ScriptedBrowser> => {
-  const peer = await openBrowser({ setup })
+  const peer = await openBrowser({ setup, address: local.rtp.address })
   peer.aim(local.rtp)
   return peer
 }
@@ -74,22 +77,32 @@ test('keys of the handshake in either role, told rung by rung, and RTCP beside t
   }
 })
 
-test('a ClientHello from before the description is kept, and answered when the description says whose it is', async () => {
-  const { session, local, counters } = await openLeg()
-  const firsts: Buffer[] = []
-  // What the peer says again is lost.
-  const peer = await openBrowser({
-    alterDtls: (datagram) => (!isFirstHello(datagram) || firsts.push(datagram) === 1 ? datagram : undefined),
-  })
-  peer.aim(local.rtp)
-  peer.startDtls()
-  await arrived(local, counters)
-  await session.setRemote('callee', peer.trunk)
-  await peer.connected()
-  expect(firsts).not.toEqual([])
-  expect(counters()['dtls.not-admitted']).toBe(MAX_EARLY - 1)
-  await expectEcho(peer)
-})
+test.each([
+  ['127.0.0.1', '127.0.0.1'],
+  ['::1', '0:0:0:0:0:0:0:1'],
+])(
+  'a ClientHello from %s before the description is kept, and answered when that says whose it is: %s',
+  async (address, described) => {
+    const { session, local, counters } = await openLeg({}, address)
+    const firsts: Buffer[] = []
+    // What the peer says again is lost.
+    const peer = await openBrowser({
+      address,
+      alterDtls: (datagram) =>
+        !isFirstHello(datagram) || firsts.push(datagram) === 1 ? datagram : undefined,
+    })
+    peer.aim(local.rtp)
+    peer.startDtls()
+    await arrived(local, counters)
+    const rtp = { ...peer.trunk.rtp, address: described }
+    const answer = await session.setRemote('callee', { ...peer.trunk, rtp })
+    await peer.connected()
+    expect(firsts).not.toEqual([])
+    expect(counters()['dtls.not-admitted']).toBe(MAX_EARLY - 1)
+    await expectEcho(peer)
+    expect(await session.setRemote('callee', peer.trunk), 'the same association').toBe(answer)
+  },
+)
 
 test('row 9: a ClientHello from elsewhere is dropped, before the description and after it, and the peer gets through', async () => {
   const { log, session, local, counters } = await openLeg()
