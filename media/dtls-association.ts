@@ -139,12 +139,10 @@ export class DtlsAssociation {
   }
 }
 
-/** X25519, P-256, X448, P-521, P-384: what OpenSSL offers unless told otherwise. */
+/** Those of `native/src/dtls.cc`. */
 const OUR_GROUPS: ReadonlyMap<number, string> = new Map([
   [29, 'X25519'],
   [23, 'P-256'],
-  [30, 'X448'],
-  [25, 'P-521'],
   [24, 'P-384'],
 ])
 

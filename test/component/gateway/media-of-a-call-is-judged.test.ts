@@ -467,6 +467,20 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
     // The SRTP profiles: noticed when the transcripts of both sides are compared.
     ['dtls.handshake-failed', (hello) => spoilExtension(hello, 14)],
   ] satisfies readonly (readonly [MediaCode, (hello: Buffer) => void])[])('%s', async (code, alter) => {
+    await refused(code, alter)
+  })
+
+  it('dtls.no-common-group: those that OpenSSL has and we do not offer', async () => {
+    const P_521 = 25
+    const verdict = await refused('dtls.no-common-group', (hello) => {
+      const at = extensionAt(hello, 10)
+      const end = at + 2 + hello.readUInt16BE(at)
+      for (let group = at + 2; group < end; group += 2) hello.writeUInt16BE(P_521, group)
+    })
+    expect(verdict).toMatchObject({ expected: 'X25519 P-256 P-384', seen: expect.stringContaining('0x19') })
+  })
+
+  async function refused(code: MediaCode, alter: (hello: Buffer) => void) {
     const alterDtls = (datagram: Buffer): Buffer => {
       const copy = Buffer.from(datagram)
       if (isHello(copy)) alter(copy)
@@ -478,9 +492,11 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
     })
     await call.check()
     call.browser.startDtls()
-    expect((await ended(call)).verdict).toMatchObject({ stage: 'S4', code, leg: 'caller' })
+    const { verdict } = await ended(call)
+    expect(verdict).toMatchObject({ stage: 'S4', code, leg: 'caller' })
     call.gateway.expectsVerdicts(code)
-  })
+    return verdict
+  }
 
   it('dtls.handshake-timeout: the peer has our flight, and its own is lost', async () => {
     let seen = 0
