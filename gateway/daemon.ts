@@ -122,6 +122,8 @@ async function compose(
     sentBy: (flow) => sentBy(config, flow),
     credentialsFor: (flow, request) => mode.accountFor(flow, request) ?? trunks.ofFlow(flow)?.config.account,
     flowTowards: (flow, hop) => transports.flowTowards(flow, hop) ?? pbxTransports?.flowTowards(flow, hop),
+    flowToListener: (flow, port) =>
+      transports.flowToListener(flow, port) ?? pbxTransports?.flowToListener(flow, port),
     // JsSIP asks for the least there is and gives up when it is refused; a trunk that asks for it loses nothing by it.
     sessionTimer: {
       expiresOf: (flow) => sessionExpiresOf(config, pbx.ofFlow(flow) === undefined ? trunks : pbx, flow),

@@ -7,6 +7,7 @@ import { encoded } from './encoded.ts'
 import { type Flow, isReliable } from './flow.ts'
 import { FlowUses } from './flow-uses.ts'
 import { canonicalHeaderName } from './header-names.ts'
+import { defaultSipPort } from './locate.ts'
 import type { Header, SipRequest, Via } from './message.ts'
 import { nextHop } from './next-hop.ts'
 import { ALLOW } from './request-checks.ts'
@@ -84,6 +85,18 @@ export class Stack {
     if (flow.transport !== 'udp') return flow
     const hop = nextHop(request)
     return (hop && this.#options.flowTowards?.(flow, hop)) ?? flow
+  }
+
+  /**
+   * The way of answers to a request, and of what follows in its dialog. A peer that does not ask for the port it sends from
+   * (RFC 3581) wants them at the port in its Via (RFC 3261 §18.2.2). One whose Via has another address is behind a NAT, and
+   * that port is not to be reached.
+   */
+  wayBack({ via: [top] }: Pick<SipRequest, 'via'>, flow: Flow): Flow {
+    if (flow.transport !== 'udp' || top === undefined || top.parameters.has('rport')) return flow
+    const { host, port = defaultSipPort('udp') } = top
+    if (host !== flow.remote.address.toLowerCase() || port === flow.remote.port) return flow
+    return this.#options.flowToListener?.(flow, port) ?? flow
   }
 
   /** Undefined where we have no account. */

@@ -257,6 +257,11 @@ export interface UserAgentOptions {
    * better. Without it requests in a dialog go by the flow it began on.
    */
   readonly flowTowards?: (flow: Flow, hop: SocketAddress) => Flow | undefined
+  /**
+   * The way to this port of the address behind a UDP flow, where the peer is known to listen there, and not where it sends from.
+   * Without it answers, and requests in a dialog, go to where the request came from.
+   */
+  readonly flowToListener?: (flow: Flow, port: number) => Flow | undefined
   /** 1800 s and 90 s unless given. */
   readonly sessionTimer?: SessionTimerOptions
 }

@@ -192,7 +192,10 @@ export class UserAgentCore implements UserAgent, TransactionUser {
     if (message === undefined) return
     const { transactions } = this.#stack
     if (message.kind === 'response') transactions.receiveResponse(message, flow)
-    else transactions.receiveRequest(stampRequest(message, flow.remote), message, flow)
+    else {
+      const way = this.#stack.wayBack(message, flow)
+      transactions.receiveRequest(stampRequest(message, flow.remote), message, way)
+    }
   }
 
   /** Undefined when it is no message; a request that can be answered was. */
@@ -213,7 +216,7 @@ export class UserAgentCore implements UserAgent, TransactionUser {
     const response = buildResponse(stampRequest(answerable, flow.remote), SIP_CODES[failure.code].status, {
       toTag: this.#stack.clock.token(),
     })
-    flow.send(encoded(response))
+    this.#stack.wayBack(answerable, flow).send(encoded(response))
   }
 
   #dispatch(request: SipRequest, exchange: ServerExchange): void {

@@ -92,6 +92,18 @@ export class TrunkTransports {
     return flow.peer === undefined ? other : new NamedFlow(other, flow.peer)
   }
 
+  /**
+   * The way to a port at the address behind a flow of ours, by the same socket. Undefined: no trunk listens there, so that nobody
+   * sends us to a port of his choice; or one listens where the flow comes from.
+   */
+  flowToListener(flow: Flow, port: number): Flow | undefined {
+    const { trunks } = this.#options
+    const { address } = flow.remote
+    if (trunks.listensAt(flow.remote, 'udp') || !trunks.listensAt({ address, port }, 'udp')) return undefined
+    const own = [...this.#udp.values()].find(({ local }) => isSame(local, flow.local))
+    return own?.flowTo(address, port)
+  }
+
   /** The trunks have been looked up again. */
   refresh(): void {
     for (const transport of this.#all()) transport.refresh()

@@ -125,8 +125,12 @@ export class TrunkTable {
 
   /** Whether a trunk has a source or a server there now, not only in former times. */
   isAt(remote: SocketAddress, transport: TransportName): boolean {
-    const served = this.#sources.servedAt(remote).some((trunk) => isHeardBy(trunk, transport))
-    return served || this.bySource(remote, transport).length > 0
+    return this.listensAt(remote, transport) || this.bySource(remote, transport).length > 0
+  }
+
+  /** Whether a trunk has a server at this very address and port. */
+  listensAt(remote: SocketAddress, transport: TransportName): boolean {
+    return this.#sources.servedAt(remote).some((trunk) => isHeardBy(trunk, transport))
   }
 
   /** Whether it is an address of a trunk by itself. In a network of sources anybody may write an address that nobody can reach. */

@@ -129,4 +129,15 @@ it('the other server is reached by the socket of the dialog, under its name, and
   expect(towards(FIRST, 9)).toBeUndefined()
   expect(towards('127.0.0.3')).toBeUndefined()
   expect(towards(SECOND, PORT, others)).toBeUndefined()
+
+  // From another port of its address it is answered at the one where it is known to listen, and at no other.
+  const from = (port: number) => path && transports.flowTo({ ...path, remote: { address: FIRST, port } })
+  const listener = (port: number, asked: number, by = transports) => {
+    const source = from(port)
+    return source && by.flowToListener(source, asked)
+  }
+  expect(listener(40_000, PORT)).toMatchObject({ scope, local, remote: { address: FIRST, port: PORT } })
+  expect(listener(40_000, 9)).toBeUndefined()
+  expect(listener(PORT, PORT)).toBeUndefined()
+  expect(listener(40_000, PORT, others)).toBeUndefined()
 })

@@ -39,6 +39,7 @@ export interface PhoneOptions {
   readonly onRefreshDue?: (phone: Phone) => void
   readonly sessionTimer?: SessionTimerOptions
   readonly credentials?: ClientCredentials
+  readonly flowToListener?: (flow: Flow, port: number) => Flow | undefined
   readonly onDialogRequest?: (request: IncomingRequest) => void
   /** False: the caller of the test acknowledges. */
   readonly acknowledges?: boolean
@@ -68,6 +69,7 @@ export class Phone {
       limits: { ...LIMITS, ...options.limits },
       ...(options.sessionTimer === undefined ? {} : { sessionTimer: options.sessionTimer }),
       credentialsFor: () => options.credentials,
+      ...(options.flowToListener === undefined ? {} : { flowToListener: options.flowToListener }),
       handler: {
         onInvite: (invite) => {
           this.invites.push(invite)
