@@ -60,17 +60,26 @@ export function visibleHeaders(headers: readonly Header[], policy: HeaderPolicy)
   return policy === 'none' ? [] : headers.filter(({ name }) => !/^x-/i.test(name))
 }
 
+/** Who has diverted a call, which carriers may bill by: that a user says so proves nothing. */
+const CLAIMED_BY_TRUNKS: ReadonlySet<string> = new Set(['diversion', 'history-info'])
+
+/** Not of a user: what only a trunk may claim, and that a call is an emergency, which the number says. */
+const isClaimed = ({ name, value }: Header): boolean =>
+  CLAIMED_BY_TRUNKS.has(name.toLowerCase()) ||
+  (name.toLowerCase() === 'priority' && value.trim().toLowerCase() === 'emergency')
+
 /** What a callee's INVITE has of the caller's. An emergency call says that it is one (RFC 3261 §20.26), and loses nothing on the list. */
 export function inviteHeaders(
   request: SipRequest,
+  caller: { readonly name: string },
   callee: { readonly passHeaders: HeaderPolicy; readonly isEmergency?: boolean },
 ): readonly Header[] {
   const { passHeaders, isEmergency = false } = callee
-  if (!isEmergency) return visibleHeaders(passedHeaders(request), passHeaders)
-  const passed = visibleHeaders(
-    passedHeaders(request, EMERGENCY_HEADERS),
-    passHeaders === 'none' ? 'known' : passHeaders,
-  )
+  const isUser = caller.name.startsWith('user:')
+  const visible = (more: readonly string[], policy: HeaderPolicy): readonly Header[] =>
+    visibleHeaders(passedHeaders(request, more), policy).filter((row) => !(isUser && isClaimed(row)))
+  if (!isEmergency) return visible([], passHeaders)
+  const passed = visible(EMERGENCY_HEADERS, passHeaders === 'none' ? 'known' : passHeaders)
   return [...passed.filter(({ name }) => name !== 'Priority'), { name: 'Priority', value: 'emergency' }]
 }
 

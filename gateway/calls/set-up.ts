@@ -144,7 +144,7 @@ export class SetUp {
     const answers = new EarlyAnswers()
     host.move('dialled')
     this.#dialling = host.place(callee, plan, text, {
-      headers: [...host.headers(callee), ...inviteHeaders(request, plan)],
+      headers: [...host.headers(callee), ...inviteHeaders(request, this.#callerPlan, plan)],
       // Browsers read no body of several parts.
       locations: plan.media.kind === 'rtp' ? locationsIn(request) : [],
       maxForwards: hops === undefined ? undefined : hops - 1,

@@ -67,6 +67,26 @@ describe('an INVITE from a browser to a trunk', () => {
     gateway.expectsVerdicts('call.refused')
   })
 
+  it('does not say that the call was diverted, nor that it is an emergency: a browser proves neither', async () => {
+    const { request, finish } = await invite([
+      named('Diversion', '<sip:+4930999@example.com>;reason=unconditional'),
+      named('History-Info', '<sip:+4930999@example.com>;index=1'),
+      named('Priority', 'Emergency'),
+      named('Subject', 'order'),
+    ])
+    const names = ['Diversion', 'History-Info', 'Priority', 'Subject']
+    expect(names.filter((name) => header(request, name) !== undefined)).toEqual(['Subject'])
+    await finish()
+    gateway.expectsVerdicts('call.refused')
+  })
+
+  it('says how urgent it is otherwise', async () => {
+    const { request, finish } = await invite([named('Priority', 'urgent')])
+    expect(header(request, 'Priority')).toBe('urgent')
+    await finish()
+    gateway.expectsVerdicts('call.refused')
+  })
+
   it('asserts who we know it is towards a trusted trunk, and hides it from the callee when asked', async () => {
     const { request, finish } = await invite([named('Privacy', 'id')], { trusted: true })
     expect(header(request, 'P-Asserted-Identity')).toMatch(/^<sip:alice@/)
@@ -94,6 +114,23 @@ describe('an INVITE from a browser to a trunk', () => {
 })
 
 describe('a call from a trunk', () => {
+  it('shows the browser who has diverted it, and how urgent it is', async () => {
+    gateway = await ScriptedGateway.open()
+    const alice = await gateway.registered('alice')
+    const sent = [
+      named('Diversion', '<sip:+4930999@example.com>;reason=unconditional'),
+      named('History-Info', '<sip:+4930999@example.com>;index=1'),
+      named('Priority', 'emergency'),
+    ]
+    const call = place(gateway.trunk, '0301234', 'alice', offerOf(PHONE), undefined, sent)
+    const invite = await ringing(gateway, alice)
+    expect(sent.map(({ name }) => header(invite.request, name))).toEqual(sent.map(({ value }) => value))
+    invite.reject(486)
+    await gateway.time.advance(100)
+    expect(statusOf(call)).toBe(486)
+    gateway.expectsVerdicts('call.refused')
+  })
+
   it.each([
     [true, 'sip:+4930999@example.com'],
     [false, 'sip:0301234@example.com'],
