@@ -164,14 +164,15 @@ export class Admission {
 
   #enterCall({ payer, forms, pbxForms, isTransfer = false }: Asked): Ticket {
     const { maxCalls } = this.#options.config.calls
-    const isOutside = forms !== undefined || payer.startsWith('trunk:')
+    const costs = forms !== undefined || isNumber(pbxForms)
+    const isOutside = costs || payer.startsWith('trunk:')
     if (!isTransfer && this.#calls >= maxCalls)
       throw new GatewayFailure('call.overload', { expected: `at most ${maxCalls}` })
     if (!isTransfer) this.#checkMediaLoad()
     const limits = this.limits.of(payer)
     if (pbxForms !== undefined) checkPbxForms(payer, limits, pbxForms)
     // Who sends calls on to colleagues all day has not placed them.
-    if (isTransfer && forms === undefined) {
+    if (isTransfer && !costs) {
       this.#takeToken(this.#callRates, payer)
       return ticket({ payer, isEmergency: false, isOutside: false }, () => {})
     }
@@ -218,6 +219,9 @@ export class Admission {
 /** What a PBX is asked for may be a name, which no list of allowed numbers has. */
 const checkPbxForms = (payer: string, limits: OwnLimits, forms: readonly string[]): void =>
   checkDestination(payer, { ...limits, allow: [] }, forms)
+
+/** A PBX sends a number in international form on to outside; what else it is asked for may be an extension. */
+const isNumber = ([usual]: readonly string[] = []): boolean => usual?.startsWith('+') === true
 
 function ticket(of: Omit<Ticket, 'release'>, leave: () => void): Ticket {
   let isIn = true

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { loadConfig } from '../../../config/load.ts'
 import { header, rawValues } from '../../../sip/headers.ts'
 import type { Header } from '../../../sip/message.ts'
 import type { IncomingInvite } from '../../../sip/user-agent.ts'
@@ -355,6 +356,66 @@ describe('a request that we make in a call', () => {
     caller.dialog?.bye()
     await pbx.gateway.time.advance(100)
     expect(target.ended).toBe('bye')
+  })
+})
+
+describe('calls by the PBX to outside', () => {
+  const OUTSIDE = '+4930200'
+  const openWith = async (maxCalls: number): Promise<Peer> => {
+    const { limits } = loadConfig(undefined, {})
+    pbx = await ScriptedPbx.open({}, { limits: { ...limits, user: { ...limits.user, maxCalls } } })
+    return pbx.registered('1001')
+  }
+  const placed = (): unknown => pbx.gateway.calls.counters().placed
+  const talkingTo = async (browser: Peer, number: string) => {
+    pbx.peer.invites.length = 0
+    return answered(
+      pbx.gateway,
+      { peer: browser, user: '1001', local: BROWSER },
+      { peer: pbx.peer, number, local: PHONE },
+    )
+  }
+  const refer = async (side: PeerDialog, target: string): Promise<void> => {
+    pbx.peer.invites.length = 0
+    side.dialog?.request('REFER', { headers: [{ name: 'Refer-To', value: target }] }, () => {})
+    await pbx.gateway.time.advance(200)
+  }
+
+  it.each([
+    [OUTSIDE, { 'user:1001': 2 }],
+    ['9200', { 'user:1001': 1 }],
+  ])('a transfer to %s takes places %o, also when the transferor has hung up', async (number, expected) => {
+    const browser = await openWith(2)
+    const { caller, callee } = await talkingTo(browser, OUTSIDE)
+    expect(placed()).toEqual({ 'user:1001': 1 })
+    await refer(caller, `<sip:${number}@example.com>`)
+    const invite = await ringing(pbx.gateway, pbx.peer)
+    const target = new PeerDialog(PHONE)
+    target.dialog = invite.accept({ body: answerTo(invite, PHONE) }, target.handler)
+    await pbx.gateway.time.advance(200)
+    expect([caller.ended, callee.ended]).toEqual(['bye', undefined])
+    expect(placed()).toEqual(expected)
+    callee.dialog?.bye()
+    await pbx.gateway.time.advance(200)
+    expect([target.ended, placed()]).toEqual(['bye', {}])
+  })
+
+  it('two that are joined stay counted', async () => {
+    const browser = await openWith(2)
+    const one = await talkingTo(browser, OUTSIDE)
+    const two = await talkingTo(browser, '+4930300')
+    const { dialog } = one.caller
+    const replaces = `${dialog?.callId};to-tag=${dialog?.remoteTag};from-tag=${dialog?.localTag}`
+    await refer(two.caller, `<sip:x@example.com?Replaces=${encodeURIComponent(replaces)}>`)
+    await pbx.gateway.time.advance(500)
+    expect([one.caller.ended, two.caller.ended, placed()]).toEqual(['bye', 'bye', { 'user:1001': 2 }])
+    const third = place(browser, '1001', '9100')
+    await pbx.gateway.time.advance(200)
+    expect(reasonText(third)).toContain('limit.concurrent')
+    one.callee.dialog?.bye()
+    await pbx.gateway.time.advance(200)
+    expect([two.callee.ended, placed()]).toEqual(['bye', {}])
+    pbx.gateway.expectsVerdicts('limit.concurrent')
   })
 })
 
