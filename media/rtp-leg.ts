@@ -91,10 +91,16 @@ export class RtpLeg {
     this.#target = target
   }
 
-  /** The call is answered: from now on the peer ought to be heard. */
+  /**
+   * The call is answered: from now on the peer ought to be heard. On ports of its own it may be learnt from now on, too: since
+   * an answer to early media, to which it need not have said anything, the time for that may have passed.
+   */
   expectMedia(): void {
-    if (this.#sharing === undefined) return
     const { clock, relay } = this.#host
+    if (this.#sharing === undefined) {
+      if (this.#target !== undefined) relay.setRemote(this.id, this.#aimed)
+      return
+    }
     this.#strays = relay.counters()['media.unmatched'] ?? 0
     this.#unheard.set(clock.now() + UNHEARD_MS)
   }

@@ -68,6 +68,19 @@ test('the same description again is told to the relay, which knows whether the p
   expect(targets).toEqual([target, target])
 })
 
+test('so is the description in force when the call is answered, and only then; on hold there is none', () => {
+  const plain = leg()
+  plain.expectMedia()
+  expect(targets).toEqual([])
+  plain.setRemote(PLAIN, undefined)
+  plain.expectMedia()
+  const target = { rtp: PLAIN.rtp, rtcp: PLAIN.rtcp, latchMs: 700 }
+  expect(targets).toEqual([target, target])
+  plain.setRemote({ ...PLAIN, rtp: { address: '0.0.0.0', port: 4000 } }, undefined)
+  plain.expectMedia()
+  expect(targets).toEqual([target, target, undefined])
+})
+
 test.each(['0.0.0.0', '::', '0:0:0:0:0:0:0:0', '::0.0.0.0', '::ffff:0.0.0.0'])(
   'the unspecified address %s is no target, and resuming is one',
   (address) => {
