@@ -102,7 +102,11 @@ export class AccountRegistration {
     this.#isAsking = true
     this.#send(askedS, (outcome, isAnotherLeft = false) => {
       this.#isAsking = false
-      if (this.#state === 'stopped') return
+      if (this.#state === 'stopped') {
+        // It was under way when the account was to be registered no more.
+        if (typeof outcome === 'object' && outcome.status < 300) this.#send(0, () => {})
+        return
+      }
       if (typeof outcome === 'string') this.#failed(outcome, { isAnotherLeft })
       else if (outcome.status < 300) this.#registered(outcome, askedS)
       else if (outcome.status === 423 && briefs < MAX_BRIEF) this.#tooBrief(outcome, briefs)

@@ -42,6 +42,7 @@ describe('a registration at a trunk', () => {
       readonly contact: string | undefined
     }[] = []
     const rest = [...answers]
+    const unanswered: Done[] = []
     const failures: string[] = []
     const extensions: (string | undefined)[] = []
     const started = time.nowMs()
@@ -63,11 +64,12 @@ describe('a registration at a trunk', () => {
         })
         const answer = rest.shift()
         if (answer !== undefined) done(answer)
+        else unanswered.push(done)
       },
     })
     registration.start()
     const times = () => sent.map(({ atS }) => Math.round(atS))
-    return { time, lines, sent, registration, failures, extensions, times }
+    return { time, lines, sent, registration, failures, extensions, times, unanswered }
   }
 
   it('is refreshed at 0.8 of what the trunk grants our contact', async () => {
@@ -175,6 +177,18 @@ describe('a registration at a trunk', () => {
     const failed = registering(['transport'])
     await failed.registration.stop()
     expect([failed.sent.length, failed.time.pending]).toEqual([1, 0])
+  })
+
+  it('is taken back too where it was under way at the end', async () => {
+    const { time, sent, registration, unanswered } = registering([])
+    await registration.stop()
+    unanswered[0]?.(response(200))
+    expect(sent.map(({ expires }) => expires)).toEqual(['1000', '0'])
+    expect([registration.isRegistered, time.pending]).toEqual([false, 0])
+    const refused = registering([])
+    await refused.registration.stop()
+    refused.unanswered[0]?.(response(403))
+    expect(refused.sent).toHaveLength(1)
   })
 
   it('that the trunk has forgotten in time is none', async () => {
