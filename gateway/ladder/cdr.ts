@@ -87,12 +87,16 @@ function withoutAddress({ remote: _, ...stats }: LegStats): Omit<LegStats, 'remo
 
 /** Lines that may wait for a slow disk; past it they go into the log. */
 const MAX_WAITING_BYTES = 8 * 2 ** 20
+/** What a disk that does not answer may take of a stop. */
+const CLOSE_MS = 5_000
 
 /** Call records: into a file, one line each, or without one into the log. */
 export class CdrWriter {
   readonly #path: string | undefined
   readonly #log: Log
   #stream: WriteStream | undefined
+  /** Of the file: not yet known to be written. */
+  readonly #waiting = new Set<Cdr>()
   /** Since the file was opened. */
   #isSlow = false
 
@@ -109,11 +113,13 @@ export class CdrWriter {
       if (!this.#isSlow) this.#log.warn('call records wait for a slow disk', { path: this.#path })
       this.#isSlow = true
       this.#writeToLog(record)
-    } else
+    } else {
+      this.#waiting.add(record)
       stream.write(`${JSON.stringify(record)}\n`, (error) => {
         // Of each that waited, when the first could not be written.
-        if (error) this.#writeToLog(record)
+        if (this.#waiting.delete(record) && error) this.#writeToLog(record)
       })
+    }
   }
 
   #writeToLog(record: Cdr): void {
@@ -135,14 +141,22 @@ export class CdrWriter {
     this.#isSlow = false
   }
 
-  /** Resolves when all is written. */
-  async close(): Promise<void> {
+  /** Resolves when all is written; what is not by then goes into the log too, where it may stand twice. */
+  async close(withinMs = CLOSE_MS): Promise<void> {
     const stream = this.#stream
     this.#stream = undefined
     if (stream === undefined || stream.destroyed) return
     await new Promise<void>((resolve) => {
-      stream.once('close', () => resolve())
+      const timer = setTimeout(resolve, withinMs)
+      stream.once('close', () => {
+        clearTimeout(timer)
+        resolve()
+      })
       stream.end()
     })
+    if (this.#waiting.size > 0)
+      this.#log.warn('call records wait for a disk that does not answer', { path: this.#path })
+    for (const record of this.#waiting) this.#writeToLog(record)
+    this.#waiting.clear()
   }
 }

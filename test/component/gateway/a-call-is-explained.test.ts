@@ -361,6 +361,21 @@ describe('call records', () => {
     rmSync(folder, { recursive: true })
   })
 
+  it('do not keep a stop waiting for a disk that does not answer: they are lines of the log then', async () => {
+    lines.length = 0
+    const folder = mkdtempSync(join(tmpdir(), 'webtrunk-cdr-'))
+    const path = join(folder, 'calls.fifo')
+    execFileSync('mkfifo', [path])
+    const writer = new CdrWriter(path, log)
+    for (const id of ['a', 'b']) writer.write(cdrOf(traceOf(id).report()))
+    await writer.close(20)
+    expect(lines.map(({ fields }) => (fields as { callId: string }).callId)).toEqual(['a', 'b'])
+    // Lets go of the thread that opens it.
+    await text(createReadStream(path))
+    expect(lines).toHaveLength(2)
+    rmSync(folder, { recursive: true })
+  })
+
   it('are lines of the log without a file, or when it cannot be written', async () => {
     lines.length = 0
     new CdrWriter(undefined, log).write(cdrOf(traceOf('a').report()))
