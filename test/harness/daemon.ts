@@ -159,6 +159,7 @@ export class Daemon {
   readonly verdicts = new CallVerdicts()
   /** Calls of tests before. */
   readonly #past = new Set<string>()
+  readonly #expectedErrors = new Set<string>()
 
   /** With users alice and bob, and the given trunks. */
   static async start(options: DaemonOptions = {}): Promise<Daemon> {
@@ -300,6 +301,16 @@ export class Daemon {
     this.verdicts.expect(...calls)
   }
 
+  /** Messages of level error that this daemon logs for a reason: an emergency call that fails, a certificate that cannot be read. */
+  expectsErrors(...messages: readonly string[]): void {
+    for (const message of messages) this.#expectedErrors.add(message)
+  }
+
+  /** Its own mistakes, which it logs and outlives: an uncaught exception, an internal error. */
+  get unexpectedErrors(): readonly LogLine[] {
+    return this.log.filter(({ level, message }) => level === 'error' && !this.#expectedErrors.has(message))
+  }
+
   /** Throws when a call since the last test had another verdict than the test expects, or goes on. */
   async checkVerdicts(): Promise<void> {
     await waitFor(
@@ -362,14 +373,20 @@ export class Daemon {
     await this.#process.stop('SIGKILL')
   }
 
-  /** For clean-up. Throws when it was not killed and did not stop in order, or something of a call was left in its tables. */
+  /** For clean-up. Throws when it was not killed and did not stop in order, logged an error, or left something of a call in its tables. */
   async close(): Promise<void> {
     const status = await this.stop()
     running.delete(this)
     if (this.#isKilled) return
-    if (status !== 0) throw new Error(`the gateway stopped with ${status}\n${this.output.slice(-8_000)}`)
+    const fail = (why: string): never => {
+      throw new Error(`the gateway ${why}\n${this.output.slice(-8_000)}`)
+    }
+    if (status !== 0) fail(`stopped with ${status}`)
+    const errors = this.unexpectedErrors
+    if (errors.length > 0) fail(`logged errors: ${JSON.stringify(errors, undefined, 1)}`)
     await this.checkVerdicts()
-    const left = leftTables(this.log, false) ?? []
-    if (left.length > 0) throw new Error(`left behind: ${JSON.stringify(left)}\n${this.output.slice(-8_000)}`)
+    const left = leftTables(this.log, false)
+    if (left === undefined) fail('did not tell what is left in its tables')
+    else if (left.length > 0) fail(`left behind: ${JSON.stringify(left)}`)
   }
 }

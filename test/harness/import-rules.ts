@@ -78,6 +78,20 @@ export function brokenRules(sources: Sources): readonly string[] {
   return [...arrows, ...circles(sources)]
 }
 
+/** The files that are loaded with one, itself among them; types are not. */
+export function loadedBy(path: string, sources: Sources): readonly string[] {
+  const loaded = new Set<string>()
+  const visit = (at: string): void => {
+    if (loaded.has(at) || sources[at] === undefined) return
+    loaded.add(at)
+    for (const { specifier, isType } of importsOf(sources[at])) {
+      if (isRelative(specifier) && !isType) visit(resolveFrom(at, specifier))
+    }
+  }
+  visit(path)
+  return [...loaded]
+}
+
 function wrongArrow(from: string, to: string, isType: boolean): string | undefined {
   const layer = layerOf(from)
   const target = layerOf(to)

@@ -19,6 +19,5 @@ export const expectNothingLeft = async (daemon: Daemon, afterTransactions = fals
   }
   expect(status, daemon.output.slice(-8_000)).toBe(0)
   expect(leftTables(daemon.log, afterTransactions), daemon.output.slice(-8_000)).toEqual([])
-  const defects = daemon.log.filter(({ level }) => level === 'error')
-  expect(defects).toEqual([])
+  expect(daemon.unexpectedErrors).toEqual([])
 }

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { brokenRules, importsOf, type Sources } from '../harness/import-rules.ts'
+import { brokenRules, importsOf, loadedBy, type Sources } from '../harness/import-rules.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const LAYERS = ['gateway', 'sip', 'sdp', 'media', 'config']
@@ -25,6 +25,38 @@ describe('the repository', () => {
 
   test('imports one way, without circles, and packages only where they belong', () => {
     expect(brokenRules(sources)).toEqual([])
+  })
+})
+
+/** A hook that a module registers when it is loaded. */
+const HOOK = /^(?:before|after)(?:Each|All)\(/m
+const WITHOUT_ISOLATION = ['unit', 'component', 'vectors', 'fuzz'].map((folder) => `test/${folder}/`)
+
+describe('the tests', () => {
+  const sources = Object.fromEntries(
+    readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => [`test/${name}`, readFileSync(join(ROOT, 'test', name), 'utf8')]),
+  )
+  const withHook = Object.keys(sources).filter(
+    (path) => path.startsWith('test/harness/') && HOOK.test(sources[path] ?? ''),
+  )
+
+  // Modules are loaded once for all files of a worker there: the hook would be one of the first file alone.
+  test('that share their modules load none that registers a hook', () => {
+    const paths = Object.keys(sources).filter((path) =>
+      WITHOUT_ISOLATION.some((root) => path.startsWith(root)),
+    )
+    expect(withHook).toContain('test/harness/daemon.ts')
+    expect(
+      paths.filter((path) => loadedBy(path, sources).some((loaded) => withHook.includes(loaded))),
+    ).toEqual([])
+  })
+
+  test('of the daemon load the one that does, however far away', () => {
+    expect(loadedBy('test/interop/emergency-calls-always-go-out.test.ts', sources)).toEqual(
+      expect.arrayContaining(withHook),
+    )
   })
 })
 
