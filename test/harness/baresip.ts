@@ -220,25 +220,47 @@ export class Baresip {
 
   /** What it has heard in its newest call so far. */
   async heard(): Promise<Wav> {
-    const names = (await readdir(this.#folder)).filter((name) => name.endsWith('-dec.wav')).sort()
-    const newest = names.at(-1)
+    const newest = await this.#recording()
     if (newest === undefined) return { sampleRateHz: 8000, samples: new Float32Array(0) }
     return parseWav(await readFile(join(this.#folder, newest)))
   }
 
-  /** Waits until it has heard a second of the tone. */
+  /** Waits until it has heard a second of the tone in its newest call, whenever that was. */
   async waitForTone(frequencyHz: number, options?: WaitOptions): Promise<void> {
+    await this.#waitForTone(frequencyHz, undefined, options)
+  }
+
+  /** Waits until it has heard a second of the tone beside what it has heard until now. */
+  async waitForMoreTone(frequencyHz: number, options?: WaitOptions): Promise<void> {
+    const recording = await this.#recording()
+    const heardMs = toneOf(await this.heard(), frequencyHz)
+    await this.#waitForTone(frequencyHz, { recording, heardMs }, options)
+  }
+
+  async #waitForTone(
+    frequencyHz: number,
+    before: { readonly recording: string | undefined; readonly heardMs: number } | undefined,
+    options?: WaitOptions,
+  ): Promise<void> {
     let lengthMs = 0
     await waitFor(
       `${frequencyHz} Hz at baresip`,
       async () => {
-        const { samples, sampleRateHz } = await this.heard()
-        lengthMs = (samples.length * 1000) / sampleRateHz
-        return toneMs(samples, { sampleRateHz, frequencyHz }) >= 1_000
+        const recording = await this.#recording()
+        const heard = await this.heard()
+        lengthMs = (heard.samples.length * 1000) / heard.sampleRateHz
+        const knownMs = before?.recording === recording ? (before?.heardMs ?? 0) : 0
+        return toneOf(heard, frequencyHz) >= knownMs + 1_000
       },
       options,
       () => `heard ${lengthMs} ms in all\n${this.log}`,
     )
+  }
+
+  /** Of its newest call. */
+  async #recording(): Promise<string | undefined> {
+    const names = (await readdir(this.#folder)).filter((name) => name.endsWith('-dec.wav'))
+    return names.sort().at(-1)
   }
 
   /** The end without a goodbye: SIGKILL. */
@@ -266,6 +288,9 @@ export class Baresip {
     }
   }
 }
+
+const toneOf = ({ samples, sampleRateHz }: Wav, frequencyHz: number): number =>
+  toneMs(samples, { sampleRateHz, frequencyHz })
 
 const connectTo = (port: number, address: string): Promise<Socket> =>
   new Promise((resolve, reject) => {

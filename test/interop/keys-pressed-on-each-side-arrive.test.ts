@@ -58,7 +58,7 @@ test.each([
   await untilKeys(pbx, '159*0#')
   expect(keysAt(pbx)).toBe('159*0#')
   // The voice goes on behind them, in the same stream.
-  await pbx.waitForTone(MICROPHONE_HZ)
+  await pbx.waitForMoreTone(MICROPHONE_HZ)
   await call.waitForTone(PBX_HZ)
   await call.hangUp()
   await pbx.waitForEvent('CALL_CLOSED')
