@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { afterEach, expect, test } from 'vitest'
+import { Capture, kindOfDatagram } from '../harness/capture.ts'
 import { closeAll, closing } from '../harness/closing.ts'
 import { Daemon, PASSWORDS } from '../harness/daemon.ts'
 import { expectSuccess } from '../harness/expect-sipp.ts'
@@ -10,8 +11,9 @@ import { WebrtcClient } from '../harness/webrtc-client.ts'
 
 afterEach(closeAll)
 
-// SIPp over TCP sends back what it hears, between its own: one tone for both.
-const TONE_HZ = 500
+const TRUNK_HZ = 500
+/** SIPp over TCP sends back what it hears, between its own: one tone for both. */
+const BROWSER_HZ = { udp: 1_000, tcp: TRUNK_HZ } as const
 
 interface Sides {
   readonly browser: string
@@ -34,7 +36,7 @@ const start = async ({ browser, trunk, transport }: Sides, sipPort: number) => {
   const options = { useIpv4: browser === '127.0.0.1', useIpv6: browser === '::1' }
   const alice = closing(await WebrtcClient.connect(daemon.webSocketUrl, 'alice', PASSWORDS.alice))
   await alice.register()
-  return { daemon, alice, options: { toneHz: TONE_HZ, ...options } }
+  return { daemon, alice, options: { toneHz: BROWSER_HZ[transport], ...options } }
 }
 
 const SIDES: readonly Sides[] = [
@@ -45,10 +47,10 @@ const SIDES: readonly Sides[] = [
 
 test.each(SIDES)('a browser at $browser calls a trunk at $trunk over $transport', async (sides) => {
   const { browser, trunk, transport } = sides
-  const pbx = closing(await Sipp.start('uas-answer', { address: trunk, toneHz: TONE_HZ, transport }))
+  const pbx = closing(await Sipp.start('uas-answer', { address: trunk, toneHz: TRUNK_HZ, transport }))
   const { daemon, alice, options } = await start(sides, pbx.sipPort)
   const call = await alice.call('9100', options)
-  await call.waitForTone(TONE_HZ, 1_000)
+  await call.waitForTone(TRUNK_HZ, 1_000)
   const family = browser === '::1' ? 6 : 4
   expect(call.remoteDescription).toContain(`c=IN IP${family} ${browser}`)
   expect(call.remoteDescription.match(/^a=candidate:.*$/gm)).toEqual([
@@ -67,31 +69,44 @@ test('a trunk at ::1 calls a browser at 127.0.0.1', async () => {
   const { daemon, alice, options } = await start(sides, await freePort('::1'))
   const target = daemon.sipAddress
   const pbx = closing(
-    await Sipp.start('uac-call', { address: '::1', target, user: 'alice', toneHz: TONE_HZ, holdMs: 2_500 }),
+    await Sipp.start('uac-call', { address: '::1', target, user: 'alice', toneHz: TRUNK_HZ, holdMs: 2_500 }),
   )
   const call = await alice.nextInvitation()
   await call.answer(options)
-  await call.waitForTone(TONE_HZ, 1_000)
+  await call.waitForTone(TRUNK_HZ, 1_000)
   await call.waitForEnd()
   await expectSuccess(pbx)
   await daemon.waitForNoCalls()
 })
 
 test('requests, replies and voice leave from the address that is configured, on a machine with several', async () => {
-  const pbx = closing(await Sipp.start('uas-answer', { toneHz: TONE_HZ }))
+  const pbx = closing(await Sipp.start('uas-hang-up', { toneHz: TRUNK_HZ, holdMs: 2_000 }))
   // The kernel would send from 127.0.0.1.
   const trunk = { port: pbx.sipPort }
   const daemon = closing(await Daemon.start({ trunks: [trunk], config: { udp: { host: '127.0.0.7' } } }))
+  const capture = closing(await Capture.start('udp'))
   const alice = closing(await WebrtcClient.connect(daemon.webSocketUrl, 'alice', PASSWORDS.alice))
   await alice.register()
-  const call = await alice.call('9100', { toneHz: TONE_HZ })
-  await call.waitForTone(TONE_HZ, 1_000)
-  await call.hangUp()
+  const call = await alice.call('9100', { toneHz: BROWSER_HZ.udp })
+  await call.waitForTone(TRUNK_HZ, 1_000)
+  await call.waitForEnd()
   const messages = await expectSuccess(pbx)
   expect(messages).toContain(`Via: SIP/2.0/UDP ${daemon.sipAddress};`)
   expect(messages).toContain(`<sip:${daemon.sipAddress};transport=udp>`)
   expect(messages).toContain('c=IN IP4 127.0.0.7\r\n')
   await daemon.waitForNoCalls()
+  const packets = await capture.stop()
+  const sip = packets.filter(({ destinationPort }) => destinationPort === pbx.sipPort)
+  const first = new Set(sip.map(({ payload }) => String(payload).split(' ', 1)[0]))
+  expect([...first].sort()).toEqual(['ACK', 'INVITE', 'SIP/2.0'])
+  const { min, max } = daemon.rtpPorts
+  const voice = packets.filter(
+    ({ sourcePort, payload }) => sourcePort >= min && sourcePort <= max && kindOfDatagram(payload) === 'rtp',
+  )
+  expect(voice.length).toBeGreaterThan(20)
+  for (const sent of [sip, voice]) {
+    expect(new Set(sent.map(({ source }) => source))).toEqual(new Set(['127.0.0.7']))
+  }
 })
 
 /** What comes back to a socket that hears nobody but whom it asks. */
