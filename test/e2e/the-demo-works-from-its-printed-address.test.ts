@@ -14,13 +14,17 @@ beforeAll(async () => {
 afterEach(closeAll)
 afterAll(() => Promise.all([browsers.alice.close(), browsers.bob.close()]))
 
-test.each(['http', 'https'])('a newcomer hears themselves by the %s address', async (scheme) => {
+test.each(['http', 'https'])('a newcomer hears themselves and a tone by the %s address', async (scheme) => {
   const daemon = closing(await Daemon.startDemo())
   const url = await daemon.waitForOutput('the address', new RegExp(`alice: (${scheme}://\\S+)`))
   const phone = closing(await browsers.alice.newSoftphone())
   await phone.signIn(url)
   await phone.dial('echo')
   await phone.waitForTone(ALICE_HZ)
+  await phone.hangUp()
+  await phone.waitForCall('none')
+  await phone.dial('tone')
+  await phone.waitForTone(440)
   await phone.hangUp()
   await phone.waitForCall('none')
   expect(await phone.text('#problem')).toBe('')

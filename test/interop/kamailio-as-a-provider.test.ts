@@ -73,7 +73,7 @@ describe.each(['udp', 'tcp'] as const)('Kamailio as a provider over %s', (transp
     expect(line.expiresS).toBe(120)
   })
 
-  test('that knows another password says so once', async () => {
+  test('that knows another password refuses us', async () => {
     const { daemon } = await start({ password: 'wrong' })
     const line = await daemon.waitForLog('the refusal', isAbout('trunk not registered'))
     expect(line.reason).toContain('401')

@@ -7,11 +7,12 @@ import type { Flow } from '../../sip/flow.ts'
 import { StreamTransport } from '../../sip/transport/stream.ts'
 import type { PeerTls } from '../../sip/transport/stream-peer.ts'
 import { UdpTransport } from '../../sip/transport/udp.ts'
-import { Baresip } from '../harness/baresip.ts'
 import { Capture, type Packet } from '../harness/capture.ts'
 import { Authority, type Identity } from '../harness/certificates.ts'
 import { closeAll, closing } from '../harness/closing.ts'
 import { Daemon, PASSWORDS } from '../harness/daemon.ts'
+import { expectSuccess } from '../harness/expect-sipp.ts'
+import { Sipp } from '../harness/sipp.ts'
 import { waitFor } from '../harness/wait-for.ts'
 import { WebrtcClient } from '../harness/webrtc-client.ts'
 
@@ -41,26 +42,30 @@ const marksOf = (packets: readonly Packet[]): readonly number[] => [
   ...new Set(packets.map(({ dscp }) => dscp)),
 ]
 
-test('a call: SIP is CS3, voice to both sides EF', async () => {
-  const pbx = closing(await Baresip.start({ media: 'rtp', toneHz: 440, user: '9100' }))
-  const daemon = closing(await Daemon.start({ trunks: [{ port: pbx.sipPort }] }))
+test.each(['127.0.0.1', '::1'])('a call at %s: SIP is CS3, voice to both sides EF', async (address) => {
+  const pbx = closing(await Sipp.start('uas-answer', { address, toneHz: 440 }))
+  const daemon = closing(
+    await Daemon.start({
+      trunks: [{ host: address, port: pbx.sipPort }],
+      config: { udp: { host: address }, media: { addresses: [address] } },
+    }),
+  )
   const capture = closing(await Capture.start('udp'))
   const alice = closing(await WebrtcClient.connect(daemon.webSocketUrl, 'alice', PASSWORDS.alice))
   await alice.register()
-  const call = await alice.call('9100', { toneHz: 1000 })
-  await Promise.all([call.waitForTone(440, 500), pbx.waitForTone(1000)])
+  const family = { useIpv4: address === '127.0.0.1', useIpv6: address === '::1' }
+  const call = await alice.call('9100', { toneHz: 1000, ...family })
+  await call.waitForTone(440, 1_000)
   await call.hangUp()
+  await expectSuccess(pbx)
   await daemon.waitForNoCalls()
-  const packets = await capture.stop()
-  const sipPort = Number(daemon.sipAddress.split(':')[1])
+  const packets = (await capture.stop()).filter(({ source }) => source.includes(':') === family.useIpv6)
+  const sipPort = Number(daemon.sipAddress.split(':').at(-1))
   expect(marksOf(sentBy(packets, sipPort))).toEqual([CS3])
   expect(marksOf(sentBy(packets, daemon.webrtcPort))).toEqual([EF])
   const toPbx = packets.filter(
-    ({ sourcePort, destination, payload }) =>
-      sourcePort >= daemon.rtpPorts.min &&
-      sourcePort <= daemon.rtpPorts.max &&
-      destination === '127.0.0.1' &&
-      payload.length > 100,
+    ({ sourcePort, payload }) =>
+      sourcePort >= daemon.rtpPorts.min && sourcePort <= daemon.rtpPorts.max && payload.length > 100,
   )
   expect(toPbx.length).toBeGreaterThan(20)
   expect(marksOf(toPbx)).toEqual([EF])

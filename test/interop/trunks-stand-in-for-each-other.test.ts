@@ -50,7 +50,7 @@ describe('a group of trunks', () => {
       config: {
         tcp: { host: '127.0.0.1', port: 0 },
         calls: { maxCalls: 16, attemptS: 1, drainTimeoutS: 1 },
-        media: { rtpTimeoutS: 2 },
+        media: { rtpTimeoutS: 5 },
       },
     })
     await daemon.waitForLog(

@@ -140,11 +140,12 @@ describe('a registration at a trunk', () => {
     expect(busy.sent).toHaveLength(1)
     await busy.time.advance(1_000)
     expect(busy.lines).toEqual(['trunk not registered', 'trunk registered'])
-    const wrong = registering([response(403)])
+    const wrong = registering([response(403), response(403)])
     await wrong.time.advance(44_000)
     expect(wrong.sent).toHaveLength(1)
     await wrong.time.advance(16_000)
     expect(wrong.sent).toHaveLength(2)
+    expect(wrong.lines, 'said once').toEqual(['trunk not registered'])
   })
 
   it('is made anew when the trunk was away, once and not beside one that is under way', async () => {
