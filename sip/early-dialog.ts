@@ -1,4 +1,5 @@
 import type { Dialog } from './dialog.ts'
+import { DialogRequests } from './dialog-requests.ts'
 import type { Flow } from './flow.ts'
 import { rseq } from './headers.ts'
 import type { Header, SipRequest, SipResponse } from './message.ts'
@@ -13,6 +14,7 @@ export class EarlyDialog {
   readonly dialog: Dialog
   readonly #stack: Stack
   readonly #flow: () => Flow
+  readonly #requests: DialogRequests
   /** CSeq number of the INVITE. */
   readonly #cseq: number
   #rseq: number | undefined
@@ -23,6 +25,7 @@ export class EarlyDialog {
     this.#stack = stack
     this.#flow = flow
     this.dialog = dialog
+    this.#requests = new DialogRequests(stack, dialog, flow)
     this.#cseq = cseq
   }
 
@@ -41,11 +44,8 @@ export class EarlyDialog {
     if (hasBody(response)) this.#isAgreed = true
     this.dialog.refreshTarget(response)
     const headers = [{ name: 'RAck', value: `${number} ${this.#cseq} INVITE` }]
-    const prack = this.#stack.compose(this.#flow(), this.dialog.next('PRACK'), { headers })
     // Without an answer the response simply comes again or the peer ends the INVITE; there is nothing for us to do.
-    const nextCseq = (): number => this.dialog.next('PRACK').cseq
-    const way = this.#stack.wayOf(prack, this.#flow())
-    this.#stack.send(prack, way, { onResponse: () => {}, onFailed: () => {} }, nextCseq)
+    this.#requests.tell(this.#requests.compose('PRACK', { headers }))
     return true
   }
 

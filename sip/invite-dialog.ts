@@ -132,10 +132,6 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     return (this.#isAckDue || this.isAway) && this.#state === 'confirmed'
   }
 
-  get isEnded(): boolean {
-    return this.#state === 'ended'
-  }
-
   get isTalking(): boolean {
     return this.#state === 'confirmed'
   }

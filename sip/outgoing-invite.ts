@@ -1,6 +1,7 @@
 import { cancellation } from './acknowledgement.ts'
 import type { ClientExchange } from './client-exchange.ts'
 import { Dialog } from './dialog.ts'
+import { DialogRequests } from './dialog-requests.ts'
 import { credentialsIn, type DigestAttempt } from './digest-client.ts'
 import { EarlyDialog, RETRY_LATER } from './early-dialog.ts'
 import { encoded } from './encoded.ts'
@@ -246,17 +247,10 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
 
   /** RFC 3261 §13.2.2.4: a dialog nobody asked for is acknowledged and ended. It never enters the table. */
   #endFork(tag: string, response: SipResponse): Fork {
-    const { stack } = this.#options
-    const flow = this.#way
-    const dialog = this.#dialogOf(tag, response)
-    const headers = credentialsIn(this.#request)
-    const ack = stack.compose(flow, dialog.ack(this.#request.cseq.number), { headers })
-    const repeatAck = (): void => stack.wayOf(ack, this.#way).send(encoded(ack))
-    repeatAck()
-    const bye = stack.compose(flow, dialog.next('BYE'))
-    const way = stack.wayOf(bye, flow)
-    stack.send(bye, way, { onResponse: () => {}, onFailed: () => {} }, () => dialog.next('BYE').cseq)
-    return { repeatAck }
+    const requests = new DialogRequests(this.#options.stack, this.#dialogOf(tag, response), () => this.#way)
+    const ack = requests.acknowledge(this.#request.cseq.number, { headers: credentialsIn(this.#request) })
+    requests.tell(requests.compose('BYE'))
+    return { repeatAck: () => requests.sendAck(ack) }
   }
 
   #dialogOf(tag: string, response: SipResponse): Dialog {

@@ -22,7 +22,7 @@ export interface ReinviteOwner {
   readonly mustWait: boolean
   /** The peer's flow is lost and may be replaced. */
   readonly isAway: boolean
-  readonly isEnded: boolean
+  readonly isTalking: boolean
   /** Answers a request that must not be sent now, as the peer would. */
   refuseLocally(request: () => SipRequest, isOffer: true, done: (outcome: Outcome) => void): boolean
   /** A 2xx to a request of ours that changes the dialog. */
@@ -119,7 +119,7 @@ export class OutgoingReinvites {
         }
       },
       onFailed: (reason) => {
-        if (reason === 'timeout' || !owner.isAway || owner.isEnded) finish(reason, false)
+        if (reason === 'timeout' || !owner.isAway || !owner.isTalking) finish(reason, false)
         else {
           // An offer again when the peer is back.
           close('offer-failed')
