@@ -244,7 +244,7 @@ export class Call implements SideOwner, JoinableCall {
     this.#observer.agreed(side, codec)
   }
 
-  onDescriptionFailed(side: Side, error: unknown): void {
+  onBlamed(side: Side, error: unknown): void {
     this.#observer.blame(side, error)
   }
 

@@ -130,7 +130,7 @@ export class Conversation {
   /** The answer to an offer that we made in a 2xx came in ACK. */
   async takeAnswer(side: Side, body: Buffer): Promise<void> {
     if (!this.#sides.includes(side)) return
-    if (body.length === 0) throw new GatewayFailure('call.no-answer-body', { seen: 'ACK' })
+    if (body.length === 0) throw side.blamed(new GatewayFailure('call.no-answer-body', { seen: 'ACK' }))
     await side.leg.take(body)
     this.#reopenFor(side)
     await this.changed(side)
@@ -258,9 +258,11 @@ export class Conversation {
     if (typeof response === 'string' || response.status === 408 || response.status === 481) {
       const seen = typeof response === 'string' ? response : `${response.status} ${response.reason}`
       const isKnown = typeof response !== 'string' && response.status === 481
-      throw new GatewayFailure(isKnown ? 'call.dialog-lost' : 'call.contact-unreachable', {
-        seen: `${side.leg.name}: ${seen}`,
-      })
+      throw side.blamed(
+        new GatewayFailure(isKnown ? 'call.dialog-lost' : 'call.contact-unreachable', {
+          seen: `${side.leg.name}: ${seen}`,
+        }),
+      )
     }
     if (response.status >= 300) {
       this.#options.log.warn('change refused by peer', { leg: side.leg.name, status: response.status })

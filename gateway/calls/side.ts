@@ -19,7 +19,8 @@ export interface SideOwner {
   /** What its leg said or heard in descriptions, for the call's history. */
   onDescribed(side: Side, direction: 'received' | 'sent', text: string): void
   onAgreed(side: Side, codec: string | undefined): void
-  onDescriptionFailed(side: Side, error: unknown): void
+  /** What went wrong is this side's, whoever hears of it. */
+  onBlamed(side: Side, error: unknown): void
 }
 
 export interface SideOptions {
@@ -53,7 +54,7 @@ export class Side {
     leg.observer = {
       described: (direction, text) => this.owner.onDescribed(this, direction, text),
       agreed: (codec) => this.owner.onAgreed(this, codec),
-      failed: (error) => this.owner.onDescriptionFailed(this, error),
+      failed: (error) => this.owner.onBlamed(this, error),
     }
     this.dialogHandler = {
       onEnd: (reason, request) => this.owner.onDialogEnd(this, reason, request),
@@ -63,5 +64,11 @@ export class Side {
       onRequest: (request) => this.owner.onRequest(this, request),
       outlivesFlow: () => this.owner.outlivesFlow(),
     }
+  }
+
+  /** `error`, whose cause is this side. */
+  blamed<Failure>(error: Failure): Failure {
+    this.owner.onBlamed(this, error)
+    return error
   }
 }

@@ -15,7 +15,7 @@ export const legKind = (media: LegMedia): LegReport['kind'] =>
 /** Writes what the parts of a call tell into its trace: the one place that says which event climbs which rung. */
 export class CallObserver {
   readonly trace: CallTrace
-  /** Whose description an error came from. */
+  /** Whose an error is. */
   readonly #blamed = new WeakMap<object, LegName>()
 
   constructor(trace: CallTrace) {

@@ -8,6 +8,7 @@ import type {
   Body,
   DialogHandler,
   IncomingInvite,
+  IncomingReinvite,
   InviteDialog,
   NoAnswer,
   OutgoingInvite,
@@ -72,6 +73,8 @@ export class PeerDialog {
   ended: string | undefined
   endedBy: string | undefined
   dialog: InviteDialog | undefined
+  /** Answers re-INVITEs in another way. */
+  answers: ((reinvite: IncomingReinvite) => void) | undefined
   /** What it answers a re-INVITE with. */
   direction: Direction = 'sendrecv'
   headers: readonly Header[] = []
@@ -84,6 +87,10 @@ export class PeerDialog {
     onRefreshDue: () => {},
     onReinvite: (reinvite) => {
       this.offers.push(reinvite.request.body.toString())
+      if (this.answers !== undefined) {
+        this.answers(reinvite)
+        return
+      }
       if (this.glares > 0) {
         this.glares -= 1
         reinvite.reject(491)

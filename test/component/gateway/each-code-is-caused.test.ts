@@ -14,6 +14,8 @@ import {
   place,
   quiet,
   reasonText,
+  reinviteWithoutOffer,
+  reofferOf,
   ringing,
   sdp,
   statusOf,
@@ -143,8 +145,42 @@ describe('S1: in a call', () => {
     expect(gateway.calls.history.list()[0]?.verdict).toMatchObject({
       stage: 'S1',
       code: 'call.contact-unreachable',
+      leg: 'callee',
     })
     gateway.expectsVerdicts('call.contact-unreachable')
+  })
+
+  it('call.dialog-lost: the trunk no longer knows the call', async () => {
+    const { gateway, caller, callee } = await inCall()
+    callee.answers = (reinvite) => reinvite.reject(481)
+    await caller.reoffer(gateway, reofferOf(BROWSER, 'sendonly'))
+    await gateway.time.advance(1_000)
+    expect(gateway.calls.history.list()[0]?.verdict).toMatchObject({
+      code: 'call.dialog-lost',
+      leg: 'callee',
+    })
+    gateway.expectsVerdicts('call.dialog-lost')
+  })
+
+  it('call.no-answer-body: the trunk answers a re-INVITE without an offer, and then not', async () => {
+    const { gateway, callee } = await inCall()
+    // Its first request of its own in the dialog.
+    await callee.reoffer(gateway, reofferOf(PHONE, 'sendrecv'))
+    await reinviteWithoutOffer(gateway, () => sdp(''))
+    expect(gateway.calls.history.list()[0]?.verdict).toMatchObject({
+      code: 'call.no-answer-body',
+      leg: 'callee',
+    })
+    gateway.expectsVerdicts('call.no-answer-body')
+  })
+
+  it('call.no-answer-body: the trunk answers a call without SDP', async () => {
+    const gateway = await open()
+    const call = place(await gateway.registered('alice'), 'alice', '0100', offerOf(BROWSER))
+    ;(await ringing(gateway, gateway.trunk)).accept({}, quiet)
+    await gateway.time.advance(1_000)
+    expectFailure(gateway, call, 'call.no-answer-body', 'callee')
+    gateway.expectsVerdicts('call.no-answer-body')
   })
 })
 
