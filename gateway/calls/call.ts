@@ -45,6 +45,8 @@ export interface CallContext {
   readonly findSide: (replaces: Replaces, party: string) => FoundSide | undefined
   /** Where a transfer by `party` leads; throws what a call of theirs to there would be refused with. */
   readonly planTransfer: (party: string, target: Uri, far: string) => AdmittedPlan
+  /** One more MESSAGE inside a call. Throws `limit.rate`. */
+  readonly admitMessage: (payer: string) => void
   /** How long a call of these parties may last. */
   readonly maxDurationS: (parties: readonly string[]) => number
   /** The call has given everything back: dialogs ended, media closed. */
@@ -287,7 +289,10 @@ export class Call implements SideOwner, JoinableCall {
     if (request.request.method === 'REFER') this.#run(() => this.#transfers.onRefer(side, request))
     else {
       const other = this.#conversation.other(side)
-      if (!this.#keys.takeInfo(side, other, request)) relayInDialog(request, other?.dialog, ALLOW)
+      if (!this.#keys.takeInfo(side, other, request)) {
+        const admitMessage = (): void => this.#context.admitMessage(side.party)
+        relayInDialog(request, other?.dialog, { allowed: ALLOW, admitMessage })
+      }
     }
   }
 

@@ -203,6 +203,7 @@ export class Calls {
         silence: config.media,
         findSide: (replaces, party) => this.#find(replaces, party),
         planTransfer: (party, target, far) => this.#planTransfer(party, target, far),
+        admitMessage: (payer) => this.admission.passMessage({ payer, forms: undefined }),
         maxDurationS: (parties) => this.admission.limits.maxDurationS(parties),
         onEnded: (ended) => this.#forget(ended),
       },

@@ -52,6 +52,13 @@ function planInDialog(request: SipRequest): InDialogPlan {
   return { kind: 'pass', method, headers, ...relayedBody(request) }
 }
 
+export interface InDialogRules {
+  /** What we allow. */
+  readonly allowed: Header
+  /** Throws where its sender may not send one more MESSAGE now. */
+  readonly admitMessage: () => void
+}
+
 const pendingOf = new WeakMap<InviteDialog, number>()
 
 /**
@@ -61,12 +68,14 @@ const pendingOf = new WeakMap<InviteDialog, number>()
 export function relayInDialog(
   incoming: IncomingRequest,
   other: InviteDialog | undefined,
-  allowed: Header,
+  { allowed, admitMessage }: InDialogRules,
 ): void {
   try {
     const plan = planInDialog(incoming.request)
-    if (plan.kind === 'pass' && other !== undefined) pass(incoming, plan, other)
-    else if (plan.kind === 'absorb' || (plan.kind === 'pass' && plan.method === 'INFO')) {
+    if (plan.kind === 'pass' && other !== undefined) {
+      if (plan.method === 'MESSAGE') admitMessage()
+      pass(incoming, plan, other)
+    } else if (plan.kind === 'absorb' || (plan.kind === 'pass' && plan.method === 'INFO')) {
       incoming.respond(200, { headers: [allowed] })
     } else if (plan.kind === 'no-subscription') throw new GatewayFailure('relay.no-subscription')
     else refuseMethod(incoming, allowed)

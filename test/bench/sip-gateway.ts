@@ -79,6 +79,7 @@ const userAgent = createUserAgent({
           environment: systemEnvironment,
           log: silent,
           limits: { ringTimeoutS: 60, attemptS: 4, progressS: 20 },
+          admitMessage: () => {},
           maxDurationS: () => 3_600,
           silence: { rtpTimeoutS: 0, rtpHoldTimeoutS: 0 },
           findSide: () => undefined,

@@ -2,6 +2,8 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Config } from '../../../config/config.ts'
 import { loadConfig } from '../../../config/load.ts'
 import { MESSAGE_RATES } from '../../../gateway/calls/admission.ts'
+import type { SipResponse } from '../../../sip/message.ts'
+import { answered, BROWSER, PHONE } from '../../harness/scripted-calls.ts'
 import { type Peer, reasonOf, ScriptedGateway } from '../../harness/scripted-gateway.ts'
 import {
   asked,
@@ -41,9 +43,11 @@ const answersAll = (peer: Peer): void => {
 }
 const message = (peer: Peer, from: string, to: string): SentRequest =>
   send(peer, 'MESSAGE', from, to, { body: 'x' })
+const reasonCode = (response: SipResponse): string | undefined =>
+  /text="([^"]*)"/.exec(reasonOf(response) ?? '')?.[1]
 const seen = (sent: SentRequest) => [
   statusOfSent(sent),
-  typeof sent.answer === 'object' ? /text="([^"]*)"/.exec(reasonOf(sent.answer) ?? '')?.[1] : undefined,
+  typeof sent.answer === 'object' ? reasonCode(sent.answer) : undefined,
 ]
 const REFUSED = [403, 'limit.destination']
 const TOO_MANY = [503, 'limit.rate']
@@ -155,5 +159,41 @@ describe('MESSAGE to a user', () => {
     const next = Array.from({ length: perSecond }, () => message(alice, 'alice', 'bob'))
     await gateway.time.advance(50)
     expect(next.map(statusOfSent)).toEqual(Array(perSecond).fill(200))
+  })
+})
+
+describe('MESSAGE inside a call', () => {
+  it('has the rate of those outside', async () => {
+    gateway = await ScriptedGateway.open()
+    const alice = await gateway.registered('alice')
+    const { caller } = await answered(
+      gateway,
+      { peer: alice, user: 'alice', local: BROWSER },
+      { peer: gateway.trunk, number: '0100', local: PHONE },
+    )
+    const { burst } = MESSAGE_RATES.user
+    const statuses: unknown[] = []
+    const say = (): void => {
+      const body = { contentType: 'text/plain', bytes: Buffer.from('x') }
+      caller.dialog?.request('MESSAGE', { body }, (response) => {
+        statuses.push(typeof response === 'object' ? [response.status, reasonCode(response)] : response)
+      })
+    }
+    for (let sent = 0; sent < burst; sent += 1) {
+      say()
+      // As many as may wait for an answer at a time are fewer.
+      if (sent % 10 === 9) await gateway.time.advance(5)
+    }
+    say()
+    await gateway.time.advance(20)
+    expect(statuses).toHaveLength(burst + 1)
+    expect(statuses.slice(0, burst)).toEqual(Array(burst).fill([200, undefined]))
+    expect(statuses.at(-1)).toEqual(TOO_MANY)
+    await gateway.time.advance(1_000)
+    say()
+    await gateway.time.advance(20)
+    expect(statuses.at(-1)).toEqual([200, undefined])
+    caller.dialog?.bye()
+    await gateway.time.advance(100)
   })
 })
