@@ -1,5 +1,6 @@
 import type { Header, SipResponse } from '../../sip/message.ts'
 import type { InviteDialog, NoAnswer, OutgoingInvite, OutgoingInviteHandler } from '../../sip/user-agent.ts'
+import { rankOf } from './answer-rank.ts'
 
 export interface RingingHandler {
   /** 100 of any target. */
@@ -10,14 +11,6 @@ export interface RingingHandler {
   onAccept(response: SipResponse, dialog: InviteDialog): void
   /** No target is left; the best of their answers (RFC 3261 §16.7). */
   onReject(response: SipResponse | NoAnswer): void
-}
-
-/** 6xx ends the search; then what the caller can act on; a timeout says least. */
-function rank(response: SipResponse | NoAnswer): number {
-  if (typeof response === 'string') return 9
-  if (response.status >= 600) return 0
-  if (response.status === 486) return 1
-  return response.status >= 500 ? 8 : Math.floor(response.status / 100)
 }
 
 /** Several INVITEs for one call: all ring, one answers, the others are cancelled. */
@@ -78,7 +71,7 @@ export class Ringing {
 
   #rejected(response: SipResponse | NoAnswer): void {
     if (this.#isOver) return
-    if (this.#best === undefined || rank(response) < rank(this.#best)) this.#best = response
+    if (this.#best === undefined || rankOf(response) < rankOf(this.#best)) this.#best = response
     const isFinal = typeof response === 'object' && response.status >= 600
     if (!isFinal && this.#pending.size > 0) return
     this.cancel([])

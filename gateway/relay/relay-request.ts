@@ -1,5 +1,6 @@
 import type { Header, SipResponse } from '../../sip/message.ts'
 import type { Body, NoAnswer, SipEnvironment, UserAgent } from '../../sip/user-agent.ts'
+import { rankOf } from '../calls/answer-rank.ts'
 import type { RelayPlan } from './relay-parties.ts'
 
 /**
@@ -12,13 +13,6 @@ export interface RelayRequest {
   readonly method: string
   readonly headers: readonly Header[]
   readonly body?: Body
-}
-
-/** The more the sender can do about an answer, the lower: 6xx speaks for all devices, a silent one says least. */
-function rank(response: SipResponse | NoAnswer): number {
-  if (typeof response === 'string') return 9
-  if (response.status >= 600) return 0
-  return response.status >= 500 ? 8 : Math.floor(response.status / 100)
 }
 
 /**
@@ -53,7 +47,7 @@ export function relayRequest(
   for (const { flow, uri } of plan.targets) {
     userAgent.request({ ...asked, flow, uri }, (response) => {
       waiting -= 1
-      if (rank(response) <= rank(best)) best = response
+      if (rankOf(response) <= rankOf(best)) best = response
       const isSuccess = typeof response === 'object' && response.status < 300
       if (isSuccess || waiting === 0) settle(isSuccess ? response : best)
     })

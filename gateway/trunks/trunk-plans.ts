@@ -78,8 +78,8 @@ export class TrunkPlans {
     verdicts: Verdicts,
     left: string | undefined,
   ): boolean {
-    const others = this.#options.callsOver(name) - (name === left ? 1 : 0)
-    if (maxCalls !== 0 && others >= maxCalls) return false
+    const others = (): number => this.#options.callsOver(name) - (name === left ? 1 : 0)
+    if (maxCalls !== 0 && others() >= maxCalls) return false
     if (verdicts.has(name)) return verdicts.get(name) === undefined
     try {
       this.#options.admit(name, forms)
