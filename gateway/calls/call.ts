@@ -261,16 +261,22 @@ export class Call implements SideOwner, JoinableCall {
       this.#fail(new GatewayFailure('call.session-expired', { seen: side.leg.name }), side.leg.name)
     else if (reason === 'refresh-challenged')
       this.#fail(new GatewayFailure('call.refresh-challenged', { seen: side.leg.name }), side.leg.name)
-    else if (this.#transfers.isTransferor(side)) this.#run(() => this.#transfers.withdraw(side))
+    else if (this.#transfers.isTransferor(side))
+      this.#run(async () => {
+        if (!(await this.#transfers.withdraw(side))) this.#hungUp(side, request)
+      })
     else if (reason === 'forgotten')
       this.#fail(new GatewayFailure('call.dialog-lost', { seen: side.leg.name }), side.leg.name)
     else if (reason === 'flow-lost')
       this.#fail(new GatewayFailure('call.connection-lost', { seen: side.leg.name }), side.leg.name)
-    else
-      this.#end('hung-up', {
-        by: side.leg.name,
-        reasons: request === undefined ? [] : passedReasons(request),
-      })
+    else this.#hungUp(side, request)
+  }
+
+  #hungUp(side: Side, request: SipRequest | undefined): void {
+    this.#end('hung-up', {
+      by: side.leg.name,
+      reasons: request === undefined ? [] : passedReasons(request),
+    })
   }
 
   onDialogAck(side: Side, ack: SipRequest): void {
@@ -286,7 +292,12 @@ export class Call implements SideOwner, JoinableCall {
   }
 
   onRequest(side: Side, request: IncomingRequest): void {
-    if (request.request.method === 'REFER') this.#run(() => this.#transfers.onRefer(side, request))
+    if (request.request.method === 'REFER')
+      this.#run(
+        () => this.#transfers.onRefer(side, request),
+        // RFC 3261 §15.1.2.
+        () => request.respond(487),
+      )
     else {
       const other = this.#conversation.other(side)
       if (!this.#keys.takeInfo(side, other, request)) {

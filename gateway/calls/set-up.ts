@@ -216,6 +216,11 @@ export class SetUp {
     const hasEarlyAnswer = this.#answer !== undefined
     if (answer.length > 0) await this.#establish(caller, callee, answer)
     if (!callee.leg.isAgreed) throw callee.blamed(new GatewayFailure('call.no-answer-body'))
+    if (callee.dialog === undefined) {
+      throw callee.blamed(
+        new GatewayFailure('call.refused', { seen: `${callee.party}: BYE behind its answer` }),
+      )
+    }
     callee.sessionUuid = sessionUuidOf(response) ?? callee.sessionUuid ?? this.#host.token()
     // Without an offer in the INVITE the 200 carries ours, and ACK the answer (RFC 3261 §13.2.1).
     this.#answer ??= sdpBody(caller.leg.offer(conversation.wishFor(caller)))

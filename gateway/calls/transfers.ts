@@ -1,6 +1,7 @@
 import type { Log } from '../../config/logging.ts'
 import type { LegName, MediaSession } from '../../media/engine.ts'
 import type { MediaFailure } from '../../media/failure.ts'
+import type { Codec } from '../../media/parameters.ts'
 import { answerableCodecs, isAudio } from '../../sdp/codecs.ts'
 import type { Header, SipResponse, Uri } from '../../sip/message.ts'
 import type { IncomingInvite, IncomingRequest } from '../../sip/user-agent.ts'
@@ -163,10 +164,18 @@ export class Transfers {
     return this.#transfer?.transferor === side
   }
 
-  /** The transferor hung up before the target answered: the others go on without it. */
-  async withdraw(transferor: Side): Promise<void> {
-    this.#options.conversation.remove(transferor)
+  /**
+   * The transferor hung up before the target answered: the others go on without it. False: the transfer has failed meanwhile, and
+   * who stays would be alone.
+   */
+  async withdraw(transferor: Side): Promise<boolean> {
+    const { conversation } = this.#options
+    // Its target has answered, and has its place.
+    if (!conversation.sides.includes(transferor)) return true
+    if (!this.isTransferor(transferor)) return false
+    conversation.remove(transferor)
     await transferor.leg.close()
+    return true
   }
 
   /** True when the leg is that of a target, which is no part of the conversation yet: only the transfer fails. */
@@ -178,7 +187,8 @@ export class Transfers {
       if (this.#transfer === transfer)
         await this.#onFailed(transfer.target, new GatewayFailure('transfer.no-media', { cause: failure }))
       // Its answer came first, and now it is part of the call.
-      else if (this.#options.conversation.sides.includes(transfer.target)) throw failure
+      else if (this.#options.conversation.sides.includes(transfer.target))
+        throw transfer.target.blamed(failure)
     })
     return true
   }
@@ -214,13 +224,25 @@ export class Transfers {
   }
 
   async #callTarget(asked: AskedTransfer, first: PartyPlan): Promise<void> {
-    const { transferor, far, report } = asked
-    const { log, openSide, place, charges, conversation, headers } = this.#options
-    const { plan, codecs } = fittingPlan(first, far.leg.codecs)
+    const { plan, codecs } = fittingPlan(first, asked.far.leg.codecs)
+    const { openSide, isConnected } = this.#options
     const target = await openSide(this.#newLegName(), plan.name, plan.media, true)
-    const text = target.leg.offer({ direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
+    try {
+      // The call may have ended meanwhile.
+      if (!isConnected()) throw new GatewayFailure('transfer.not-now')
+      this.#transfer = { ...asked, target, dialling: this.#dial(asked, target, plan, codecs) }
+    } catch (error) {
+      await this.#drop(target, error)
+      throw error
+    }
+  }
+
+  #dial(asked: AskedTransfer, target: Side, plan: PartyPlan, codecs: readonly Codec[]): Dialling {
+    const { transferor, far, report } = asked
+    const { log, place, charges, conversation, headers } = this.#options
     const answers = new EarlyAnswers()
-    const dialling = place(target, plan, text, {
+    const text = target.leg.offer({ direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
+    return place(target, plan, text, {
       headers: headers(target, far),
       maxForwards: undefined,
       onProgress: async (response) => {
@@ -240,30 +262,38 @@ export class Transfers {
           await this.#onFailed(target, failure)
           return
         }
-        log.warn('transfer goes on elsewhere', { reason: failure.message, from: plan.name, to: next.name })
-        this.#options.dropped(target, failure.message)
-        await target.leg.close()
-        try {
-          await this.#callTarget(asked, next)
-        } catch (error) {
-          await this.#onFailed(target, error)
-        }
+        await this.#goOn(asked, target, failure, next)
       },
     })
-    this.#transfer = { ...asked, target, dialling }
+  }
+
+  async #goOn(asked: AskedTransfer, target: Side, why: unknown, next: PartyPlan): Promise<void> {
+    const reason = verdictOf(why).message
+    this.#options.log.warn('transfer goes on elsewhere', { reason, from: target.party, to: next.name })
+    await this.#drop(target, why)
+    try {
+      await this.#callTarget(asked, next)
+    } catch (error) {
+      await this.#giveUp(next.name, error)
+    }
   }
 
   /** Takes what the target answers: a reliable 18x may have it, and its 200 none then (RFC 3262 §5). False: the transfer has failed. */
   async #agree(target: Side, response: SipResponse, answers: EarlyAnswers): Promise<boolean> {
-    const dialling = this.#transfer?.dialling
-    if (this.#transfer?.target !== target) return false
+    const transfer = this.#transfer
+    if (transfer?.target !== target) return false
     try {
       const answer = answers.from(response)
       if (answer.length > 0) await target.leg.take(answer)
       else if (response.status >= 200 && !target.leg.isAgreed) throw new GatewayFailure('call.no-answer-body')
       return true
     } catch (error) {
-      dialling?.cancel([])
+      const next = transfer.dialling.leave()
+      if (next !== undefined) {
+        await this.#goOn(transfer, target, error, next)
+        return false
+      }
+      transfer.dialling.cancel([])
       target.dialog?.bye()
       target.dialog = undefined
       await this.#onFailed(target, error)
@@ -272,16 +302,25 @@ export class Transfers {
   }
 
   async #onFailed(target: Side, failure: unknown): Promise<void> {
+    await this.#drop(target, target.blamed(failure))
+    await this.#giveUp(target.party, failure)
+  }
+
+  /** A target that was called, or was to be, is no part of the call. */
+  async #drop(target: Side, why: unknown): Promise<void> {
+    this.#options.dropped(target, verdictOf(why).message)
+    await target.leg.close()
+  }
+
+  async #giveUp(target: string, failure: unknown): Promise<void> {
     const transfer = this.#transfer
     this.#transfer = undefined
     const verdict = verdictOf(failure)
-    const { log, conversation, charges, dropped } = this.#options
-    log.warn('transfer failed', { target: target.party, ...verdict, reason: verdict.message })
-    dropped(target, `transfer failed: ${verdict.message}`)
+    const { log, conversation, charges } = this.#options
+    log.warn('transfer failed', { target, ...verdict, reason: verdict.message })
     transfer?.report.finish(verdict.status, 'Transfer Failed', () => {})
     if (transfer !== undefined) charges.drop(transfer.ticket)
     await conversation.watch()
-    await target.leg.close()
     // With the transferor gone there is nobody left to go back to.
     if (conversation.sides.length < 2) throw failure
   }

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Code } from '../../../gateway/diagnosis.ts'
 import { STANDARD_CODECS } from '../../../sdp/codecs.ts'
+import { header } from '../../../sip/headers.ts'
 import type { Body } from '../../../sip/user-agent.ts'
 import {
   answerIn,
@@ -134,6 +135,35 @@ describe('a call from a browser to a trunk', () => {
     })
     call.dialog?.bye()
     await gateway.time.advance(50)
+  })
+
+  it('whose callee hangs up behind its answer, before the caller has that, ends', async () => {
+    // The caller was answered, and alone in the call.
+    gateway = await ScriptedGateway.open()
+    const call = place(await gateway.registered('alice'), 'alice', '0100')
+    const invite = await ringing(gateway, gateway.trunk)
+    const texts: string[] = []
+    gateway.trunk.flow.drops = (text) => texts.push(text) > 0
+    invite.accept({ body: answerTo(invite, PHONE) }, quiet)
+    gateway.trunk.flow.drops = () => false
+    const [answer = ''] = texts
+    const lineOf = (name: string): string => new RegExp(`^${name}: (.*)\r$`, 'm').exec(answer)?.[1] ?? ''
+    const bye = [
+      `BYE ${/<([^>]*)>/.exec(header(invite.request, 'Contact') ?? '')?.[1]} SIP/2.0`,
+      'Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKbye;rport',
+      'Max-Forwards: 70',
+      `From: ${lineOf('To')}`,
+      `To: ${lineOf('From')}`,
+      `Call-ID: ${lineOf('Call-ID')}`,
+      'CSeq: 1 BYE',
+      'Content-Length: 0',
+      '',
+      '',
+    ].join('\r\n')
+    for (const text of [answer, bye]) gateway.userAgent.receive(Buffer.from(text), gateway.trunkFlow)
+    await gateway.time.advance(500)
+    expect([statusOf(call), gateway.calls.size]).toEqual([480, 0])
+    gateway.expectsVerdicts('call.refused')
   })
 
   it('hears a trunk through a 183 without SDP, and through a 180 after early media (quirk 25)', async () => {

@@ -4,6 +4,7 @@ import { loadConfig } from '../../../config/load.ts'
 import { MediaFailure } from '../../../media/failure.ts'
 import type { IncomingInvite } from '../../../sip/user-agent.ts'
 import {
+  answered,
   answerIn,
   answerTo,
   BROWSER,
@@ -248,6 +249,35 @@ describe('an emergency call whose trunk answers what nobody can use', () => {
     await gateway.time.advance(500)
     expect(statusOf(made)).toBe(488)
     gateway.expectsVerdicts('sdp.no-common-codec')
+  })
+})
+
+describe('an emergency call that a transfer makes', () => {
+  it('leaves a trunk that answers what nobody can use', async () => {
+    const alice = await open()
+    const held = await answered(
+      gateway,
+      { peer: gateway.trunk, user: '030', local: PHONE },
+      { peer: alice, number: 'alice', local: BROWSER },
+    )
+    const refer = { headers: [{ name: 'Refer-To', value: '<sip:112@example.com>' }] }
+    held.callee.dialog?.request('REFER', refer, () => {})
+    const invite = await ringing(gateway, gateway.trunk)
+    const first = new PeerDialog(PHONE)
+    first.dialog = invite.accept({ body: unusable(invite, withoutAudio) }, first.handler)
+    const other = await ringing(gateway, second())
+    const phone = new PeerDialog(PHONE)
+    phone.dialog = other.accept({ body: answerTo(other, PHONE) }, phone.handler)
+    await gateway.time.advance(500)
+    expect([first.ended, held.callee.ended, held.caller.ended, phone.ended]).toEqual([
+      'bye',
+      'bye',
+      undefined,
+      undefined,
+    ])
+    phone.dialog.bye()
+    await gateway.time.advance(200)
+    expect(held.caller.ended).toBe('bye')
   })
 })
 

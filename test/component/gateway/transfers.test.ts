@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { GatewayFailure } from '../../../gateway/gateway-failure.ts'
 import { MediaFailure } from '../../../media/failure.ts'
 import { STANDARD_CODECS } from '../../../sdp/codecs.ts'
 import type { SipResponse } from '../../../sip/message.ts'
@@ -19,6 +20,7 @@ import {
   statusOf,
 } from '../../harness/scripted-calls.ts'
 import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { trunkConfig } from '../../harness/trunk-config.ts'
 
 let gateway: ScriptedGateway
 let alice: Peer
@@ -54,6 +56,18 @@ async function refer(side: PeerDialog, target: string, headers: { name: string; 
   )
   await gateway.time.advance(200)
   return { fragments, status: () => status }
+}
+
+/** What the trunk sends meanwhile reaches the gateway in one turn of the event loop, as frames of one TCP segment do. */
+function inOneBreath(
+  send: () => void,
+  edit: (texts: readonly string[]) => readonly string[] = (texts) => texts,
+): void {
+  const texts: string[] = []
+  gateway.trunk.flow.drops = (text) => texts.push(text) > 0
+  send()
+  gateway.trunk.flow.drops = () => false
+  for (const text of edit(texts)) gateway.userAgent.receive(Buffer.from(text, 'latin1'), gateway.trunkFlow)
 }
 
 const replacesOf = (dialog: InviteDialog | undefined): string =>
@@ -185,6 +199,100 @@ describe('blind transfer', () => {
     expect(isCancelled).toBe(true)
     expect(transfer.fragments.at(-1)).toBe('SIP/2.0 400 Transfer Failed')
     expect([call.callee.ended, call.caller.ended]).toEqual([undefined, undefined])
+    call.caller.dialog?.bye()
+  })
+
+  it('that fails in the breath in which the transferor hangs up ends the call: nobody is left alone in it', async () => {
+    const call = await aliceCallsTrunk()
+    gateway.trunk.invites.length = 0
+    await refer(call.callee, '<sip:200@127.0.0.1:5070>')
+    const invite = await ringing(gateway, gateway.trunk)
+    inOneBreath(() => {
+      invite.reject(486)
+      call.callee.dialog?.bye()
+    })
+    await gateway.time.advance(300)
+    expect([call.caller.ended, gateway.calls.size]).toEqual(['bye', 0])
+    expect(gateway.logged('call ended').at(-1)?.fields).toMatchObject({ event: 'hung-up', leg: 'callee' })
+  })
+
+  it('that succeeds in the breath in which the transferor hangs up goes on', async () => {
+    const call = await aliceCallsTrunk()
+    gateway.trunk.invites.length = 0
+    await refer(call.callee, '<sip:200@127.0.0.1:5070>')
+    const invite = await ringing(gateway, gateway.trunk)
+    const target = new PeerDialog(PHONE)
+    inOneBreath(() => {
+      target.dialog = invite.accept({ body: answerTo(invite, PHONE) }, target.handler)
+      call.callee.dialog?.bye()
+    })
+    await gateway.time.advance(1_000)
+    expect([call.caller.ended, target.ended, gateway.calls.size]).toEqual([undefined, undefined, 1])
+    call.caller.dialog?.bye()
+    await gateway.time.advance(100)
+    expect(target.ended).toBe('bye')
+  })
+
+  it('that is asked for in the breath in which the transferor hangs up is answered 487', async () => {
+    // The REFER had no answer at all.
+    const call = await aliceCallsTrunk()
+    let status: unknown
+    inOneBreath(() => {
+      const headers = [{ name: 'Refer-To', value: '<sip:200@127.0.0.1:5070>' }]
+      call.callee.dialog?.request('REFER', { headers }, (response) => {
+        status = typeof response === 'object' ? response.status : response
+      })
+      call.callee.dialog?.bye()
+    })
+    await gateway.time.advance(300)
+    expect([status, call.caller.ended]).toEqual([487, 'bye'])
+  })
+
+  it('calls nobody when the call ends while it is prepared', async () => {
+    const call = await trunkCallsAlice()
+    const [session] = gateway.sessions
+    if (session === undefined) throw new Error('no media')
+    const addLeg = session.addLeg.bind(session)
+    let open: () => void = () => {}
+    session.addLeg = async (...asked) => {
+      await new Promise<void>((resolve) => {
+        open = resolve
+      })
+      return addLeg(...asked)
+    }
+    await refer(call.callee, '<sip:bob@example.com>')
+    call.caller.dialog?.bye()
+    await gateway.time.advance(100)
+    open()
+    await gateway.time.advance(1_000)
+    expect([bob.invites, gateway.calls.size]).toEqual([[], 0])
+  })
+
+  it('whose next trunk cannot be called fails, and no leg of either is left', async () => {
+    await gateway.close()
+    const ways = ['pbx', 'second'].map((trunk, priority) => ({ trunk, priority, weight: 1 }))
+    gateway = await ScriptedGateway.open({
+      trunks: ways.map(({ trunk, priority }) => trunkConfig({ name: trunk, port: 5_070 + priority })),
+      groups: [{ name: 'out', trunks: ways }],
+      routes: [{ prefix: '0', trunk: 'out', strip: 1, add: '' }],
+    })
+    alice = await gateway.registered('alice')
+    bob = await gateway.registered('bob')
+    const call = await answered(gateway, aliceParty(), { peer: bob, number: 'bob', local: BROWSER })
+    const transfer = await refer(call.caller, '<sip:0100@example.com>')
+    const invite = await ringing(gateway, gateway.trunk)
+    gateway.userAgent.invite = () => {
+      throw new GatewayFailure('trunk.unresolved')
+    }
+    invite.reject(503)
+    await gateway.time.advance(300)
+    expect(transfer.fragments.at(-1)).toBe('SIP/2.0 503 Transfer Failed')
+    expect([call.caller.ended, call.callee.ended]).toEqual([undefined, undefined])
+    const { legs } = (await gateway.sessions[0]?.stats()) ?? {}
+    expect(Object.keys(legs ?? {})).toEqual(['caller', 'callee'])
+    const [report] = gateway.calls.history.list()
+    const dropped = report?.timeline.filter(({ what }) => what === 'dropped').map(({ leg }) => leg)
+    expect(dropped).toEqual(['transfer-1', 'transfer-2'])
     call.caller.dialog?.bye()
   })
 
@@ -430,15 +538,6 @@ describe('INVITE with Replaces', () => {
   const takeOverOf = (dialog: InviteDialog | undefined) =>
     place(gateway.trunk, '200', 'alice', offerOf(PHONE), quiet, withReplaces(dialog))
 
-  /** What the trunk sends meanwhile reaches the gateway in one turn of the event loop, as frames of one TCP segment do. */
-  const inOneBreath = (send: () => void, edit: (texts: readonly string[]) => readonly string[]): void => {
-    const texts: string[] = []
-    gateway.trunk.flow.drops = (text) => texts.push(text) > 0
-    send()
-    gateway.trunk.flow.drops = () => false
-    for (const text of edit(texts)) gateway.userAgent.receive(Buffer.from(text, 'latin1'), gateway.trunkFlow)
-  }
-
   it('is refused when BYE ends the call in the same breath', async () => {
     // The step of the take-over found the call ended and left the INVITE without an answer for ever.
     const call = await aliceCallsTrunk()
@@ -447,7 +546,7 @@ describe('INVITE with Replaces', () => {
       taker = takeOverOf(call.callee.dialog)
       call.callee.dialog?.bye()
     }
-    inOneBreath(send, (texts) => texts)
+    inOneBreath(send)
     await gateway.time.advance(300)
     expect(taker === undefined ? undefined : statusOf(taker)).toBe(481)
   })
