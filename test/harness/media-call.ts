@@ -268,7 +268,7 @@ export class MediaCall {
   async close(): Promise<void> {
     this.browser.close()
     this.trunk.close()
-    await this.gateway.close()
+    await this.gateway.close({ hangsUp: true })
   }
 }
 

@@ -1,3 +1,5 @@
+import { AssertionError } from 'node:assert'
+import { inspect, isDeepStrictEqual } from 'node:util'
 import type { Config, TrunkConfig } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Log } from '../../config/logging.ts'
@@ -105,6 +107,7 @@ export class ScriptedGateway {
   readonly observers: MediaObserver[] = []
   readonly #peers: Peer[] = []
   readonly #gatewayEnds = new Map<Peer, MemoryFlow>()
+  #internalErrors = 0
   readonly #trunkLinks = new Map<string, { readonly peer: Peer; readonly gatewayFlow: MemoryFlow }>()
 
   /**
@@ -165,12 +168,13 @@ export class ScriptedGateway {
     this.tickets = new LadderTickets(() => time.nowMs())
     this.trunks = trunks
     this.states = new TrunkStates(() => time.nowMs())
-    this.engine = createNativeEngine({
+    const options: NativeEngineOptions = {
       addresses: ['127.0.0.1'],
       announced: [],
       webrtcPort: 0,
+      // Below those that the kernel gives to whoever asks for any.
       rtpPortMin: 20_000,
-      rtpPortMax: 59_998,
+      rtpPortMax: 32_767,
       portRestMs: 0,
       latchMs: 3_000,
       iceTimeoutMs: 60_000,
@@ -178,6 +182,9 @@ export class ScriptedGateway {
       consentTimeoutMs: 60_000,
       maxSessions: 100,
       ...media,
+    }
+    this.engine = createNativeEngine(options, {
+      report: (error) => this.#logger({}).error('internal error in media', { error }),
     })
     const openSession = this.engine.openSession.bind(this.engine)
     this.engine.openSession = async (callId, observer) => {
@@ -444,15 +451,33 @@ export class ScriptedGateway {
     this.verdicts.expect(...calls)
   }
 
-  /** Throws when calls had other verdicts than the test expects; those that go on count as they are. */
-  async close(): Promise<void> {
+  /** So many lines of the log tell of a mistake of ours, which the test makes on purpose. */
+  expectsInternalErrors(count: number): void {
+    this.#internalErrors = count
+  }
+
+  /**
+   * Throws when anything is left in a table, when the log tells of a mistake of ours, and when calls had other verdicts than the
+   * test expects. `hangsUp`: calls may go on; they are judged as they are, and ended then.
+   */
+  async close({ hangsUp = false }: { readonly hangsUp?: boolean } = {}): Promise<void> {
+    const before = this.#everyRecord()
+    if (hangsUp) this.calls.end()
+    const left = await this.leftovers()
     this.userAgent.close()
     this.registration.close()
     this.homes.close()
     for (const peer of this.#peers) peer.userAgent.close()
     await this.engine.close()
+    this.verdicts.check(hangsUp ? before : this.#everyRecord())
+    expectSame(`left in tables: ${inspect(left)}`, left, {})
+    const mistakes = this.log.filter(({ message }) => message.startsWith('internal error'))
+    expectSame(`mistakes of ours: ${inspect(mistakes)}`, mistakes.length, this.#internalErrors)
+  }
+
+  #everyRecord(): readonly Cdr[] {
     const live = this.calls.history.list().filter(({ state }) => state !== 'ended')
-    this.verdicts.check([...this.records, ...live.map(cdrOf)])
+    return [...this.records, ...live.map(cdrOf)]
   }
 
   #onRequest(request: IncomingRequest): void {
@@ -558,6 +583,11 @@ export class ScriptedGateway {
       child: (fields) => this.#logger({ ...base, ...fields }),
     }
   }
+}
+
+function expectSame(what: string, actual: unknown, expected: unknown): void {
+  if (isDeepStrictEqual(actual, expected)) return
+  throw new AssertionError({ message: what, actual, expected, operator: 'deepStrictEqual' })
 }
 
 const sentBy = (flow: Flow) => ({ host: flow.local.address, port: flow.local.port })

@@ -163,8 +163,10 @@ describe('the history of a call', () => {
   it('that had keys in its descriptions keeps none of them', async () => {
     const gateway = await open({}, { media: 'sdes' })
     const alice = await signedIn(gateway)
-    place(alice, 'alice', '0123', offerOf(BROWSER))
+    const call = place(alice, 'alice', '0123', offerOf(BROWSER))
     await ringing(gateway, gateway.trunk)
+    call.invite.cancel()
+    gateway.expectsVerdicts('cancelled')
     const [report] = gateway.calls.history.list()
     const sent = report?.timeline.find(({ leg, what }) => leg === 'callee' && what === 'sdp')?.detail
     expect(sent).toContain('inline:[redacted]')

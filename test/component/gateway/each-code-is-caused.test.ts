@@ -207,7 +207,7 @@ describe('S1: who calls', () => {
     const call = place(alice, 'alice', '0100', offerOf(BROWSER))
     await gateway.time.advance(1_000)
     expect([statusOf(call), reasonText(call)]).toEqual([500, 'SIP;cause=500;text="call.internal"'])
-    expect(gateway.logged('internal error')).toHaveLength(1)
+    gateway.expectsInternalErrors(1)
     gateway.expectsVerdicts('call.internal')
   })
 
