@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { OutgoingInvite } from '../../sip/user-agent.ts'
 import { AGES_MS } from '../component/sip/pair.ts'
 import { sdp } from '../component/sip/phone.ts'
-import { ask, reply, scripted } from '../component/sip/scripted-peer.ts'
+import { ask, lineOf, reply, scripted, tagOf } from '../component/sip/scripted-peer.ts'
 import { seeded } from '../component/sip/virtual-clock.ts'
 
 const ROUNDS = 20_000
@@ -21,9 +21,11 @@ const EXTENSIONS = [
 
 test('mutated and shuffled messages throw nothing, call onError for nothing, and leave nothing behind', () => {
   const random = seeded(7)
+  const understood = { invites: 0, requests: 0, inDialogs: 0, acks: 0 }
   const { clock, phone, flow, sent } = scripted({
     limits: { maxServerTransactions: 200, maxClientTransactions: 50, maxDialogs: 50 },
     onInvite: (invite, self) => {
+      understood.invites += 1
       const kind = random()
       if (kind < 0.3) {
         invite.reject(486)
@@ -33,9 +35,15 @@ test('mutated and shuffled messages throw nothing, call onError for nothing, and
       if (kind > 0.8) invite.progress(180, { reliable: true })
       self.answer(invite)
     },
-    onRequest: (request) => request.respond(200),
+    onRequest: (request) => {
+      understood.requests += 1
+      request.respond(200)
+    },
     onReinvite: (reinvite) => reinvite.reject(488),
-    onDialogRequest: (request) => request.respond(200),
+    onDialogRequest: (request) => {
+      understood.inDialogs += 1
+      request.respond(200)
+    },
   })
   const pick = <Item>(items: readonly Item[]): Item | undefined => items[Math.floor(random() * items.length)]
   const methods = ['INVITE', 'ACK', 'BYE', 'CANCEL', 'OPTIONS', 'UPDATE', 'INFO', 'PRACK', 'REGISTER']
@@ -44,6 +52,20 @@ test('mutated and shuffled messages throw nothing, call onError for nothing, and
       ask(method, { headers: ['Content-Type: a/b', 'Record-Route: <sip:p;lr>', ...lines], body: 'v=0' }),
     ),
   )
+  /** A request in a dialog that the phone is in as the callee. */
+  const inDialog = (cseq: number): string => {
+    const answer = pick(sent.slice(-200).filter((text) => isAnswer(text))) ?? ''
+    const method = pick(methods) ?? 'ACK'
+    return ask(method, {
+      callId: lineOf(answer, 'Call-ID').slice('Call-ID: '.length),
+      fromTag: /;tag=(\w+)/.exec(lineOf(answer, 'From'))?.[1] ?? '',
+      toTag: tagOf(answer),
+      cseq: method === 'ACK' ? Number(/\d+/.exec(lineOf(answer, 'CSeq'))?.[0] ?? 0) : cseq,
+      branch: `z9hG4bKdialog${cseq}`,
+      headers: ['Content-Type: a/b', ...(random() < 0.5 ? EXTENSIONS : [])],
+      body: 'v=0',
+    })
+  }
   const calls: OutgoingInvite[] = []
   for (let round = 0; round < ROUNDS; round += 1) {
     if (round % 100 === 0) calls.push(phone.call(flow))
@@ -52,6 +74,10 @@ test('mutated and shuffled messages throw nothing, call onError for nothing, and
       text.startsWith('SIP/') || random() < 0.7
         ? text
         : reply(text, 100 + Math.floor(random() * 599), { headers: EXTENSIONS })
+    if (round % 5 === 0) {
+      const asked = Buffer.from(inDialog(round + 2))
+      phone.agent.receive(random() < 0.5 ? asked : mutate(asked, Buffer.from(other), random), flow)
+    }
     phone.agent.receive(mutate(Buffer.from(message), Buffer.from(other), random), flow)
     if (round % 10 === 0) clock.advance(500)
   }
@@ -60,6 +86,12 @@ test('mutated and shuffled messages throw nothing, call onError for nothing, and
   for (const dialog of phone.dialogs) dialog.bye()
   clock.advance(AGES_MS)
   expect(phone.errors).toEqual([])
+  understood.acks = phone.acks.length
+  // So much of it is no garbage that it gets past the parser.
+  expect(understood.invites).toBeGreaterThan(50)
+  expect(understood.requests).toBeGreaterThan(20)
+  expect(understood.inDialogs).toBeGreaterThan(40)
+  expect(understood.acks).toBeGreaterThan(10)
   const { clientTransactions, serverTransactions, dialogs, timers } = phone.agent.tables()
   expect({ clientTransactions, serverTransactions, dialogs, timers }).toEqual({
     clientTransactions: 0,
@@ -68,6 +100,9 @@ test('mutated and shuffled messages throw nothing, call onError for nothing, and
     timers: 0,
   })
 })
+
+const isAnswer = (text: string): boolean =>
+  /^SIP\/2\.0 (?:18|20)\d/.test(text) && /^CSeq: \d+ INVITE/m.test(text)
 
 function mutate(bytes: Buffer, other: Buffer, random: () => number): Buffer {
   const at = Math.floor(random() * bytes.length)

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { TrunkConfig } from '../../config/config.ts'
+import type { Config, TrunkConfig } from '../../config/config.ts'
 import type { CallReport } from '../../gateway/ladder/call-report.ts'
 import type { NativeEngineOptions } from '../../media/native-engine.ts'
 import type { Codec, Direction, RtpLocal, SdesKey, WebrtcLocal } from '../../media/parameters.ts'
@@ -18,6 +18,7 @@ const SUITE = 'AES_CM_128_HMAC_SHA1_80'
 export const PCMA = 8
 
 export interface MediaCallOptions {
+  readonly config?: Partial<Config>
   readonly trunk?: Partial<TrunkConfig>
   readonly media?: Partial<NativeEngineOptions>
   readonly browser?: ScriptedBrowserOptions
@@ -47,7 +48,13 @@ export class MediaCall {
   readonly callee: PeerDialog
 
   static async open(options: MediaCallOptions = {}): Promise<MediaCall> {
-    const gateway = await ScriptedGateway.open({}, options.trunk, undefined, {}, options.media)
+    const gateway = await ScriptedGateway.open(
+      options.config ?? {},
+      options.trunk,
+      undefined,
+      {},
+      options.media,
+    )
     gateway.verdicts.isWithoutMedia = false
     const peer = await gateway.registered('alice')
     const browser = await ScriptedBrowser.open(options.browser)

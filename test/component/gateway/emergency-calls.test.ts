@@ -19,6 +19,7 @@ import {
   statusOf,
 } from '../../harness/scripted-calls.ts'
 import { nameAddr, type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { send, statusOfSent } from '../../harness/scripted-relay.ts'
 import { resolverOf, trunkConfig } from '../../harness/trunk-config.ts'
 
 let gateway: ScriptedGateway
@@ -156,6 +157,9 @@ describe('an emergency number', () => {
     await gateway.time.advance(200)
     expect([statusOf(made), reasonText(made)]).toEqual([404, expect.stringContaining('call.unknown-number')])
     gateway.expectsVerdicts('call.unknown-number')
+    const message = send(await gateway.registered('alice'), 'MESSAGE', 'alice', '112', { body: 'help' })
+    await gateway.time.advance(200)
+    expect([statusOfSent(message), gateway.trunk.requests]).toEqual([404, []])
   })
 
   it('is challenged for who has not signed in', async () => {

@@ -339,6 +339,8 @@ describe('S5: keys', () => {
 
 describe('S3 and S4: the call ends, and the caller is told the code', () => {
   const FAST = { iceTimeoutMs: 300, dtlsTimeoutMs: 300, consentTimeoutMs: 400 }
+  /** What a browser does comes in time, on a machine that has other work too. */
+  const SOON = { iceTimeoutMs: 1_500, dtlsTimeoutMs: 300, consentTimeoutMs: 1_500 }
   /** For a browser that checks: it may be late, on a machine that has other work. */
   const CHECKED = { ...FAST, iceTimeoutMs: 10_000, consentTimeoutMs: 60_000 }
 
@@ -361,7 +363,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
   })
 
   it('checks with a wrong password', async () => {
-    const call = await answered({ media: FAST })
+    const call = await answered({ media: SOON })
     await call.check({ password: 'wrong-password-of-24-chars' })
     expect((await ended(call)).verdict).toMatchObject({
       stage: 'S3',
@@ -372,7 +374,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
   })
 
   it('checks with the credentials of another description', async () => {
-    const call = await answered({ media: FAST })
+    const call = await answered({ media: SOON })
     call.browser.restartIce()
     await call.check()
     expect((await ended(call)).verdict).toMatchObject({ stage: 'S3', code: 'ice.stale-ufrag', leg: 'caller' })
@@ -380,7 +382,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
   })
 
   it('checks that nominate nothing', async () => {
-    const call = await answered({ media: FAST, browser: { setup: 'passive' } })
+    const call = await answered({ media: SOON, browser: { setup: 'passive' } })
     await call.check({ isNominating: false })
     expect((await ended(call)).verdict).toMatchObject({
       stage: 'S3',
@@ -391,7 +393,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
   })
 
   it('checks that stop', async () => {
-    const call = await connected({ media: FAST })
+    const call = await connected({ media: { ...SOON, dtlsTimeoutMs: 10_000 } })
     await call.speak({ browser: 60, trunk: 60 })
     expect((await ended(call)).verdict).toMatchObject({
       stage: 'S3',
@@ -402,7 +404,7 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
   })
 
   it('no ClientHello', async () => {
-    const call = await answered({ media: FAST })
+    const call = await answered({ media: { ...FAST, iceTimeoutMs: 10_000, consentTimeoutMs: 10_000 } })
     await call.check()
     expect((await ended(call)).verdict).toMatchObject({
       stage: 'S4',

@@ -15,7 +15,7 @@ async function expectEcho(browser: ScriptedBrowser): Promise<void> {
 
 test('row 19: a browser on a new network, without a restart: media follows, the stream and the keys stay', async () => {
   const log = new MediaLog()
-  const session = await openEngine({ consentTimeoutMs: 1_500 }).openSession('call', log)
+  const session = await openEngine({ consentTimeoutMs: 3_000 }).openSession('call', log)
   const browser = await openBrowser()
   const local = await connect(session, browser, log)
   await session.setRoute('caller', { kind: 'echo', map: [PCMU] })
@@ -30,7 +30,7 @@ test('row 19: a browser on a new network, without a restart: media follows, the 
   expect(browser.address).not.toBe(old)
   expect((await session.stats()).legs.caller?.remote).toBe(browser.address)
   // Checks from there are its consent now: longer than one may last.
-  for (let count = 0; count < 10; count++) {
+  for (let count = 0; count < 14; count++) {
     await browser.check(local)
     await expectEcho(browser)
     await delay(250)

@@ -256,7 +256,7 @@ describe('the ladder', () => {
   })
 
   test('a wrong password is answered 401 and named when time is up', async () => {
-    const engine = openEngine({ iceTimeoutMs: 300 })
+    const engine = openEngine({ iceTimeoutMs: 1_500 })
     const log = new Log()
     const session = await engine.openSession('call', log)
     const browser = await openBrowser()

@@ -183,7 +183,7 @@ describe('from a trunk', () => {
   })
 
   test('a handshake that does not end is cut, and gives its place back', async () => {
-    const limits = { handshakeMs: 100, maxConnectionsPerAddress: 1 }
+    const limits = { handshakeMs: 1_000, maxConnectionsPerAddress: 1 }
     const { transport } = await open({ identity: ours, peer: peerAt(9, TRUSTING), limits })
     const silent = await dial(transport.local.port)
     const second = await dial(transport.local.port)
