@@ -2,11 +2,11 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { formatAddress } from './address.ts'
 import { DtlsRtpLeg } from './dtls-rtp-leg.ts'
 import type { LegParameters } from './engine.ts'
-import { MediaFailure } from './failure.ts'
+import { onFreePorts } from './free-ports.ts'
 import { makeIceCredentials } from './ice-lite.ts'
 import { KeyBytes } from './key-bytes.ts'
 import type { LegHost } from './leg-host.ts'
-import type { LegId, NativeLeg, NativePorts } from './native/boundary.ts'
+import type { LegId, NativeLeg } from './native/boundary.ts'
 import {
   type Fingerprint,
   type IceCandidate,
@@ -29,9 +29,6 @@ export interface LegSource {
   readonly ports: PortPool
   readonly shared: SharedPorts
 }
-
-/** Ports that another process holds are skipped this many times before a leg is refused. */
-const BIND_ATTEMPTS = 16
 
 /** A leg with sockets, keys and credentials of its own. Throws `media.no-port`, `media.overload`. */
 export function openLeg(parameters: LegParameters, source: LegSource, host: LegHost): Leg {
@@ -92,42 +89,26 @@ interface RtpSeat {
 }
 
 function bindRtp(source: LegSource, host: LegHost, address: string, ssrc: number, dtls: boolean): RtpSeat {
-  const { made, port } = onFreePorts(source, host, address, (ports) =>
-    host.relay.addLeg({ kind: 'rtp', ...ports, ssrc, dtls }),
+  const { ports } = source
+  const { clock, relay } = host
+  const { made, port } = onFreePorts({ ports, clock }, address, (free) =>
+    relay.addLeg({ kind: 'rtp', ...free, ssrc, dtls }),
   )
   return { id: made, port }
 }
 
 function shareRtp(source: LegSource, host: LegHost, address: string, ssrc: number): RtpSeat {
-  const { shared } = source
+  const { shared, ports } = source
+  const { clock, relay } = host
   const pair = shared.at(address)
   if (pair === undefined) return bindRtp(source, host, address, ssrc, false)
   const { place, port } = pair
   const id = addToRelay(host, { kind: 'rtp', ssrc, shared: place }, formatAddress({ address, port }))
   const sharing = {
     isOwn: (remote: string) => shared.isOwn(remote),
-    move: () => onFreePorts(source, host, address, (ports) => host.relay.moveLeg(id, ports)).port,
+    move: () => onFreePorts({ ports, clock }, address, (free) => relay.moveLeg(id, free)).port,
   }
   return { id, port, sharing }
-}
-
-/** On a port of the pool that can be bound; those that another process holds are passed over. */
-function onFreePorts<Made>(
-  { ports }: LegSource,
-  { clock }: LegHost,
-  address: string,
-  open: (ports: NativePorts) => Made,
-): { readonly made: Made; readonly port: number } {
-  for (let attempt = 1; ; attempt++) {
-    const port = ports.lease(clock.now())
-    try {
-      return { made: named(() => open({ address, rtpPort: port }), formatAddress({ address, port })), port }
-    } catch (failure) {
-      ports.release(port, clock.now())
-      const isTaken = failure instanceof MediaFailure && failure.seen === 'EADDRINUSE'
-      if (!isTaken || attempt === BIND_ATTEMPTS) throw failure
-    }
-  }
 }
 
 function addToRelay(host: LegHost, leg: NativeLeg, expected: string): LegId {

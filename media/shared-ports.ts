@@ -1,5 +1,7 @@
 import { addressKey } from './address.ts'
 import type { Clock } from './clock.ts'
+import { MediaFailure } from './failure.ts'
+import { onFreePorts } from './free-ports.ts'
 import type { NativePlace, Relay } from './native/boundary.ts'
 import type { PortPool } from './port-pool.ts'
 
@@ -17,9 +19,6 @@ export interface SharedPair {
   /** RTP; RTCP has the one above. */
   readonly port: number
 }
-
-/** Ports that another process holds are passed over this many times. */
-const BIND_ATTEMPTS = 16
 
 /** The ports that the trunk legs of one relay share: a pair for each local address, bound at its first use and then kept. */
 export class SharedPorts {
@@ -50,21 +49,14 @@ export class SharedPorts {
   }
 
   #bind(address: string): SharedPair | undefined {
-    const { relay, ports, clock } = this.#options
-    for (let attempt = 1; attempt <= BIND_ATTEMPTS; attempt++) {
-      const port = ports.lease(clock.now())
-      try {
-        const place = relay.bindShared({ address, rtpPort: port })
-        ports.keep(port)
-        return { place, port }
-      } catch (error) {
-        ports.release(port, clock.now())
-        if (!isTaken(error)) return undefined
-      }
+    const { relay, ports } = this.#options
+    try {
+      const { made: place, port } = onFreePorts(this.#options, address, (free) => relay.bindShared(free))
+      ports.keep(port)
+      return { place, port }
+    } catch (failure) {
+      if (!(failure instanceof MediaFailure)) throw failure
+      return undefined
     }
-    return undefined
   }
 }
-
-const isTaken = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
