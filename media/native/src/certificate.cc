@@ -10,21 +10,12 @@
 
 #include <memory>
 
+#include "openssl_owners.h"
+
 namespace webtrunk {
 
 namespace {
 
-template <auto free_function>
-struct Free {
-  template <typename T>
-  void operator()(T* pointer) const {
-    free_function(pointer);
-  }
-};
-
-using KeyPointer = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using CertificatePointer = std::unique_ptr<X509, Free<X509_free>>;
-using BioPointer = std::unique_ptr<BIO, Free<BIO_free_all>>;
 using NumberPointer = std::unique_ptr<BIGNUM, Free<BN_free>>;
 using NamesPointer = std::unique_ptr<GENERAL_NAMES, Free<GENERAL_NAMES_free>>;
 using NamePointer = std::unique_ptr<GENERAL_NAME, Free<GENERAL_NAME_free>>;

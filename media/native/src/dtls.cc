@@ -12,27 +12,11 @@
 
 #include "bytes.h"
 #include "certificate.h"
+#include "openssl_owners.h"
 
 namespace webtrunk {
 
 namespace {
-
-struct FreeX509 {
-  void operator()(X509* certificate) const { X509_free(certificate); }
-};
-struct FreeKey {
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-};
-struct FreeBio {
-  void operator()(BIO* bio) const { BIO_free_all(bio); }
-};
-struct FreeContext {
-  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
-};
-
-using CertificatePointer = std::unique_ptr<X509, FreeX509>;
-using KeyPointer = std::unique_ptr<EVP_PKEY, FreeKey>;
-using BioPointer = std::unique_ptr<BIO, FreeBio>;
 
 /** RSA only for peers that are servers with such a certificate; ours is ECDSA. GCM only: see `usable_record`. */
 constexpr char kCiphers[] =
@@ -160,7 +144,7 @@ std::unique_ptr<DtlsContext> DtlsContext::create(const std::string& certificate_
     return nullptr;
   }
   ERR_clear_error();
-  std::unique_ptr<SSL_CTX, FreeContext> context(SSL_CTX_new(DTLS_method()));
+  std::unique_ptr<SSL_CTX, Free<SSL_CTX_free>> context(SSL_CTX_new(DTLS_method()));
   std::string fingerprint;
   if (context == nullptr || !configure(context.get(), profiles, mtu) ||
       !use_certificate(context.get(), certificate_pem, private_key_pem, fingerprint)) {

@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <openssl/opensslv.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 
 #include "certificate.h"
 #include "dtls.h"
+#include "relay_arguments.h"
 
 namespace webtrunk {
 
@@ -26,23 +28,13 @@ using ContextHolder = Napi::External<std::unique_ptr<DtlsContext>>;
 using SessionHolder = Napi::External<std::unique_ptr<DtlsSession>>;
 
 Napi::Value type_error(Napi::Env env, const std::string& text) {
-  Napi::TypeError::New(env, text).ThrowAsJavaScriptException();
+  throw_type_error(env, text);
   return env.Undefined();
 }
 
 Napi::Value range_error(Napi::Env env, const std::string& text) {
-  Napi::RangeError::New(env, text).ThrowAsJavaScriptException();
+  throw_range_error(env, text);
   return env.Undefined();
-}
-
-bool read_bytes(const Napi::CallbackInfo& info, size_t at, const uint8_t*& bytes, size_t& length) {
-  if (info.Length() <= at || !info[at].IsTypedArray()) return false;
-  const auto array = info[at].As<Napi::TypedArray>();
-  if (array.TypedArrayType() != napi_uint8_array) return false;
-  const auto octets = array.As<Napi::Uint8Array>();
-  bytes = octets.Data();
-  length = octets.ByteLength();
-  return true;
 }
 
 /** Why OpenSSL did not like what our own configuration gave it. */
@@ -125,8 +117,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value feed(const Napi::CallbackInfo& info) {
     const uint8_t* bytes = nullptr;
     size_t length = 0;
-    if (!read_bytes(info, 0, bytes, length)) return type_error(info.Env(), "datagram must be a Uint8Array");
-    session_->feed(bytes, length);
+    if (read_bytes(info[0], "datagram", 0, SIZE_MAX, bytes, length)) session_->feed(bytes, length);
     return info.Env().Undefined();
   }
 
