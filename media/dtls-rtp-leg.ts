@@ -1,8 +1,8 @@
 import { placeKey } from './address.ts'
-import { DeadlineTimer } from './deadline-timer.ts'
 import { DtlsKeying } from './dtls-keying.ts'
 import { MediaFailure } from './failure.ts'
 import type { MediaPath } from './ice-lite.ts'
+import { LegGuard } from './leg-guard.ts'
 import type { LegHost } from './leg-host.ts'
 import type { LegId } from './native/boundary.ts'
 import type { Fingerprint, RtpLocal, RtpRemote, SrtpSuite, TransportAddress } from './parameters.ts'
@@ -20,14 +20,13 @@ export class DtlsRtpLeg {
   readonly id: LegId
   readonly #host: LegHost
   readonly #keying: DtlsKeying
-  readonly #timer: DeadlineTimer
+  readonly #guard: LegGuard
   #local: RtpLocal
   /** The last place that a description named, and whether it still does. */
   #peer: TransportAddress | undefined
   #isHeld = true
   /** From before the description. */
   #early: { readonly bytes: Uint8Array; readonly remote: TransportAddress }[] = []
-  #hasEnded = false
 
   constructor(id: LegId, local: RtpLocal, fingerprint: Fingerprint, host: LegHost) {
     this.id = id
@@ -36,12 +35,18 @@ export class DtlsRtpLeg {
       id,
       host,
       send: (_, datagram) => host.relay.sendDtls(id, datagram),
-      fail: (failure) => this.#fail(failure),
+      fail: (failure) => this.#guard.fail(failure),
     })
     this.#local = { ...local, dtls: { fingerprint, tlsId: this.#keying.tlsId } }
-    this.#timer = new DeadlineTimer(host.clock, () =>
-      this.#guard(() => this.#keying.timeout(host.clock.now())),
-    )
+    this.#guard = new LegGuard({
+      host,
+      deadlineMs: () => this.#keying.deadlineMs,
+      onDeadline: () => this.#keying.timeout(host.clock.now()),
+      onEnd: () => {
+        this.#early = []
+        this.#keying.close()
+      },
+    })
   }
 
   /** The same object until another association begins. */
@@ -54,7 +59,7 @@ export class DtlsRtpLeg {
   }
 
   get canSend(): boolean {
-    return this.suite !== undefined && !this.#isHeld && !this.#hasEnded
+    return this.suite !== undefined && !this.#isHeld && !this.#guard.hasEnded
   }
 
   /** DTLS sessions held: 0 or 1. */
@@ -69,7 +74,7 @@ export class DtlsRtpLeg {
         seen: dtls === undefined ? 'no fingerprint' : 'RTCP on another port',
       })
     }
-    this.#guard(() => {
+    this.#guard.run(() => {
       const target = isReachable(rtp) ? rtp : undefined
       this.#aim(target)
       this.#keying.describe({ ...dtls, transport: target === undefined ? undefined : placeKey(target) })
@@ -82,7 +87,7 @@ export class DtlsRtpLeg {
 
   /** A DTLS datagram: from the target, or from anywhere while there has been none. */
   onDtls(bytes: Uint8Array, path: MediaPath): void {
-    this.#guard(() => {
+    this.#guard.run(() => {
       if (this.#peer !== undefined) this.#keying.feed(bytes, path)
       else if (this.#early.length < MAX_EARLY) this.#early.push({ bytes: bytes.slice(), remote: path.remote })
       else this.#host.count('dtls.unexpected')
@@ -90,22 +95,7 @@ export class DtlsRtpLeg {
   }
 
   close(): void {
-    if (this.#hasEnded) return
-    this.#hasEnded = true
-    this.#timer.set(undefined)
-    this.#early = []
-    this.#keying.close()
-  }
-
-  /** Nothing runs after the end, an unexpected error ends this leg only, the timer follows. */
-  #guard(step: () => void): void {
-    if (this.#hasEnded) return
-    try {
-      step()
-    } catch (cause) {
-      this.#fail(new MediaFailure('media.internal', { cause }))
-    }
-    this.#timer.set(this.#hasEnded ? undefined : this.#keying.deadlineMs)
+    this.#guard.close()
   }
 
   #aim(target: TransportAddress | undefined): void {
@@ -130,11 +120,5 @@ export class DtlsRtpLeg {
       if (placeKey(remote) === placeKey(target)) this.#keying.feed(bytes, { socket: 0, remote })
       else this.#host.count('dtls.not-admitted')
     }
-  }
-
-  #fail(failure: MediaFailure): void {
-    if (this.#hasEnded) return
-    this.close()
-    this.#host.fail(failure)
   }
 }

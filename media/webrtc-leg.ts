@@ -1,8 +1,8 @@
 import { formatAddress } from './address.ts'
-import { DeadlineTimer, earliest } from './deadline-timer.ts'
+import { earliest } from './deadline-timer.ts'
 import { DtlsKeying } from './dtls-keying.ts'
-import { MediaFailure } from './failure.ts'
 import { IceLite, type IceOutput, type MediaPath } from './ice-lite.ts'
+import { LegGuard } from './leg-guard.ts'
 import type { LegHost } from './leg-host.ts'
 import type { LegId } from './native/boundary.ts'
 import type { SrtpSuite, WebrtcLocal, WebrtcRemote } from './parameters.ts'
@@ -20,9 +20,8 @@ export class WebrtcLeg {
   readonly #host: LegHost
   readonly #ice: IceLite
   readonly #keying: DtlsKeying
-  readonly #timer: DeadlineTimer
+  readonly #guard: LegGuard
   #local: WebrtcLocal
-  #hasEnded = false
   #refused: string | undefined
 
   constructor(id: LegId, local: WebrtcLocal, host: LegHost) {
@@ -37,10 +36,15 @@ export class WebrtcLeg {
       id,
       host,
       send: (path, datagram) => this.#send(path, datagram),
-      fail: (failure) => this.#fail(failure),
+      fail: (failure) => this.#guard.fail(failure),
     })
     this.#local = { ...local, tlsId: this.#keying.tlsId }
-    this.#timer = new DeadlineTimer(host.clock, () => this.#guard(() => this.#timeout()))
+    this.#guard = new LegGuard({
+      host,
+      deadlineMs: () => earliest(this.#ice.deadlineMs, this.#keying.deadlineMs),
+      onDeadline: () => this.#timeout(),
+      onEnd: () => this.#keying.close(),
+    })
   }
 
   /** The same object until ICE restarts or another association begins. */
@@ -54,7 +58,7 @@ export class WebrtcLeg {
 
   /** The relay has keys, and so a path that DTLS went over. */
   get canSend(): boolean {
-    return this.suite !== undefined && !this.#hasEnded
+    return this.suite !== undefined && !this.#guard.hasEnded
   }
 
   /** DTLS sessions held: 0 or 1. */
@@ -63,7 +67,7 @@ export class WebrtcLeg {
   }
 
   setRemote(remote: WebrtcRemote): void {
-    this.#guard(() => {
+    this.#guard.run(() => {
       this.#run(this.#ice.handle({ kind: 'remote', credentials: remote.ice }, this.#host.clock.now()))
       this.#keying.describe(remote)
       if (this.#local.tlsId !== this.#keying.tlsId)
@@ -74,30 +78,16 @@ export class WebrtcLeg {
 
   /** A STUN datagram for a ufrag of ours. */
   onStun(bytes: Uint8Array, path: MediaPath): void {
-    this.#guard(() => this.#run(this.#ice.handle({ kind: 'stun', bytes, path }, this.#host.clock.now())))
+    this.#guard.run(() => this.#run(this.#ice.handle({ kind: 'stun', bytes, path }, this.#host.clock.now())))
   }
 
   /** A DTLS datagram from an admitted path. */
   onDtls(bytes: Uint8Array, path: MediaPath): void {
-    this.#guard(() => this.#keying.feed(bytes, path))
+    this.#guard.run(() => this.#keying.feed(bytes, path))
   }
 
   close(): void {
-    if (this.#hasEnded) return
-    this.#hasEnded = true
-    this.#timer.set(undefined)
-    this.#keying.close()
-  }
-
-  /** The one way in: nothing runs after the end, an unexpected error ends this leg only, the timer follows. */
-  #guard(step: () => void): void {
-    if (this.#hasEnded) return
-    try {
-      step()
-    } catch (cause) {
-      this.#fail(new MediaFailure('media.internal', { cause }))
-    }
-    this.#timer.set(this.#hasEnded ? undefined : earliest(this.#ice.deadlineMs, this.#keying.deadlineMs))
+    this.#guard.close()
   }
 
   #timeout(): void {
@@ -128,7 +118,7 @@ export class WebrtcLeg {
           this.#beginHandshake()
           break
         case 'failed':
-          this.#fail(output.failure)
+          this.#guard.fail(output.failure)
           break
         case 'dropped':
           this.#host.count(output.reason)
@@ -153,11 +143,5 @@ export class WebrtcLeg {
 
   #beginHandshake(): void {
     if (this.#ice.isChecked) this.#keying.begin(this.#ice.nominated)
-  }
-
-  #fail(failure: MediaFailure): void {
-    if (this.#hasEnded) return
-    this.close()
-    this.#host.fail(failure)
   }
 }
