@@ -373,6 +373,12 @@ export class Daemon {
     await this.#process.stop('SIGKILL')
   }
 
+  /** After `kill`: the same configuration in the same folder. */
+  async startAgain(): Promise<Daemon> {
+    const ports = { webrtc: this.webrtcPort, rtp: this.rtpPorts.min }
+    return Daemon.#launch(['--config', this.configFile], {}, this.#folder, ports)
+  }
+
   /** For clean-up. Throws when it was not killed and did not stop in order, logged an error, or left something of a call in its tables. */
   async close(): Promise<void> {
     const status = await this.stop()

@@ -105,6 +105,9 @@ request_route {
   if (is_method("REGISTER")) {
     if (!pv_www_authenticate("${REALM}", "${password}", "0")) { www_challenge("${REALM}", "1"); exit; }
     if (!save("location")) sl_reply_error();
+    if (reg_fetch_contacts("location", "$tu", "registered")) {
+      xlog("L_WARN", "registered: $tU at $(ulc(registered=>count)) places\\n");
+    }
     exit;
   }
   record_route();
@@ -118,6 +121,10 @@ request_route {
   $rd = "${phone.split(':')[0]}";
   $rp = "${phone.split(':')[1]}";
   t_relay();
+}
+
+onreply_route {
+  xlog("L_WARN", "got $rs of $rm\\n");
 }
 
 route[AUTH] {

@@ -53,9 +53,12 @@ export class TrunkSite {
     return this.#start(scenario, { sipPort: this.#ports[name], ...options })
   }
 
-  /** baresip where a trunk is configured: it answers as 9100 or 9200, with this tone. */
-  async phoneOfTrunk(toneHz: number, name: TrunkName = 'pbx'): Promise<Baresip> {
-    const user = name === 'pbx' ? '9100' : '9200'
+  /** baresip where a trunk is configured: it answers with this tone, and only calls to `user`. */
+  async phoneOfTrunk(
+    toneHz: number,
+    name: TrunkName = 'pbx',
+    user = name === 'pbx' ? '9100' : '9200',
+  ): Promise<Baresip> {
     const baresip = closing(await Baresip.start({ media: 'rtp', toneHz, user, sipPort: this.#ports[name] }))
     noteIfFailed(() => this.#noteFailure())
     return baresip
