@@ -24,5 +24,10 @@ export const noteIfFailed = (note: () => Promise<void>): void => {
 export const closeAll = async (ended?: EndedTest): Promise<void> => {
   const notes = noters.splice(0)
   if (ended?.task.result?.state === 'fail') for (const note of notes) await note()
-  for (let peer = open.pop(); peer !== undefined; peer = open.pop()) await peer.close()
+  const failures: unknown[] = []
+  for (let peer = open.pop(); peer !== undefined; peer = open.pop()) {
+    // The others are closed all the same, or they were there in the next test.
+    await peer.close().catch((error: unknown) => failures.push(error))
+  }
+  if (failures.length > 0) throw failures[0]
 }
