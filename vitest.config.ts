@@ -1,7 +1,10 @@
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
 
 /** `expect.poll` waits for as long as a busy machine may need; what never comes fails all the same. */
 const PATIENT = { poll: { timeout: 10_000 } }
+
+/** What measures the memory of its process: another file that ran in the same one before would be in the figures. */
+const MEASURES_ITS_PROCESS = 'test/component/media/calls-leave-nothing-behind.test.ts'
 
 /** Sockets, threads and peers in real time on a shared machine: CI gives a test a second try and shows it as `(retry x1)`. */
 const SECOND_TRY = process.env.CI === undefined ? 0 : 1
@@ -25,10 +28,21 @@ export default defineConfig({
         test: {
           name: 'component',
           include: ['test/component/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, MEASURES_ITS_PROCESS],
           testTimeout: 20_000,
           maxWorkers: 2,
           // As above: each closes what it opened, and looks for leftovers.
           isolate: false,
+          expect: PATIENT,
+          retry: SECOND_TRY,
+        },
+      },
+      {
+        test: {
+          name: 'component-alone',
+          include: [MEASURES_ITS_PROCESS],
+          maxWorkers: 2,
+          isolate: true,
           expect: PATIENT,
           retry: SECOND_TRY,
         },

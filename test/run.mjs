@@ -32,7 +32,7 @@ await requireBuild()
 const asked = process.argv.slice(2)
 const projects = asked.includes('--project')
   ? []
-  : ['--project', 'unit', '--project', 'component', '--project', 'interop']
+  : ['--project', 'unit', '--project', 'component*', '--project', 'interop']
 const checks = [
   ['format and lint', 'node_modules/@biomejs/biome/bin/biome', 'check'],
   ['types', 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'],
