@@ -451,6 +451,21 @@ export class ScriptedGateway {
     this.verdicts.expect(...calls)
   }
 
+  /** Judges the calls that have ended, and drops what is kept for tests to look at, so that many calls do not add up. */
+  forget(): void {
+    this.verdicts.check(this.records)
+    const open = this.#peers.filter(({ flow }) => flow.isOpen)
+    for (const peer of this.#peers) if (!peer.flow.isOpen) this.#gatewayEnds.delete(peer)
+    this.#peers.splice(0, this.#peers.length, ...open)
+    for (const peer of open) {
+      const kept = [peer.invites, peer.requests, peer.subscribes, peer.flow.sent, this.gatewayEnd(peer).sent]
+      for (const list of kept) list.length = 0
+    }
+    for (const list of [this.records, this.sessions, this.observers]) list.length = 0
+    const mistakes = this.log.filter(({ message }) => message.startsWith('internal error'))
+    this.log.splice(0, this.log.length, ...mistakes)
+  }
+
   /** So many lines of the log tell of a mistake of ours, which the test makes on purpose. */
   expectsInternalErrors(count: number): void {
     this.#internalErrors = count
