@@ -1,3 +1,4 @@
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
@@ -9,9 +10,12 @@ import type { Config } from '../../../config/config.ts'
 import { loadConfig } from '../../../config/load.ts'
 import { Secret } from '../../../config/secret.ts'
 import { startDaemon } from '../../../gateway/daemon.ts'
+import { buildResponse } from '../../../sip/build.ts'
+import { formatMessage } from '../../../sip/format.ts'
+import { parseMessage } from '../../../sip/parser.ts'
 import { Authority, type Identity } from '../../harness/certificates.ts'
 import { closeAll, closing } from '../../harness/closing.ts'
-import { headerOf } from '../../harness/sip-text.ts'
+import { headerOf, statusOf } from '../../harness/sip-text.ts'
 import { tlsOfPbx, trunkConfig } from '../../harness/trunk-config.ts'
 import { WebrtcClient } from '../../harness/webrtc-client.ts'
 
@@ -39,7 +43,9 @@ async function trunkWith({ certificate, key }: Identity): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-async function callOver(port: number) {
+const trunkOverTls = (port: number) => trunkConfig({ port, transport: 'tls', tls: tlsOfPbx(ca) })
+
+async function callOver(port: number, more: Partial<Config> = {}, number = '9100') {
   const base = loadConfig(undefined, {})
   const failures: Readonly<Record<string, unknown>>[] = []
   const log = {
@@ -65,24 +71,19 @@ async function callOver(port: number) {
       key: join(folder, 'own.key'),
     },
     users: [{ name: 'alice', password: new Secret('open sesame') }],
-    trunks: [
-      trunkConfig({
-        port,
-        transport: 'tls',
-        tls: tlsOfPbx(ca),
-      }),
-    ],
+    trunks: [trunkOverTls(port)],
     routes: [{ prefix: '9', trunk: 'pbx', strip: 0, add: '' }],
     media: { ...base.media, addresses: ['127.0.0.1'], webrtcPort: 0 },
+    ...more,
   }
   const daemon = await startDaemon(config, log, { product: 'webtrunk-test', pagesFolder: '/nonexistent' })
   closing({ close: () => daemon.stop() })
   const url = `ws://127.0.0.1:${daemon.web.http?.port}/sip`
   const alice = closing(await WebrtcClient.connect(url, 'alice', 'open sesame'))
   await alice.register()
-  const call = await alice.call('9100', { toneHz: 1_000 })
+  const call = await alice.call(number, { toneHz: 1_000 })
   const final = await call.waitForFinal()
-  return { reason: headerOf(final, 'Reason'), failures }
+  return { status: statusOf(final), reason: headerOf(final, 'Reason'), failures }
 }
 
 it.each([
@@ -104,3 +105,42 @@ it.each([
   // What the transport has said is in what was seen.
   if (code === 'trunk.certificate-name') expect(failures[0]?.seen).toContain('sip.foreign-certificate')
 })
+
+/** A trunk over UDP that refuses every call; the Request-URIs of those. */
+async function refusingTrunk() {
+  const socket = createSocket('udp4')
+  const asked: string[] = []
+  socket.on('message', (bytes, { address, port }) => {
+    const message = parseMessage(bytes)
+    if (message.kind !== 'request' || message.method !== 'INVITE') return
+    asked.push(message.uri.text)
+    socket.send(formatMessage(buildResponse(message, 404, { toTag: 'second' })), port, address)
+  })
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  closing({ close: async () => void socket.close() })
+  return { port: socket.address().port, asked }
+}
+
+it('an emergency call passes by a trunk whose certificate has expired, at once', async () => {
+  const second = await refusingTrunk()
+  const expired = await trunkWith(authority.issue({ names: 'DNS:pbx.example.com', days: -1 }))
+  const { status } = await callOver(
+    expired,
+    {
+      udp: { host: ['127.0.0.1'], port: 0, announced: [] },
+      trunks: [trunkOverTls(expired), trunkConfig({ name: 'second', port: second.port })],
+      emergency: {
+        numbers: ['112'],
+        prefix: '',
+        trunks: ['pbx', 'second'],
+        callerId: undefined,
+        maxCalls: 2,
+        drainTimeoutS: 1,
+      },
+    },
+    '112',
+  )
+  // Long before Timer B of what the first trunk never got.
+  expect([status, second.asked]).toEqual([404, [`sip:112@127.0.0.1:${second.port}`]])
+}, 20_000)
