@@ -209,6 +209,26 @@ it('and of a trunk that connects to us and must show a certificate', async () =>
   await until(() => expect(counters()).toMatchObject({ refusedTls: 2, accepted: 2 }))
 })
 
+it('a renewed certificate of the listener is shown to who connects from then on, whom the old one served goes on', async () => {
+  const { port, received } = await openTrunk(tlsTrunk(9, true))
+  const dial = async (): Promise<TLSSocket> => {
+    const { certificate, key } = pbx
+    const socket = connect({ port, host: '127.0.0.1', cert: certificate, key, rejectUnauthorized: false })
+    closing({ close: async () => void socket.destroy() })
+    await once(socket, 'secureConnect')
+    return socket
+  }
+  const nameOf = (socket: TLSSocket) => String(socket.getPeerCertificate().subject?.CN)
+  const before = await dial()
+  const renewed = authority.issue({ names: 'DNS:gateway.example.com', commonName: 'renewed' })
+  replace('listener.key', renewed.key)
+  replace('listener.pem', renewed.certificate)
+  await until(() => expect(told('certificate loaded')).toMatchObject([{ subject: 'CN=renewed' }]))
+  expect([nameOf(before), nameOf(await dial())]).toEqual(['peer', 'renewed'])
+  before.write(MESSAGE)
+  await until(() => expect(received).toHaveLength(1))
+})
+
 it('a reload of the daemon looks at them at once', async () => {
   const config = configOf(tlsTrunk(9))
   const daemon = await startDaemon(
