@@ -47,6 +47,8 @@ export class WebrtcCall {
   #final: SipText | undefined
   #hasAnswer = false
   #isOver = false
+  /** By us. */
+  #isAnswered = false
   /** Of our description; werift's own stays 0 as it describes itself once. */
   #version = 0
   /** Of the far end, in the order they came. */
@@ -268,6 +270,9 @@ export class WebrtcCall {
     this.#audio = new SelftestAudio(options)
     this.#descriptions.push(this.#origin.invite.body)
     const body = await this.#audio.answer(this.#origin.invite.body)
+    // Cancelled meanwhile: the INVITE has its final response.
+    if (this.#isOver) return
+    this.#isAnswered = true
     const headers: SipText['headers'] = [['Contact', this.#client.contact], ['Allow', ALLOW], SDP]
     this.#client.respond(this.#origin.invite, '200 OK', this.localTag, headers, body)
   }
@@ -321,7 +326,8 @@ export class WebrtcCall {
         return
       case 'CANCEL':
         this.#client.respond(request, '200 OK', this.localTag)
-        if ('invite' in this.#origin) this.reject('487 Request Terminated')
+        // RFC 3261 §9.2: it changes nothing after our 200, and a BYE has to follow.
+        if ('invite' in this.#origin && !this.#isAnswered) this.reject('487 Request Terminated')
         return
       case 'INVITE':
       case 'UPDATE':

@@ -172,7 +172,7 @@ describe("a user's devices ring in parallel", () => {
     expect(more).toEqual([])
     await kept?.waitForTone(TRUNK_HZ, 1_000)
     expect(lost?.heard).toHaveLength(0)
-    // Its answer came in time and it was hung up, or the CANCEL was quicker, or they crossed.
+    // Its answer came in time and it was hung up, or the CANCEL was quicker, or they crossed and the BYE came after.
     const ends = lost?.received.map(methodOf).filter((method) => method === 'BYE' || method === 'CANCEL')
     expect(ends).not.toEqual([])
     await kept?.waitForEnd()
