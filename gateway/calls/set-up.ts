@@ -6,6 +6,7 @@ import { maxForwards } from '../../sip/headers.ts'
 import type { Header, SipResponse } from '../../sip/message.ts'
 import type { Body, IncomingInvite } from '../../sip/user-agent.ts'
 import { verdictOf } from '../diagnosis.ts'
+import { verdictFields } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { CallTrace } from '../ladder/call-trace.ts'
 import { applicationCodecs, startApplication } from './applications.ts'
@@ -21,6 +22,8 @@ import { keysOn } from './leg-route.ts'
 import type { ApplicationPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
 import { sessionUuidOf } from './session-id.ts'
 import type { Side } from './side.ts'
+
+const NOTHING = Buffer.alloc(0)
 
 /** The call that is set up. */
 export interface SetUpHost {
@@ -149,7 +152,12 @@ export class SetUp {
       locations: plan.media.kind === 'rtp' ? locationsIn(request) : [],
       maxForwards: hops === undefined ? undefined : hops - 1,
       onProgress: (response) =>
-        this.#heed(callee, () => this.#onProgress(caller, callee, response, answers.from(response))),
+        this.#heed(
+          callee,
+          () => this.#onProgress(caller, callee, response, answers.from(response)),
+          // Nobody else is left to call in an emergency: the 200 may be of more use.
+          plan.isEmergency ? () => this.#onProgress(caller, callee, response, NOTHING) : undefined,
+        ),
       onAnswered: (response) =>
         this.#heed(callee, () => this.#onAnswered(caller, callee, response, answers.from(response))),
       onNext: (next) => {
@@ -160,13 +168,17 @@ export class SetUp {
     })
   }
 
-  /** What a party says, unless it has been left. */
-  async #heed(callee: Side, step: () => Promise<void>): Promise<void> {
+  /** What a party says, unless it has been left. `instead`: when that cannot be used, and nobody is left to call. */
+  async #heed(callee: Side, step: () => Promise<void>, instead?: () => Promise<void>): Promise<void> {
     if (callee !== this.#callee) return
     try {
       await step()
     } catch (error) {
-      if (!(await this.leave(callee, error))) throw error
+      if (await this.leave(callee, error)) return
+      if (instead === undefined) throw error
+      const verdict = verdictOf(error, { leg: 'callee' })
+      this.#host.log.warn('early answer of no use', { ...verdictFields(verdict, error), from: callee.party })
+      await instead()
     }
   }
 
@@ -186,8 +198,7 @@ export class SetUp {
     const verdict = verdictOf(why, { leg: 'callee' })
     if (verdict.code === 'call.internal') host.log.error('internal error', { error: why })
     host.log.warn('call goes on elsewhere', {
-      ...verdict,
-      reason: verdict.message,
+      ...verdictFields(verdict, why),
       from: callee.party,
       to: next.name,
     })

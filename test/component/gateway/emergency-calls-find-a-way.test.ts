@@ -236,6 +236,22 @@ describe('an emergency call whose trunk answers what nobody can use', () => {
     await takenBySecond(made)
   })
 
+  it('in a 183 of the last trunk, waits for what its 200 says', async () => {
+    const { made } = call(await open())
+    ;(await ringing(gateway, gateway.trunk)).reject(503)
+    const invite = await ringing(gateway, second())
+    invite.progress(183, { body: unusable(invite, withoutAudio) })
+    await gateway.time.advance(200)
+    expect(made.progress.map(({ status, body }) => [status, body.length])).toContainEqual([183, 0])
+    const phone = new PeerDialog(PHONE)
+    phone.dialog = invite.accept({ body: answerTo(invite, PHONE) }, phone.handler)
+    await gateway.time.advance(500)
+    expect(statusOf(made)).toBe(200)
+    expect(gateway.logged('early answer of no use')).toHaveLength(1)
+    phone.dialog.bye()
+    await gateway.time.advance(200)
+  })
+
   it('by every trunk ends with what the last one said', async () => {
     const { made } = call(await open())
     const invite = await ringing(gateway, gateway.trunk)
