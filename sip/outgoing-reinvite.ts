@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import { buildResponse } from './build.ts'
 import type { DialogRequests } from './dialog-requests.ts'
 import { credentialsIn } from './digest-client.ts'
 import type { Header, SipRequest, SipResponse } from './message.ts'
@@ -71,8 +72,12 @@ export class OutgoingReinvites {
   }
 
   #defer(options: ReinviteOptions, done: (outcome: Outcome) => void): void {
-    assert(this.#deferred === undefined, 'one re-INVITE at a time')
-    const { stack } = this.#options
+    const { stack, requests } = this.#options
+    if (this.#deferred !== undefined) {
+      const busy = buildResponse(requests.compose('INVITE'), 491)
+      stack.clock.soon(() => stack.guard(() => done(busy), undefined))
+      return
+    }
     this.#deferred = () => stack.guard(() => this.start(options, done), undefined)
   }
 

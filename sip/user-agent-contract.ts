@@ -215,7 +215,8 @@ export interface InviteDialog {
   /** Sends BYE; if we are the UAS and ACK has not come, as soon as it comes or its timer ends (RFC 3261 §15). May be called twice. */
   bye(headers?: readonly Header[]): void
   /**
-   * Sends re-INVITE with an offer, which a function makes when it is really sent; ACK for its 2xx is automatic. One at a time: asserts otherwise. As UAS
+   * Sends re-INVITE with an offer, which a function makes when it is really sent; ACK for its 2xx is automatic. One at a time:
+   * asserts otherwise, and one past the one that waits is answered 491. As UAS
    * before ACK it waits for the ACK. A 481 or 491 is made here when the dialog has ended or the peer's offer is open. After
    * 408, 481, 'timeout' (unless `probe`) or 'transport' the dialog is of no use: call `bye()`. The headers of the session timer are added, and
    * one 422 is absorbed.

@@ -250,8 +250,8 @@ export class Conversation {
       this.#renegotiate(side, { kind: 'glare', backOffMs: glareBackOffMs(side.isCallIdOwner, chance) })
       return
     }
-    if (response === 'timeout' && side.dialog?.probe(PROBE_MS)) {
-      // A connection may be dead and nobody has noticed: then it is told when it is back.
+    if ((response === 'timeout' || response === 'transport') && side.dialog?.probe(PROBE_MS)) {
+      // A connection may be dead and nobody has noticed: then it is told when it is back. Or it was found dead when it was back already.
       this.#renegotiate(side, { kind: 'glare', backOffMs: 2 * PROBE_MS })
       return
     }

@@ -76,6 +76,7 @@ export class Dialling {
   #silentSinceMs: number | undefined
   #redirects = 0
   #isOver = false
+  #hasFailed = false
 
   constructor(options: DiallingOptions) {
     this.#options = options
@@ -84,7 +85,7 @@ export class Dialling {
       ? () => {}
       : environment.schedule(environment.nowMs() + limits.ringTimeoutS * 1_000, () => {
           this.cancel([])
-          options.handler.onFailed(new GatewayFailure('call.no-answer'), undefined)
+          this.#fail(new GatewayFailure('call.no-answer'), undefined)
         })
     this.#ring(options.plan.targets)
   }
@@ -94,6 +95,11 @@ export class Dialling {
     if (this.#isOver) return
     this.#finish()
     this.#ringing?.cancel(headers)
+  }
+
+  /** `onFailed` was called, and has decided how it goes on. */
+  get hasFailed(): boolean {
+    return this.#hasFailed
   }
 
   /**
@@ -191,9 +197,9 @@ export class Dialling {
       return
     }
     this.#finish()
-    const { plan, handler } = this.#options
+    const { plan } = this.#options
     const isDecided = this.#hasRung && !plan.isEmergency
-    handler.onFailed(target ?? refusalOf(response, plan), isDecided ? undefined : plan.next?.(response))
+    this.#fail(target ?? refusalOf(response, plan), isDecided ? undefined : plan.next?.(response))
   }
 
   #giveTime(limitS: number, how: 'silent' | 'slow'): void {
@@ -205,11 +211,11 @@ export class Dialling {
 
   /** Its time is over, and the next one has the call; where there is no other, it keeps it. */
   #moveOn(how: 'silent' | 'slow'): void {
-    const { plan, handler } = this.#options
+    const { plan } = this.#options
     const next = plan.next?.(how)
     if (next === undefined) return
     this.cancel([])
-    handler.onFailed(new GatewayFailure('trunk.unreachable', { seen: `${plan.name}: ${how}` }), next)
+    this.#fail(new GatewayFailure('trunk.unreachable', { seen: `${plan.name}: ${how}` }), next)
   }
 
   /** Where a 3xx of an allowed host sends us, or why not there; the way is the one we have. */
@@ -227,6 +233,11 @@ export class Dialling {
       if (error instanceof GatewayFailure) return error
       throw error
     }
+  }
+
+  #fail(failure: GatewayFailure, next: PartyPlan | undefined): void {
+    this.#hasFailed = true
+    this.#options.handler.onFailed(failure, next)
   }
 
   #finish(): void {

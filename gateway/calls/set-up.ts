@@ -184,7 +184,7 @@ export class SetUp {
 
   /** With what a party says or with its media the call cannot be. True: it has been left, and an emergency call goes on elsewhere. */
   async leave(callee: Side, why: unknown): Promise<boolean> {
-    if (callee !== this.#callee) return true
+    if (callee !== this.#callee || this.#dialling?.hasFailed) return true
     const next = this.#dialling?.leave()
     if (next === undefined || this.#caller === undefined) return false
     this.#dialled = next.name

@@ -6,7 +6,7 @@ import { answerableCodecs, isAudio } from '../../sdp/codecs.ts'
 import type { Header, SipResponse, Uri } from '../../sip/message.ts'
 import type { IncomingInvite, IncomingRequest } from '../../sip/user-agent.ts'
 import { verdictOf } from '../diagnosis.ts'
-import { logLevelOf, refusalHeaders } from '../failure.ts'
+import { logLevelOf, refusalHeaders, verdictFields } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { Ticket } from './admission.ts'
 import { requireSdp, sdpBody } from './body.ts'
@@ -183,12 +183,12 @@ export class Transfers {
     const transfer = this.#transfer
     if (transfer?.target.leg.name !== leg) return false
     transfer.dialling.cancel([])
+    const { target } = transfer
     this.#options.run(async () => {
       if (this.#transfer === transfer)
-        await this.#onFailed(transfer.target, new GatewayFailure('transfer.no-media', { cause: failure }))
+        await this.#leave(transfer, new GatewayFailure('transfer.no-media', { cause: failure }))
       // Its answer came first, and now it is part of the call.
-      else if (this.#options.conversation.sides.includes(transfer.target))
-        throw transfer.target.blamed(failure)
+      else if (this.#options.conversation.sides.includes(target)) throw target.blamed(failure)
     })
     return true
   }
@@ -278,7 +278,10 @@ export class Transfers {
     }
   }
 
-  /** Takes what the target answers: a reliable 18x may have it, and its 200 none then (RFC 3262 §5). False: the transfer has failed. */
+  /**
+   * Takes what the target answers: a reliable 18x may have it, and its 200 none then (RFC 3262 §5). False: it has been left. An 18x
+   * of no use is passed over where nobody else is to be called: the 200 may be better.
+   */
   async #agree(target: Side, response: SipResponse, answers: EarlyAnswers): Promise<boolean> {
     const transfer = this.#transfer
     if (transfer?.target !== target) return false
@@ -288,17 +291,33 @@ export class Transfers {
       else if (response.status >= 200 && !target.leg.isAgreed) throw new GatewayFailure('call.no-answer-body')
       return true
     } catch (error) {
-      const next = transfer.dialling.leave()
-      if (next !== undefined) {
-        await this.#goOn(transfer, target, error, next)
-        return false
-      }
-      transfer.dialling.cancel([])
-      target.dialog?.bye()
-      target.dialog = undefined
-      await this.#onFailed(target, error)
+      return !(await this.#leave(transfer, error, response.status < 200))
+    }
+  }
+
+  /** True: the target, with which it cannot be, is called no more. `isEarly`: it is where nobody else is to be called. */
+  async #leave(transfer: Transfer, why: unknown, isEarly = false): Promise<boolean> {
+    const { target, dialling } = transfer
+    // What it has said since decides.
+    if (dialling.hasFailed) return true
+    const next = dialling.leave()
+    if (next !== undefined) {
+      await this.#goOn(transfer, target, why, next)
+      return true
+    }
+    if (isEarly) {
+      const verdict = verdictOf(why)
+      this.#options.log.warn('early answer of no use', {
+        ...verdictFields(verdict, why),
+        target: target.party,
+      })
       return false
     }
+    dialling.cancel([])
+    target.dialog?.bye()
+    target.dialog = undefined
+    await this.#onFailed(target, why)
+    return true
   }
 
   async #onFailed(target: Side, failure: unknown): Promise<void> {

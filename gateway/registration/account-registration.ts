@@ -24,6 +24,8 @@ export interface AccountRegistrationOptions {
   readonly isBulk?: boolean
   /** A 200, at first and at each refresh. */
   readonly onRegistered?: (response: SipResponse) => void
+  /** Asked after `stop`: another one has the same Contact there now, and its binding is not to be taken back. */
+  readonly isReplaced?: () => boolean
   /** For operators. */
   readonly onFailed?: (reason: string) => void
 }
@@ -104,7 +106,8 @@ export class AccountRegistration {
       this.#isAsking = false
       if (this.#state === 'stopped') {
         // It was under way when the account was to be registered no more.
-        if (typeof outcome === 'object' && outcome.status < 300) this.#send(0, () => {})
+        const isGranted = typeof outcome === 'object' && outcome.status < 300
+        if (isGranted && this.#options.isReplaced?.() !== true) this.#send(0, () => {})
         return
       }
       if (typeof outcome === 'string') this.#failed(outcome, { isAnotherLeft })

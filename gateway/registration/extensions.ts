@@ -182,6 +182,7 @@ export class Extensions implements Upstream {
       onRegistered: (response) => {
         extension.route = serviceRoute(response)
       },
+      isReplaced: () => extension.registration !== undefined,
     })
     registration.start()
     return registration

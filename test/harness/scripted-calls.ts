@@ -299,3 +299,16 @@ export async function ringing(gateway: ScriptedGateway, peer: Peer): Promise<Inc
   if (invite === undefined) throw new Error(`no INVITE arrived; log: ${JSON.stringify(gateway.log)}`)
   return invite
 }
+
+/** What the trunk sends meanwhile reaches the gateway in one turn of the event loop, as frames of one TCP segment do. */
+export function inOneBreath(
+  gateway: ScriptedGateway,
+  send: () => void,
+  edit: (texts: readonly string[]) => readonly string[] = (texts) => texts,
+): void {
+  const texts: string[] = []
+  gateway.trunk.flow.drops = (text) => texts.push(text) > 0
+  send()
+  gateway.trunk.flow.drops = () => false
+  for (const text of edit(texts)) gateway.userAgent.receive(Buffer.from(text, 'latin1'), gateway.trunkFlow)
+}

@@ -192,6 +192,24 @@ describe.each(Object.entries(WAYS))('a call %s', (_, make) => {
     expect(browser.ended).toBe('bye')
   })
 
+  it('is told of a hold again that went by the old WebSocket, which was dead unnoticed', async () => {
+    gateway = await ScriptedGateway.open()
+    const { caller: browser, callee: phone, alice } = await make()
+    gateway.gatewayEnd(alice).drops = () => true
+    await phone.reoffer(gateway, reofferOf(PHONE, 'sendonly'))
+    await gateway.back(alice, 'alice')
+    // The call has moved with this request.
+    expect(await browser.reoffer(gateway, reofferOf(RESTARTED, 'sendrecv'))).toMatchObject({ status: 491 })
+    await gateway.disconnect(alice)
+    await gateway.time.advance(15_000)
+    expect([phone.ended, browser.ended, browser.offers.length]).toEqual([undefined, undefined, 1])
+    expect(browser.offers[0]).toContain('a=sendonly')
+    phone.dialog?.bye()
+    await gateway.time.advance(100)
+    expect(browser.ended).toBe('bye')
+    gateway.expectsVerdicts('media.none-from-trunk')
+  })
+
   it.each([
     ['another device of the user', 'alice', 'desk'],
     ['the same device name of another user', 'bob', 'alice'],

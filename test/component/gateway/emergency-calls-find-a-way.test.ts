@@ -8,6 +8,7 @@ import {
   answerIn,
   answerTo,
   BROWSER,
+  inOneBreath,
   offerOf,
   PeerDialog,
   PHONE,
@@ -25,17 +26,22 @@ afterEach(() => gateway.close())
 
 const demo = loadConfig(undefined, {})
 
-async function open(second: Partial<TrunkConfig> = {}, first: Partial<TrunkConfig> = {}): Promise<Peer> {
+async function open(
+  second: Partial<TrunkConfig> = {},
+  first: Partial<TrunkConfig> = {},
+  others: readonly TrunkConfig[] = [],
+): Promise<Peer> {
   gateway = await ScriptedGateway.open({
     calls: { ...demo.calls, ringTimeoutS: 30 },
     trunks: [
       trunkConfig({ host: '127.0.0.1', port: 5070, codecs: ['PCMA', 'PCMU'], ...first }),
       trunkConfig({ name: 'second', host: '127.0.0.1', port: 5071, codecs: ['PCMU', 'PCMA'], ...second }),
+      ...others,
     ],
     emergency: {
       numbers: ['112'],
       prefix: '',
-      trunks: ['pbx', 'second'],
+      trunks: ['pbx', 'second', ...others.map(({ name }) => name)],
       callerId: undefined,
       maxCalls: 2,
       drainTimeoutS: 60,
@@ -222,6 +228,24 @@ describe('an emergency call whose trunk answers what nobody can use', () => {
     expect(first.ended).toBe('bye')
   })
 
+  it('in a 183 and at once refuses, goes to each other trunk once', async () => {
+    const third = trunkConfig({ name: 'third', host: '127.0.0.1', port: 5072, codecs: ['PCMA'] })
+    const { made } = call(await open({}, {}, [third]))
+    const invite = await ringing(gateway, gateway.trunk)
+    inOneBreath(gateway, () => {
+      invite.progress(183, { body: unusable(invite, withoutAudio) })
+      invite.reject(503)
+    })
+    ;(await ringing(gateway, second())).reject(503)
+    const other = await ringing(gateway, gateway.trunkAt(5072).peer)
+    const phone = new PeerDialog(PHONE)
+    phone.dialog = other.accept({ body: answerTo(other, PHONE) }, phone.handler)
+    await gateway.time.advance(500)
+    expect([statusOf(made), gateway.calls.size]).toEqual([200, 1])
+    phone.dialog.bye()
+    await gateway.time.advance(200)
+  })
+
   it('in plain RTP, where the trunk must have keys, goes to the next trunk', async () => {
     const { made } = call(await open({}, { media: 'sdes' }))
     const invite = await ringing(gateway, gateway.trunk)
@@ -290,6 +314,28 @@ describe('an emergency call that a transfer makes', () => {
     phone.dialog.bye()
     await gateway.time.advance(200)
     expect(held.caller.ended).toBe('bye')
+  })
+
+  it('leaves a trunk with which media fails, and is decided by the 200 of the last one', async () => {
+    const alice = await open()
+    const held = await answered(
+      gateway,
+      { peer: gateway.trunk, user: '030', local: PHONE },
+      { peer: alice, number: 'alice', local: BROWSER },
+    )
+    const refer = { headers: [{ name: 'Refer-To', value: '<sip:112@example.com>' }] }
+    held.callee.dialog?.request('REFER', refer, () => {})
+    await ringing(gateway, gateway.trunk)
+    gateway.observers.at(-1)?.onFailure('transfer-1', new MediaFailure('media.internal'))
+    const other = await ringing(gateway, second())
+    other.progress(183, { body: unusable(other, withoutAudio) })
+    await gateway.time.advance(200)
+    const phone = new PeerDialog(PHONE)
+    phone.dialog = other.accept({ body: answerTo(other, PHONE) }, phone.handler)
+    await gateway.time.advance(500)
+    expect([held.callee.ended, held.caller.ended, phone.ended]).toEqual(['bye', undefined, undefined])
+    phone.dialog.bye()
+    await gateway.time.advance(200)
   })
 })
 

@@ -33,7 +33,7 @@ function logged(): { readonly lines: string[]; readonly log: Log } {
 describe('a registration at a trunk', () => {
   type Done = (outcome: SipResponse | NoAnswer) => void
 
-  function registering(answers: readonly (SipResponse | NoAnswer)[], bulk = false) {
+  function registering(answers: readonly (SipResponse | NoAnswer)[], bulk = false, isReplaced = false) {
     const time = new VirtualTime()
     const { lines, log } = logged()
     const sent: {
@@ -53,6 +53,7 @@ describe('a registration at a trunk', () => {
       environment: time,
       log,
       contact: () => CONTACT,
+      isReplaced: () => isReplaced,
       onFailed: (reason) => failures.push(reason),
       send: (headers: readonly Header[], done: Done) => {
         const value = (name: string) => headers.find((header) => header.name === name)?.value
@@ -190,6 +191,13 @@ describe('a registration at a trunk', () => {
     await refused.registration.stop()
     refused.unanswered[0]?.(response(403))
     expect(refused.sent).toHaveLength(1)
+  })
+
+  it('is left there where it was under way at the end, and another one has its Contact by then', async () => {
+    const { sent, registration, unanswered } = registering([], false, true)
+    await registration.stop()
+    unanswered[0]?.(response(200))
+    expect(sent).toHaveLength(1)
   })
 
   it('that the trunk has forgotten in time is none', async () => {
