@@ -4,6 +4,7 @@ import { loadConfig } from '../../../config/load.ts'
 import { MediaFailure } from '../../../media/failure.ts'
 import type { IncomingInvite } from '../../../sip/user-agent.ts'
 import {
+  type AnsweredCall,
   answered,
   answerIn,
   answerTo,
@@ -289,15 +290,21 @@ describe('an emergency call whose trunk answers what nobody can use', () => {
 })
 
 describe('an emergency call that a transfer makes', () => {
-  it('leaves a trunk that answers what nobody can use', async () => {
+  /** A call of the first trunk to a browser, which sends it on to 112. */
+  const transferring = async (): Promise<AnsweredCall> => {
     const alice = await open()
-    const held = await answered(
+    const call = await answered(
       gateway,
       { peer: gateway.trunk, user: '030', local: PHONE },
       { peer: alice, number: 'alice', local: BROWSER },
     )
     const refer = { headers: [{ name: 'Refer-To', value: '<sip:112@example.com>' }] }
-    held.callee.dialog?.request('REFER', refer, () => {})
+    call.callee.dialog?.request('REFER', refer, () => {})
+    return call
+  }
+
+  it('leaves a trunk that answers what nobody can use', async () => {
+    const held = await transferring()
     const invite = await ringing(gateway, gateway.trunk)
     const first = new PeerDialog(PHONE)
     first.dialog = invite.accept({ body: unusable(invite, withoutAudio) }, first.handler)
@@ -317,14 +324,7 @@ describe('an emergency call that a transfer makes', () => {
   })
 
   it('leaves a trunk with which media fails, and is decided by the 200 of the last one', async () => {
-    const alice = await open()
-    const held = await answered(
-      gateway,
-      { peer: gateway.trunk, user: '030', local: PHONE },
-      { peer: alice, number: 'alice', local: BROWSER },
-    )
-    const refer = { headers: [{ name: 'Refer-To', value: '<sip:112@example.com>' }] }
-    held.callee.dialog?.request('REFER', refer, () => {})
+    const held = await transferring()
     await ringing(gateway, gateway.trunk)
     gateway.observers.at(-1)?.onFailure('transfer-1', new MediaFailure('media.internal'))
     const other = await ringing(gateway, second())
