@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { loadConfig } from '../../../config/load.ts'
+import { GATEWAY_CODES } from '../../../gateway/gateway-failure.ts'
 import { native } from '../../../media/native/index.ts'
 
 const root = new URL('../../../', import.meta.url)
-const text = readFileSync(new URL('README.md', root), 'utf8')
+const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
+const text = read('README.md')
 
 /** `*` stands for a part of a file's name, and at least one file has to have such a name. */
 const isThere = (path: string): boolean => {
@@ -18,11 +20,33 @@ const isThere = (path: string): boolean => {
   )
 }
 
-describe('README', () => {
-  const rows = text.split('\n').filter((line) => line.startsWith('| ') && line.includes('`test/'))
+/** As GitHub names the anchor of a heading. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{Letter}\p{Number} _-]/gu, '')
+    .replaceAll(' ', '-')
+
+/** Whether a link of `from` leads to a file or folder, and its anchor to a heading there. */
+const leads = (from: string, link: string): boolean => {
+  const [path = '', anchor] = link.split('#')
+  const to = new URL(path === '' ? from : path, new URL(from, root))
+  if (!existsSync(to)) return false
+  if (anchor === undefined) return true
+  return [...readFileSync(to, 'utf8').matchAll(/^#+ (.*)$/gm)].some(
+    ([, name = '']) => anchorOf(name) === anchor,
+  )
+}
+
+describe.each([
+  ['README.md', 12],
+  ['test/README.md', 60],
+] as const)('%s', (path, atLeast) => {
+  const page = read(path)
+  const rows = page.split('\n').filter((line) => line.startsWith('| ') && line.includes('`test/'))
 
   it('has a table of what works', () => {
-    expect(rows.length).toBeGreaterThan(20)
+    expect(rows.length).toBeGreaterThanOrEqual(atLeast)
   })
 
   it.each(rows)('names tests that exist: %s', (row) => {
@@ -36,12 +60,31 @@ describe('README', () => {
     expect(names.filter((name) => !isThere(name))).toEqual([])
   })
 
-  it.each([...text.matchAll(/\]\((?!http)([^)#]+)\)/g)].map(([, path = '']) => path))(
+  it.each([...page.matchAll(/\]\((?!http)([^)]+)\)/g)].map(([, link = '']) => link))(
     'links to %s',
-    (path) => {
-      expect(existsSync(new URL(path, root))).toBe(true)
+    (link) => {
+      expect(leads(path, link)).toBe(true)
     },
   )
+})
+
+describe('test/README.md', () => {
+  const page = read('test/README.md')
+  const folders = readdirSync(new URL('test/', root), { withFileTypes: true }).filter((entry) =>
+    entry.isDirectory(),
+  )
+
+  it.each(folders.map(({ name }) => name))('says what is in test/%s', (name) => {
+    expect(page).toContain(`| \`${name}/\` |`)
+  })
+})
+
+describe("README's call that failed", () => {
+  it('is told in the words of the daemon', () => {
+    const { text: what, cause, remedy } = GATEWAY_CODES['trunk.unreachable']
+    expect(text).toContain(`   what      ${what}\n`)
+    expect(text).toContain(`   cause     ${cause}\n   do        ${remedy}\n`)
+  })
 })
 
 describe("README's production config", () => {
