@@ -1,6 +1,6 @@
 import type { LogFields } from '../config/log-line.ts'
 import { SipFailure } from '../sip/failure.ts'
-import type { Header } from '../sip/message.ts'
+import type { Header } from '../sip/message/message.ts'
 import type { IncomingRequest } from '../sip/user-agent.ts'
 import { type Verdict, verdictOf } from './diagnosis.ts'
 import { GatewayFailure } from './gateway-failure.ts'

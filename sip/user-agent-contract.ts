@@ -1,6 +1,6 @@
-import type { ClientCredentials } from './digest-client.ts'
+import type { ClientCredentials } from './authentication/digest-client.ts'
 import type { Flow, SocketAddress } from './flow.ts'
-import type { Header, NameAddr, SipRequest, SipResponse, Uri } from './message.ts'
+import type { Header, NameAddr, SipRequest, SipResponse, Uri } from './message/message.ts'
 
 /** Time and chance, injected: real ones in the daemon, virtual ones in tests. */
 export interface SipEnvironment {

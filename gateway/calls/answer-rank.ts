@@ -1,4 +1,4 @@
-import type { SipResponse } from '../../sip/message.ts'
+import type { SipResponse } from '../../sip/message/message.ts'
 import type { NoAnswer } from '../../sip/user-agent.ts'
 
 /** Which of several targets' answers is told (RFC 3261 §16.7): 6xx speaks for all, then what the asker can act on; a timeout says least. */

@@ -1,7 +1,7 @@
 import { SipFailure } from '../../sip/failure.ts'
-import { contentType } from '../../sip/headers.ts'
-import type { SipRequest, SipResponse } from '../../sip/message.ts'
-import { readable } from '../../sip/readable.ts'
+import { contentType } from '../../sip/message/headers.ts'
+import type { SipRequest, SipResponse } from '../../sip/message/message.ts'
+import { readable } from '../../sip/message/readable.ts'
 import type { Body } from '../../sip/user-agent.ts'
 import { type BodyPart, formatMultipart, isMultipart, readMultipart } from './multipart.ts'
 

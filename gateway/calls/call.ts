@@ -2,7 +2,7 @@ import type { CallsConfig } from '../../config/config.ts'
 import type { Log } from '../../config/logging.ts'
 import type { LegName, MediaEngine, MediaSession, MediaStageEvent } from '../../media/engine.ts'
 import type { MediaFailure } from '../../media/failure.ts'
-import type { Header, SipRequest, Uri } from '../../sip/message.ts'
+import type { Header, SipRequest, Uri } from '../../sip/message/message.ts'
 import type {
   EndReason,
   IncomingInvite,

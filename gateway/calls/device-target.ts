@@ -1,4 +1,4 @@
-import { deviceOf } from '../../sip/location.ts'
+import { deviceOf } from '../../sip/registration/location.ts'
 import type { Device, Registrar } from '../registration/registrar.ts'
 import type { Target } from './plan.ts'
 

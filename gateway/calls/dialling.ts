@@ -1,8 +1,8 @@
 import type { CallsConfig } from '../../config/config.ts'
 import { SipFailure } from '../../sip/failure.ts'
-import { contacts } from '../../sip/headers.ts'
-import { type Header, isSipUri, type SipResponse } from '../../sip/message.ts'
-import { bareUri } from '../../sip/uri.ts'
+import { contacts } from '../../sip/message/headers.ts'
+import { type Header, isSipUri, type SipResponse } from '../../sip/message/message.ts'
+import { bareUri } from '../../sip/message/uri.ts'
 import type {
   Body,
   InviteDialog,

@@ -1,7 +1,7 @@
 import type { KeyPress } from '../../media/parameters.ts'
 import type { DtmfWay } from '../../sdp/session.ts'
-import { header } from '../../sip/headers.ts'
-import type { SipRequest } from '../../sip/message.ts'
+import { header } from '../../sip/message/headers.ts'
+import type { SipRequest } from '../../sip/message/message.ts'
 import type { Body } from '../../sip/user-agent.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 

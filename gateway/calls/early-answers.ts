@@ -1,4 +1,4 @@
-import type { SipResponse } from '../../sip/message.ts'
+import type { SipResponse } from '../../sip/message/message.ts'
 import { sdpIn } from './body.ts'
 
 /** Forks of one INVITE whose descriptions are kept; as many as may have early dialogs. */

@@ -1,5 +1,5 @@
-import { rawValues } from '../../sip/headers.ts'
-import type { Header, SipRequest, SipResponse } from '../../sip/message.ts'
+import { rawValues } from '../../sip/message/headers.ts'
+import type { Header, SipRequest, SipResponse } from '../../sip/message/message.ts'
 
 /** What an INVITE and its answers may carry from one leg to the other, beside any `X-` header. */
 const CALL_HEADERS = [

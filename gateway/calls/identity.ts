@@ -1,9 +1,9 @@
 import type { UserConfig } from '../../config/config.ts'
-import { addresses, headerValues } from '../../sip/headers.ts'
-import { type Header, isSipUri, type NameAddr, type SipRequest, type Uri } from '../../sip/message.ts'
-import { formatNameAddr } from '../../sip/name-addr.ts'
-import { readable } from '../../sip/readable.ts'
-import { sipUri } from '../../sip/uri.ts'
+import { addresses, headerValues } from '../../sip/message/headers.ts'
+import { type Header, isSipUri, type NameAddr, type SipRequest, type Uri } from '../../sip/message/message.ts'
+import { formatNameAddr } from '../../sip/message/name-addr.ts'
+import { readable } from '../../sip/message/readable.ts'
+import { sipUri } from '../../sip/message/uri.ts'
 import type { NumberDirectory } from '../trunks/number-directory.ts'
 
 /** Who calls, as the callee's side may know it. */

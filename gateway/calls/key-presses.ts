@@ -1,6 +1,6 @@
 import type { KeyPress } from '../../media/parameters.ts'
 import type { DtmfWay } from '../../sdp/session.ts'
-import type { Header } from '../../sip/message.ts'
+import type { Header } from '../../sip/message/message.ts'
 import { TokenBucket } from '../../sip/transport/token-bucket.ts'
 import type { Body, IncomingRequest } from '../../sip/user-agent.ts'
 import { verdictOf } from '../diagnosis.ts'

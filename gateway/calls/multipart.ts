@@ -1,5 +1,5 @@
 import { SipFailure } from '../../sip/failure.ts'
-import type { MediaType } from '../../sip/headers.ts'
+import type { MediaType } from '../../sip/message/headers.ts'
 import type { Body } from '../../sip/user-agent.ts'
 
 /** One part of a `multipart/mixed` body (RFC 2046 §5.1), its headers as they came. */

@@ -1,5 +1,5 @@
 import type { Flow } from '../../sip/flow.ts'
-import type { Header, NameAddr, SipResponse, Uri } from '../../sip/message.ts'
+import type { Header, NameAddr, SipResponse, Uri } from '../../sip/message/message.ts'
 import type { NoAnswer, RequestNumbers } from '../../sip/user-agent.ts'
 import type { GatewayFailure } from '../gateway-failure.ts'
 import type { Unreached } from '../trunks/trunk-states.ts'

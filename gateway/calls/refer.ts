@@ -1,5 +1,5 @@
-import { addresses } from '../../sip/headers.ts'
-import { isSipUri, type SipRequest, type SipUri, type Uri } from '../../sip/message.ts'
+import { addresses } from '../../sip/message/headers.ts'
+import { isSipUri, type SipRequest, type SipUri, type Uri } from '../../sip/message/message.ts'
 import type { Body } from '../../sip/user-agent.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 

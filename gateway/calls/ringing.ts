@@ -1,4 +1,4 @@
-import type { Header, SipResponse } from '../../sip/message.ts'
+import type { Header, SipResponse } from '../../sip/message/message.ts'
 import type { InviteDialog, NoAnswer, OutgoingInvite, OutgoingInviteHandler } from '../../sip/user-agent.ts'
 import { rankOf } from './answer-rank.ts'
 

@@ -1,4 +1,4 @@
-import type { SipResponse } from '../../sip/message.ts'
+import type { SipResponse } from '../../sip/message/message.ts'
 import type { NoAnswer, OutgoingInvite, OutgoingInviteHandler } from '../../sip/user-agent.ts'
 import type { Target } from './plan.ts'
 

@@ -1,5 +1,5 @@
-import { header } from '../../sip/headers.ts'
-import type { Header, SipRequest, SipResponse } from '../../sip/message.ts'
+import { header } from '../../sip/message/headers.ts'
+import type { Header, SipRequest, SipResponse } from '../../sip/message/message.ts'
 
 /** RFC 7989 §5: stands for a party that has not told its own yet. */
 const NIL = '0'.repeat(32)

@@ -1,4 +1,4 @@
-import type { SipRequest } from '../../sip/message.ts'
+import type { SipRequest } from '../../sip/message/message.ts'
 import type { DialogHandler, IncomingReinvite, IncomingRequest, InviteDialog } from '../../sip/user-agent.ts'
 import type { Leg } from './leg.ts'
 import { Renegotiation } from './renegotiation.ts'

@@ -1,4 +1,4 @@
-import { header } from '../../sip/headers.ts'
+import { header } from '../../sip/message/headers.ts'
 import type { IncomingRequest } from '../../sip/user-agent.ts'
 import type { Verdict } from '../diagnosis.ts'
 import { reasonHeader } from '../failure.ts'

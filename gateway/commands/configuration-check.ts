@@ -3,7 +3,7 @@ import type { Config, TrunkConfig } from '../../config/config.ts'
 import { UPSTREAM } from '../../config/upstream.ts'
 import { webrtcPorts } from '../../config/webrtc-ports.ts'
 import { isCut, RECEIVE_BUFFER_BYTES, receiveBufferSetting } from '../../media/receive-buffer.ts'
-import { isCertificateOf } from '../../sip/tls-identity.ts'
+import { isCertificateOf } from '../../sip/transport/tls-identity.ts'
 import type { Trunk } from '../trunks/trunk.ts'
 import { webListenersOf } from '../web/web-listeners.ts'
 

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { Header } from '../../sip/message.ts'
+import type { Header } from '../../sip/message/message.ts'
 
 /** Longer than a registration; each refresh brings another. */
 const LIFETIME_MS = 2 * 3_600_000

@@ -8,8 +8,8 @@ import {
   type SipResponse,
   type SipUri,
   type Uri,
-} from '../../sip/message.ts'
-import { sipUri } from '../../sip/uri.ts'
+} from '../../sip/message/message.ts'
+import { sipUri } from '../../sip/message/uri.ts'
 import type { ClientCredentials, NoAnswer, SipEnvironment, UserAgent } from '../../sip/user-agent.ts'
 import { nameAddr } from '../calls/identity.ts'
 import { GatewayFailure } from '../gateway-failure.ts'

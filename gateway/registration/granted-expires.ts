@@ -1,6 +1,6 @@
-import { contacts, seconds } from '../../sip/headers.ts'
-import type { SipResponse, Uri } from '../../sip/message.ts'
-import { readable } from '../../sip/readable.ts'
+import { contacts, seconds } from '../../sip/message/headers.ts'
+import type { SipResponse, Uri } from '../../sip/message/message.ts'
+import { readable } from '../../sip/message/readable.ts'
 
 /**
  * What a registrar grants our Contact, in seconds (RFC 3261 §10.2.4); undefined when it does not say. Some write another address

@@ -1,7 +1,7 @@
 import type { Config } from '../../config/config.ts'
 import type { Log } from '../../config/logging.ts'
 import type { Flow } from '../../sip/flow.ts'
-import type { SipRequest } from '../../sip/message.ts'
+import type { SipRequest } from '../../sip/message/message.ts'
 import type { ClientCredentials, SipEnvironment, UserAgent } from '../../sip/user-agent.ts'
 import type { LadderTickets } from '../ladder/ladder-tickets.ts'
 import type { Refusals } from '../refusals.ts'

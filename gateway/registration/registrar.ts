@@ -1,5 +1,5 @@
 import type { Flow } from '../../sip/flow.ts'
-import { type Binding, deviceOf } from '../../sip/location.ts'
+import { type Binding, deviceOf } from '../../sip/registration/location.ts'
 import type { IncomingInvite, IncomingRequest } from '../../sip/user-agent.ts'
 import type { RegistrationSummary } from './registration-summary.ts'
 

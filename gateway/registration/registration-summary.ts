@@ -1,4 +1,4 @@
-import type { Binding } from '../../sip/location.ts'
+import type { Binding } from '../../sip/registration/location.ts'
 
 /** One way to one device of a user, as `webtrunk registrations` tells it. */
 export interface RegistrationSummary {

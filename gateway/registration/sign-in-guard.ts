@@ -1,6 +1,6 @@
 import { SipFailure } from '../../sip/failure.ts'
 import type { Flow } from '../../sip/flow.ts'
-import type { Header } from '../../sip/message.ts'
+import type { Header } from '../../sip/message/message.ts'
 import { TokenBucket } from '../../sip/transport/token-bucket.ts'
 import { verdictOf } from '../diagnosis.ts'
 import { reasonHeader } from '../failure.ts'

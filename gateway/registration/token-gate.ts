@@ -1,6 +1,6 @@
-import { bearerToken } from '../../sip/bearer.ts'
+import { bearerToken } from '../../sip/authentication/bearer.ts'
 import type { Flow } from '../../sip/flow.ts'
-import type { SipRequest } from '../../sip/message.ts'
+import type { SipRequest } from '../../sip/message/message.ts'
 import type { IncomingInvite, IncomingRequest, IncomingSubscribe } from '../../sip/user-agent.ts'
 import type { TokenVerdict, TokenVerifier } from './jwt.ts'
 

@@ -1,7 +1,7 @@
 import { SipFailure } from '../../sip/failure.ts'
-import { type Credentials, credentials } from '../../sip/headers.ts'
-import type { Header, SipRequest, SipResponse } from '../../sip/message.ts'
-import { quote } from '../../sip/parameters.ts'
+import { type Credentials, credentials } from '../../sip/message/headers.ts'
+import type { Header, SipRequest, SipResponse } from '../../sip/message/message.ts'
+import { quote } from '../../sip/message/parameters.ts'
 
 /** Credentials of one request that pass: two parties on the way may have asked, by two algorithms each. */
 export const MAX_PASSED_CREDENTIALS = 4

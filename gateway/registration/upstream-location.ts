@@ -1,6 +1,6 @@
 import type { Flow } from '../../sip/flow.ts'
-import type { Binding } from '../../sip/location.ts'
-import type { Header, NameAddr, Uri } from '../../sip/message.ts'
+import type { Header, NameAddr, Uri } from '../../sip/message/message.ts'
+import type { Binding } from '../../sip/registration/location.ts'
 
 /** One device that the PBX has registered at our address. `aor` is the user. */
 export interface UpstreamBinding extends Binding {

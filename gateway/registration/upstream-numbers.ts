@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
-import type { NameAddr, SipRequest } from '../../sip/message.ts'
-import { withTag } from '../../sip/name-addr.ts'
+import type { NameAddr, SipRequest } from '../../sip/message/message.ts'
+import { withTag } from '../../sip/message/name-addr.ts'
 import type { RequestNumbers } from '../../sip/user-agent.ts'
 
 /**

@@ -1,12 +1,18 @@
-import { detached, parseDecimal } from '../../sip/characters.ts'
 import { SipFailure } from '../../sip/failure.ts'
-import { contacts, headerValues, optionTags, parseSeconds, seconds } from '../../sip/headers.ts'
-import type { Binding } from '../../sip/location.ts'
-import { type Header, isSipUri, type NameAddr, type SipRequest, type SipResponse } from '../../sip/message.ts'
-import { formatNameAddr, parseNameAddr } from '../../sip/name-addr.ts'
-import { quote } from '../../sip/parameters.ts'
-import { readable } from '../../sip/readable.ts'
-import { MAX_STORED_LENGTH } from '../../sip/registrar.ts'
+import { detached, parseDecimal } from '../../sip/message/characters.ts'
+import { contacts, headerValues, optionTags, parseSeconds, seconds } from '../../sip/message/headers.ts'
+import {
+  type Header,
+  isSipUri,
+  type NameAddr,
+  type SipRequest,
+  type SipResponse,
+} from '../../sip/message/message.ts'
+import { formatNameAddr, parseNameAddr } from '../../sip/message/name-addr.ts'
+import { quote } from '../../sip/message/parameters.ts'
+import { readable } from '../../sip/message/readable.ts'
+import type { Binding } from '../../sip/registration/location.ts'
+import { MAX_STORED_LENGTH } from '../../sip/registration/registrar.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 
 /** Service-Route values that are kept, and characters of one; what is beyond is as good as none. */

@@ -2,11 +2,11 @@ import type { Config } from '../../config/config.ts'
 import type { Log } from '../../config/logging.ts'
 import { SipFailure } from '../../sip/failure.ts'
 import type { Flow } from '../../sip/flow.ts'
-import { rawValues } from '../../sip/headers.ts'
-import { isSameDevice } from '../../sip/location.ts'
-import { type Header, isSipUri, type SipResponse } from '../../sip/message.ts'
-import { shortUserAgent } from '../../sip/registrar.ts'
-import { areEqualUris } from '../../sip/uri.ts'
+import { rawValues } from '../../sip/message/headers.ts'
+import { type Header, isSipUri, type SipResponse } from '../../sip/message/message.ts'
+import { areEqualUris } from '../../sip/message/uri.ts'
+import { isSameDevice } from '../../sip/registration/location.ts'
+import { shortUserAgent } from '../../sip/registration/registrar.ts'
 import type {
   IncomingInvite,
   IncomingRequest,

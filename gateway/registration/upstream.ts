@@ -1,6 +1,6 @@
 import { UPSTREAM } from '../../config/upstream.ts'
 import type { Flow } from '../../sip/flow.ts'
-import type { Header, NameAddr, SipRequest, SipResponse, Uri } from '../../sip/message.ts'
+import type { Header, NameAddr, SipRequest, SipResponse, Uri } from '../../sip/message/message.ts'
 import type { NoAnswer, RequestNumbers } from '../../sip/user-agent.ts'
 import type { Target } from '../calls/plan.ts'
 import { GatewayFailure } from '../gateway-failure.ts'

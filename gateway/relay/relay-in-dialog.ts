@@ -1,5 +1,5 @@
-import { header } from '../../sip/headers.ts'
-import type { Header, SipRequest, SipResponse } from '../../sip/message.ts'
+import { header } from '../../sip/message/headers.ts'
+import type { Header, SipRequest, SipResponse } from '../../sip/message/message.ts'
 import type { Body, IncomingRequest, InviteDialog, NoAnswer } from '../../sip/user-agent.ts'
 import { passedHeaders } from '../calls/header-policy.ts'
 import { verdictOf } from '../diagnosis.ts'

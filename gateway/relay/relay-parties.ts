@@ -1,4 +1,4 @@
-import type { SipRequest } from '../../sip/message.ts'
+import type { SipRequest } from '../../sip/message/message.ts'
 import type { IncomingInvite, IncomingRequest } from '../../sip/user-agent.ts'
 import type { Admission, Asked } from '../calls/admission.ts'
 import { Parties, type PartiesOptions, type Party } from '../calls/parties.ts'

@@ -1,4 +1,4 @@
-import type { Header, SipResponse } from '../../sip/message.ts'
+import type { Header, SipResponse } from '../../sip/message/message.ts'
 import type { Body, NoAnswer, SipEnvironment, UserAgent } from '../../sip/user-agent.ts'
 import { rankOf } from '../calls/answer-rank.ts'
 import type { RelayPlan } from './relay-parties.ts'

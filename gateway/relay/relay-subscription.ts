@@ -1,8 +1,8 @@
 import type { Log } from '../../config/logging.ts'
-import { subscriptionState } from '../../sip/event.ts'
 import type { Flow } from '../../sip/flow.ts'
-import { header, seconds } from '../../sip/headers.ts'
-import type { SipResponse } from '../../sip/message.ts'
+import { header, seconds } from '../../sip/message/headers.ts'
+import type { SipResponse } from '../../sip/message/message.ts'
+import { subscriptionState } from '../../sip/subscription/event.ts'
 import type {
   IncomingRefresh,
   IncomingRequest,

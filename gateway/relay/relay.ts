@@ -1,6 +1,6 @@
 import type { Log } from '../../config/logging.ts'
 import type { Flow } from '../../sip/flow.ts'
-import type { Header } from '../../sip/message.ts'
+import type { Header } from '../../sip/message/message.ts'
 import type { IncomingRequest, IncomingSubscribe, SipEnvironment, UserAgent } from '../../sip/user-agent.ts'
 import { partyName } from '../calls/party-limits.ts'
 import { verdictOf } from '../diagnosis.ts'

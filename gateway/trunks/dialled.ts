@@ -1,5 +1,5 @@
 import type { NumbersConfig } from '../../config/config.ts'
-import { isSipUri, type Uri } from '../../sip/message.ts'
+import { isSipUri, type Uri } from '../../sip/message/message.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { internationalForm, withoutSeparators } from './number-plan.ts'
 

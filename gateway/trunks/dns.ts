@@ -1,5 +1,5 @@
 import { lookup, Resolver } from 'node:dns/promises'
-import type { DnsAnswer, DnsQueries, NaptrRecord, SrvRecord } from '../../sip/locate.ts'
+import type { DnsAnswer, DnsQueries, NaptrRecord, SrvRecord } from '../../sip/routing/locate.ts'
 
 /** How long a name server may take before it is asked again, and how often: calls wait for none of this, a start does. */
 const TIMEOUT_MS = 2_000

@@ -1,5 +1,5 @@
 import type { Config, GroupConfig, TrunkConfig } from '../../config/config.ts'
-import { parseUri } from '../../sip/uri.ts'
+import { parseUri } from '../../sip/message/uri.ts'
 import { shownNumberOf } from '../calls/identity.ts'
 import { checkDestination, PartyLimitTable, partyName } from '../calls/party-limits.ts'
 import { textTable } from '../commands/text-table.ts'

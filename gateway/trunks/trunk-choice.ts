@@ -1,5 +1,5 @@
 import type { GroupConfig } from '../../config/config.ts'
-import { weightedOrder } from '../../sip/weighted-order.ts'
+import { weightedOrder } from '../../sip/routing/weighted-order.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { Trunk, TrunkPath, TrunkTable } from './trunk.ts'
 import type { TrunkStates } from './trunk-states.ts'

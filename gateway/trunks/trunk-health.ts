@@ -1,5 +1,5 @@
 import type { Log } from '../../config/logging.ts'
-import type { SipResponse } from '../../sip/message.ts'
+import type { SipResponse } from '../../sip/message/message.ts'
 import type { NoAnswer, SipEnvironment } from '../../sip/user-agent.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 

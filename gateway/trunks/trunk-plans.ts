@@ -1,5 +1,5 @@
 import type { TrunkConfig } from '../../config/config.ts'
-import type { Uri } from '../../sip/message.ts'
+import type { Uri } from '../../sip/message/message.ts'
 import { isWorthAnother } from '../calls/fail-over.ts'
 import type { Identity } from '../calls/identity.ts'
 import type { LegMedia } from '../calls/leg.ts'

@@ -1,7 +1,7 @@
 import type { TrunkConfig } from '../../config/config.ts'
-import { defaultSipPort } from '../../sip/locate.ts'
-import type { SipUri } from '../../sip/message.ts'
-import { sipUri } from '../../sip/uri.ts'
+import type { SipUri } from '../../sip/message/message.ts'
+import { sipUri } from '../../sip/message/uri.ts'
+import { defaultSipPort } from '../../sip/routing/locate.ts'
 
 /** A number, or nobody in particular, at a trunk. */
 export function trunkUri({ host, port, transport }: TrunkConfig, user?: string): SipUri {

@@ -1,8 +1,14 @@
 import type { Config, TrunkConfig } from '../../config/config.ts'
 import type { TrunkMedia } from '../../sdp/session.ts'
 import type { Flow, SocketAddress, TransportName } from '../../sip/flow.ts'
-import { type DnsQueries, type Located, locate, type SipServer, type SipTransport } from '../../sip/locate.ts'
-import type { Weighted } from '../../sip/weighted-order.ts'
+import {
+  type DnsQueries,
+  type Located,
+  locate,
+  type SipServer,
+  type SipTransport,
+} from '../../sip/routing/locate.ts'
+import type { Weighted } from '../../sip/routing/weighted-order.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { type FormerServer, formerServers } from './former-servers.ts'
 import { TrunkSources } from './trunk-sources.ts'

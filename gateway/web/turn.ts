@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import type { TurnConfig } from '../../config/config.ts'
-import type { Header } from '../../sip/message.ts'
+import type { Header } from '../../sip/message/message.ts'
 
 /** As `RTCPeerConnection` takes them, and how long they are good. */
 export interface IceServers {

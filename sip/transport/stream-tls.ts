@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import { type DetailedPeerCertificate, rootCertificates, type TLSSocket } from 'node:tls'
 import { SipFailure } from '../failure.ts'
-import { identitiesOf, isCertificateOf } from '../tls-identity.ts'
 import type { PeerTls, StreamPeer } from './stream-peer.ts'
+import { identitiesOf, isCertificateOf } from './tls-identity.ts'
 
 /** What a listener asks of a connection before it knows which of the peers at that address it is. */
 export interface TlsGuard {

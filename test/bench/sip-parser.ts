@@ -2,9 +2,9 @@
  * Microseconds to parse an INVITE as a browser sends it, with 3 KB of SDP; to answer it; and to write it again.
  * `node test/bench/run.mjs sip-parser`
  */
-import { buildResponse, stampRequest } from '../../sip/build.ts'
-import { formatMessage } from '../../sip/format.ts'
-import { parseMessage } from '../../sip/parser.ts'
+import { buildResponse, stampRequest } from '../../sip/message/build.ts'
+import { formatMessage } from '../../sip/message/format.ts'
+import { parseMessage } from '../../sip/message/parser.ts'
 
 const line =
   'a=candidate:842163049 1 udp 1677729535 198.51.100.7 51556 typ srflx raddr 10.0.0.2 rport 51556\r\n'

@@ -1,9 +1,9 @@
 /** Mutated messages: whatever comes in, the parser ends in a message or a SipFailure, and a message can be used. */
 import { expect, it } from 'vitest'
-import { buildResponse, stampRequest } from '../../sip/build.ts'
-import { createDigestServer } from '../../sip/digest.ts'
+import { createDigestServer } from '../../sip/authentication/digest.ts'
 import { SipFailure } from '../../sip/failure.ts'
-import { formatMessage } from '../../sip/format.ts'
+import { buildResponse, stampRequest } from '../../sip/message/build.ts'
+import { formatMessage } from '../../sip/message/format.ts'
 import {
   addresses,
   contacts,
@@ -15,14 +15,14 @@ import {
   retryAfter,
   seconds,
   sessionExpires,
-} from '../../sip/headers.ts'
-import { createLocation } from '../../sip/location.ts'
-import { type Answerable, MalformedRequest } from '../../sip/malformed-request.ts'
-import { isSipUri, type NameAddr, type SipMessage } from '../../sip/message.ts'
-import { formatNameAddr, parseNameAddr } from '../../sip/name-addr.ts'
-import { parseMessage } from '../../sip/parser.ts'
-import { handleRegister } from '../../sip/registrar.ts'
-import { areEqualUris, parseUri, sipUri } from '../../sip/uri.ts'
+} from '../../sip/message/headers.ts'
+import { type Answerable, MalformedRequest } from '../../sip/message/malformed-request.ts'
+import { isSipUri, type NameAddr, type SipMessage } from '../../sip/message/message.ts'
+import { formatNameAddr, parseNameAddr } from '../../sip/message/name-addr.ts'
+import { parseMessage } from '../../sip/message/parser.ts'
+import { areEqualUris, parseUri, sipUri } from '../../sip/message/uri.ts'
+import { createLocation } from '../../sip/registration/location.ts'
+import { handleRegister } from '../../sip/registration/registrar.ts'
 import { flowTo } from '../unit/sip/memory-flows.ts'
 import { requestText } from '../unit/sip/sip-messages.ts'
 import { ABOVE, INVALID, VALID } from '../vectors/rfc4475-messages.ts'

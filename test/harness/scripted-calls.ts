@@ -2,8 +2,8 @@ import type { Direction, LocalTransport } from '../../media/parameters.ts'
 import { createAnswer } from '../../sdp/answer.ts'
 import { answerableCodecs, STANDARD_CODECS } from '../../sdp/codecs.ts'
 import { createOffer, readOffer } from '../../sdp/offer.ts'
-import type { Header, SipResponse, Uri } from '../../sip/message.ts'
-import { sipUri } from '../../sip/uri.ts'
+import type { Header, SipResponse, Uri } from '../../sip/message/message.ts'
+import { sipUri } from '../../sip/message/uri.ts'
 import type {
   Body,
   DialogHandler,

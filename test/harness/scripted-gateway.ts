@@ -26,13 +26,13 @@ import { TrunkStates } from '../../gateway/trunks/trunk-states.ts'
 import { TurnCredentials } from '../../gateway/web/turn.ts'
 import type { MediaEngine, MediaObserver, MediaSession } from '../../media/engine.ts'
 import { createNativeEngine, type NativeEngineOptions } from '../../media/native-engine.ts'
-import { digestResponse } from '../../sip/digest-response.ts'
+import { digestResponse } from '../../sip/authentication/digest-response.ts'
+import { MIN_SESSION_S } from '../../sip/dialog/session-terms.ts'
 import type { Flow } from '../../sip/flow.ts'
-import { header } from '../../sip/headers.ts'
-import type { NameAddr, SipRequest, SipResponse, Uri } from '../../sip/message.ts'
+import { header } from '../../sip/message/headers.ts'
+import type { NameAddr, SipRequest, SipResponse, Uri } from '../../sip/message/message.ts'
+import { sipUri } from '../../sip/message/uri.ts'
 import { NamedFlow } from '../../sip/named-flow.ts'
-import { MIN_SESSION_S } from '../../sip/session-terms.ts'
-import { sipUri } from '../../sip/uri.ts'
 import {
   type ClientCredentials,
   createUserAgent,

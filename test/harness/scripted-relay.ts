@@ -1,5 +1,5 @@
-import type { Header, SipResponse } from '../../sip/message.ts'
-import { sipUri } from '../../sip/uri.ts'
+import type { Header, SipResponse } from '../../sip/message/message.ts'
+import { sipUri } from '../../sip/message/uri.ts'
 import type {
   IncomingRequest,
   IncomingSubscribe,

@@ -1,9 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import { formatMessage } from '../../sip/format.ts'
-import { contacts, contentType, credentials, header, headerValues, optionTags } from '../../sip/headers.ts'
-import { MalformedRequest } from '../../sip/malformed-request.ts'
-import type { SipRequest, SipResponse } from '../../sip/message.ts'
-import { parseMessage } from '../../sip/parser.ts'
+import { formatMessage } from '../../sip/message/format.ts'
+import {
+  contacts,
+  contentType,
+  credentials,
+  header,
+  headerValues,
+  optionTags,
+} from '../../sip/message/headers.ts'
+import { MalformedRequest } from '../../sip/message/malformed-request.ts'
+import type { SipRequest, SipResponse } from '../../sip/message/message.ts'
+import { parseMessage } from '../../sip/message/parser.ts'
 import { failureOf } from '../unit/sip/sip-messages.ts'
 import { ABOVE, INVALID, type TortureMessage, VALID } from './rfc4475-messages.ts'
 

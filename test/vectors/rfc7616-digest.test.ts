@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { type DigestAlgorithm, digestResponse } from '../../sip/digest-response.ts'
+import { type DigestAlgorithm, digestResponse } from '../../sip/authentication/digest-response.ts'
 
 const MUFASA = {
   username: 'Mufasa',

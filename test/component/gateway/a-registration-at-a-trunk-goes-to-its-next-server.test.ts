@@ -3,8 +3,8 @@ import type { Log } from '../../../config/logging.ts'
 import { Secret } from '../../../config/secret.ts'
 import { TrunkChoice } from '../../../gateway/trunks/trunk-choice.ts'
 import { TrunkWatch } from '../../../gateway/trunks/trunk-watch.ts'
-import { header } from '../../../sip/headers.ts'
-import type { Header } from '../../../sip/message.ts'
+import { header } from '../../../sip/message/headers.ts'
+import type { Header } from '../../../sip/message/message.ts'
 import { ScriptedGateway } from '../../harness/scripted-gateway.ts'
 
 // A registration never left a server that answered 5xx: it was tried there again, ever more seldom, while the next server stood idle.

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { loadConfig } from '../../../config/load.ts'
-import { header, rawValues } from '../../../sip/headers.ts'
-import type { Header } from '../../../sip/message.ts'
+import { header, rawValues } from '../../../sip/message/headers.ts'
+import type { Header } from '../../../sip/message/message.ts'
 import type { IncomingInvite } from '../../../sip/user-agent.ts'
 import {
   answered,

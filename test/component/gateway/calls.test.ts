@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Code } from '../../../gateway/diagnosis.ts'
 import { STANDARD_CODECS } from '../../../sdp/codecs.ts'
-import { header } from '../../../sip/headers.ts'
+import { header } from '../../../sip/message/headers.ts'
 import type { Body } from '../../../sip/user-agent.ts'
 import {
   answerIn,

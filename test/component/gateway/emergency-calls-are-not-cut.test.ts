@@ -2,7 +2,7 @@ import { afterEach, expect, it } from 'vitest'
 import type { Config } from '../../../config/config.ts'
 import { loadConfig } from '../../../config/load.ts'
 import type { Code } from '../../../gateway/diagnosis.ts'
-import { header } from '../../../sip/headers.ts'
+import { header } from '../../../sip/message/headers.ts'
 import {
   type AnsweredCall,
   answered,

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Config } from '../../../config/config.ts'
 import { loadConfig } from '../../../config/load.ts'
-import { header } from '../../../sip/headers.ts'
-import type { Header, SipRequest } from '../../../sip/message.ts'
-import { parseUri, sipUri } from '../../../sip/uri.ts'
+import { header } from '../../../sip/message/headers.ts'
+import type { Header, SipRequest } from '../../../sip/message/message.ts'
+import { parseUri, sipUri } from '../../../sip/message/uri.ts'
 import type { Body, NoAnswer } from '../../../sip/user-agent.ts'
 import {
   answered,

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { UserConfig } from '../../../config/config.ts'
 import { Secret } from '../../../config/secret.ts'
-import { header, rawValues } from '../../../sip/headers.ts'
+import { header, rawValues } from '../../../sip/message/headers.ts'
 import {
   answered,
   answerTo,

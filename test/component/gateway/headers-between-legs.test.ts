@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { loadConfig } from '../../../config/load.ts'
 import { Secret } from '../../../config/secret.ts'
-import { header, headerValues } from '../../../sip/headers.ts'
+import { header, headerValues } from '../../../sip/message/headers.ts'
 import {
   answerTo,
   BROWSER,

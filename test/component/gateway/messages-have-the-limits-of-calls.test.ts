@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Config } from '../../../config/config.ts'
 import { loadConfig } from '../../../config/load.ts'
 import { MESSAGE_RATES } from '../../../gateway/calls/admission.ts'
-import type { SipResponse } from '../../../sip/message.ts'
+import type { SipResponse } from '../../../sip/message/message.ts'
 import { answered, BROWSER, PHONE } from '../../harness/scripted-calls.ts'
 import { type Peer, reasonOf, ScriptedGateway } from '../../harness/scripted-gateway.ts'
 import {

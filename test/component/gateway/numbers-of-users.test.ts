@@ -4,9 +4,9 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Config, TrunkConfig, UserConfig } from '../../../config/config.ts'
 import { Secret } from '../../../config/secret.ts'
 import { createLadder } from '../../../gateway/ladder/ladder-endpoint.ts'
-import { header } from '../../../sip/headers.ts'
-import type { Header } from '../../../sip/message.ts'
-import { parseUri, sipUri } from '../../../sip/uri.ts'
+import { header } from '../../../sip/message/headers.ts'
+import type { Header } from '../../../sip/message/message.ts'
+import { parseUri, sipUri } from '../../../sip/message/uri.ts'
 import {
   answerTo,
   BROWSER,

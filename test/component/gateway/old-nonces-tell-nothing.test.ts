@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from 'vitest'
-import { digestResponse } from '../../../sip/digest-response.ts'
-import { rawValues } from '../../../sip/headers.ts'
-import type { SipResponse } from '../../../sip/message.ts'
-import { sipUri } from '../../../sip/uri.ts'
+import { digestResponse } from '../../../sip/authentication/digest-response.ts'
+import { rawValues } from '../../../sip/message/headers.ts'
+import type { SipResponse } from '../../../sip/message/message.ts'
+import { sipUri } from '../../../sip/message/uri.ts'
 import type { NoAnswer } from '../../../sip/user-agent.ts'
 import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
 

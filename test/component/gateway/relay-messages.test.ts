@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { PENDING_MOST } from '../../../gateway/relay/relay-limits.ts'
 import { MAX_RELAYED_BODY_BYTES } from '../../../gateway/relay/relay-policy.ts'
-import { header, rawValues } from '../../../sip/headers.ts'
+import { header, rawValues } from '../../../sip/message/headers.ts'
 import { reasonOf, ScriptedGateway } from '../../harness/scripted-gateway.ts'
 import { asked, endOf, send, statusOfSent, subscribe } from '../../harness/scripted-relay.ts'
 

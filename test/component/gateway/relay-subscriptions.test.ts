@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { SUBSCRIPTIONS_MOST } from '../../../gateway/relay/relay-limits.ts'
 import { GRACE_MS, MAX_PENDING_NOTIFY } from '../../../gateway/relay/relay-subscription.ts'
-import { header } from '../../../sip/headers.ts'
+import { header } from '../../../sip/message/headers.ts'
 import type {
   IncomingRefresh,
   IncomingSubscribe,

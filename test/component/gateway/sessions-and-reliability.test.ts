@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { header } from '../../../sip/headers.ts'
+import { header } from '../../../sip/message/headers.ts'
 import {
   type AnsweredCall,
   answered,

@@ -8,8 +8,8 @@ import {
   type TokenVerifier,
 } from '../../../gateway/registration/jwt.ts'
 import { SipFailure } from '../../../sip/failure.ts'
-import type { Header, SipResponse } from '../../../sip/message.ts'
-import { sipUri } from '../../../sip/uri.ts'
+import type { Header, SipResponse } from '../../../sip/message/message.ts'
+import { sipUri } from '../../../sip/message/uri.ts'
 import type { NoAnswer } from '../../../sip/user-agent.ts'
 import { place, ringing, statusOf } from '../../harness/scripted-calls.ts'
 import { nameAddr, type Peer, reasonOf, ScriptedGateway } from '../../harness/scripted-gateway.ts'

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { GatewayFailure } from '../../../gateway/gateway-failure.ts'
 import { MediaFailure } from '../../../media/failure.ts'
 import { STANDARD_CODECS } from '../../../sdp/codecs.ts'
-import type { SipResponse } from '../../../sip/message.ts'
+import type { SipResponse } from '../../../sip/message/message.ts'
 import type { InviteDialog, NoAnswer } from '../../../sip/user-agent.ts'
 import {
   answered,

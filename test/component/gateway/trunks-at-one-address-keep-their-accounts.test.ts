@@ -7,7 +7,7 @@ import { loadConfig } from '../../../config/load.ts'
 import { Secret } from '../../../config/secret.ts'
 import { TrunkTable } from '../../../gateway/trunks/trunk.ts'
 import { TrunkTransports } from '../../../gateway/trunks/trunk-transports.ts'
-import { header } from '../../../sip/headers.ts'
+import { header } from '../../../sip/message/headers.ts'
 import { NamedFlow } from '../../../sip/named-flow.ts'
 import type { DialogHandler } from '../../../sip/user-agent.ts'
 import {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { header } from '../../../sip/headers.ts'
-import type { Header } from '../../../sip/message.ts'
+import { header } from '../../../sip/message/headers.ts'
+import type { Header } from '../../../sip/message/message.ts'
 import type { Body } from '../../../sip/user-agent.ts'
 import {
   answered,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseNameAddr } from '../../../sip/name-addr.ts'
+import { parseNameAddr } from '../../../sip/message/name-addr.ts'
 import type { Notifier } from '../../../sip/user-agent.ts'
 import { AGES_MS, expectNothingLeft } from './pair.ts'
 import { type PhoneOptions, sdp } from './phone.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Flow } from '../../../sip/flow.ts'
-import { parseUri } from '../../../sip/uri.ts'
+import { parseUri } from '../../../sip/message/uri.ts'
 import type { ForeignRequest, IncomingInvite } from '../../../sip/user-agent.ts'
 import { Link } from './link.ts'
 import { AGES_MS, expectNothingLeft, howMany } from './pair.ts'

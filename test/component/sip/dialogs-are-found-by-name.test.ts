@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseNameAddr } from '../../../sip/name-addr.ts'
+import { parseNameAddr } from '../../../sip/message/name-addr.ts'
 import type { IncomingInvite } from '../../../sip/user-agent.ts'
 import { inCall, pair } from './pair.ts'
 import { type Phone, sdp } from './phone.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { parseNameAddr } from '../../../sip/name-addr.ts'
-import { parseUri } from '../../../sip/uri.ts'
+import { parseNameAddr } from '../../../sip/message/name-addr.ts'
+import { parseUri } from '../../../sip/message/uri.ts'
 import { AGES_MS, expectNothingLeft, howMany } from './pair.ts'
 import { sdp } from './phone.ts'
 import { ask, lineOf, reply, scripted, statusOf, tagOf } from './scripted-peer.ts'

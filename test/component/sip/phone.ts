@@ -1,6 +1,6 @@
 import type { Flow } from '../../../sip/flow.ts'
-import type { NameAddr, SipRequest, SipResponse } from '../../../sip/message.ts'
-import { parseNameAddr } from '../../../sip/name-addr.ts'
+import type { NameAddr, SipRequest, SipResponse } from '../../../sip/message/message.ts'
+import { parseNameAddr } from '../../../sip/message/name-addr.ts'
 import {
   type Body,
   type ClientCredentials,

@@ -3,9 +3,9 @@
  * quarter of an hour: every call by it failed.
  */
 import { afterEach, expect, test } from 'vitest'
-import { parseNameAddr } from '../../../sip/name-addr.ts'
+import { parseNameAddr } from '../../../sip/message/name-addr.ts'
+import { parseUri } from '../../../sip/message/uri.ts'
 import { NamedFlow } from '../../../sip/named-flow.ts'
-import { parseUri } from '../../../sip/uri.ts'
 import { Phone } from './phone.ts'
 import { closeAll, open, peerAt, trunk, until } from './stream-site.ts'
 import { VirtualClock } from './virtual-clock.ts'

@@ -6,12 +6,12 @@ import {
   Parser,
 } from 'sip.js/lib/core/index.js'
 import { expect, it } from 'vitest'
-import { bearerChallenge } from '../../../sip/bearer.ts'
-import { buildResponse } from '../../../sip/build.ts'
-import { createDigestServer } from '../../../sip/digest.ts'
-import { formatMessage } from '../../../sip/format.ts'
-import { createLocation } from '../../../sip/location.ts'
-import { handleRegister } from '../../../sip/registrar.ts'
+import { bearerChallenge } from '../../../sip/authentication/bearer.ts'
+import { createDigestServer } from '../../../sip/authentication/digest.ts'
+import { buildResponse } from '../../../sip/message/build.ts'
+import { formatMessage } from '../../../sip/message/format.ts'
+import { createLocation } from '../../../sip/registration/location.ts'
+import { handleRegister } from '../../../sip/registration/registrar.ts'
 import { flowTo } from '../../unit/sip/memory-flows.ts'
 import { parseRequest, requestText } from '../../unit/sip/sip-messages.ts'
 

@@ -13,7 +13,7 @@ import {
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import type { Flow } from '../../../sip/flow.ts'
-import { parseNameAddr } from '../../../sip/name-addr.ts'
+import { parseNameAddr } from '../../../sip/message/name-addr.ts'
 import { WebSocketTransport } from '../../../sip/transport/wss.ts'
 import { Phone, sdp } from './phone.ts'
 import { RealClock } from './real-clock.ts'

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { TransportName } from '../../../sip/flow.ts'
-import { header } from '../../../sip/headers.ts'
-import { parseNameAddr } from '../../../sip/name-addr.ts'
+import { header } from '../../../sip/message/headers.ts'
+import { parseNameAddr } from '../../../sip/message/name-addr.ts'
 import type {
   GrantOptions,
   IncomingRefresh,

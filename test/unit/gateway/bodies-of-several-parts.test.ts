@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { bodyWith, locationsIn, requireSdp, sdpBody } from '../../../gateway/calls/body.ts'
 import { formatMultipart, readMultipart } from '../../../gateway/calls/multipart.ts'
-import { contentType } from '../../../sip/headers.ts'
-import type { SipRequest } from '../../../sip/message.ts'
-import { parseMessage } from '../../../sip/parser.ts'
+import { contentType } from '../../../sip/message/headers.ts'
+import type { SipRequest } from '../../../sip/message/message.ts'
+import { parseMessage } from '../../../sip/message/parser.ts'
 
 const SDP = 'v=0\r\ns=-\r\n'
 const PLACE = '<presence/>'

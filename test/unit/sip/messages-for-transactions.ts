@@ -1,8 +1,8 @@
-import { buildRequest, buildResponse } from '../../../sip/build.ts'
-import type { SipRequest, SipResponse } from '../../../sip/message.ts'
-import { parseNameAddr } from '../../../sip/name-addr.ts'
-import { parseUri } from '../../../sip/uri.ts'
-import { buildVia } from '../../../sip/via.ts'
+import { buildRequest, buildResponse } from '../../../sip/message/build.ts'
+import type { SipRequest, SipResponse } from '../../../sip/message/message.ts'
+import { parseNameAddr } from '../../../sip/message/name-addr.ts'
+import { parseUri } from '../../../sip/message/uri.ts'
+import { buildVia } from '../../../sip/message/via.ts'
 
 export const requestOf = (method: string): SipRequest =>
   buildRequest({

@@ -1,6 +1,6 @@
 import { SIP_CODES, type SipCode, SipFailure } from '../../../sip/failure.ts'
-import type { SipRequest } from '../../../sip/message.ts'
-import { parseMessage } from '../../../sip/parser.ts'
+import type { SipRequest } from '../../../sip/message/message.ts'
+import { parseMessage } from '../../../sip/message/parser.ts'
 
 /** The failure that `work` must end in, and the status it stands for. Any other error is passed on. */
 export function failureOf(work: () => unknown): {

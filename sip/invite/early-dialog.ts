@@ -1,0 +1,65 @@
+import type { Dialog } from '../dialog/dialog.ts'
+import { DialogRequests } from '../dialog/dialog-requests.ts'
+import type { Stack } from '../dialog/stack.ts'
+import type { Flow } from '../flow.ts'
+import { rseq } from '../message/headers.ts'
+import type { Header, SipRequest, SipResponse } from '../message/message.ts'
+import { hasBody, hasOption } from '../message/request-checks.ts'
+import type { ServerExchange } from '../transaction/server-exchange.ts'
+
+export const RETRY_LATER: readonly Header[] = [{ name: 'Retry-After', value: '5' }]
+
+/** What one To tag has told about an INVITE of ours before its final response: one branch of a fork. */
+export class EarlyDialog {
+  readonly dialog: Dialog
+  readonly #stack: Stack
+  readonly #flow: () => Flow
+  readonly #requests: DialogRequests
+  /** CSeq number of the INVITE. */
+  readonly #cseq: number
+  #rseq: number | undefined
+  /** A reliable response has answered our offer. */
+  #isAgreed = false
+
+  constructor(stack: Stack, flow: () => Flow, dialog: Dialog, cseq: number) {
+    this.#stack = stack
+    this.#flow = flow
+    this.dialog = dialog
+    this.#requests = new DialogRequests(stack, dialog, flow)
+    this.#cseq = cseq
+  }
+
+  /**
+   * Acknowledges a reliable response (RFC 3262 §4). False when it is to be passed over: a repetition, whose PRACK is under
+   * way, or one that came too soon and will come again.
+   */
+  take(response: SipResponse): boolean {
+    const number = hasOption(response, 'Require', '100rel') ? rseq(response) : undefined
+    if (number === undefined) return true
+    if (this.#rseq !== undefined && number !== this.#rseq + 1) {
+      this.#stack.count(number > this.#rseq ? 'provisional-out-of-order' : 'provisional-repeated')
+      return false
+    }
+    this.#rseq = number
+    if (hasBody(response)) this.#isAgreed = true
+    this.dialog.refreshTarget(response)
+    const headers = [{ name: 'RAck', value: `${number} ${this.#cseq} INVITE` }]
+    // Without an answer the response simply comes again or the peer ends the INVITE; there is nothing for us to do.
+    this.#requests.tell(this.#requests.compose('PRACK', { headers }))
+    return true
+  }
+
+  /** A request of the callee before its 2xx: a target can change, nothing else (RFC 3311 §5.2, RFC 3261 §14.2). */
+  onRequest(request: SipRequest, exchange: ServerExchange): void {
+    if (!this.dialog.acceptCseq(request)) {
+      exchange.respond(500, { reason: 'CSeq Out of Order' })
+    } else if (request.method === 'UPDATE' && !hasBody(request)) {
+      this.dialog.refreshTarget(request)
+      exchange.respond(200, { headers: this.#stack.dialogHeaders(this.#flow()) })
+    } else if (request.method === 'UPDATE' && !this.#isAgreed) {
+      exchange.respond(491)
+    } else {
+      exchange.respond(500, { headers: RETRY_LATER })
+    }
+  }
+}

@@ -1,0 +1,140 @@
+import { strict as assert } from 'node:assert'
+import { credentialsIn } from '../authentication/digest-client.ts'
+import type { DialogRequests } from '../dialog/dialog-requests.ts'
+import type { Stack } from '../dialog/stack.ts'
+import { buildResponse } from '../message/build.ts'
+import type { Header, SipRequest, SipResponse } from '../message/message.ts'
+import { TRANSACTION_LIFETIME_MS } from '../transaction/timers.ts'
+import type { Body, NoAnswer } from '../user-agent-contract.ts'
+import type { OfferExchange } from './offer-exchange.ts'
+import type { SessionRefresh } from './session-refresh.ts'
+
+type Outcome = SipResponse | NoAnswer
+
+export interface ReinviteOptions {
+  readonly headers?: readonly Header[]
+  /** The offer, or what makes it when it is really sent. */
+  readonly body: Body | (() => Body)
+}
+
+/** What the dialog that re-INVITEs are sent in knows of its peer. */
+export interface ReinviteOwner {
+  /** The peer could not take it yet: `resume` follows when it can. */
+  readonly mustWait: boolean
+  /** The peer's flow is lost and may be replaced. */
+  readonly isAway: boolean
+  readonly isTalking: boolean
+  /** Answers a request that must not be sent now, as the peer would. */
+  refuseLocally(request: () => SipRequest, isOffer: true, done: (outcome: Outcome) => void): boolean
+  /** A 2xx to a request of ours that changes the dialog. */
+  refreshed(response: SipResponse): void
+}
+
+export interface OutgoingReinvitesOptions {
+  readonly stack: Stack
+  readonly requests: DialogRequests
+  readonly offers: OfferExchange
+  readonly session: SessionRefresh
+  readonly owner: ReinviteOwner
+}
+
+/** Re-INVITEs of ours in one dialog (RFC 3261 §14.1), with an offer each, one at a time. */
+export class OutgoingReinvites {
+  readonly #options: OutgoingReinvitesOptions
+  #isOpen = false
+  #deferred: (() => void) | undefined
+
+  constructor(options: OutgoingReinvitesOptions) {
+    this.#options = options
+  }
+
+  /** One has no final response. */
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
+  /** One is under way or will be. */
+  get isBusy(): boolean {
+    return this.#isOpen || this.#deferred !== undefined
+  }
+
+  start(options: ReinviteOptions, done: (outcome: Outcome) => void): void {
+    assert(!this.#isOpen, 'one re-INVITE at a time')
+    if (this.#options.owner.mustWait) this.#defer(options, done)
+    else this.#send(options, done)
+  }
+
+  /** The peer can take now what was put off; when the dialog has ended, its caller is told so. */
+  resume(): void {
+    const deferred = this.#deferred
+    this.#deferred = undefined
+    deferred?.()
+  }
+
+  #defer(options: ReinviteOptions, done: (outcome: Outcome) => void): void {
+    const { stack, requests } = this.#options
+    if (this.#deferred !== undefined) {
+      const busy = buildResponse(requests.compose('INVITE'), 491)
+      stack.clock.soon(() => stack.guard(() => done(busy), undefined))
+      return
+    }
+    this.#deferred = () => stack.guard(() => this.start(options, done), undefined)
+  }
+
+  #send(options: ReinviteOptions, done: (outcome: Outcome) => void, isRepeated = false): void {
+    const { stack, requests, offers, session, owner } = this.#options
+    const { clock } = stack
+    if (owner.refuseLocally(() => requests.compose('INVITE'), true, done)) return
+    const body = typeof options.body === 'function' ? options.body() : options.body
+    const headers = [...(options.headers ?? []), ...session.proposal()]
+    const request = requests.compose('INVITE', { headers, body })
+    this.#isOpen = true
+    offers.move('send-offer')
+    let stopWaiting = (): void => {}
+    const close = (event: 'receive-answer' | 'offer-failed'): void => {
+      stopWaiting()
+      this.#isOpen = false
+      offers.move(event)
+    }
+    const finish = (outcome: Outcome, isAccepted: boolean): void => {
+      close(isAccepted ? 'receive-answer' : 'offer-failed')
+      if (!isAccepted) session.onFailure(outcome)
+      stack.guard(() => done(outcome), undefined)
+    }
+    let ack: SipRequest | undefined
+    let invite = request
+    const exchange = requests.send(request, {
+      onAgain: (next) => {
+        invite = next
+      },
+      onResponse: (response) => {
+        if (response.status < 200) return
+        if (response.status >= 300) {
+          // RFC 4028 §7.4: with the interval that the peer asks for.
+          if (!isRepeated && session.onTooBrief(response)) {
+            close('offer-failed')
+            this.#send({ ...options, body }, done, true)
+          } else finish(response, false)
+        } else if (ack !== undefined) {
+          requests.sendAck(ack)
+        } else {
+          owner.refreshed(response)
+          ack = requests.acknowledge(invite.cseq.number, { headers: credentialsIn(invite) })
+          finish(response, true)
+        }
+      },
+      onFailed: (reason) => {
+        if (reason === 'timeout' || !owner.isAway || !owner.isTalking) finish(reason, false)
+        else {
+          // An offer again when the peer is back.
+          close('offer-failed')
+          this.#defer(options, done)
+        }
+      },
+    })
+    // The protocol has no end for an INVITE that got a 1xx; inside a call nobody waits longer than this.
+    if (this.#isOpen) {
+      stopWaiting = clock.schedule(clock.nowMs() + TRANSACTION_LIFETIME_MS, () => exchange.abandon())
+    }
+  }
+}
