@@ -40,6 +40,31 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
   sdp: ['media/parameters.ts'],
 }
 
+const MESSAGES = ['message', 'authentication', 'routing', 'transaction']
+
+/** Which folders of its own layer a folder may import from, beside itself. Files of the layer's own folder import from any. */
+const FOLDERS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  sip: {
+    message: [],
+    authentication: ['message'],
+    routing: ['message'],
+    transaction: ['message', 'authentication'],
+    dialog: MESSAGES,
+    invite: [...MESSAGES, 'dialog'],
+    subscription: [...MESSAGES, 'dialog'],
+    registration: ['message'],
+    transport: ['message'],
+  },
+}
+
+/** Files of a layer's own folder that its folders may import: the words that all of them share. */
+const SHARED: Readonly<Record<string, 'value' | 'type'>> = {
+  'sip/failure.ts': 'value',
+  'sip/flow.ts': 'value',
+  'sip/named-flow.ts': 'value',
+  'sip/user-agent-contract.ts': 'type',
+}
+
 /** Where each package may be imported, as path prefixes. What is not listed may not be imported at all. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'sdp-transform': ['sdp/parse.ts', 'sdp/format.ts'],
@@ -57,6 +82,7 @@ const PAGES = 'gateway/pages/'
 const CODES_FILE = 'gateway/diagnosis.ts'
 
 const layerOf = (path: string): string => path.split('/', 1)[0] ?? ''
+const folderOf = (path: string): string | undefined => path.split('/').slice(1, -1)[0]
 const isRelative = (specifier: string): boolean => specifier.startsWith('.')
 const resolveFrom = (path: string, specifier: string): string => posix.join(posix.dirname(path), specifier)
 const packageOf = (specifier: string): string =>
@@ -98,10 +124,26 @@ function wrongArrow(from: string, to: string, isType: boolean): string | undefin
   const isPage = from.startsWith(PAGES)
   // The page runs in a browser; what it shares with the daemon is the table of codes.
   if (isPage !== to.startsWith(PAGES) && !(isPage && to === CODES_FILE)) return 'the page stands alone'
-  if (layer === target || FILES[layer]?.includes(to)) return undefined
+  if (layer === target) return wrongFolder(from, to, isType)
+  if (FILES[layer]?.includes(to)) return undefined
   const allowed = LAYERS[layer]?.[target]
   if (allowed === undefined) return `${layer} may not import from ${target}`
   return allowed === 'type' && !isType ? `${layer} may import only types from ${target}` : undefined
+}
+
+function wrongFolder(from: string, to: string, isType: boolean): string | undefined {
+  const layer = layerOf(from)
+  const folders = FOLDERS[layer]
+  const folder = folderOf(from)
+  const target = folderOf(to)
+  if (folders === undefined || folder === undefined || folder === target) return undefined
+  const place = `${layer}/${folder}`
+  if (target === undefined) {
+    const shared = SHARED[to]
+    if (shared === undefined) return `${place} may not import from ${layer} itself`
+    return shared === 'type' && !isType ? `${place} may import only types from there` : undefined
+  }
+  return folders[folder]?.includes(target) ? undefined : `${place} may not import from ${layer}/${target}`
 }
 
 function wrongPackage(from: string, specifier: string): string | undefined {

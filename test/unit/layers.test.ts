@@ -79,6 +79,13 @@ describe('the rules', () => {
     ['sip/a.ts', "import {\n  x,\n  y,\n} from '../gateway/b.ts'"],
     ['sip/a.ts', "const x = await import('../gateway/b.ts')"],
     ['sip/a.ts', "import x, { type Y } from '../gateway/b.ts'"],
+    ['sip/message/a.ts', "import { x } from '../transaction/b.ts'"],
+    ['sip/message/a.ts', "import type { X } from '../transaction/b.ts'"],
+    ['sip/subscription/a.ts', "import { x } from '../invite/b.ts'"],
+    ['sip/transport/a.ts', "import { x } from '../dialog/b.ts'"],
+    ['sip/dialog/a.ts', "import { x } from '../user-agent.ts'"],
+    ['sip/dialog/a.ts', "import { x } from '../user-agent-contract.ts'"],
+    ['sip/unheard-of/a.ts', "import { x } from '../message/b.ts'"],
     ['gateway/a.ts', "import { x } from '../test/b.ts'"],
     ['gateway/a.ts', "import { x } from './pages/b.ts'"],
     ['gateway/pages/a.ts', "import { x } from '../../sip/b.ts'"],
@@ -105,6 +112,10 @@ describe('the rules', () => {
     ['sdp/parse.ts', "import { parse } from 'sdp-transform'"],
     ['sip/a.ts', "import type { FailureRow } from '../config/stage.ts'"],
     ['sip/transport/wss.ts', "import { WebSocketServer } from 'ws'"],
+    ['sip/invite/a.ts', "import { x } from '../dialog/b.ts'\nimport { y } from './c.ts'"],
+    ['sip/dialog/a.ts', "import type { X } from '../user-agent-contract.ts'"],
+    ['sip/message/a.ts', "import { SipFailure } from '../failure.ts'"],
+    ['sip/a.ts', "import { x } from './invite/b.ts'"],
     ['media/a.ts', "import { createHash } from 'node:crypto'"],
     ['sip/a.ts', "// import { x } from '../gateway/b.ts'\n/**\n import { x } from '../gateway/b.ts'\n */"],
     ['sip/a.ts', "export const from = 'x'\nexport type Y = 'z'"],
@@ -114,12 +125,14 @@ describe('the rules', () => {
 
   test('a circle of files is found, with the way round it', () => {
     const sources = {
-      'sip/a.ts': "import { b } from './b.ts'",
-      'sip/b.ts': "import type { C } from './deep/c.ts'",
-      'sip/deep/c.ts': "import { a } from '../a.ts'",
-      'sip/d.ts': "import { a } from './a.ts'",
+      'config/a.ts': "import { b } from './b.ts'",
+      'config/b.ts': "import type { C } from './deep/c.ts'",
+      'config/deep/c.ts': "import { a } from '../a.ts'",
+      'config/d.ts': "import { a } from './a.ts'",
     }
-    expect(brokenRules(sources)).toEqual(['circle: sip/a.ts -> sip/b.ts -> sip/deep/c.ts -> sip/a.ts'])
+    expect(brokenRules(sources)).toEqual([
+      'circle: config/a.ts -> config/b.ts -> config/deep/c.ts -> config/a.ts',
+    ])
   })
 
   test('two ways to one file are no circle', () => {
