@@ -1,33 +1,11 @@
-import type { FailureRow } from './stage.ts'
+/** What can be wrong with the configuration. No call ever fails with these: the daemon does not start. */
+const TEXTS = {
+  'config.unreadable': 'config file cannot be read',
+  'config.malformed': 'config file is not valid YAML or JSON',
+  'config.invalid': 'configuration is wrong',
+} as const
 
-/** What can be wrong with the configuration. The daemon never starts with it, so no call ever sees the status. */
-export const CONFIG_CODES = {
-  'config.unreadable': {
-    stage: 'S1',
-    status: 500,
-    text: 'config file cannot be read',
-    cause: 'a wrong path, or no permission',
-    remedy: 'check the path and who may read it',
-  },
-
-  'config.malformed': {
-    stage: 'S1',
-    status: 500,
-    text: 'config file is not valid YAML or JSON',
-    cause: 'a mistake in the YAML',
-    remedy: 'look at the line that is named',
-  },
-
-  'config.invalid': {
-    stage: 'S1',
-    status: 500,
-    text: 'configuration is wrong',
-    cause: 'values that do not fit',
-    remedy: 'mend each key that is named',
-  },
-} as const satisfies Record<string, FailureRow>
-
-export type ConfigCode = keyof typeof CONFIG_CODES
+export type ConfigCode = keyof typeof TEXTS
 
 /** One wrong value. `seen` never holds a secret. */
 export interface Mistake {
@@ -56,7 +34,7 @@ export class ConfigFailure extends Error {
 
   constructor(code: ConfigCode, source: string, mistakes: readonly Mistake[]) {
     const lines = mistakes.map(({ key, expected, seen }) => `\n  ${key}: expected ${expected}, seen ${seen}`)
-    super(`${CONFIG_CODES[code].text} (${source}):${lines.join('')}`)
+    super(`${TEXTS[code]} (${source}):${lines.join('')}`)
     this.name = 'ConfigFailure'
     this.code = code
     this.source = source
