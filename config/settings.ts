@@ -1,4 +1,4 @@
-import type { TrunkTransport } from './config.ts'
+import type { CallsConfig, DnsConfig, DscpConfig, MediaConfig, TrunkTransport } from './config.ts'
 import type { ProfileName, TrunkProfile } from './trunk-profiles.ts'
 
 /** The values as the schema leaves them: defaults filled in, formats checked, nothing yet compared with anything else. */
@@ -106,37 +106,10 @@ export interface Settings {
     readonly expiresS: number
     readonly graceS: number
   }
-  readonly calls: {
-    readonly maxCalls: number
-    readonly ringTimeoutS: number
-    readonly attemptS: number
-    readonly progressS: number
-    readonly maxDurationS: number
-    readonly lostConnectionS: number
-    readonly sessionExpiresS: number
-    readonly keepCalls: number
-    readonly keepCallsS: number
-    readonly drainTimeoutS: number
-  }
-  readonly media: {
-    readonly addresses: readonly string[]
-    readonly announced: AddressesValue | null
-    readonly threads: number
-    readonly webrtcPort: number
-    readonly rtpPortMin: number
-    readonly rtpPortMax: number
-    readonly portRestS: number
-    readonly latchMs: number
-    readonly iceTimeoutS: number
-    readonly dtlsTimeoutS: number
-    readonly consentTimeoutS: number
-    readonly rtpTimeoutS: number
-    readonly rtpHoldTimeoutS: number
-    readonly maxLoad: number
-    readonly gatherUs: number
-  }
-  readonly dscp: { readonly media: number; readonly sip: number }
-  readonly dns: { readonly servers: readonly string[] }
+  readonly calls: CallsConfig
+  readonly media: Omit<MediaConfig, 'announced'> & { readonly announced: AddressesValue | null }
+  readonly dscp: DscpConfig
+  readonly dns: DnsConfig
   readonly turn: {
     readonly urls: readonly string[]
     readonly secret: string | null
