@@ -432,13 +432,13 @@ function metrics(settings: Settings['metrics'], context: BuildContext): MetricsC
   return { ...open, token: token === null ? undefined : new Secret(token) }
 }
 
-/** The folder that systemd makes for us (RuntimeDirectory). */
-const RUNTIME_FOLDER = '/run/webtrunk'
+/** In the folder that systemd makes for us (RuntimeDirectory). */
+export const USUAL_ADMIN_SOCKET = '/run/webtrunk/admin.sock'
 
 function adminSocket(socket: string, { base, machine }: BuildContext): string | undefined {
   if (socket === 'off') return undefined
   if (socket !== 'auto') return resolve(base, socket)
-  return machine.isWritable(RUNTIME_FOLDER) ? `${RUNTIME_FOLDER}/admin.sock` : undefined
+  return machine.isWritable(dirname(USUAL_ADMIN_SOCKET)) ? USUAL_ADMIN_SOCKET : undefined
 }
 
 function logFormat(format: Settings['log']['format'], machine: Machine): 'json' | 'pretty' {

@@ -1,5 +1,5 @@
 import type { ParseArgsConfig } from 'node:util'
-import { loadConfig } from '../../config/load.ts'
+import { loadConfig, USUAL_ADMIN_SOCKET } from '../../config/load.ts'
 
 /** Where a command writes and what it reads; tests give their own. */
 export interface CommandIo {
@@ -31,9 +31,6 @@ export const DAEMON_USAGE = `  --socket PATH    the daemon's admin socket; left 
   --json           for programs
 `
 
-/** Where the daemon listens when the configuration says nothing else; the systemd unit makes the folder. */
-export const USUAL_SOCKET = '/run/webtrunk/admin.sock'
-
 /** Which daemon is meant: what the options say, what the environment says, and then the usual one. */
 export function socketOf(
   options: { readonly socket?: string | undefined; readonly config?: string | undefined },
@@ -42,9 +39,9 @@ export function socketOf(
   if (options.socket !== undefined && options.socket !== '') return options.socket
   const named = environment.WEBTRUNK_ADMIN_SOCKET ?? ''
   // As the daemon understands it: a daemon without one cannot be asked, and the usual place is where that is found out.
-  if (named === 'auto' || named === 'off') return USUAL_SOCKET
+  if (named === 'auto' || named === 'off') return USUAL_ADMIN_SOCKET
   if (named !== '') return named
   const file = options.config ?? environment.WEBTRUNK_CONFIG
-  if (file === undefined || file === '') return USUAL_SOCKET
-  return loadConfig(file, environment).admin.socket ?? USUAL_SOCKET
+  if (file === undefined || file === '') return USUAL_ADMIN_SOCKET
+  return loadConfig(file, environment).admin.socket ?? USUAL_ADMIN_SOCKET
 }

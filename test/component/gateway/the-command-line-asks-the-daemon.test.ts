@@ -5,12 +5,13 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { USUAL_ADMIN_SOCKET } from '../../../config/load.ts'
 import type { Log } from '../../../config/logging.ts'
 import { ADMIN_LIMITS, Admin, AdminRefusal, PlainText } from '../../../gateway/commands/admin.ts'
 import { askDaemon, NoAnswerFromDaemon } from '../../../gateway/commands/admin-client.ts'
 import { calls } from '../../../gateway/commands/calls.ts'
 import { codes } from '../../../gateway/commands/codes.ts'
-import { socketOf, USUAL_SOCKET } from '../../../gateway/commands/command.ts'
+import { socketOf } from '../../../gateway/commands/command.ts'
 import { CODES } from '../../../gateway/diagnosis.ts'
 import { nextServed } from '../../harness/next-served.ts'
 
@@ -221,10 +222,12 @@ describe('a command that asks', () => {
     expect(socketOf({ config: file }, terminal(named).io)).toBe('/e')
     expect(socketOf({ config: file }, terminal().io)).toBe(join(folder, 'own.sock'))
     expect(socketOf({}, terminal({ WEBTRUNK_CONFIG: file }).io)).toBe(join(folder, 'own.sock'))
-    expect(socketOf({}, terminal().io)).toBe(USUAL_SOCKET)
+    expect(socketOf({}, terminal().io)).toBe(USUAL_ADMIN_SOCKET)
     // No files of that name: what the daemon takes them for.
     for (const word of ['auto', 'off']) {
-      expect(socketOf({ config: file }, terminal({ WEBTRUNK_ADMIN_SOCKET: word }).io)).toBe(USUAL_SOCKET)
+      expect(socketOf({ config: file }, terminal({ WEBTRUNK_ADMIN_SOCKET: word }).io)).toBe(
+        USUAL_ADMIN_SOCKET,
+      )
     }
   })
 })
