@@ -36,13 +36,12 @@ const projects = asked.includes('--project')
 const checks = [
   ['format and lint', 'node_modules/@biomejs/biome/bin/biome', 'check'],
   ['types', 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'],
-  ['types of the page', 'node_modules/typescript/bin/tsc', '-p', 'gateway/pages/tsconfig.json', '--noEmit'],
+  ['types of the page', 'node_modules/typescript/bin/tsc', '-p', 'gateway/pages/tsconfig.json'],
   [
     'types of the browser agents',
     'node_modules/typescript/bin/tsc',
     '-p',
     'test/harness/browser-agent/tsconfig.json',
-    '--noEmit',
   ],
 ]
 
