@@ -11,63 +11,61 @@ const SECOND_TRY = process.env.CI === undefined ? 0 : 1
 
 export default defineConfig({
   test: {
+    expect: PATIENT,
+    retry: SECOND_TRY,
+    // Peers wait most of the time. More of them beside each other on two cores disturb one another's audio.
+    maxWorkers: 2,
     projects: [
       {
+        extends: true,
         test: {
           name: 'unit',
           include: ['test/{unit,vectors,fuzz}/**/*.test.ts'],
           testTimeout: 20_000,
-          maxWorkers: 2,
           // Pure: they leave nothing behind for each other, and loading all modules anew for each file took longer than they do.
           isolate: false,
-          expect: PATIENT,
-          retry: SECOND_TRY,
+          // Pure: a second try would only hide something.
+          retry: 0,
         },
       },
       {
+        extends: true,
         test: {
           name: 'component',
           include: ['test/component/**/*.test.ts'],
           exclude: [...configDefaults.exclude, MEASURES_ITS_PROCESS],
           testTimeout: 20_000,
-          maxWorkers: 2,
           // As above: each closes what it opened, and looks for leftovers.
           isolate: false,
-          expect: PATIENT,
-          retry: SECOND_TRY,
         },
       },
       {
+        extends: true,
         test: {
           name: 'component-alone',
           include: [MEASURES_ITS_PROCESS],
-          maxWorkers: 2,
           isolate: true,
-          expect: PATIENT,
-          retry: SECOND_TRY,
         },
       },
       {
+        extends: true,
         test: {
           name: 'interop',
           include: ['test/{interop,e2e}/**/*.test.ts'],
           testTimeout: 90_000,
           hookTimeout: 90_000,
-          expect: PATIENT,
-          // Peers wait most of the time. More of them beside each other on two cores disturb one another's audio.
-          maxWorkers: 2,
           // After the others, which leave no core to a call.
           sequence: { groupOrder: 1 },
-          retry: SECOND_TRY,
         },
       },
       {
+        extends: true,
         test: {
           name: 'long',
           include: ['test/long/**/*.test.ts'],
           testTimeout: 3_600_000,
           fileParallelism: false,
-          expect: PATIENT,
+          retry: 0,
         },
       },
     ],
