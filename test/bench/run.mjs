@@ -7,9 +7,10 @@ import { build } from 'esbuild'
 const [name, ...rest] = process.argv.slice(2)
 const here = fileURLToPath(new URL('.', import.meta.url))
 const outdir = fileURLToPath(new URL('../../dist/bench/', import.meta.url))
+const BENCHES = ['media', 'register', 'sip', 'sip-parser']
 const sources = readdirSync(here).filter((file) => file.endsWith('.ts'))
-if (name === undefined || !sources.includes(`${name}.ts`)) {
-  console.error(`usage: node test/bench/run.mjs ${sources.map((file) => file.replace('.ts', '')).join('|')}`)
+if (name === undefined || !BENCHES.includes(name)) {
+  console.error(`usage: node test/bench/run.mjs ${BENCHES.join('|')}`)
   process.exit(64)
 }
 await build({
