@@ -16,16 +16,14 @@ export const TONE_HZ = 440
 /** Of full scale: -12 dB, clear and not unpleasant. */
 const TONE_LEVEL = 0.25
 
-export type Application = ApplicationName
-
 /** The codecs to answer with; throws `sdp.no-common-codec`. */
-export function applicationCodecs(application: Application, offer: Offer): readonly Codec[] {
+export function applicationCodecs(application: ApplicationName, offer: Offer): readonly Codec[] {
   return chooseCodecs(offer, APPLICATION_CODECS[application])
 }
 
 /** Lets the engine play or echo on the caller's leg; the leg's keys come later, nothing is sent before them. */
 export async function startApplication(
-  application: Application,
+  application: ApplicationName,
   session: MediaSession,
   codecs: readonly Codec[],
 ): Promise<void> {

@@ -2,9 +2,9 @@ import type { Flow } from '../../sip/flow.ts'
 import type { Header, NameAddr, SipResponse, Uri } from '../../sip/message/message.ts'
 import type { NoAnswer, RequestNumbers } from '../../sip/user-agent.ts'
 import type { GatewayFailure } from '../gateway-failure.ts'
+import type { ApplicationName } from '../trunks/router.ts'
 import type { Unreached } from '../trunks/trunk-states.ts'
 import type { Ticket } from './admission.ts'
-import type { Application } from './applications.ts'
 import type { HeaderPolicy } from './header-policy.ts'
 import type { LegMedia } from './leg.ts'
 
@@ -69,7 +69,7 @@ export interface PartyPlan {
 export interface ApplicationPlan {
   readonly kind: 'application'
   readonly name: string
-  readonly application: Application
+  readonly application: ApplicationName
 }
 
 export type CalleePlan = ApplicationPlan | PartyPlan
