@@ -28,8 +28,7 @@ export function offerableCodecs(
   allowed: readonly string[],
   keys: KeysOnLeg = 'in-media',
 ): readonly Codec[] {
-  const audio = allowed.flatMap((name) => offered.filter((codec) => isAudio(codec) && hasName(codec, name)))
-  if (audio.length === 0) throw noCommonCodec(allowed.join(' '), offered)
+  const audio = audioNamed(offered, allowed)
   const events = keys === 'in-media' ? offeredEvents(audio, offered) : []
   const noise = noiseFor(audio, offered)
   return assignPayloadTypes([...new Set([...audio, ...events, ...noise])]).map(withOwnFormat)
@@ -40,8 +39,7 @@ export function offerableCodecs(
  * are not chosen by name. Throws `sdp.no-common-codec` when none is left.
  */
 export function allowedCodecs(offered: readonly Codec[], allowed: readonly string[]): readonly Codec[] {
-  const audio = allowed.flatMap((name) => offered.filter((codec) => isAudio(codec) && hasName(codec, name)))
-  if (audio.length === 0) throw noCommonCodec(allowed.join(' '), offered)
+  const audio = audioNamed(offered, allowed)
   return [...audio, ...offered.filter((codec) => !isAudio(codec))]
 }
 
@@ -80,6 +78,13 @@ export function payloadMap(from: readonly Codec[], to: readonly Codec[]): readon
   })
 }
 
+/** Codecs to talk with that are allowed, in the order of `allowed`. Throws `sdp.no-common-codec` when there is none. */
+function audioNamed(offered: readonly Codec[], allowed: readonly string[]): readonly Codec[] {
+  const audio = allowed.flatMap((name) => offered.filter((codec) => isAudio(codec) && hasName(codec, name)))
+  if (audio.length === 0) throw noCommonCodec(allowed.join(' '), offered)
+  return audio
+}
+
 /** RFC 3551 §4.5: 64 kbit/s at a clock of 8000 Hz. */
 const ONE_OCTET_A_TICK: readonly string[] = ['PCMU', 'PCMA', 'G722']
 
@@ -99,11 +104,12 @@ export function acceptedCodecs(answered: readonly Codec[], sent: readonly Codec[
 
 /** Same encoding on both sides. Formats are compared only to tell several of one name apart (AMR, iLBC). */
 function findSame(codec: Codec, others: readonly Codec[]): Codec | undefined {
-  const same = others.filter((other) => isSame(codec, other))
+  const same = others.filter((other) => isSameCodec(codec, other))
   return same.find((other) => other.format === codec.format) ?? same[0]
 }
 
-function isSame(one: Codec, other: Codec): boolean {
+/** Payload types are a leg's own affair, and formats are not compared. */
+export function isSameCodec(one: Codec, other: Codec): boolean {
   return hasName(one, other.name) && one.clockRateHz === other.clockRateHz && one.channels === other.channels
 }
 

@@ -1,12 +1,6 @@
 import type { Codec } from '../../media/parameters.ts'
-import { isAudio } from '../../sdp/codecs.ts'
+import { isAudio, isSameCodec } from '../../sdp/codecs.ts'
 import { isTelephoneEvent } from '../../sdp/telephone-event.ts'
-
-/** Payload types are a leg's own affair. */
-export const isSameCodec = (a: Codec, b: Codec): boolean =>
-  a.name.toLowerCase() === b.name.toLowerCase() &&
-  a.clockRateHz === b.clockRateHz &&
-  a.channels === b.channels
 
 export const isIn = (codec: Codec, list: readonly Codec[]): boolean =>
   list.some((row) => isSameCodec(row, codec))

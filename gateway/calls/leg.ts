@@ -10,13 +10,13 @@ import type {
 } from '../../media/parameters.ts'
 import { isUnspecified } from '../../sdp/address.ts'
 import { answerCrypto, createAnswer, readAnswer } from '../../sdp/answer.ts'
-import { allowedCodecs, isAudio, offerableCodecs, STANDARD_CODECS } from '../../sdp/codecs.ts'
+import { allowedCodecs, isAudio, isSameCodec, offerableCodecs, STANDARD_CODECS } from '../../sdp/codecs.ts'
 import { receives, sends, toDirection } from '../../sdp/direction.ts'
 import { createOffer, readOffer } from '../../sdp/offer.ts'
 import type { Answer, MediaSlots, Offer, SentOffer, TrunkMedia } from '../../sdp/session.ts'
 import { answerSetup } from '../../sdp/setup.ts'
 import type { TrunkTerms } from '../../sdp/trunk-terms.ts'
-import { CodecMemory, isSameCodec } from './codec-memory.ts'
+import { CodecMemory } from './codec-memory.ts'
 import { type KeyWay, keptPtimeMs, keysOn, keyWayOf, type RouteEnd, routeBetween } from './leg-route.ts'
 
 /** How media looks on one leg. */
