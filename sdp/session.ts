@@ -1,5 +1,5 @@
 import type { Codec, Direction, LocalTransport, RemoteTransport, SdesKey } from '../media/parameters.ts'
-import type { TrunkTerms } from './trunk-terms.ts'
+import type { KeyNeed } from './trunk-terms.ts'
 
 /** Which kind of leg a description belongs to. */
 export type LegKind = 'webrtc' | 'rtp'
@@ -52,7 +52,7 @@ export interface SentOffer {
   readonly slots?: MediaSlots | undefined
   /** Of a trunk leg: what was offered. */
   readonly trunk?: {
-    readonly keys: 'never' | 'may' | 'must' | 'dtls'
+    readonly keys: KeyNeed
     readonly protocol: string
     readonly isMuxed: boolean
   }
@@ -67,18 +67,6 @@ export interface Answer {
   readonly transport: RemoteTransport
   /** The line of ours whose tag the peer chose. */
   readonly localCrypto: SdesKey | undefined
-}
-
-/** How key presses travel: RFC 4733, or INFO with `application/dtmf-relay` or `application/dtmf`. */
-export type DtmfWay = 'rfc4733' | 'info-relay' | 'info-dtmf'
-
-/** How a trunk wants its media. Values, never names tested by an `if`. */
-export interface TrunkMedia extends TrunkTerms {
-  /** Allowed codecs by name, in order of preference. */
-  readonly codecs: readonly string[]
-  readonly dtmf: DtmfWay
-  /** Packet time that the trunk insists on, in both directions; undefined: it takes what comes. */
-  readonly ptimeMs: number | undefined
 }
 
 export interface SdpLimits {

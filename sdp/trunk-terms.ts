@@ -17,10 +17,11 @@ export interface TrunkTerms {
   readonly rtcpMux: boolean
 }
 
+/** Whether packets need keys in the SDP, and how much, or have them from DTLS. */
+export type KeyNeed = 'never' | 'may' | 'must' | 'dtls'
+
 /** Whether packets need keys, and in which profile we offer. */
-const KEYING: Readonly<
-  Record<TrunkKeying, { readonly keys: 'never' | 'may' | 'must' | 'dtls'; readonly profile: string }>
-> = {
+const KEYING: Readonly<Record<TrunkKeying, { readonly keys: KeyNeed; readonly profile: string }>> = {
   none: { keys: 'never', profile: 'RTP/AVP' },
   osrtp: { keys: 'may', profile: 'RTP/AVP' },
   'osrtp-required': { keys: 'must', profile: 'RTP/AVP' },

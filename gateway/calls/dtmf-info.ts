@@ -1,5 +1,5 @@
+import type { DtmfWay } from '../../config/trunk-profiles.ts'
 import type { KeyPress } from '../../media/parameters.ts'
-import type { DtmfWay } from '../../sdp/session.ts'
 import { header } from '../../sip/message/headers.ts'
 import type { SipRequest } from '../../sip/message/message.ts'
 import type { Body } from '../../sip/user-agent.ts'

@@ -1,5 +1,5 @@
+import type { DtmfWay } from '../../config/trunk-profiles.ts'
 import type { KeyPress } from '../../media/parameters.ts'
-import type { DtmfWay } from '../../sdp/session.ts'
 import type { Header } from '../../sip/message/message.ts'
 import { TokenBucket } from '../../sip/transport/token-bucket.ts'
 import type { Body, IncomingRequest } from '../../sip/user-agent.ts'

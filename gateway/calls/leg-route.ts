@@ -1,8 +1,9 @@
+import type { DtmfWay } from '../../config/trunk-profiles.ts'
 import type { LegRoute } from '../../media/engine.ts'
 import type { Codec, KeyFormat } from '../../media/parameters.ts'
 import { type KeysOnLeg, payloadMap } from '../../sdp/codecs.ts'
-import type { DtmfWay, TrunkMedia } from '../../sdp/session.ts'
 import { heardKeyFormats, sentKeyFormat } from '../../sdp/telephone-event.ts'
+import type { TrunkMedia } from '../trunks/trunk-media.ts'
 
 /** What a route depends on of a leg's media. */
 export type RouteMedia =

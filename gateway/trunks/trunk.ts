@@ -1,5 +1,4 @@
 import type { Config, TrunkConfig } from '../../config/config.ts'
-import type { TrunkMedia } from '../../sdp/session.ts'
 import type { Flow, SocketAddress, TransportName } from '../../sip/flow.ts'
 import {
   type DnsQueries,
@@ -11,6 +10,7 @@ import {
 import type { Weighted } from '../../sip/routing/weighted-order.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { type FormerServer, formerServers } from './former-servers.ts'
+import type { TrunkMedia } from './trunk-media.ts'
 import { TrunkSources } from './trunk-sources.ts'
 
 /** How requests and media reach a trunk: one address of one of its servers. */
