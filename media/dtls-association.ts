@@ -1,10 +1,9 @@
 import { type ClientHello, isClientHello, parseClientHello } from './client-hello.ts'
 import { describeAlert } from './dtls-alert.ts'
 import { MediaFailure } from './failure.ts'
-import { FINGERPRINT_HASHES } from './fingerprint.ts'
 import type { MediaPath } from './ice-lite.ts'
 import type { DtlsSession } from './native/boundary.ts'
-import type { SrtpSuite } from './parameters.ts'
+import { FINGERPRINT_HASHES, type SrtpSuite } from './parameters.ts'
 
 /** Keys of RFC 5764 §4.2 in the order of `NativeKey`. The receiver of this value wipes it. */
 export interface DtlsKeys {
@@ -98,7 +97,7 @@ export class DtlsAssociation {
 
   /** The peer certificate's fingerprint by hash name. */
   peerFingerprints(): ReadonlyMap<string, string> {
-    const entries = FINGERPRINT_HASHES.map((hash) => [hash, this.#session.peerFingerprint(hash)] as const)
+    const entries = FINGERPRINT_HASHES.map(([hash]) => [hash, this.#session.peerFingerprint(hash)] as const)
     return new Map(entries.flatMap(([hash, value]) => (value === undefined ? [] : [[hash, value]])))
   }
 

@@ -1,7 +1,4 @@
-import type { Fingerprint } from './parameters.ts'
-
-/** What we can compute of a peer's certificate, strongest first. */
-export const FINGERPRINT_HASHES = ['sha-512', 'sha-384', 'sha-256'] as const
+import { FINGERPRINT_HASHES, type Fingerprint } from './parameters.ts'
 
 /**
  * RFC 8122 §5: the certificate must have one of the fingerprints of the strongest hash in the description that we can
@@ -11,7 +8,8 @@ export function fingerprintMismatch(
   described: readonly Fingerprint[],
   computed: ReadonlyMap<string, string>,
 ): { readonly expected: string; readonly seen: string } | undefined {
-  const hash = FINGERPRINT_HASHES.find((name) => described.some((one) => one.hash.toLowerCase() === name))
+  const [hash] =
+    FINGERPRINT_HASHES.find(([name]) => described.some((one) => one.hash.toLowerCase() === name)) ?? []
   const allowed = described
     .filter((one) => one.hash.toLowerCase() === hash)
     .map((one) => one.value.toUpperCase())

@@ -56,6 +56,13 @@ export const SRTP_SUITES = {
   AEAD_AES_256_GCM: { keyLength: 32, saltLength: 12 },
 } as const satisfies Record<SrtpSuite, { keyLength: number; saltLength: number }>
 
+/** Hashes that we compute, strongest first, and their lengths in bytes. RFC 8122 §5 forbids MD5; SHA-1 is broken. */
+export const FINGERPRINT_HASHES = [
+  ['sha-512', 64],
+  ['sha-384', 48],
+  ['sha-256', 32],
+] as const
+
 /** One usable `a=crypto` line (RFC 4568 §9.1). */
 export interface SdesKey {
   readonly tag: number

@@ -1,13 +1,6 @@
-import type { Fingerprint } from '../media/parameters.ts'
+import { FINGERPRINT_HASHES, type Fingerprint } from '../media/parameters.ts'
 import { type AttributeBlock, attributeValues, hasAttribute } from './attributes.ts'
 import { SdpFailure } from './failure.ts'
-
-/** Hashes that we compute, strongest first, and their lengths in bytes. RFC 8122 §5 forbids MD5; SHA-1 is broken. */
-const HASHES = [
-  ['sha-512', 64],
-  ['sha-384', 48],
-  ['sha-256', 32],
-] as const
 
 /**
  * All fingerprints of the first block that has any (media level overrides session level, RFC 8122 §5), strongest hash
@@ -17,13 +10,13 @@ export function readFingerprints(blocks: readonly AttributeBlock[]): readonly Fi
   const block = blocks.find((candidate) => hasAttribute(candidate, 'fingerprint'))
   if (block === undefined) throw new SdpFailure('sdp.no-fingerprint')
   const values = [...new Set(attributeValues(block, 'fingerprint'))]
-  const fingerprints = HASHES.flatMap(([hash, length]) =>
+  const fingerprints = FINGERPRINT_HASHES.flatMap(([hash, length]) =>
     values.flatMap((value) => readFingerprint(value, hash, length)),
   )
   if (fingerprints.length > 0) return fingerprints
   const seen = values.map((value) => value.split(' ', 1)[0]?.slice(0, 32)).join(' ')
   throw new SdpFailure('sdp.unknown-fingerprint-hash', {
-    expected: HASHES.map(([hash]) => hash).join(' '),
+    expected: FINGERPRINT_HASHES.map(([hash]) => hash).join(' '),
     seen: seen.slice(0, 256),
   })
 }
