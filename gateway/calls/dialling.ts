@@ -1,7 +1,7 @@
 import type { CallsConfig } from '../../config/config.ts'
-import { SipFailure } from '../../sip/failure.ts'
 import { contacts } from '../../sip/message/headers.ts'
-import { type Header, isSipUri, type SipResponse } from '../../sip/message/message.ts'
+import { type Header, isSipUri, type SipResponse, type Uri } from '../../sip/message/message.ts'
+import { readable } from '../../sip/message/readable.ts'
 import { bareUri } from '../../sip/message/uri.ts'
 import type {
   Body,
@@ -247,14 +247,9 @@ export class Dialling {
   }
 }
 
-function contactsOf(response: SipResponse) {
-  try {
-    const found = contacts(response)
-    return found === '*' ? [] : found.map((contact) => contact.uri)
-  } catch (error) {
-    if (error instanceof SipFailure) return []
-    throw error
-  }
+function contactsOf(response: SipResponse): readonly Uri[] {
+  const found = readable(() => contacts(response)) ?? []
+  return found === '*' ? [] : found.map((contact) => contact.uri)
 }
 
 function refusalOf(response: SipResponse | NoAnswer, plan: PartyPlan): GatewayFailure {

@@ -1,10 +1,10 @@
 import type { Log } from '../../config/logging.ts'
-import { SipFailure } from '../../sip/failure.ts'
-import type { Flow } from '../../sip/flow.ts'
 import { buildResponse, stampRequest } from '../../sip/message/build.ts'
+import type { Flow } from '../../sip/flow.ts'
 import { formatMessage } from '../../sip/message/format.ts'
 import type { SipRequest } from '../../sip/message/message.ts'
 import { parseMessage } from '../../sip/message/parser.ts'
+import { readable } from '../../sip/message/readable.ts'
 import { TokenBucket } from '../../sip/transport/token-bucket.ts'
 import { verdictOf } from '../diagnosis.ts'
 import { reasonHeader, verdictFields } from '../failure.ts'
@@ -78,11 +78,8 @@ const refusalOf = (request: SipRequest) =>
 
 /** With the Via of its answer. */
 function readRequest(bytes: Buffer, flow: Flow): SipRequest | undefined {
-  try {
+  return readable(() => {
     const message = parseMessage(bytes)
     return message.kind === 'request' ? stampRequest(message, flow.remote) : undefined
-  } catch (error) {
-    if (error instanceof SipFailure) return undefined
-    throw error
-  }
+  })
 }

@@ -5,6 +5,7 @@ import type { Header, NameAddr, SipMessage } from './message.ts'
 import { parseNameAddr } from './name-addr.ts'
 import { parseParameters, splitOutsideQuotes } from './parameters.ts'
 import { MAX_LIST_ELEMENTS } from './parser-limits.ts'
+import { readable } from './readable.ts'
 
 /** All that the accessors need; requests, responses and answerable scraps have it. */
 type WithHeaders = Pick<SipMessage, 'headers'>
@@ -200,15 +201,10 @@ export interface Reason {
 /** Reason values (RFC 3326). One that cannot be read is left out: it only explains. */
 export function reasons(message: WithHeaders): readonly Reason[] {
   return headerValues(message, 'Reason').flatMap((value) => {
-    try {
-      const { token, parameters } = tokenAndParameters(value)
-      if (!isToken(token)) return []
-      const cause = parseDecimal(parameters.get('cause') ?? '', 999)
-      return [{ protocol: token.toUpperCase(), cause, text: parameters.get('text') }]
-    } catch (error) {
-      if (error instanceof SipFailure) return []
-      throw error
-    }
+    const read = readable(() => tokenAndParameters(value))
+    if (read === undefined || !isToken(read.token)) return []
+    const cause = parseDecimal(read.parameters.get('cause') ?? '', 999)
+    return [{ protocol: read.token.toUpperCase(), cause, text: read.parameters.get('text') }]
   })
 }
 
@@ -248,14 +244,11 @@ function authParameters(text: string): ReadonlyMap<string, string> | undefined {
   if (/^[\w\-.~+/]+=*$/.test(text)) return parameters
   for (const element of splitOutsideQuotes(text, ',')) {
     if (element === '') continue
-    try {
-      const [[name, value] = ['', ''], ...others] = parseParameters(`;${element}`, 0)
-      if (parameters.has(name) || others.length > 0) return undefined
-      parameters.set(name, value)
-    } catch (error) {
-      if (error instanceof SipFailure) return undefined
-      throw error
-    }
+    const read = readable(() => parseParameters(`;${element}`, 0))
+    if (read === undefined) return undefined
+    const [[name, value] = ['', ''], ...others] = read
+    if (parameters.has(name) || others.length > 0) return undefined
+    parameters.set(name, value)
   }
   return parameters
 }

@@ -1,7 +1,7 @@
-import { SipFailure } from '../failure.ts'
 import { isToken } from '../message/characters.ts'
 import { header, parseSeconds, tokenAndParameters } from '../message/headers.ts'
 import type { SipMessage } from '../message/message.ts'
+import { readable } from '../message/readable.ts'
 
 /** The Event header: what a subscription is about (RFC 6665 §8.2.1). */
 export interface EventName {
@@ -34,14 +34,8 @@ export function subscriptionState(message: Pick<SipMessage, 'headers'>): Subscri
 }
 
 function readToken(value: string | undefined): ReturnType<typeof tokenAndParameters> | undefined {
-  if (value === undefined) return undefined
-  try {
-    const read = tokenAndParameters(value)
-    return isToken(read.token) ? read : undefined
-  } catch (error) {
-    if (error instanceof SipFailure) return undefined
-    throw error
-  }
+  const read = value === undefined ? undefined : readable(() => tokenAndParameters(value))
+  return read !== undefined && isToken(read.token) ? read : undefined
 }
 
 /** Longest subscription, in seconds: beyond it peers refresh. A timer could not hold the largest Expires. */
