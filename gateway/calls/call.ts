@@ -12,7 +12,7 @@ import type {
   UserAgent,
 } from '../../sip/user-agent.ts'
 import { type Verdict, verdictOf } from '../diagnosis.ts'
-import { logLevelOf, reasonHeader, refusalHeaders } from '../failure.ts'
+import { logLevelOf, reasonHeader, refusalHeaders, verdictFields } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { CallObserver } from '../ladder/call-observer.ts'
 import { CallTrace } from '../ladder/call-trace.ts'
@@ -122,7 +122,7 @@ export class Call implements SideOwner, JoinableCall {
       trace: this.trace,
       session: () => this.#session,
       sides: () => this.#conversation.sides,
-      onFinding: ({ failure, ...place }) => this.#find(verdictOf(failure, place)),
+      onFinding: ({ failure, ...place }) => this.#addFinding(verdictOf(failure, place)),
       onError: (error) => this.#log.error('internal error', { error }),
     })
     this.#setUp = new SetUp({
@@ -397,8 +397,8 @@ export class Call implements SideOwner, JoinableCall {
   }
 
   /** Something is wrong that the call goes on with. */
-  #find(verdict: Verdict): void {
-    if (this.trace.find(verdict)) this.#log.warn('call impaired', { ...verdict, reason: verdict.message })
+  #addFinding(verdict: Verdict): void {
+    if (this.trace.addFinding(verdict)) this.#log.warn('call impaired', verdictFields(verdict))
   }
 
   #fail(error: unknown, leg?: LegName): void {
@@ -438,7 +438,7 @@ export class Call implements SideOwner, JoinableCall {
     const wasConnected = this.#state === 'connected'
     if (!this.#move(event)) return
     const silence = event === 'cancelled' ? this.#setUp.silence() : undefined
-    if (silence !== undefined) this.#find(verdictOf(silence, { leg: 'callee' }))
+    if (silence !== undefined) this.#addFinding(verdictOf(silence, { leg: 'callee' }))
     this.charges.stop()
     this.#mediaWatch.stop()
     this.trace.end({ verdict: why.verdict, by: why.by ?? why.leg, isCancelled: event === 'cancelled' })
@@ -493,12 +493,12 @@ export class Call implements SideOwner, JoinableCall {
 
   #logEnd(event: CallEvent, verdict: Verdict | undefined, leg: LegName | undefined): void {
     const durationMs = Math.round(this.#context.environment.nowMs() - this.#startedAtMs)
-    const fields = { event, durationMs, ...(leg === undefined ? {} : { leg }), ...verdict }
+    const fields = { event, durationMs, ...(leg === undefined ? {} : { leg }) }
     if (verdict === undefined) this.#log.info('call ended', fields)
     else {
       const level = this.charges.isEmergency ? 'error' : logLevelOf(verdict)
       const message = verdict.code === 'upstream.challenged' ? 'call challenged' : 'call failed'
-      this.#log[level](message, { ...fields, reason: verdict.message })
+      this.#log[level](message, { ...fields, ...verdictFields(verdict) })
     }
   }
 }

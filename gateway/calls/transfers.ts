@@ -115,8 +115,7 @@ export class Transfers {
       const verdict = verdictOf(error)
       this.#options.log[logLevelOf(verdict)]('transfer refused', {
         leg: side.leg.name,
-        ...verdict,
-        reason: verdict.message,
+        ...verdictFields(verdict, error),
       })
       report.refuse(verdict)
     }
@@ -133,7 +132,7 @@ export class Transfers {
     }
     const refuse = (error: unknown): void => {
       const verdict = verdictOf(error)
-      log[logLevelOf(verdict)]('take-over refused', { ...verdict, reason: verdict.message })
+      log[logLevelOf(verdict)]('take-over refused', verdictFields(verdict, error))
       invite.reject(verdict.status, { headers: refusalHeaders(verdict) })
     }
     run(
@@ -335,7 +334,7 @@ export class Transfers {
     this.#transfer = undefined
     const verdict = verdictOf(failure)
     const { log, conversation, charges } = this.#options
-    log.warn('transfer failed', { target, ...verdict, reason: verdict.message })
+    log.warn('transfer failed', { target, ...verdictFields(verdict, failure) })
     transfer?.report.finish(verdict.status, 'Transfer Failed', () => {})
     if (transfer !== undefined) charges.drop(transfer.ticket)
     await conversation.watch()

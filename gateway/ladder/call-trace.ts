@@ -184,7 +184,7 @@ export class CallTrace {
   }
 
   /** Something wrong that the call goes on with. False when it was found before at this place. */
-  find(verdict: Verdict): boolean {
+  addFinding(verdict: Verdict): boolean {
     const { code, leg, direction } = verdict
     const isKnown = this.#findings.some(
       (found) => found.code === code && found.leg === leg && found.direction === direction,

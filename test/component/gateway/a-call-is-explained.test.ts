@@ -198,12 +198,12 @@ describe('a trace', () => {
   it('keeps a finding once for each place, and no more than its limit', () => {
     const trace = traceOf('a')
     const verdict = verdictOf(mismatch, { leg: 'caller' })
-    expect([trace.find(verdict), trace.find(verdict), trace.find({ ...verdict, leg: 'callee' })]).toEqual([
-      true,
-      false,
-      true,
-    ])
-    for (let i = 0; i < 100; i += 1) trace.find({ ...verdict, leg: `transfer-${i}` })
+    expect([
+      trace.addFinding(verdict),
+      trace.addFinding(verdict),
+      trace.addFinding({ ...verdict, leg: 'callee' }),
+    ]).toEqual([true, false, true])
+    for (let i = 0; i < 100; i += 1) trace.addFinding({ ...verdict, leg: `transfer-${i}` })
     expect(trace.report().findings).toHaveLength(TRACE_LIMITS.findings)
   })
 

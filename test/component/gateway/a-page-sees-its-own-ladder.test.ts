@@ -36,8 +36,10 @@ function trace(): CallTrace {
   made.leg('caller', 'user:alice', 'webrtc')
   made.leg('callee', 'trunk:secret-pbx', 'rtp')
   made.climb('caller', 'S1')
-  made.find(verdictOf(new MediaFailure('media.none-from-trunk', { seen: '192.0.2.9' }), { leg: 'callee' }))
-  made.find(verdictOf(new MediaFailure('media.poor', { seen: 'MOS 1.2' }), { leg: 'caller' }))
+  made.addFinding(
+    verdictOf(new MediaFailure('media.none-from-trunk', { seen: '192.0.2.9' }), { leg: 'callee' }),
+  )
+  made.addFinding(verdictOf(new MediaFailure('media.poor', { seen: 'MOS 1.2' }), { leg: 'caller' }))
   return made
 }
 
