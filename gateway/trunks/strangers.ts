@@ -1,6 +1,6 @@
 import type { Log } from '../../config/logging.ts'
-import { buildResponse, stampRequest } from '../../sip/message/build.ts'
 import type { Flow } from '../../sip/flow.ts'
+import { buildResponse, stampRequest } from '../../sip/message/build.ts'
 import { formatMessage } from '../../sip/message/format.ts'
 import type { SipRequest } from '../../sip/message/message.ts'
 import { parseMessage } from '../../sip/message/parser.ts'
