@@ -129,7 +129,7 @@ export interface UserConfig {
   readonly password: Secret | undefined
   /** H(A1) in lower-case hex for the realm `domain`, by algorithm. */
   readonly ha1?: Readonly<Partial<Record<'MD5' | 'SHA-256' | 'SHA-512-256', Secret>>> | undefined
-  /** Numbers that ring the user; he may show any of them, and shows the first. */
+  /** Numbers that ring the user; they may show any of them, and show the first. */
   readonly numbers?: readonly string[]
   /** Shown instead of the first number; `anonymous`: nothing is. */
   readonly callerId?: string | undefined
@@ -138,7 +138,7 @@ export interface UserConfig {
   readonly account?: UserAccountConfig | undefined
 }
 
-/** Who a user is to the PBX. */
+/** The account of a user at the PBX. */
 export interface UserAccountConfig {
   readonly user: string
   readonly password: Secret
@@ -161,7 +161,7 @@ export interface TrunkConfig extends TrunkProfile {
   readonly transport: TrunkTransport
   /** Defined for transports tls and auto. */
   readonly tls: TrunkTlsConfig | undefined
-  /** Who we are to the peer, when it asks. */
+  /** Our account at the peer, when it asks. */
   readonly account: TrunkAccountConfig | undefined
   /** Seconds between two OPTIONS that ask whether the peer lives; 0: it is not asked. */
   readonly optionsS: number
@@ -173,7 +173,7 @@ export interface TrunkConfig extends TrunkProfile {
   readonly sources: readonly string[]
   /** Whether its calls have media ports of their own, or share a pair as long as its packets come from where its SDP says. */
   readonly mediaPorts: 'per-call' | 'shared'
-  /** Show a number of the user who calls, where he has one (default). */
+  /** Show a number of the calling user, where there is one (default). */
   readonly userNumbers?: boolean
   /** User part of From else; undefined: the caller's user name. */
   readonly callerId: string | undefined

@@ -399,7 +399,7 @@ function isKeySet(text: string): boolean {
   }
 }
 
-/** IPv4 first: the first stands in the description for who knows no ICE. */
+/** IPv4 first: the first stands in the description for peers without ICE. */
 function mediaAddresses(
   given: readonly string[],
   { isDemo, machine, mistakes }: BuildContext,

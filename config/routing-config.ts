@@ -38,7 +38,7 @@ export interface PartyLimits {
 }
 
 export interface UserLimits extends PartyLimits {
-  /** Calls a user has placed, and those he has transferred, at a time. */
+  /** Calls a user has placed, and those they have transferred, at a time. */
   readonly maxCalls: number
 }
 

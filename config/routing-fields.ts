@@ -114,7 +114,7 @@ export const EMERGENCY = {
 
 /** Fields of `users[]` about numbers and what may be called. */
 export const USER_NUMBERS = {
-  numbers: field('Numbers that ring the user, the first being the one he shows.', 'listOf', [], {
+  numbers: field('Numbers that ring the user; the first is what others are shown.', 'listOf', [], {
     item: required('A number.', 'text', NUMBER),
     maxRows: 100,
   }),

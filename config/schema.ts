@@ -71,7 +71,7 @@ const USER = {
     'mapping',
     { row: HA1 },
   ),
-  account: optional('For registration.credentials gateway: who the user is to the PBX.', 'mapping', {
+  account: optional('For registration.credentials gateway: the account of the user at the PBX.', 'mapping', {
     row: USER_ACCOUNT,
   }),
   ...USER_NUMBERS,
@@ -85,7 +85,7 @@ export const TRUNK_TLS = {
     'text',
     PATH,
   ),
-  certificate: optional('PEM file of a certificate of ours, for peers that want one.', 'text', PATH),
+  certificate: optional('PEM file of our certificate, for peers that want one.', 'text', PATH),
   key: optional('PEM file with its private key, not encrypted.', 'text', PATH),
   alpn: yesNo('Offer ALPN sip; some peers refuse a connection because of it.', false),
   wildcards: yesNo('Take *.example.com for pbx.example.com, against RFC 5922.', false),
@@ -130,7 +130,9 @@ const TRUNK = {
     'tls',
     'auto',
   ]),
-  tls: optional('For transport tls: whom to believe, and who we are.', 'mapping', { row: TRUNK_TLS }),
+  tls: optional('For transport tls: which certificates to believe, and which to show.', 'mapping', {
+    row: TRUNK_TLS,
+  }),
   account: optional('User name and password for a trunk that asks for them.', 'mapping', {
     row: TRUNK_ACCOUNT,
   }),
@@ -158,7 +160,7 @@ const TRUNK = {
     'per-call',
     ['per-call', 'shared'],
   ),
-  userNumbers: yesNo('Show a number of the user who calls, where he has one.', true),
+  userNumbers: yesNo('Show a number of the calling user, where there is one.', true),
   callerId: optional('What is shown else; left out: the user name of the caller.', 'text', {
     ...DIALLED,
     pattern: /^[A-Za-z0-9._+*#-]{1,64}$/,
@@ -264,7 +266,7 @@ const SETTINGS = {
     certificate: optional('PEM file with the certificate and its chain.', 'text', PATH),
     key: optional('PEM file with its private key, not encrypted.', 'text', PATH),
   },
-  users: field('Who may register.', 'listOf', [], { row: USER, maxRows: 10_000 }),
+  users: field('The users that may register.', 'listOf', [], { row: USER, maxRows: 10_000 }),
   trunks: field('PBXes and carriers.', 'listOf', [], { row: TRUNK, maxRows: 256 }),
   numbers: NUMBERS,
   groups: field('Trunks that stand in for each other.', 'listOf', [], { row: GROUP, maxRows: 256 }),
@@ -275,7 +277,7 @@ const SETTINGS = {
     maxRows: 1_024,
   }),
   registration: {
-    registrar: choice('Who keeps the registrations of users: we (local), or a PBX (upstream).', 'local', [
+    registrar: choice('Where users are registered: here (local), or at a PBX (upstream).', 'local', [
       'local',
       'upstream',
     ]),

@@ -50,7 +50,7 @@ export const inboundMistakes = (key: string, { inbound, sources, tls }: TrunkRow
   ]
 }
 
-/** Names of trunks and groups, and who names whom. */
+/** Names of trunks and groups, and what refers to them. */
 export const GROUP_CHECKS: readonly CrossCheck[] = [
   {
     keys: ['trunks', 'groups'],

@@ -25,7 +25,7 @@ export interface Counted extends TrunkSockets {
 export function logCounters(log: Log, counted: Counted): void {
   const { calls, userAgent, engine, sockets, strangers, refusals, door, transports, pbxTransports, marks } =
     counted
-  // As many as there are users: for who asks, not for every minute.
+  // As many as there are users: for commands that ask, not for every minute.
   const { placed: _, ...limits } = calls.counters()
   log.info('counters', {
     limits,

@@ -26,7 +26,7 @@ export async function drain(config: Config, parts: Drained): Promise<void> {
   const emergencyDeadlineMs = inS(config.emergency?.drainTimeoutS ?? 0)
   relay.close()
   await within(inS(config.calls.drainTimeoutS), calls.drain())
-  // Whoever is on the phone with the fire brigade stays, and who has to call it now can.
+  // A caller on the phone with the fire brigade stays, and one that has to call it now can.
   await within(emergencyDeadlineMs, calls.over())
   calls.end()
   const deadlineMs = inS(config.calls.drainTimeoutS)

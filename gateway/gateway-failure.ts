@@ -109,7 +109,7 @@ export const GATEWAY_CODES = {
     status: 503,
     text: 'too many new calls or messages in a short time',
     cause:
-      'more calls begun, or messages sent to trunks, than callsPerMinute of the user or trunk allows; or more messages than anybody types',
+      'more calls begun, or messages sent to trunks, than callsPerMinute of the user or trunk allows; or more messages than a person types',
     remedy: 'raise callsPerMinute there, or look for a script or a stolen password',
   },
   'limit.destination': {
@@ -228,7 +228,7 @@ export const GATEWAY_CODES = {
     stage: 'S1',
     status: 403,
     text: 'nobody can be transferred to echo or tone',
-    cause: 'a transfer to echo or tone, which answer whoever dials them and join no call',
+    cause: 'a transfer to echo or tone, which only answer and join no call',
     remedy: 'hang up and dial them',
   },
   'transfer.already-answered': {
@@ -345,7 +345,7 @@ export const GATEWAY_CODES = {
     stage: 'S1',
     status: 503,
     text: 'certificate of the trunk is for another name',
-    cause: 'it does not hold the name of trunks[].host, or somebody else answers there',
+    cause: 'it does not hold the name of trunks[].host, or another server answers there',
     remedy: 'set trunks[].tls.name to a name in it, when the peer is the right one',
   },
   'upstream.unreachable': {

@@ -220,7 +220,7 @@ export const MEDIA_CODES = {
     status: 480,
     text: 'SRTP packets come twice or far too late',
     cause:
-      'a peer that restarts its sequence numbers under one key, a loop in the network, or somebody who replays',
+      'a peer that restarts its sequence numbers under one key, a loop in the network, or an attacker that replays them',
     remedy: 'look in a capture whether sequence numbers repeat; update the PBX',
     isWarning: true,
   },
@@ -252,8 +252,9 @@ export const MEDIA_CODES = {
     stage: 'S6',
     status: 480,
     text: 'audio comes from another source than the trunk described',
-    cause: 'a PBX with several addresses, NAT that changes ports in mid-call, or somebody who injects',
-    remedy: 'raise media.latchMs if the trunk is slow to start; else look in a capture who sends',
+    cause:
+      'a PBX with several addresses, NAT that changes ports in mid-call, or an attacker that injects audio',
+    remedy: 'raise media.latchMs if the trunk is slow to start; else look in a capture which host sends',
     isWarning: true,
   },
   'media.wrong-payload-type': {

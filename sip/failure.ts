@@ -110,7 +110,8 @@ export const SIP_CODES = {
     status: 503,
     text: 'too many wrong passwords from this address',
     cause: 'somebody at this address, or behind the same NAT or proxy, has tried too many passwords',
-    remedy: 'wait ten seconds; look in the log for who tries, and name proxies in web.trustedProxies',
+    remedy:
+      'wait ten seconds; look in the log for the address and the users it tries; name proxies in web.trustedProxies',
   },
 
   'sip.bad-token': {

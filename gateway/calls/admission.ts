@@ -12,7 +12,7 @@ export interface AdmissionOptions {
 
 /** A call, or the new leg of a transfer, as its limits see it. */
 export interface Asked {
-  /** Whose limits it counts against, `user:alice` or `trunk:pbx`: who has placed or transferred it. */
+  /** Whose limits it counts against, `user:alice` or `trunk:pbx`: the party that has placed or transferred it. */
   readonly payer: string
   /** The number by a trunk, as `Destination` has it; undefined: it stays in the house. */
   readonly forms: readonly string[] | undefined
@@ -171,7 +171,7 @@ export class Admission {
     if (!isTransfer) this.#checkMediaLoad()
     const limits = this.limits.of(payer)
     if (pbxForms !== undefined) checkPbxForms(payer, limits, pbxForms)
-    // Who sends calls on to colleagues all day has not placed them.
+    // A switchboard that sends calls on all day has not placed them.
     if (isTransfer && !costs) {
       this.#takeToken(this.#callRates, payer)
       return ticket({ payer, isEmergency: false, isOutside: false }, () => {})

@@ -11,7 +11,7 @@ export interface CallChargesOptions {
 
 /**
  * What one call holds of the limits: the ticket it came in by and one for each leg that a transfer has called, and until
- * when it may last. A transferred call stays with who has transferred it, or hanging up would make room for the next one.
+ * when it may last. A transferred call stays with the party that has transferred it, or hanging up would make room for the next one.
  */
 export class CallCharges {
   readonly #options: CallChargesOptions

@@ -29,7 +29,7 @@ export interface CallPlansOptions extends PartiesOptions {
   readonly callsOver: (trunk: string) => number
 }
 
-/** Where a call leads and what each of its legs is like, with its place among the calls of who placed it. */
+/** Where a call leads and what each of its legs is like, with its place among the calls of the party that placed it. */
 export class CallPlans {
   readonly parties: Parties
   readonly #options: CallPlansOptions
@@ -65,7 +65,7 @@ export class CallPlans {
     }
   }
 
-  /** Where a call leads that `caller` has dialled; `invite`: his own. */
+  /** Where a call leads that `caller` has dialled; `invite`: the caller's. */
   ofCall(caller: Caller, dialled: string, invite: Pick<IncomingInvite, 'request' | 'flow'>): AdmittedPlan {
     const { router } = this.parties
     const identity = this.parties.identityOf(invite.request, caller)

@@ -53,7 +53,7 @@ export interface CallContext {
   readonly onEnded: (call: Call) => void
 }
 
-/** Who cannot be heard may still hear the fire brigade. */
+/** A caller that cannot be heard may still hear the fire brigade. */
 const NEVER_MISSED: SilenceLimits = { rtpTimeoutS: 0, rtpHoldTimeoutS: 0 }
 
 const ALLOW: Header = {
@@ -250,8 +250,6 @@ export class Call implements SideOwner, JoinableCall {
     this.#observer.blame(side, error)
   }
 
-  // ----- SideOwner: what the dialogs of our sides report
-
   onDialogEnd(side: Side, reason: EndReason, request: SipRequest | undefined): void {
     side.dialog = undefined
     if (this.#transfers.hasLeft(side)) return
@@ -312,8 +310,6 @@ export class Call implements SideOwner, JoinableCall {
     return this.charges.isEmergency
   }
 
-  // ----- what set-up, conversation and transfers have in common
-
   /** `lost`: the call has ended before the turn of this step. */
   #run(step: () => Promise<void> | void, lost: () => void = () => {}): void {
     this.#steps = this.#steps
@@ -342,7 +338,7 @@ export class Call implements SideOwner, JoinableCall {
   async #openSide(name: LegName, party: string, media: LegMedia, isCallIdOwner: boolean): Promise<Side> {
     const leg = await Leg.open(this.#requireSession(), name, media, this.#newSessionId())
     this.#observer.opened(name, party, media)
-    // Who is not called by us has called.
+    // A party that we did not call has called us.
     if (!isCallIdOwner) this.trace.climb(name, 'S1')
     return new Side({ leg, party, isCallIdOwner, owner: this })
   }
@@ -382,8 +378,6 @@ export class Call implements SideOwner, JoinableCall {
     if (this.#callee.kind === 'party') this.#run(() => this.#conversation.watch())
     this.#mediaWatch.start()
   }
-
-  // ----- the end
 
   #onMediaFailure(leg: LegName, failure: MediaFailure): void {
     // The target of a transfer is no part of the conversation yet: only the transfer fails.

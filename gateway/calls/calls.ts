@@ -249,7 +249,7 @@ export class Calls {
 
   #refuse(invite: IncomingInvite, error: unknown, caller: string | undefined): void {
     const verdict = verdictOf(error)
-    // A stranger shall not crowd out of the history who belongs there.
+    // A stranger must not crowd our own calls out of the history.
     if (caller !== undefined) this.#remember(invite, caller, verdict)
     const { callId } = invite.request
     this.#options.refusals.tell('call refused', {

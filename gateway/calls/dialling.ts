@@ -26,7 +26,7 @@ export interface DiallingHandler {
   onProgress(response: SipResponse): void
   /** The party has answered; `side.dialog` is set, ACK is out, the other targets are cancelled. */
   onAnswered(response: SipResponse): void
-  /** `next`: who is to be called instead; nothing has rung yet, unless it is an emergency. */
+  /** `next`: the party to be called instead; nothing has rung yet, unless it is an emergency. */
   onFailed(failure: GatewayFailure, next: PartyPlan | undefined): void
 }
 
@@ -34,7 +34,7 @@ export interface DiallingHandler {
 export interface Progress {
   /** Of the INVITE, beside those of its plan. */
   readonly headers: readonly Header[]
-  /** Where the caller is, for who may know. */
+  /** Where the caller is, for parties that may know. */
   readonly locations?: readonly BodyPart[]
   readonly maxForwards: number | undefined
   readonly onProgress: (response: SipResponse) => Promise<void> | void
@@ -103,7 +103,7 @@ export class Dialling {
   }
 
   /**
-   * What the party says cannot be used. In an emergency it is left, also when it has answered; who is to be called instead.
+   * What the party says cannot be used. In an emergency it is left, also when it has answered; returns the party to call instead.
    * Undefined: nobody, and it is not left.
    */
   leave(): PartyPlan | undefined {

@@ -19,7 +19,7 @@ export interface FittingPlan {
   readonly codecs: readonly Codec[]
 }
 
-/** A trunk has its order; a browser takes what it may in that of who calls it, which may be a trunk with one. */
+/** A trunk has its order; a browser takes what it may in that of its caller, which may be a trunk with one. */
 function preferenceOf({ media }: PartyPlan, codecs: readonly Codec[]): readonly string[] {
   if (media.kind === 'rtp') return media.codecs
   const placeOf = (name: string): number =>

@@ -60,7 +60,7 @@ export function visibleHeaders(headers: readonly Header[], policy: HeaderPolicy)
   return policy === 'none' ? [] : headers.filter(({ name }) => !/^x-/i.test(name))
 }
 
-/** Who has diverted a call, which carriers may bill by: that a user says so proves nothing. */
+/** Who has diverted a call is what carriers may bill by; that a user says so proves nothing. */
 const CLAIMED_BY_TRUNKS: ReadonlySet<string> = new Set(['diversion', 'history-info'])
 
 /** Not of a user: what only a trunk may claim, and that a call is an emergency, which the number says. */

@@ -34,7 +34,7 @@ const PROBE_MS = 5_000
 /** Devices of one user that are remembered to have been at one flow; browsers have one. */
 const MAX_DEVICES_PER_FLOW = 16
 
-/** Who was registered by a flow: each user's devices, and where they said they are. */
+/** The users registered by a flow: each user's devices, and where they said they are. */
 type Devices = ReadonlyMap<string, ReadonlyMap<string, Uri>>
 
 interface Lost {

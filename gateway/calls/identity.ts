@@ -10,7 +10,7 @@ import type { NumberDirectory } from '../trunks/number-directory.ts'
 export interface Identity {
   /** User part: a user of ours or a number. */
   readonly user: string
-  /** A number of that user, for those who do not know him by name. */
+  /** A number of that user, for those who do not know the user by name. */
   readonly number?: string | undefined
   readonly displayName: string | undefined
   /** RFC 3323: the caller does not want to be shown. */
@@ -25,7 +25,7 @@ export const isAnonymous = (uri: Uri): boolean =>
 
 /**
  * The identity of a trunk's caller: its P-Asserted-Identity counts only when it is trusted (RFC 3325 §5), else its From. We put our
- * domain behind what is shown, so that the name of a user of ours would be that user: who may not be believed and says such a
+ * domain behind what is shown, so that the name of a user of ours would be that user: a caller that may not be believed and says such a
  * name is unknown. Numbers are shown as they come.
  */
 export function identityOfTrunk(
@@ -42,11 +42,11 @@ export function identityOfTrunk(
   return { user, displayName: shown.displayName, isPrivate: wantsPrivacy(request) }
 }
 
-/** A user may be named like his extension, which is a number all the same. */
+/** A user may have an extension for a name, which is a number all the same. */
 const isNumber = (user: string): boolean => /^\+?[\d*#]+$/.test(user)
 
 /**
- * The identity of a user: who signed in, whatever the headers assert. Among his own numbers he may choose, by
+ * The identity of a user: the one that signed in, whatever the headers assert. Among their own numbers they may choose, by
  * P-Preferred-Identity (RFC 3325 §9.2) or From; anybody else's is passed over.
  */
 export function identityOfUser(
@@ -82,7 +82,7 @@ function userOf(uri: Uri): string {
   return user === undefined || user === '' ? ANONYMOUS : user
 }
 
-/** From towards a user: a caller who wants to be unknown is. */
+/** From towards a user: a caller that wants to be unknown is. */
 export function fromForUser(identity: Identity, domain: string): NameAddr {
   if (identity.isPrivate) return anonymous()
   return nameAddr(sipUri({ user: identity.user, host: domain }), identity.displayName)
@@ -92,7 +92,7 @@ export function fromForUser(identity: Identity, domain: string): NameAddr {
 export function fromForTrunk(
   identity: Identity,
   trunk: {
-    /** Shown where the caller has no number of his own, or `showsUsers` is false. */
+    /** Shown where the caller has no number of their own, or `showsUsers` is false. */
     readonly callerId: string | undefined
     readonly showsUsers: boolean
     readonly isTrusted: boolean

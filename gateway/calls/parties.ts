@@ -97,7 +97,7 @@ export class Parties {
     return identityOfUser(request, this.#user(caller.user), this.router.directory)
   }
 
-  /** Of somebody who has sent no request of his own, such as who transfers a call. */
+  /** Of a party that has sent no request of its own, such as the one that transfers a call. */
   knownIdentityOf(caller: Caller): Identity {
     if (caller.kind === 'trunk') return { user: 'anonymous', displayName: undefined, isPrivate: false }
     const user = this.#user(caller.user)

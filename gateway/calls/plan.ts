@@ -74,7 +74,7 @@ export interface ApplicationPlan {
 
 export type CalleePlan = ApplicationPlan | PartyPlan
 
-/** Where a call or a transfer leads, and the place it takes among the calls of who asked for it. */
+/** Where a call or a transfer leads, and the place it takes among the calls of the party that asked for it. */
 export interface AdmittedPlan {
   readonly callee: CalleePlan
   readonly ticket: Ticket

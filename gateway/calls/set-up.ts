@@ -52,7 +52,10 @@ export interface SetUpOptions {
   readonly callee: CalleePlan
 }
 
-/** A call until it is answered: the caller's offer, who is called and who in their stead, and the one answer that the caller gets. */
+/**
+ * A call until it is answered: the caller's offer, the party that is called and those that stand in for it, and the one answer
+ * that the caller gets.
+ */
 export class SetUp {
   readonly #host: SetUpHost
   readonly #invite: IncomingInvite
@@ -75,7 +78,7 @@ export class SetUp {
     this.#dialled = callee.name
   }
 
-  /** Who is being called, by the callee's name or that of who stands in for it. */
+  /** Who is being called, by the callee's name or that of the party that stands in for it. */
   get dialled(): string {
     return this.#dialled
   }
@@ -129,7 +132,7 @@ export class SetUp {
     const host = this.#host
     const offer = this.#offer
     const wanted = offer?.codecs ?? caller.leg.offerable()
-    // Who has an answer already, of a party that was left, is held to it where that is possible.
+    // A caller that has an answer already, of a party that was left, is held to it where that is possible.
     const told = caller.leg.codecs
     const { plan, codecs } = fittingPlan(first, told.length > 0 ? told : wanted, wanted)
     this.#dialled = plan.name
@@ -177,7 +180,10 @@ export class SetUp {
       if (await this.leave(callee, error)) return
       if (instead === undefined) throw error
       const verdict = verdictOf(error, { leg: 'callee' })
-      this.#host.log.warn('early answer of no use', { ...verdictFields(verdict, error), from: callee.party })
+      this.#host.log.warn('early answer cannot be used', {
+        ...verdictFields(verdict, error),
+        from: callee.party,
+      })
       await instead()
     }
   }
@@ -197,7 +203,7 @@ export class SetUp {
     const host = this.#host
     const verdict = verdictOf(why, { leg: 'callee' })
     if (verdict.code === 'call.internal') host.log.error('internal error', { error: why })
-    host.log.warn('call goes on elsewhere', {
+    host.log.warn('call tried elsewhere', {
       ...verdictFields(verdict, why),
       from: callee.party,
       to: next.name,

@@ -35,7 +35,7 @@ export interface SideOptions {
 /** One side of a call: its leg, its dialog once there is one, and what is still to be offered to it. */
 export class Side {
   readonly leg: Leg
-  /** As long as several users ring, all of them; then who has answered. */
+  /** As long as several users ring, all of them; then the one that has answered. */
   party: string
   readonly isCallIdOwner: boolean
   readonly renegotiation = new Renegotiation()

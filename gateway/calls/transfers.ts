@@ -76,7 +76,7 @@ interface Transfer extends AskedTransfer {
 
 interface AskedTransfer {
   readonly transferor: Side
-  /** Who stays. */
+  /** The party that stays. */
   readonly far: Side
   readonly ticket: Ticket
   readonly report: TransferReport
@@ -164,7 +164,7 @@ export class Transfers {
 
   /**
    * The transferor hung up before the target answered: the others go on without it. False: the transfer has failed meanwhile, and
-   * who stays would be alone.
+   * the party that stays would be alone.
    */
   async withdraw(transferor: Side): Promise<boolean> {
     const { conversation } = this.#options
@@ -267,7 +267,7 @@ export class Transfers {
 
   async #goOn(asked: AskedTransfer, target: Side, why: unknown, next: PartyPlan): Promise<void> {
     const reason = verdictOf(why).message
-    this.#options.log.warn('transfer goes on elsewhere', { reason, from: target.party, to: next.name })
+    this.#options.log.warn('transfer tried elsewhere', { reason, from: target.party, to: next.name })
     await this.#drop(target, why)
     try {
       await this.#callTarget(asked, next)
@@ -305,7 +305,7 @@ export class Transfers {
     }
     if (isEarly) {
       const verdict = verdictOf(why)
-      this.#options.log.warn('early answer of no use', {
+      this.#options.log.warn('early answer cannot be used', {
         ...verdictFields(verdict, why),
         target: target.party,
       })

@@ -76,7 +76,7 @@ export class Admin {
     )
     server.maxConnections = ADMIN_LIMITS.connections
     server.maxHeadersCount = 32
-    // For who does not read the answer.
+    // For a client that does not read the answer.
     server.setTimeout(this.#idleMs)
     await listenAtPath(server, path, SOCKET_MODE)
     this.#server = server

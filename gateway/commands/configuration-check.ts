@@ -221,7 +221,7 @@ export function rangeLines(config: Config, { ephemeralPorts }: CheckWorld): read
   ]
 }
 
-/** Judged without the rights of who asks: whoever checks as root would get more than the daemon does. */
+/** Judged without the rights of the process: a check as root would get more than the daemon does. */
 export function bufferLines({ mostReceiveBytes }: CheckWorld): readonly CheckLine[] {
   const grantedBytes = mostReceiveBytes()
   if (grantedBytes === undefined) return []

@@ -6,7 +6,7 @@ import { printable, textTable } from './text-table.ts'
 
 export const registrations: Command = {
   name: 'registrations',
-  summary: 'who is signed in, where from and with what',
+  summary: 'users that are signed in, where from and with what',
   usage: `webtrunk registrations [options]
 
 Lists the devices of users that can be called, by the daemon on this machine. A device with several connections has a line

@@ -20,7 +20,7 @@ export interface TraceOptions {
 }
 
 interface LegTrace {
-  /** Of several users that ring, all of them; then who has answered. */
+  /** Of several users that ring, all of them; then the one that has answered. */
   party: string
   readonly kind: LegReport['kind']
   codec: string | undefined
@@ -73,7 +73,7 @@ export class CallTrace {
     this.#callee = to
   }
 
-  /** The target of a transfer that has failed, or who could not take a place: the call goes on without. */
+  /** The target of a transfer that has failed, or that found no place: the call goes on without it. */
   dropped(leg: string, why: string): void {
     this.note('dropped', { leg }, why)
     this.#legs.delete(leg)
@@ -109,11 +109,11 @@ export class CallTrace {
     this.#legs.set(name, { party, kind, ...none, changedMs, climbed: rungs })
   }
 
-  /** Of several users that a leg was for, who has answered. */
+  /** Of several users that a leg was for, the one that has answered. */
   answeredBy(name: string, party: string): void {
     const leg = this.#legs.get(name)
     if (leg === undefined) return
-    // Who is called by a transfer later is a leg of its own, and the call stays one to who was called first.
+    // A party that a transfer calls later is a leg of its own, and the call stays one to the party called first.
     if (this.#callee === leg.party) this.#callee = party
     leg.party = party
   }
@@ -269,7 +269,7 @@ export class CallTrace {
     const found = this.#findings.filter(
       (finding) =>
         finding.stage === stage &&
-        // What is nobody's, such as a limit, stands with who called.
+        // What is nobody's, such as a limit, stands with the caller.
         (finding.leg ?? 'caller') === name &&
         (direction === undefined || finding.direction === undefined || finding.direction === direction),
     )

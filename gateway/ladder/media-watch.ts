@@ -80,7 +80,7 @@ export class MediaWatch {
       const other = talking.find((one) => one !== side)
       return own === undefined ? [] : [this.#judged(side, other, own, answeredMs)]
     })
-    // What came meanwhile may have been by the old terms: who is told new ones goes on with the old until he has answered.
+    // What came meanwhile may have been by the old terms: a peer that is told new ones goes on with the old until it has answered.
     const isSettled = talking.every(({ leg }) => (trace.changedMs(leg.name) ?? -1) < this.#lookedMs)
     for (const finding of judgeMedia({ legs, patienceMs, isSettled }, this.#before)) onFinding(finding)
     this.#before = stats

@@ -16,7 +16,7 @@ const REQUEST_MS = 10_000
 const IDLE_MS = 20_000
 
 /**
- * `GET /metrics` on a listener of its own, for who has the token where there is one. Rejects when the address is taken.
+ * `GET /metrics` on a listener of its own, for clients with the token, where there is one. Rejects when the address is taken.
  * `idleMs`: how long a connection on which nothing moves is kept.
  */
 export async function openMetrics(
@@ -42,7 +42,7 @@ export async function openMetrics(
     },
   )
   server.maxConnections = MAX_CONNECTIONS
-  // For who does not read the answer.
+  // For a client that does not read the answer.
   server.setTimeout(idleMs)
   const { port: bound } = await listenAt(server, { host, port })
   return { port: bound, close: () => closeNow(server) }

@@ -14,7 +14,7 @@ interface Entry {
   barredUntilMs: number
 }
 
-/** Slows down who guesses passwords, by address (IPv4, or IPv6 /64). Only failures count. Pure: the time is given. */
+/** Slows down guesses at passwords, by address (IPv4, or IPv6 /64). Only failures count. Pure: the time is given. */
 export class GuessLimiter {
   /** Least recently failed first. */
   readonly #entries = new Map<string, Entry>()

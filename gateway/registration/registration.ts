@@ -122,7 +122,7 @@ export class Registration implements Registrar {
     // A refresh every few minutes of every browser is no event.
     log[isNews ? 'info' : 'debug']('registration', { user, bindings, source: flow.remote.address })
     const { turn, tickets } = this.#options
-    // Who has just signed off needs nothing more.
+    // A user who has just signed off needs nothing more.
     const gifts = bindings === 0 ? [] : [turn, tickets].flatMap((giver) => giver?.headerFor(user) ?? [])
     answer(status, [...headers, ...gifts])
     this.#options.onRegistered?.({ user, flow, bound, superseded })
@@ -131,7 +131,7 @@ export class Registration implements Registrar {
 
   /**
    * The user who sends this INVITE, or another request. Undefined: challenged or refused, the answer is out. Throws `call.wrong-identity` when
-   * From is another than the one who proved to be here, his numbers included.
+   * From is neither the user that has signed in here nor a number of theirs.
    */
   authenticateCaller(invite: Pick<IncomingInvite, 'request' | 'flow' | 'reject'>): string | undefined {
     const { request, flow } = invite
@@ -219,7 +219,7 @@ export class Registration implements Registrar {
     return this.#location.bindingsByFlow(flow.id, nowMs).map(({ aor }) => aor)
   }
 
-  /** In From stand the user's name, a number of his, or nobody's (RFC 3323). */
+  /** In From stand the user's name, a number of theirs, or nobody's (RFC 3323). */
   #mayCallAs(user: string, from: Uri): boolean {
     const claimed = isSipUri(from) ? from.user : undefined
     if (claimed === undefined) return false
@@ -228,7 +228,7 @@ export class Registration implements Registrar {
 
   /** The user, or undefined after a 401 or a refusal has been sent. */
   #authenticate(request: SipRequest, flow: Flow, respond: Respond): Authenticated | undefined {
-    // Who has signed in here, and guessed nothing, goes on: a stranger at the same address must not end his calls.
+    // A user who has signed in here, and guessed nothing, goes on: a stranger at the same address must not end their calls.
     const isTrusted = this.isKnown(flow) && !this.#guard.hasFailed(flow)
     const barred = isTrusted ? undefined : this.#guard.refusal(flow.remote.address)
     if (barred !== undefined) {

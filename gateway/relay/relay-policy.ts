@@ -90,7 +90,7 @@ export const askedExpires = (request: SipRequest): number =>
   Math.min(seconds(request, 'Expires') ?? MAX_RELAYED_EXPIRES_S, MAX_RELAYED_EXPIRES_S)
 
 /**
- * A user's own mailbox is where his name would be routed if it were a number: a SUBSCRIBE to oneself for messages waiting
+ * A user's own mailbox is where their name would be routed if it were a number: a SUBSCRIBE to oneself for messages waiting
  * goes out by a trunk, since no browser can answer it.
  */
 export const isOwnMailbox = (caller: Caller, dialled: string, event: string): boolean =>

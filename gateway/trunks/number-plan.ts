@@ -18,7 +18,7 @@ export function guisesOf(number: string, plan: NumbersConfig): readonly string[]
   if (behind !== undefined) return [behind, ...internationalGuises(behind, plan), ...guisesOf(behind, plan)]
   if (PLAIN.test(number)) return internationalGuises(number, plan)
   const bare = number.normalize('NFKC').replace(/[^0-9A-Za-z+*#]/g, '')
-  // Who dials a name dials no number.
+  // A dialled name is no number.
   if (!/^[0-9+*#]/.test(bare)) return []
   const [leading = ''] = /^\+*\d*/.exec(bare) ?? []
   const digits = bare.replace(/(?!^)\+|[^0-9+]/g, '')

@@ -10,7 +10,7 @@ import { verdictOf } from '../diagnosis.ts'
 import { reasonHeader, verdictFields } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 
-/** Answers to all strangers together: enough for an admin with a wrong address, no use to who reflects a flood. */
+/** Answers to all strangers together: enough for an admin with a wrong address, no use for reflecting a flood. */
 const ANSWERS_PER_SECOND = 10
 const ANSWER_BURST = 20
 

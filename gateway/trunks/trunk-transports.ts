@@ -94,7 +94,7 @@ export class TrunkTransports {
 
   /**
    * The way to a port at the address behind a flow of ours, by the same socket. Undefined: no trunk listens there, so that nobody
-   * sends us to a port of his choice; or one listens where the flow comes from.
+   * sends us to a port of its choice; or one listens where the flow comes from.
    */
   flowToListener(flow: Flow, port: number): Flow | undefined {
     const { trunks } = this.#options

@@ -15,7 +15,7 @@ export interface IceServersOptions {
 export type Endpoint = (request: IncomingMessage, response: ServerResponse) => void
 
 /**
- * `GET /ice-servers`: TURN servers as JSON, for who signs in with the SIP password (HTTP digest, same realm) or a bearer token.
+ * `GET /ice-servers`: TURN servers as JSON, for clients that sign in with the SIP password (HTTP digest, same realm) or a bearer token.
  * A refused request costs its connection, so that guessing here is no cheaper than by REGISTER.
  */
 export function createIceServers({ registration, turn, log, clients }: IceServersOptions): Endpoint {

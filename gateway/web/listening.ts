@@ -33,7 +33,7 @@ export async function listenAtPath(server: Server, path: string, mode: number): 
   await chmod(path, mode)
 }
 
-/** Stops listening and cuts whoever is connected, but for who has upgraded; resolves when all are gone. */
+/** Stops listening and cuts all connections but upgraded ones; resolves when all are gone. */
 export function closeNow(server: http.Server | https.Server): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve())

@@ -14,7 +14,7 @@ const TIMEOUT_MS = 5_000
 
 /**
  * From now on each connection of an HTTP or HTTPS server begins with a PROXY protocol header, which the server does not get
- * to see. Only trusted proxies may connect: a header of anyone else would be a name of his choice, and a connection
+ * to see. Only trusted proxies may connect: a header of anyone else would be a name of their choice, and a connection
  * without one would go round the proxy.
  */
 export function expectProxyHeader(server: Server, options: ProxyHeaderOptions): void {

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net'
 
-/** Who speaks through a Unix socket without naming a client. */
+/** A proxy at a Unix socket that names no client. */
 const THIS_HOST = '127.0.0.1'
 
 const familyOf = (address: string): 'ipv4' | 'ipv6' => (isIP(address) === 4 ? 'ipv4' : 'ipv6')
@@ -33,7 +33,7 @@ export class TrustedProxies {
 
   /**
    * The client, as the proxy at `hop` (undefined: at a Unix socket, and so trusted) names it in X-Forwarded-For. Each proxy adds whom it heard at the end, so the list is
-   * read from there, as long as who added is trusted: what stands further left may be the client's own invention.
+   * read from there, as long as the proxy that added it is trusted: what stands further left may be the client's own invention.
    */
   clientOf(hop: string | undefined, forwardedFor: string): string {
     let client = hop === undefined ? undefined : plainAddress(hop)

@@ -15,7 +15,7 @@ export interface IceServers {
 /**
  * TURN credentials by the convention that coturn calls `use-auth-secret`: the user name begins with the time it ends (seconds
  * since 1970), the password is HMAC-SHA1 of the user name under a secret shared with the TURN server, in Base64. Nothing
- * is stored; who has one can relay media until it ends, so only signed-in users get them.
+ * is stored; a client that has one can relay media until it ends, so only signed-in users get them.
  */
 export class TurnCredentials {
   readonly #config: TurnConfig

@@ -105,7 +105,7 @@ const MAX_CONNECTIONS_BESIDE_SIP_PER_ADDRESS = 64
 const HANDSHAKE_TIMEOUT_MS = 10_000
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 15_000
-/** The times above are those of requests: this one is for who asks, and does not read what is answered. */
+/** The times above are those of requests: this one is for clients that ask, and do not read what is answered. */
 const IDLE_MS = 60_000
 /** How often Node looks for connections past their times. */
 const TIMEOUT_CHECK_MS = 5_000
@@ -239,7 +239,7 @@ function respond(request: http.IncomingMessage, response: http.ServerResponse, s
     return
   }
   const path = asked.startsWith(`${base}/`) ? asked.slice(base.length) : undefined
-  // Without the base too: who asks for health seldom comes through the proxy.
+  // Without the base too: a check of health seldom comes through the proxy.
   if (path === '/healthz' || asked === '/healthz') {
     const state = health()
     const content = Buffer.from(`${JSON.stringify(state)}\n`)

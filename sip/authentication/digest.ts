@@ -65,7 +65,7 @@ const USED_UP = Number.POSITIVE_INFINITY
  *
  * - A nonce is good for its lifetime and each count of it (`nc`) once, in rising order. An old or unknown nonce gets a new
  *   challenge with `stale=true`, at which a client tries again without asking its user; and before the password is
- *   looked at, since otherwise a made-up nonce would tell who guesses whether he is right. So does an old count with a
+ *   looked at, since otherwise a made-up nonce would tell a guesser whether the guess is right. So does an old count with a
  *   right password.
  * - Without qop, as RFC 2069 clients answer, there is no count: accepted with MD5 only (who knows another knows qop),
  *   and once per nonce.

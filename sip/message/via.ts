@@ -68,7 +68,7 @@ export function buildVia(parts: ViaParts): Via {
 /**
  * The top Via of a request as its receiver must leave it: `received` when the source is not what sent-by says (RFC 3261
  * §18.2.1), `received` and `rport` when the sender asked (RFC 3581 §4). Values the sender put there are no longer
- * his to say. All other text stays as it was.
+ * the sender's to say. All other text stays as it was.
  */
 export function stampVia(via: Via, source: SocketAddress): Via {
   const isAsked = via.parameters.has('rport')

@@ -1,8 +1,8 @@
 import { isIPv6 } from 'node:net'
 
 /**
- * What connections of one peer are counted by: an IPv4 address, or the /64 of an IPv6 address, which one subscriber has to
- * himself.
+ * What connections of one peer are counted by: an IPv4 address, or the /64 of an IPv6 address, which one subscriber
+ * has alone.
  */
 export function addressGroup(address: string): string {
   if (address.startsWith('::ffff:') && address.includes('.')) return address.slice(7)

@@ -60,7 +60,7 @@ describe('a group of trunks', () => {
     const first = await alice.call('9100', { toneHz: BROWSER_HZ })
     await Promise.all([first.waitForTone(FIRST_HZ, 1_000), mortal.waitForTone(BROWSER_HZ)])
     await expectSuccess(busy)
-    const hops = daemon.log.filter(({ message }) => message === 'call goes on elsewhere')
+    const hops = daemon.log.filter(({ message }) => message === 'call tried elsewhere')
     expect(hops.map(({ from, to }) => `${from} ${to}`)).toEqual([
       'trunk:busy trunk:silent',
       'trunk:silent trunk:mortal',
@@ -115,7 +115,7 @@ describe('a trunk whose servers the DNS names', () => {
     await call.hangUp()
     await phone.waitForEvent('CALL_CLOSED')
     expect(dns.log).toContain('query[SRV] _sip._udp.pbx.test')
-    const [hop] = daemon.log.filter(({ message }) => message === 'call goes on elsewhere')
+    const [hop] = daemon.log.filter(({ message }) => message === 'call tried elsewhere')
     expect(hop?.reason).toContain('silent')
 
     phone.dial(`sip:alice@${daemon.sipAddress}`)

@@ -186,7 +186,7 @@ describe('an emergency call whose trunk answers what nobody can use', () => {
     await gateway.time.advance(500)
     expect(statusOf(call)).toBe(200)
     expect(gateway.calls.size).toBe(1)
-    expect(gateway.logged('call goes on elsewhere')).toHaveLength(1)
+    expect(gateway.logged('call tried elsewhere')).toHaveLength(1)
     phone.dialog.bye()
     await gateway.time.advance(200)
   }
@@ -272,7 +272,7 @@ describe('an emergency call whose trunk answers what nobody can use', () => {
     phone.dialog = invite.accept({ body: answerTo(invite, PHONE) }, phone.handler)
     await gateway.time.advance(500)
     expect(statusOf(made)).toBe(200)
-    expect(gateway.logged('early answer of no use')).toHaveLength(1)
+    expect(gateway.logged('early answer cannot be used')).toHaveLength(1)
     phone.dialog.bye()
     await gateway.time.advance(200)
   })

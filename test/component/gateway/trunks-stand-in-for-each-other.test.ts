@@ -87,7 +87,7 @@ describe('a call that the first trunk of a group does not take', () => {
     expect(callsAt()).toEqual([1, 1, 0])
     expect(call.final).toBeUndefined()
     await answered(B, call)
-    const [line] = gateway.logged('call goes on elsewhere')
+    const [line] = gateway.logged('call tried elsewhere')
     expect(line?.fields).toMatchObject({ from: 'trunk:a', to: 'trunk:b' })
   })
 
@@ -132,7 +132,7 @@ describe('a call that the first trunk of a group does not take', () => {
     expect(callsAt()).toEqual([1, 0, 0])
     await gateway.time.advance(200)
     expect(callsAt()).toEqual([1, 1, 0])
-    expect(gateway.logged('call goes on elsewhere')[0]?.fields.reason).toContain('trunk:a: slow')
+    expect(gateway.logged('call tried elsewhere')[0]?.fields.reason).toContain('trunk:a: slow')
     await answered(B, call)
   })
 
