@@ -48,6 +48,8 @@ export class DtlsKeying {
   #dtls: DtlsAssociation | undefined
   /** From here the handshake has `dtlsTimeoutMs`: the peer can be reached, and the description is known. */
   #handshakeFromMs: number | undefined
+  /** A path is chosen: ICE has nominated one, or there is no ICE. */
+  #hasPath = false
   #isConnected = false
   /** From the handshake until the description vouches for it. */
   #keys: DtlsKeys | undefined
@@ -94,6 +96,7 @@ export class DtlsKeying {
   begin(path: MediaPath | undefined): void {
     if (this.#remote === undefined || this.#hasEnded) return
     this.#handshakeFromMs ??= this.#now()
+    this.#hasPath = path !== undefined
     if (this.#remote.setup !== 'passive' || this.#isConnected) return
     if (this.#dtls?.role === 'server') {
       // Somebody spoke as a client before the description said that the peer is the server.
@@ -157,8 +160,8 @@ export class DtlsKeying {
     const expected = `a handshake within ${this.#options.host.timeouts.dtlsTimeoutMs} ms`
     const dtls = this.#dtls
     if (dtls === undefined) {
-      // The client waits for the path that the browser nominates.
-      if (this.#remote?.setup === 'passive') {
+      // Whichever of the two is the client waits for the path that the browser nominates.
+      if (!this.#hasPath) {
         return new MediaFailure('ice.no-nomination', { expected, seen: 'checks without USE-CANDIDATE' })
       }
       return new MediaFailure('dtls.no-client-hello', { expected })
