@@ -95,6 +95,15 @@ export const MEDIA_CODES = {
     remedy: 'leave ice-ufrag and ice-pwd unchanged on the way; look for a proxy that rewrites SDP',
   },
 
+  'ice.check-refused': {
+    stage: 'S3',
+    status: 480,
+    text: 'connectivity checks came, and none could be taken',
+    cause:
+      'a client that leaves the checks to us, which ICE-lite never makes (stun.role-conflict), or one that insists on an attribute we do not know (stun.unknown-attribute)',
+    remedy: 'let the client be full ICE and take the controlling role (RFC 8445 §6.1.1); update it',
+  },
+
   'ice.consent-lost': {
     stage: 'S3',
     status: 480,

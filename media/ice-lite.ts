@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { MediaFailure } from './failure.ts'
+import { type MediaCode, MediaFailure } from './failure.ts'
 import type { Machine } from './machine.ts'
 import type { IceCredentials, TransportAddress } from './parameters.ts'
 import {
@@ -92,7 +92,8 @@ export class IceLite implements Machine<IceInput, IceOutput> {
   #previous: Generation | undefined
   #describedMs: number | undefined
   #lastCheckMs: number | undefined
-  #refused: IceDrop | undefined
+  /** Why the last check was dropped; of what is no check only while there has been none. */
+  #dropped: IceDrop | undefined
   #hasFailed = false
 
   constructor(options: IceLiteOptions) {
@@ -168,21 +169,21 @@ export class IceLite implements Machine<IceInput, IceOutput> {
   #check(bytes: Uint8Array, path: MediaPath, nowMs: number): readonly IceOutput[] {
     const message = parseStun(bytes)
     // RFC 8489 §6.3: a wrong FINGERPRINT means that this is not STUN.
-    if (message === undefined || message.fingerprint === 'wrong') return [drop('stun.malformed')]
+    if (message === undefined || message.fingerprint === 'wrong') return [this.#drop('stun.malformed')]
     if (message.class === 'indication' && message.method === 1) return [] // keep-alive, RFC 8445 §11
-    if (message.class !== 'request' || message.method !== 1) return [drop('stun.not-a-request')]
+    if (message.class !== 'request' || message.method !== 1) return [this.#drop('stun.not-a-request')]
 
     const generation = this.#authenticate(message)
     if (typeof generation === 'string') return this.#refuse(generation, message, path, nowMs)
     const { pwd } = generation.local
     if (message.unknown.length > 0) {
       const response = bindingError(message.transactionId, 420, pwd, message.unknown)
-      return [drop('stun.unknown-attribute'), { kind: 'send', path, bytes: response }]
+      return [this.#drop('stun.unknown-attribute'), { kind: 'send', path, bytes: response }]
     }
     // RFC 8445 §7.3.1.1: both sides think they are controlled; a lite agent stays so.
     if (message.attributes.has(STUN_ATTRIBUTE.iceControlled)) {
       const response = bindingError(message.transactionId, 487, pwd)
-      return [drop('stun.role-conflict'), { kind: 'send', path, bytes: response }]
+      return [this.#drop('stun.role-conflict'), { kind: 'send', path, bytes: response }]
     }
     return this.#accept(message, path, generation, nowMs)
   }
@@ -205,13 +206,15 @@ export class IceLite implements Machine<IceInput, IceOutput> {
   }
 
   #refuse(refusal: IceDrop, message: StunMessage, path: MediaPath, nowMs: number): readonly IceOutput[] {
-    this.#refused = refusal
-    if (!this.#errors.take(nowMs)) return [drop(refusal)]
+    const dropped = this.#drop(refusal)
+    if (!this.#errors.take(nowMs)) return [dropped]
     const code = refusal === 'stun.missing-integrity' ? 400 : 401
-    return [
-      drop(refusal),
-      { kind: 'send', path, bytes: bindingError(message.transactionId, code, undefined) },
-    ]
+    return [dropped, { kind: 'send', path, bytes: bindingError(message.transactionId, code, undefined) }]
+  }
+
+  #drop(reason: IceDrop): IceOutput {
+    if (this.#dropped === undefined || reason in CODE_OF_REFUSAL) this.#dropped = reason
+    return { kind: 'dropped', reason }
   }
 
   #accept(
@@ -257,15 +260,26 @@ export class IceLite implements Machine<IceInput, IceOutput> {
     if (this.#lastCheckMs !== undefined) {
       return new MediaFailure('ice.consent-lost', { expected: `a check every ${consentTimeoutMs} ms` })
     }
-    if (this.#refused === 'stun.wrong-username')
-      return new MediaFailure('ice.stale-ufrag', { expected: this.#expectedUsername() })
-    if (this.#refused !== undefined) return new MediaFailure('ice.bad-integrity', { seen: this.#refused })
-    return new MediaFailure('ice.no-check-seen', { expected: `a check within ${checkTimeoutMs} ms` })
+    return this.#unchecked(`a check within ${checkTimeoutMs} ms`)
+  }
+
+  /** Why there has been no check. */
+  #unchecked(expected: string): MediaFailure {
+    const seen = this.#dropped
+    const code = seen === undefined ? undefined : CODE_OF_REFUSAL[seen]
+    if (code === 'ice.stale-ufrag') return new MediaFailure(code, { expected: this.#expectedUsername() })
+    if (seen === undefined) return new MediaFailure('ice.no-check-seen', { expected })
+    return new MediaFailure(code ?? 'ice.no-check-seen', { expected, seen })
   }
 }
 
-function drop(reason: IceDrop): IceOutput {
-  return { kind: 'dropped', reason }
+/** What it means that checks were dropped for this, when none was taken. */
+const CODE_OF_REFUSAL: Readonly<Partial<Record<IceDrop, MediaCode>>> = {
+  'stun.wrong-username': 'ice.stale-ufrag',
+  'stun.missing-integrity': 'ice.bad-integrity',
+  'stun.bad-integrity': 'ice.bad-integrity',
+  'stun.unknown-attribute': 'ice.check-refused',
+  'stun.role-conflict': 'ice.check-refused',
 }
 
 function isSame(one: IceCredentials, other: IceCredentials): boolean {

@@ -7,7 +7,7 @@ import { createAnswer } from '../../sdp/answer.ts'
 import { answerableCodecs, STANDARD_CODECS } from '../../sdp/codecs.ts'
 import { createOffer, readOffer } from '../../sdp/offer.ts'
 import type { IncomingInvite } from '../../sip/user-agent.ts'
-import { ScriptedBrowser, type ScriptedBrowserOptions } from './scripted-browser.ts'
+import { type CheckOptions, ScriptedBrowser, type ScriptedBrowserOptions } from './scripted-browser.ts'
 import { BROWSER, PeerDialog, PHONE, type PlacedCall, place, ringing, sdp } from './scripted-calls.ts'
 import { type Peer, ScriptedGateway } from './scripted-gateway.ts'
 import { ScriptedTrunk, sdesKey } from './scripted-trunk.ts'
@@ -168,7 +168,7 @@ export class MediaCall {
   }
 
   /** An authenticated check, repeated until it is answered. */
-  async check(options: { readonly password?: string; readonly isNominating?: boolean } = {}): Promise<void> {
+  async check(options: CheckOptions = {}): Promise<void> {
     await this.browser.check(this.browserLocal, options)
   }
 

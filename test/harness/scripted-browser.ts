@@ -45,6 +45,13 @@ export interface ScriptedBrowserOptions {
   readonly lostDtls?: number
 }
 
+export interface CheckOptions {
+  readonly password?: string
+  readonly isNominating?: boolean
+  /** It leaves nominating to us. */
+  readonly isControlled?: boolean
+}
+
 /** The network side of a browser on one UDP socket: our own STUN, werift's DTLS and SRTP. Without checks, a trunk with DTLS. */
 export class ScriptedBrowser {
   readonly ssrc = 0x1234_5678
@@ -107,7 +114,7 @@ export class ScriptedBrowser {
 
   /** A nominating check, once, whether it is answered or not. */
   nominate(local: WebrtcLocal): void {
-    this.#send(this.#checkBytes(local, local.ice.pwd, true))
+    this.#send(this.#checkBytes(local))
   }
 
   get remote(): WebrtcRemote {
@@ -151,14 +158,11 @@ export class ScriptedBrowser {
   }
 
   /** Repeats a check until it is answered, as browsers do: the relay may not know the leg yet. */
-  async check(
-    local: WebrtcLocal,
-    options: { readonly password?: string; readonly isNominating?: boolean } = {},
-  ): Promise<void> {
+  async check(local: WebrtcLocal, options: CheckOptions = {}): Promise<void> {
     this.#local = local
     const before = this.#good
     const errors = this.stunErrors.length
-    const bytes = this.#checkBytes(local, options.password ?? local.ice.pwd, options.isNominating ?? true)
+    const bytes = this.#checkBytes(local, options)
     await repeatUntil(
       () => this.#send(bytes),
       () => this.#good > before || this.stunErrors.length > errors,
@@ -291,14 +295,18 @@ export class ScriptedBrowser {
     })
   }
 
-  #checkBytes(local: WebrtcLocal, password: string, isNominating: boolean): Buffer {
+  #checkBytes(
+    local: WebrtcLocal,
+    { password = local.ice.pwd, isNominating = true, isControlled = false }: CheckOptions = {},
+  ): Buffer {
+    const role = isControlled ? STUN_ATTRIBUTE.iceControlled : STUN_ATTRIBUTE.iceControlling
     return formatStun({
       class: 'request',
       transactionId: randomBytes(12),
       attributes: [
         [STUN_ATTRIBUTE.username, Buffer.from(`${local.ice.ufrag}:${this.#ice.ufrag}`)],
         [STUN_ATTRIBUTE.priority, Buffer.from([0x6e, 0, 1, 0xff])],
-        [STUN_ATTRIBUTE.iceControlling, randomBytes(8)],
+        [role, randomBytes(8)],
         ...(isNominating ? [[STUN_ATTRIBUTE.useCandidate, Buffer.alloc(0)] as const] : []),
       ],
       password,

@@ -381,16 +381,31 @@ describe('S3 and S4: the call ends, and the caller is told the code', () => {
     call.gateway.expectsVerdicts('ice.stale-ufrag')
   })
 
-  it('checks that nominate nothing', async () => {
-    const call = await answered({ media: SOON, browser: { setup: 'passive' } })
-    await call.check({ isNominating: false })
+  it('checks of a client that waits for ours', async () => {
+    const call = await answered({ media: SOON })
+    await call.check({ isControlled: true })
     expect((await ended(call)).verdict).toMatchObject({
       stage: 'S3',
-      code: 'ice.no-nomination',
+      code: 'ice.check-refused',
       leg: 'caller',
+      seen: 'stun.role-conflict',
     })
-    call.gateway.expectsVerdicts('ice.no-nomination')
+    call.gateway.expectsVerdicts('ice.check-refused')
   })
+
+  it.each(['active', 'passive'] as const)(
+    'checks that nominate nothing, of a DTLS peer that is %s',
+    async (setup) => {
+      const call = await answered({ media: SOON, browser: { setup } })
+      await call.check({ isNominating: false })
+      expect((await ended(call)).verdict).toMatchObject({
+        stage: 'S3',
+        code: 'ice.no-nomination',
+        leg: 'caller',
+      })
+      call.gateway.expectsVerdicts('ice.no-nomination')
+    },
+  )
 
   it('checks that stop', async () => {
     const call = await connected({ media: { ...SOON, dtlsTimeoutMs: 10_000 } })

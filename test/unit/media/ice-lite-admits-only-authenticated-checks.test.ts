@@ -197,6 +197,27 @@ describe('time', () => {
     expect(failureAt(ice, 10_000)).toBe('ice.bad-integrity')
   })
 
+  test.each([
+    [
+      'ice.check-refused',
+      { attributes: [[STUN_ATTRIBUTE.iceControlled, Buffer.alloc(8)]] },
+      'stun.role-conflict',
+    ],
+    ['ice.check-refused', { attributes: [[0x7fff, Buffer.alloc(4)]] }, 'stun.unknown-attribute'],
+    ['ice.no-check-seen', { class: 'success' }, 'stun.not-a-request'],
+  ] as const)('what came and was no check to take: %s, and it is told why', (code, options, seen) => {
+    const ice = knowing()
+    feed(ice, check(options), 100)
+    expect(ice.handle({ kind: 'timeout' }, 10_000)).toMatchObject([{ failure: { code, seen } }])
+  })
+
+  test('what is no check does not hide why checks were refused', () => {
+    const ice = knowing()
+    feed(ice, check({ password: 'wrong' }), 100)
+    feed(ice, check({ class: 'success' }), 200)
+    expect(failureAt(ice, 10_000)).toBe('ice.bad-integrity')
+  })
+
   test('authenticated checks keep consent, others do not: ice.consent-lost', () => {
     const ice = knowing()
     feed(ice, check(), 1000)
