@@ -23,8 +23,8 @@ import { parseMessage } from '../../sip/message/parser.ts'
 import { areEqualUris, parseUri, sipUri } from '../../sip/message/uri.ts'
 import { createLocation } from '../../sip/registration/location.ts'
 import { handleRegister } from '../../sip/registration/registrar.ts'
-import { flowTo } from '../unit/sip/memory-flows.ts'
-import { requestText } from '../unit/sip/sip-messages.ts'
+import { flowTo } from '../harness/sip/memory-flows.ts'
+import { requestText } from '../harness/sip/sip-messages.ts'
 import { ABOVE, INVALID, VALID } from '../vectors/rfc4475-messages.ts'
 
 const ROUNDS = 20_000

@@ -10,10 +10,10 @@ import { buildResponse } from '../../sip/message/build.ts'
 import { formatMessage } from '../../sip/message/format.ts'
 import { header } from '../../sip/message/headers.ts'
 import { parseMessage } from '../../sip/message/parser.ts'
-import { ask } from '../component/sip/scripted-peer.ts'
 import { closeAll, closing } from '../harness/closing.ts'
 import { MAIN } from '../harness/daemon.ts'
 import { PeerProcess } from '../harness/peer-process.ts'
+import { ask } from '../harness/sip/scripted-peer.ts'
 import { waitFor } from '../harness/wait-for.ts'
 
 afterEach(closeAll)

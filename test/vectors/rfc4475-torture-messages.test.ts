@@ -11,7 +11,7 @@ import {
 import { MalformedRequest } from '../../sip/message/malformed-request.ts'
 import type { SipRequest, SipResponse } from '../../sip/message/message.ts'
 import { parseMessage } from '../../sip/message/parser.ts'
-import { failureOf } from '../unit/sip/sip-messages.ts'
+import { failureOf } from '../harness/sip/sip-messages.ts'
 import { ABOVE, INVALID, type TortureMessage, VALID } from './rfc4475-messages.ts'
 
 function request({ bytes }: TortureMessage): SipRequest {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Flow, TransportName } from '../../../sip/flow.ts'
-import { AGES_MS, expectNothingLeft } from './pair.ts'
-import { ask, scripted, statusOf, tagOf } from './scripted-peer.ts'
+import { AGES_MS, expectNothingLeft } from '../../harness/sip/pair.ts'
+import { ask, scripted, statusOf, tagOf } from '../../harness/sip/scripted-peer.ts'
 
 /**
  * Some gateways send from any port, listen at 5060, and do not ask for answers to where they send from (RFC 3581): they

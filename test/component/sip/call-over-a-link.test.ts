@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { IncomingInvite } from '../../../sip/user-agent.ts'
-import { AGES_MS, expectNothingLeft, howMany, inCall, pair } from './pair.ts'
-import { type Phone, sdp } from './phone.ts'
+import { AGES_MS, expectNothingLeft, howMany, inCall, pair } from '../../harness/sip/pair.ts'
+import { type Phone, sdp } from '../../harness/sip/phone.ts'
 
 const rings = (invite: IncomingInvite): void => invite.progress(180)
 const answers = (invite: IncomingInvite, phone: Phone): unknown => phone.answer(invite)

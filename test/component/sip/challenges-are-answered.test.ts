@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { parseNameAddr } from '../../../sip/message/name-addr.ts'
 import type { Notifier } from '../../../sip/user-agent.ts'
-import { AGES_MS, expectNothingLeft } from './pair.ts'
-import { type PhoneOptions, sdp } from './phone.ts'
-import { ask, lineOf, reply, scripted } from './scripted-peer.ts'
+import { AGES_MS, expectNothingLeft } from '../../harness/sip/pair.ts'
+import { type PhoneOptions, sdp } from '../../harness/sip/phone.ts'
+import { ask, lineOf, reply, scripted } from '../../harness/sip/scripted-peer.ts'
 
 const ACCOUNT: PhoneOptions = {
   credentials: { user: 'ann', password: { reveal: () => 's3cret' }, md5: true },

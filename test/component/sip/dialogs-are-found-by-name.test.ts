@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { parseNameAddr } from '../../../sip/message/name-addr.ts'
 import type { IncomingInvite } from '../../../sip/user-agent.ts'
-import { inCall, pair } from './pair.ts'
-import { type Phone, sdp } from './phone.ts'
-import { ask, lineOf, scripted, statusOf, tagOf } from './scripted-peer.ts'
+import { inCall, pair } from '../../harness/sip/pair.ts'
+import { type Phone, sdp } from '../../harness/sip/phone.ts'
+import { ask, lineOf, scripted, statusOf, tagOf } from '../../harness/sip/scripted-peer.ts'
 
 test('a confirmed dialog is found by Call-ID and tags, in its scope or in any', () => {
   const { bob, ofBob } = inCall()

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { AGES_MS, expectNothingLeft, howMany } from './pair.ts'
-import { ask, lineOf, reply, scripted, statusOf } from './scripted-peer.ts'
+import { AGES_MS, expectNothingLeft, howMany } from '../../harness/sip/pair.ts'
+import { ask, lineOf, reply, scripted, statusOf } from '../../harness/sip/scripted-peer.ts'
 
 test('of three answers the first wins; the others are acknowledged and ended inside', () => {
   const { clock, phone, flow, sent, say } = scripted()

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import type { Flow } from '../../../sip/flow.ts'
-import { Link, type LinkOptions } from './link.ts'
-import { AGES_MS, expectNothingLeft, howMany, pair } from './pair.ts'
-import { type Phone, type PhoneOptions, sdp } from './phone.ts'
+import { Link, type LinkOptions } from '../../harness/sip/link.ts'
+import { AGES_MS, expectNothingLeft, howMany, pair } from '../../harness/sip/pair.ts'
+import { type Phone, type PhoneOptions, sdp } from '../../harness/sip/phone.ts'
 
 const LARGE = sdp('x'.repeat(1_300))
 const TEN_MINUTES_MS = 600_000

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { parseNameAddr } from '../../../sip/message/name-addr.ts'
 import { parseUri } from '../../../sip/message/uri.ts'
-import { AGES_MS, expectNothingLeft, howMany } from './pair.ts'
-import { sdp } from './phone.ts'
-import { ask, lineOf, reply, scripted, statusOf, tagOf } from './scripted-peer.ts'
+import { AGES_MS, expectNothingLeft, howMany } from '../../harness/sip/pair.ts'
+import { sdp } from '../../harness/sip/phone.ts'
+import { ask, lineOf, reply, scripted, statusOf, tagOf } from '../../harness/sip/scripted-peer.ts'
 
 test('one server transaction past the limit is answered 503 with Retry-After and counted, and copies of it too', () => {
   const { clock, phone, say, sent, last } = scripted({ limits: { maxServerTransactions: 2 } })

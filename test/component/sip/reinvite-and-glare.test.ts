@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { AGES_MS, expectNothingLeft, howMany, inCall, pair } from './pair.ts'
-import { sdp } from './phone.ts'
-import { ask, scripted, statusOf, tagOf } from './scripted-peer.ts'
+import { AGES_MS, expectNothingLeft, howMany, inCall, pair } from '../../harness/sip/pair.ts'
+import { sdp } from '../../harness/sip/phone.ts'
+import { ask, scripted, statusOf, tagOf } from '../../harness/sip/scripted-peer.ts'
 
 const offer = { body: sdp('new offer') }
 const accepts = { onReinvite: (reinvite: { accept(options: object): unknown }) => reinvite.accept(offer) }

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import type { IncomingInvite } from '../../../sip/user-agent.ts'
-import { AGES_MS, expectNothingLeft, howMany, pair } from './pair.ts'
-import { type Phone, sdp } from './phone.ts'
-import { ask, lineOf, reply, scripted, statusOf, tagOf } from './scripted-peer.ts'
+import { AGES_MS, expectNothingLeft, howMany, pair } from '../../harness/sip/pair.ts'
+import { type Phone, sdp } from '../../harness/sip/phone.ts'
+import { ask, lineOf, reply, scripted, statusOf, tagOf } from '../../harness/sip/scripted-peer.ts'
 
 const early = { reliable: true, body: sdp('answer') }
 const OFFER = { headers: ['Content-Type: application/sdp', 'Supported: 100rel'], body: 'v=0' }

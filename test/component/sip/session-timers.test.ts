@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { AGES_MS, expectNothingLeft, howMany, inCall } from './pair.ts'
-import { type PhoneOptions, sdp } from './phone.ts'
-import { ask, lineOf, reply, scripted, statusOf, tagOf } from './scripted-peer.ts'
+import { AGES_MS, expectNothingLeft, howMany, inCall } from '../../harness/sip/pair.ts'
+import { type PhoneOptions, sdp } from '../../harness/sip/phone.ts'
+import { ask, lineOf, reply, scripted, statusOf, tagOf } from '../../harness/sip/scripted-peer.ts'
 
 const OFFER = sdp('offer')
 const HOUR_MS = 3_600_000

@@ -6,9 +6,9 @@ import { afterEach, expect, test } from 'vitest'
 import { parseNameAddr } from '../../../sip/message/name-addr.ts'
 import { parseUri } from '../../../sip/message/uri.ts'
 import { NamedFlow } from '../../../sip/named-flow.ts'
-import { Phone } from './phone.ts'
-import { closeAll, open, peerAt, trunk, until } from './stream-site.ts'
-import { VirtualClock } from './virtual-clock.ts'
+import { Phone } from '../../harness/sip/phone.ts'
+import { closeAll, open, peerAt, trunk, until } from '../../harness/sip/stream-site.ts'
+import { VirtualClock } from '../../harness/sip/virtual-clock.ts'
 
 afterEach(closeAll)
 

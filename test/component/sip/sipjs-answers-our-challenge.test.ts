@@ -12,8 +12,8 @@ import { buildResponse } from '../../../sip/message/build.ts'
 import { formatMessage } from '../../../sip/message/format.ts'
 import { createLocation } from '../../../sip/registration/location.ts'
 import { handleRegister } from '../../../sip/registration/registrar.ts'
-import { flowTo } from '../../unit/sip/memory-flows.ts'
-import { parseRequest, requestText } from '../../unit/sip/sip-messages.ts'
+import { flowTo } from '../../harness/sip/memory-flows.ts'
+import { parseRequest, requestText } from '../../harness/sip/sip-messages.ts'
 
 const logger = new LoggerFactory()
 logger.builtinEnabled = false

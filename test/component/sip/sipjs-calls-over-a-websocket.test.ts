@@ -15,7 +15,7 @@ import { WebSocket } from 'ws'
 import type { Flow } from '../../../sip/flow.ts'
 import { parseNameAddr } from '../../../sip/message/name-addr.ts'
 import { WebSocketTransport } from '../../../sip/transport/wss.ts'
-import { Phone, sdp } from './phone.ts'
+import { Phone, sdp } from '../../harness/sip/phone.ts'
 import { RealClock } from './real-clock.ts'
 
 // SIP.js is the phone of the page and knows nothing of this stack: each understands the other, or a test fails.

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { AGES_MS, expectNothingLeft, howMany } from './pair.ts'
-import { sdp } from './phone.ts'
-import { ask, lineOf, reply, scripted, statusOf, tagOf } from './scripted-peer.ts'
+import { AGES_MS, expectNothingLeft, howMany } from '../../harness/sip/pair.ts'
+import { sdp } from '../../harness/sip/phone.ts'
+import { ask, lineOf, reply, scripted, statusOf, tagOf } from '../../harness/sip/scripted-peer.ts'
 
 // Each test is named after an entry of the list of pitfalls met in sip.js 0.21.2, and shows that this stack has none of it.
 

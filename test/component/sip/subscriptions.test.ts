@@ -14,11 +14,19 @@ import type {
   UserAgentLimits,
 } from '../../../sip/user-agent.ts'
 import { createUserAgent } from '../../../sip/user-agent.ts'
-import { Link, type LinkOptions } from './link.ts'
-import { AGES_MS } from './pair.ts'
-import { EMPTY_TABLES } from './phone.ts'
-import { type AskOptions, ask, lineOf, type ReplyOptions, reply, statusOf, tagOf } from './scripted-peer.ts'
-import { VirtualClock } from './virtual-clock.ts'
+import { Link, type LinkOptions } from '../../harness/sip/link.ts'
+import { AGES_MS } from '../../harness/sip/pair.ts'
+import { EMPTY_TABLES } from '../../harness/sip/phone.ts'
+import {
+  type AskOptions,
+  ask,
+  lineOf,
+  type ReplyOptions,
+  reply,
+  statusOf,
+  tagOf,
+} from '../../harness/sip/scripted-peer.ts'
+import { VirtualClock } from '../../harness/sip/virtual-clock.ts'
 
 /** A user agent that grants subscriptions, and a diary of what its handlers were called for. */
 function agent(clock: VirtualClock, limits: Partial<UserAgentLimits> = {}) {

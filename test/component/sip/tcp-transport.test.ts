@@ -3,7 +3,16 @@ import { connect } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { NamedFlow } from '../../../sip/named-flow.ts'
 import { freePort } from '../../harness/ports.ts'
-import { closeAll, dial, listenTo, message, open, peerAt, trunk, until } from './stream-site.ts'
+import {
+  closeAll,
+  dial,
+  listenTo,
+  message,
+  open,
+  peerAt,
+  trunk,
+  until,
+} from '../../harness/sip/stream-site.ts'
 
 afterEach(closeAll)
 

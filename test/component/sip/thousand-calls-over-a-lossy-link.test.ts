@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { AGES_MS, expectNothingLeft, pair } from './pair.ts'
-import { sdp } from './phone.ts'
+import { AGES_MS, expectNothingLeft, pair } from '../../harness/sip/pair.ts'
+import { sdp } from '../../harness/sip/phone.ts'
 
 test.each([1, 2, 3])(
   '1 000 calls with a quarter of the datagrams lost each way leave nothing behind (seed %i)',

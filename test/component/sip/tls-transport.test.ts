@@ -4,7 +4,17 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { native } from '../../../media/native/index.ts'
 import type { PeerTls } from '../../../sip/transport/stream-peer.ts'
 import { Authority, type Identity } from '../../harness/certificates.ts'
-import { closeAll, dial, listenTo, message, open, PLAIN_TLS, peerAt, trunk, until } from './stream-site.ts'
+import {
+  closeAll,
+  dial,
+  listenTo,
+  message,
+  open,
+  PLAIN_TLS,
+  peerAt,
+  trunk,
+  until,
+} from '../../harness/sip/stream-site.ts'
 
 const authority = new Authority()
 const stranger = new Authority()

@@ -4,7 +4,7 @@ import { type ClientCredentials, DigestClient } from '../../../../sip/authentica
 import type { DigestAlgorithm } from '../../../../sip/authentication/digest-response.ts'
 import type { Header, SipRequest, SipResponse } from '../../../../sip/message/message.ts'
 import { parseMessage } from '../../../../sip/message/parser.ts'
-import { parseRequest, requestText } from '../sip-messages.ts'
+import { parseRequest, requestText } from '../../../harness/sip/sip-messages.ts'
 
 const hidden = (text: string) => ({ reveal: () => text })
 const ACCOUNT: ClientCredentials = { user: 'ann', password: hidden('s3cret'), md5: true }

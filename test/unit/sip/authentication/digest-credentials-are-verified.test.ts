@@ -10,7 +10,7 @@ import {
   digestHa1,
   digestResponse,
 } from '../../../../sip/authentication/digest-response.ts'
-import { parseRequest, requestText } from '../sip-messages.ts'
+import { parseRequest, requestText } from '../../../harness/sip/sip-messages.ts'
 
 const REALM = 'example.com'
 const SECRET = '0123456789abcdef0123456789abcdef'

@@ -12,7 +12,7 @@ import {
   tokens,
 } from '../../../../sip/message/headers.ts'
 import type { SipRequest } from '../../../../sip/message/message.ts'
-import { failureOf, parseRequest, requestText } from '../sip-messages.ts'
+import { failureOf, parseRequest, requestText } from '../../../harness/sip/sip-messages.ts'
 
 const withLines = (...lines: string[]): SipRequest => parseRequest(requestText('INVITE', lines))
 

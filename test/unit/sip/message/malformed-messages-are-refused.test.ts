@@ -6,7 +6,7 @@ import { contacts, contentType, headerValues } from '../../../../sip/message/hea
 import { MalformedRequest } from '../../../../sip/message/malformed-request.ts'
 import { parseMessage } from '../../../../sip/message/parser.ts'
 import { DEFAULT_PARSER_LIMITS, MAX_LIST_ELEMENTS } from '../../../../sip/message/parser-limits.ts'
-import { failureOf, parseRequest, requestText } from '../sip-messages.ts'
+import { failureOf, parseRequest, requestText } from '../../../harness/sip/sip-messages.ts'
 
 const refusal = (text: string | Buffer): ReturnType<typeof failureOf> =>
   failureOf(() => parseMessage(Buffer.from(text)))

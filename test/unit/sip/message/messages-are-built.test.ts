@@ -6,7 +6,7 @@ import { formatNameAddr, parseNameAddr, withTag } from '../../../../sip/message/
 import { parseMessage } from '../../../../sip/message/parser.ts'
 import { sipUri } from '../../../../sip/message/uri.ts'
 import { buildVia, parseVia } from '../../../../sip/message/via.ts'
-import { parseRequest, requestText } from '../sip-messages.ts'
+import { parseRequest, requestText } from '../../../harness/sip/sip-messages.ts'
 
 const address = (user: string, displayName?: string): NameAddr => ({
   displayName,

@@ -3,7 +3,7 @@ import { formatMessage } from '../../../../sip/message/format.ts'
 import { header, headerValues } from '../../../../sip/message/headers.ts'
 import type { Header } from '../../../../sip/message/message.ts'
 import { parseMessage } from '../../../../sip/message/parser.ts'
-import { failureOf, parseRequest, requestText } from '../sip-messages.ts'
+import { failureOf, parseRequest, requestText } from '../../../harness/sip/sip-messages.ts'
 
 const INVITE = requestText(
   'INVITE',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { isSipUri } from '../../../../sip/message/message.ts'
 import { areEqualUris, parseUri, sipUri } from '../../../../sip/message/uri.ts'
-import { failureOf } from '../sip-messages.ts'
+import { failureOf } from '../../../harness/sip/sip-messages.ts'
 
 describe('a URI', () => {
   it('is read into unescaped parts and keeps its text', () => {

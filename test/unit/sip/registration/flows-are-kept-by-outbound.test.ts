@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { createLocation, deviceOf, type Location } from '../../../../sip/registration/location.ts'
 import { handleRegister, type RegisterAnswer } from '../../../../sip/registration/registrar.ts'
-import { flowTo } from '../memory-flows.ts'
-import { parseRequest, requestText } from '../sip-messages.ts'
+import { flowTo } from '../../../harness/sip/memory-flows.ts'
+import { parseRequest, requestText } from '../../../harness/sip/sip-messages.ts'
 
 const SUPPORTED = 'Supported: path,gruu,outbound'
 let count = 0

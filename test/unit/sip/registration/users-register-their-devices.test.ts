@@ -5,8 +5,8 @@ import {
   MAX_STORED_LENGTH,
   type RegisterAnswer,
 } from '../../../../sip/registration/registrar.ts'
-import { flowTo } from '../memory-flows.ts'
-import { parseRequest, requestText } from '../sip-messages.ts'
+import { flowTo } from '../../../harness/sip/memory-flows.ts'
+import { parseRequest, requestText } from '../../../harness/sip/sip-messages.ts'
 
 const POLICY = { minExpiresS: 60, maxExpiresS: 600 }
 const ALICE = ['From: <sip:alice@example.com>;tag=1', 'To: <sip:alice@example.com>']

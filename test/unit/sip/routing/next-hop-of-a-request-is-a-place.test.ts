@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { nextHop } from '../../../../sip/routing/next-hop.ts'
-import { parseRequest, requestText } from '../sip-messages.ts'
+import { parseRequest, requestText } from '../../../harness/sip/sip-messages.ts'
 
 const hopOf = (uri: string, ...routes: readonly string[]) => {
   const lines = routes.map((route) => `Route: ${route}`)

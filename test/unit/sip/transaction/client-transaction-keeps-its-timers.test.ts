@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type ClientOutput, ClientTransaction } from '../../../../sip/transaction/client-transaction.ts'
-import { requestOf, responseTo } from '../messages-for-transactions.ts'
+import { requestOf, responseTo } from '../../../harness/sip/messages-for-transactions.ts'
 
 /** Starts at time 0. */
 function started(method: string, reliable = false) {

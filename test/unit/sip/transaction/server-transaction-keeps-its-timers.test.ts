@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type ServerOutput, ServerTransaction } from '../../../../sip/transaction/server-transaction.ts'
-import { requestOf, responseTo } from '../messages-for-transactions.ts'
+import { requestOf, responseTo } from '../../../harness/sip/messages-for-transactions.ts'
 
 const short = (output: ServerOutput): string =>
   output.kind === 'send' ? String(output.response.status) : output.kind

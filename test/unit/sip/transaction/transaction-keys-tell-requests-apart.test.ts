@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { SipRequest } from '../../../../sip/message/message.ts'
 import { parseMessage } from '../../../../sip/message/parser.ts'
 import { mergeKey, serverKey } from '../../../../sip/transaction/transaction-key.ts'
-import { type AskOptions, ask } from '../../../component/sip/scripted-peer.ts'
+import { type AskOptions, ask } from '../../../harness/sip/scripted-peer.ts'
 
 const read = (method: string, options: AskOptions): SipRequest => {
   const message = parseMessage(Buffer.from(ask(method, options)))

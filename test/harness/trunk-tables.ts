@@ -1,7 +1,7 @@
-import type { TrunkConfig } from '../../../config/config.ts'
-import { TrunkTable } from '../../../gateway/trunks/trunk.ts'
-import type { SrvRecord } from '../../../sip/routing/locate.ts'
-import { resolverOf, trunkConfig } from '../../harness/trunk-config.ts'
+import type { TrunkConfig } from '../../config/config.ts'
+import { TrunkTable } from '../../gateway/trunks/trunk.ts'
+import type { SrvRecord } from '../../sip/routing/locate.ts'
+import { resolverOf, trunkConfig } from './trunk-config.ts'
 
 export const config = (over: Partial<TrunkConfig> = {}) => trunkConfig({ host: 'pbx.example.com', ...over })
 
