@@ -7,9 +7,9 @@ import {
   UserAgent,
 } from 'sip.js'
 import type { IncomingResponse } from 'sip.js/lib/core/index.js'
-import type { Source } from './comeback.ts'
 import { failureText } from './failure-text.ts'
 import { type IceServer, parseIceServers } from './ice-servers.ts'
+import type { Source } from './path-watch.ts'
 import { ToldRegisterer } from './told-registerer.ts'
 
 export type RegistrationState = 'signed-out' | 'connecting' | 'registered' | 'reconnecting' | 'failed'

@@ -12,12 +12,12 @@ import {
 import type { IncomingResponse } from 'sip.js/lib/core/index.js'
 import { CODES, type Code } from '../diagnosis.ts'
 import { CallWatch } from './call-watch.ts'
-import { PathWatch } from './comeback.ts'
 import { audioConstraints } from './devices.ts'
 import { infoOf, sendInAudio } from './dtmf.ts'
 import { failureText, parseReasons } from './failure-text.ts'
 import { climbed, ended, type Ladder, newLadder, type RungEvent, rungOf } from './ladder.ts'
 import { replaceMicrophone } from './microphone.ts'
+import { PathWatch } from './path-watch.ts'
 import { Reoffers, statusLine } from './reoffer.ts'
 
 /**

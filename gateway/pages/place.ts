@@ -1,6 +1,6 @@
 import { Web } from 'sip.js'
 import type { Place } from './account.ts'
-import { deviceInstance } from './comeback.ts'
+import { deviceInstance } from './device-instance.ts'
 import { openMicrophone } from './microphone.ts'
 
 /** Beside the page, wherever a proxy has put it. */

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { TrunkConfig } from '../../config/config.ts'
-import type { PeerTls } from '../../sip/transport/stream-peer.ts'
+import type { PeerTls } from '../../sip/transport/peer-flow.ts'
 import { readKeyPair } from '../web/certificate.ts'
 
 /** How TLS with a trunk is done; undefined for one of another transport. Rejects when a file cannot be used. */

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { Config, TrunkConfig } from '../../config/config.ts'
 import type { Log } from '../../config/logging.ts'
-import type { PeerTls } from '../../sip/transport/stream-peer.ts'
+import type { PeerTls } from '../../sip/transport/peer-flow.ts'
 import { type CertificateWatch, type KeyPair, watchCertificate, watchRenewals } from '../web/certificate.ts'
 import { readPeerTls } from './peer-tls.ts'
 import type { TrunkSockets } from './trunk-sockets.ts'

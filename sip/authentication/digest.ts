@@ -6,7 +6,7 @@ import { isSipUri, type SipRequest, type Uri } from '../message/message.ts'
 import { quote } from '../message/parameters.ts'
 import { parseUri } from '../message/uri.ts'
 import { type DigestAlgorithm, digestHa1, responseOfHa1 } from './digest-response.ts'
-import { NonceBook } from './nonce.ts'
+import { NonceBook } from './nonce-book.ts'
 
 export interface DigestServerOptions {
   readonly realm: string

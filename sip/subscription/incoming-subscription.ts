@@ -12,7 +12,7 @@ import type {
   ResponseOptions,
 } from '../user-agent-contract.ts'
 import type { EventName } from './event.ts'
-import { grantResponse, NotifierDialog } from './notifier.ts'
+import { grantResponse, NotifierDialog } from './notifier-dialog.ts'
 import type { SubscriptionTable } from './subscription-table.ts'
 
 export interface IncomingSubscriptionOptions {

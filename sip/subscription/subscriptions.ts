@@ -11,7 +11,7 @@ import type {
 } from '../user-agent-contract.ts'
 import { type EventName, eventOf } from './event.ts'
 import { IncomingSubscription } from './incoming-subscription.ts'
-import { SubscriberDialog } from './outgoing-subscription.ts'
+import { SubscriberDialog } from './subscriber-dialog.ts'
 import { SubscriptionTable } from './subscription-table.ts'
 
 /** Makes the subscriptions of a user agent, in both roles, and finds them for requests inside their dialogs (RFC 6665). */

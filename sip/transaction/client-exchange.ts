@@ -5,7 +5,7 @@ import type { NoAnswer } from '../user-agent-contract.ts'
 import { ClientTransaction } from './client-transaction.ts'
 import type { Clock } from './clock.ts'
 import { Drive } from './drive.ts'
-import { isTooLarge } from './large-request.ts'
+import { isTooLarge } from './wider-ways.ts'
 
 export interface ClientEvents {
   /** Each provisional response (100 too), the final one, and each 2xx to INVITE that follows. */

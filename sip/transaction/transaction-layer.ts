@@ -5,9 +5,9 @@ import type { SipRequest, SipResponse } from '../message/message.ts'
 import type { UserAgentLimits } from '../user-agent-contract.ts'
 import { type ClientEvents, ClientExchange } from './client-exchange.ts'
 import type { Clock } from './clock.ts'
-import { overFlow, WiderWays } from './large-request.ts'
 import { ServerExchange } from './server-exchange.ts'
 import { clientKey, inviteKey, mergeKey, rescoped, serverKey } from './transaction-key.ts'
+import { overFlow, WiderWays } from './wider-ways.ts'
 
 /** Whom new requests are given to. */
 export interface TransactionUser {

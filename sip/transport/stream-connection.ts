@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Flow, FlowTowards, SocketAddress } from '../flow.ts'
-import { StreamFramer } from '../message/framing.ts'
+import { StreamFramer } from '../message/stream-framer.ts'
 import type { StreamCounter, StreamLimits } from './stream-limits.ts'
 
 const PONG = Buffer.from('\r\n')

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { type DetailedPeerCertificate, rootCertificates, type TLSSocket } from 'node:tls'
 import { SipFailure } from '../failure.ts'
-import type { PeerTls, StreamPeer } from './stream-peer.ts'
+import type { PeerTls, StreamPeer } from './peer-flow.ts'
 import { identitiesOf, isCertificateOf } from './tls-identity.ts'
 
 /** What a listener asks of a connection before it knows which of the peers at that address it is. */

@@ -10,6 +10,7 @@ import {
 import { SipFailure } from '../failure.ts'
 import type { Flow, SocketAddress } from '../flow.ts'
 import { addressGroup } from './address-group.ts'
+import { PeerFlow, type PeerTls, type StreamPeer } from './peer-flow.ts'
 import { CLOSE_GRACE_MS, StreamConnection } from './stream-connection.ts'
 import {
   DEFAULT_STREAM_LIMITS,
@@ -17,7 +18,6 @@ import {
   type StreamCounter,
   type StreamLimits,
 } from './stream-limits.ts'
-import { PeerFlow, type PeerTls, type StreamPeer } from './stream-peer.ts'
 import { foreignness, guardOf, peerOfCertificate, type TlsGuard } from './stream-tls.ts'
 
 export interface StreamHandler {

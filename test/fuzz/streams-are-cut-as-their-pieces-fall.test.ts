@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { StreamFramer } from '../../sip/message/framing.ts'
+import { StreamFramer } from '../../sip/message/stream-framer.ts'
 
 /** Repeats itself for a seed (mulberry32). */
 function randomOf(seed: number): (below: number) => number {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type TlsOptions } from 'node:tls'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { native } from '../../../media/native/index.ts'
-import type { PeerTls } from '../../../sip/transport/stream-peer.ts'
+import type { PeerTls } from '../../../sip/transport/peer-flow.ts'
 import { Authority, type Identity } from '../../harness/certificates.ts'
 import {
   closeAll,

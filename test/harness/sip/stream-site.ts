@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { expect, vi } from 'vitest'
 import type { Flow } from '../../../sip/flow.ts'
+import type { PeerTls, StreamPeer } from '../../../sip/transport/peer-flow.ts'
 import { StreamTransport, type StreamTransportOptions } from '../../../sip/transport/stream.ts'
-import type { PeerTls, StreamPeer } from '../../../sip/transport/stream-peer.ts'
 
 const closers: (() => unknown)[] = []
 

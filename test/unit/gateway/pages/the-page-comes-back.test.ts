@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { deviceInstance, PathWatch } from '../../../../gateway/pages/comeback.ts'
+import { deviceInstance } from '../../../../gateway/pages/device-instance.ts'
+import { PathWatch } from '../../../../gateway/pages/path-watch.ts'
 
 describe('the device of a page', () => {
   test('is one UUID for as long as the tab lives, and another one in another tab', () => {

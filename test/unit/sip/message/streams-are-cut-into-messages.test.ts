@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type StreamFrame, StreamFramer } from '../../../../sip/message/framing.ts'
+import { type StreamFrame, StreamFramer } from '../../../../sip/message/stream-framer.ts'
 
 const message = (body: string, lines: readonly string[] = [`Content-Length: ${Buffer.byteLength(body)}`]) =>
   ['MESSAGE sip:a@b SIP/2.0', 'Via: SIP/2.0/TCP c;branch=z9hG4bKx', ...lines, '', body].join('\r\n')

@@ -16,8 +16,8 @@ import type {
   ProgressOptions,
   ResponseOptions,
 } from '../user-agent-contract.ts'
+import { ConfirmedDialog } from './confirmed-dialog.ts'
 import { RETRY_LATER } from './early-dialog.ts'
-import { ConfirmedDialog } from './invite-dialog.ts'
 import { askWhetherKnown } from './known-dialog.ts'
 import { offerStateAfterAnswer } from './offer-answer.ts'
 import {

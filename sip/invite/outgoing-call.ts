@@ -19,8 +19,8 @@ import type {
   OutgoingInvite,
   OutgoingInviteHandler,
 } from '../user-agent-contract.ts'
+import { ConfirmedDialog } from './confirmed-dialog.ts'
 import { EarlyDialog, RETRY_LATER } from './early-dialog.ts'
-import { ConfirmedDialog } from './invite-dialog.ts'
 import { offerStateAfterAnswer } from './offer-answer.ts'
 
 /** Each hop on the way may ask for more; nobody asks often. */
