@@ -1,17 +1,17 @@
 import { type Clock, systemClock } from './clock.ts'
 import type { MediaEngine, MediaObserver, MediaSession } from './engine.ts'
 import { MediaFailure } from './failure.ts'
+import { sumOf } from './leg/leg-routing.ts'
 import type { LegTimeouts } from './leg-host.ts'
-import { sumOf } from './leg-routing.ts'
 import type { DtlsContext, NativeAddon } from './native/boundary.ts'
 import { native } from './native/index.ts'
 import { NativeSession, type SessionHost } from './native-session.ts'
 import type { SrtpSuite } from './parameters.ts'
-import { PortPool } from './port-pool.ts'
+import { PortPool } from './ports/port-pool.ts'
 import { RECEIVE_BUFFER_BYTES, type ReceiveBuffer } from './receive-buffer.ts'
-import { RelayLane, type RelayLaneParts } from './relay-lane.ts'
-import { HEARTBEAT_MS } from './relay-watchdog.ts'
-import { type ThreadState, threadsOf } from './threads.ts'
+import { RelayLane, type RelayLaneParts } from './relay/relay-lane.ts'
+import { HEARTBEAT_MS } from './relay/relay-watchdog.ts'
+import { type ThreadState, threadsOf } from './relay/threads.ts'
 
 export interface NativeEngineOptions extends LegTimeouts {
   /** Local addresses of browser media, in order of preference; at least one. */

@@ -13,17 +13,17 @@ import {
   type SessionStats,
 } from './engine.ts'
 import { MediaFailure } from './failure.ts'
+import { type Leg, openLeg } from './leg/leg-opening.ts'
+import { LegReports } from './leg/leg-reports.ts'
+import { LegRouting } from './leg/leg-routing.ts'
+import { legStats } from './leg/leg-stats.ts'
+import { RtpLeg } from './leg/rtp-leg.ts'
+import { WebrtcLeg } from './leg/webrtc-leg.ts'
 import type { LegHost, LegTimeouts } from './leg-host.ts'
-import { type Leg, openLeg } from './leg-opening.ts'
-import { LegReports } from './leg-reports.ts'
-import { LegRouting } from './leg-routing.ts'
-import { legStats } from './leg-stats.ts'
 import type { DtlsContext, NativeLegStats, RelayRecord } from './native/boundary.ts'
 import type { KeyFormat, KeyPress, LocalTransport, RemoteTransport, SdesKey } from './parameters.ts'
-import type { PortPool } from './port-pool.ts'
-import type { RelayLane } from './relay-lane.ts'
-import { RtpLeg } from './rtp-leg.ts'
-import { WebrtcLeg } from './webrtc-leg.ts'
+import type { PortPool } from './ports/port-pool.ts'
+import type { RelayLane } from './relay/relay-lane.ts'
 
 /** What all sessions of an engine share. */
 export interface SessionHost {

@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts'
 import { UPSTREAM } from '../../config/upstream.ts'
-import { announcedFor } from '../../media/host-candidates.ts'
+import { announcedFor } from '../../media/ice/host-candidates.ts'
 import type { Flow } from '../../sip/flow.ts'
 import type { Uri } from '../../sip/message/message.ts'
 import type { IncomingInvite } from '../../sip/user-agent.ts'

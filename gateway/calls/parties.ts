@@ -1,6 +1,6 @@
 import type { Config, UserConfig } from '../../config/config.ts'
 import { UPSTREAM } from '../../config/upstream.ts'
-import { announcedFor } from '../../media/host-candidates.ts'
+import { announcedFor } from '../../media/ice/host-candidates.ts'
 import type { Flow } from '../../sip/flow.ts'
 import type { Header, NameAddr, SipRequest, SipResponse, Uri } from '../../sip/message/message.ts'
 import { bareUri, sipUri } from '../../sip/message/uri.ts'

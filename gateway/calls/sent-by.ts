@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts'
 import { UPSTREAM } from '../../config/upstream.ts'
-import { announcedFor } from '../../media/host-candidates.ts'
+import { announcedFor } from '../../media/ice/host-candidates.ts'
 import type { Flow } from '../../sip/flow.ts'
 
 /** Via and Contact: towards a trunk the address it can reach, towards a browser our name (it answers on its WebSocket). */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { formatRtcp, MAX_RTCP_PACKETS, parseRtcp, type ReportBlock } from '../../media/rtcp.ts'
-import { RtcpReporter } from '../../media/rtcp-reporter.ts'
+import { formatRtcp, MAX_RTCP_PACKETS, parseRtcp, type ReportBlock } from '../../media/rtcp/rtcp.ts'
+import { RtcpReporter } from '../../media/rtcp/rtcp-reporter.ts'
 
 const ROUNDS = 50_000
 const BLOCK: ReportBlock = {

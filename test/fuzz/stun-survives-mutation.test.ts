@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { IceLite } from '../../media/ice-lite.ts'
+import { IceLite } from '../../media/ice/ice-lite.ts'
 import {
   formatStun,
   parseStun,
@@ -7,7 +7,7 @@ import {
   stunErrorCode,
   stunMappedAddress,
   stunUsername,
-} from '../../media/stun.ts'
+} from '../../media/ice/stun.ts'
 
 const LOCAL = { ufrag: 'localfrag', pwd: 'local-password-of-24-chars' }
 const ROUNDS = 20_000

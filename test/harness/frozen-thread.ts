@@ -1,4 +1,4 @@
-import { threadsOf } from '../../media/threads.ts'
+import { threadsOf } from '../../media/relay/threads.ts'
 import { closing } from './closing.ts'
 import { PeerProcess } from './peer-process.ts'
 

@@ -1,4 +1,4 @@
-import { threadsOf } from '../../media/threads.ts'
+import { threadsOf } from '../../media/relay/threads.ts'
 
 /** A line for each thread of a process: its name, its state and the system call it is in. */
 export const linesOfThreads = (pid: number): string =>

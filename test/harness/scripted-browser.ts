@@ -3,6 +3,13 @@ import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { type DtlsSocket, RtpHeader, RtpPacket, SrtcpSession, SrtpSession } from 'werift'
 import { formatAddress } from '../../media/address.ts'
+import {
+  formatStun,
+  parseStun,
+  STUN_ATTRIBUTE,
+  stunErrorCode,
+  verifyIntegrity,
+} from '../../media/ice/stun.ts'
 import type {
   IceCredentials,
   RtpRemote,
@@ -10,7 +17,6 @@ import type {
   WebrtcLocal,
   WebrtcRemote,
 } from '../../media/parameters.ts'
-import { formatStun, parseStun, STUN_ATTRIBUTE, stunErrorCode, verifyIntegrity } from '../../media/stun.ts'
 import { repeatUntil, until } from './until.ts'
 import {
   type DtlsSuite,

@@ -6,7 +6,7 @@ import {
   stunMappedAddress,
   stunUsername,
   verifyIntegrity,
-} from '../../media/stun.ts'
+} from '../../media/ice/stun.ts'
 
 /** RFC 5769 §2: short-term credentials. */
 const PASSWORD = 'VOkJxbRl1RmTxUk/WvJxBt'

@@ -14,7 +14,7 @@ import {
   SourceDescriptionChunk,
   SourceDescriptionItem,
 } from 'werift'
-import { formatRtcp, type OwnRtcp, parseRtcp, type ReportBlock } from '../../media/rtcp.ts'
+import { formatRtcp, type OwnRtcp, parseRtcp, type ReportBlock } from '../../media/rtcp/rtcp.ts'
 
 const BLOCK: ReportBlock = {
   ssrc: 0x8000_0001,

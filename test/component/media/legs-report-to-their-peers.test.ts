@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import type { LegStats, MediaEngine, MediaSession } from '../../../media/engine.ts'
 import type { LocalTransport } from '../../../media/parameters.ts'
-import { formatRtcp, parseRtcp, type ReportBlock, type RtcpPacket } from '../../../media/rtcp.ts'
+import { formatRtcp, parseRtcp, type ReportBlock, type RtcpPacket } from '../../../media/rtcp/rtcp.ts'
 import {
   addRtp,
   connect,
