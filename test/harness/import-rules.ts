@@ -55,6 +55,15 @@ const FOLDERS: Readonly<Record<string, Readonly<Record<string, readonly string[]
     registration: ['message'],
     transport: ['message'],
   },
+  media: {
+    native: [],
+    ice: [],
+    dtls: ['native', 'ice'],
+    rtcp: ['native'],
+    ports: ['native'],
+    relay: ['native', 'ice', 'ports'],
+    leg: ['native', 'ice', 'dtls', 'rtcp', 'ports', 'relay'],
+  },
 }
 
 /** Files of a layer's own folder that its folders may import: the words that all of them share. */
@@ -63,6 +72,17 @@ const SHARED: Readonly<Record<string, 'value' | 'type'>> = {
   'sip/flow.ts': 'value',
   'sip/named-flow.ts': 'value',
   'sip/user-agent-contract.ts': 'type',
+  'media/address.ts': 'value',
+  'media/clock.ts': 'value',
+  'media/deadline-timer.ts': 'value',
+  'media/engine.ts': 'value',
+  'media/failure.ts': 'value',
+  'media/key-bytes.ts': 'value',
+  'media/leg-host.ts': 'type',
+  'media/machine.ts': 'type',
+  'media/parameters.ts': 'value',
+  'media/receive-buffer.ts': 'value',
+  'media/system-failure.ts': 'value',
 }
 
 /** Where each package may be imported, as path prefixes. What is not listed may not be imported at all. */
