@@ -4,7 +4,7 @@ import { TokenBucket } from '../sip/transport/token-bucket.ts'
 import type { Verdict } from './diagnosis.ts'
 import { logLevelOf, verdictFields } from './failure.ts'
 
-/** Lines about all whom we do not know together: enough for an operator who looks for a mistake, no use to who wants to fill the disk. */
+/** Lines about all strangers together: enough for an operator who looks for a mistake, no use for filling the disk. */
 const LINES_PER_SECOND = 10
 const LINE_BURST = 20
 

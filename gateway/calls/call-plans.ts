@@ -190,7 +190,7 @@ export class CallPlans {
     }
   }
 
-  /** Who asks for help is not hidden: it is called back, and found, by its number. */
+  /** A caller for help is not hidden: it is called back, and found, by its number. */
   #toEmergency({ trunks, number }: EmergencyDestination, identity: Identity): PartyPlan {
     return this.#trunkPlans.plan({
       names: trunks,

@@ -198,7 +198,7 @@ export class Call implements SideOwner, JoinableCall {
 
   /**
    * The side whose dialog this is, while the call is connected. Tags the wrong way round are taken too: JsSIP names a call
-   * that came in so, and who knows both tags knows the dialog.
+   * that came in so, and a peer that knows both tags knows the dialog.
    */
   sideOf({ callId, toTag, fromTag }: Replaces): Side | undefined {
     if (this.#state !== 'connected') return undefined

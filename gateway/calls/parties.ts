@@ -34,7 +34,7 @@ export interface PartiesOptions {
   readonly flowTo: (path: TrunkPath) => Flow
 }
 
-/** Whom a request is for: how to get there, and what may be known there of the one who sends it. */
+/** The party that a request is for: how to get there, and what may be known there of the one who sends it. */
 export interface Party {
   /** `user:bob`, `users:alice,bob` or `trunk:pbx`. */
   readonly name: string
@@ -60,7 +60,7 @@ export interface TrunkParty extends Party {
   readonly path: TrunkPath
 }
 
-/** Who sends a request outside a dialog, and how whom it is for is reached: the same for calls and for all else. */
+/** The sender of a request outside a dialog, and how the party it is for is reached: the same for calls and for all else. */
 export class Parties {
   readonly router: Router
   readonly #options: PartiesOptions
@@ -116,7 +116,7 @@ export class Parties {
     return this.#userParty(users, targets, number, identity)
   }
 
-  /** Whom the PBX asks for by one of its registrations. Throws `upstream.unknown-token`, `call.not-registered`. */
+  /** The user that the PBX asks for by one of its registrations. Throws `upstream.unknown-token`, `call.not-registered`. */
   ofPbx(request: SipRequest, identity: Identity): Party {
     const { user, devices } = this.#pbx.devicesFor(request)
     return this.#userParty([user], this.#targetsOf(user, devices), undefined, identity)

@@ -32,7 +32,7 @@ export interface Target {
 
 export interface PartyPlan {
   readonly kind: 'party'
-  /** Who is called; who answers is said by the target. */
+  /** The party called; which user answers is said by the target. */
   readonly name: string
   readonly media: LegMedia
   /** Called in parallel; the first to answer has the call. */

@@ -47,7 +47,7 @@ const error = (what: string, text: string): CheckLine => ({ level: 'error', what
 interface CertificateFile {
   readonly what: string
   readonly path: string
-  /** Whom it must be for; undefined: not to be said from here. */
+  /** The name it must be for; undefined: not to be said from here. */
   readonly name: string | undefined
 }
 

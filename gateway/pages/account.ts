@@ -61,7 +61,7 @@ const sipUri = (user: string, domain: string): URI => {
 }
 
 /**
- * One signed-in user: keeps the WebSocket connected and the registration alive until `close()`. Who is refused before the first
+ * One signed-in user: keeps the WebSocket connected and the registration alive until `close()`. A user that is refused before the first
  * registration is not signed in (`failed`); everything else is tried again with growing pauses, and ends no call.
  */
 export class Account {

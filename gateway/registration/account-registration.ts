@@ -35,7 +35,7 @@ interface Failed {
   readonly isAnotherLeft?: boolean
 }
 
-/** RFC 6140 §5.1, §5.2: who does not know it must not take it for a registration of one. */
+/** RFC 6140 §5.1, §5.2: a registrar that does not know it must not take it for a registration of one. */
 const BULK: readonly Header[] = [
   { name: 'Require', value: 'gin' },
   { name: 'Proxy-Require', value: 'gin' },

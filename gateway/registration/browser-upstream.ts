@@ -92,7 +92,7 @@ export class BrowserUpstream implements Upstream {
   }
 }
 
-/** RFC 3323: who does not want to be shown says so to the PBX, which knows who it is. */
+/** RFC 3323: a caller that does not want to be shown says so to the PBX, which knows who it is. */
 export const privacy = (request: SipRequest): readonly Header[] =>
   headerValues(request, 'Privacy')
     .slice(0, 1)

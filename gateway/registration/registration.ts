@@ -145,7 +145,7 @@ export class Registration implements Registrar {
     throw new GatewayFailure('call.wrong-identity', { expected: user, seen: claimed ?? 'none' })
   }
 
-  /** Who asks over HTTP from `address`, by the same passwords and tokens. `authorization`: the header of that name. */
+  /** The user that asks over HTTP from `address`, by the same passwords and tokens. `authorization`: the header of that name. */
   async authenticateHttp(
     method: string,
     path: string,

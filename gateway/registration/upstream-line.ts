@@ -40,7 +40,7 @@ export interface LinePath {
   readonly heard: (outcome: SipResponse | NoAnswer) => void
 }
 
-/** The way to the PBX that keeps the registrations, and who we are to it. */
+/** The way to the PBX that keeps the registrations, and our name there. */
 export class UpstreamLine {
   readonly #options: UpstreamLineOptions
   readonly #states: TrunkStates

@@ -34,7 +34,7 @@ export interface Upstream {
   wayOut(user: string, request: SipRequest, flow: Flow): UpstreamWay
   /** The way of a request that we make in the name of a user. Throws `upstream.*`. */
   wayFor(user: string, target: Uri): UpstreamWay
-  /** Whom a request of the PBX is for. Throws `upstream.unknown-token`, `call.not-registered`. */
+  /** The user that a request of the PBX is for. Throws `upstream.unknown-token`, `call.not-registered`. */
   devicesFor(request: SipRequest): { readonly user: string; readonly devices: readonly Device[] }
 }
 

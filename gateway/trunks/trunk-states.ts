@@ -22,7 +22,7 @@ export interface LastFailure {
   readonly reason: string
 }
 
-/** What calls and OPTIONS have found out about trunks: who lives, which addresses rest, and what went wrong last. */
+/** What calls and OPTIONS have found out about trunks: which are up, which addresses rest, and what went wrong last. */
 export class TrunkStates {
   readonly #nowMs: () => number
   readonly #health = new Map<string, TrunkState>()

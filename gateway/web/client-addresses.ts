@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { SocketAddress } from '../../sip/flow.ts'
 import { plainAddress, type TrustedProxies } from './trusted-proxies.ts'
 
-/** Who is at the other end of each connection: its own address, or whom a trusted proxy speaks for. */
+/** Who is at the other end of each connection: its own address, or that of the client a trusted proxy speaks for. */
 export class ClientAddresses {
   readonly #proxies: TrustedProxies
   /**

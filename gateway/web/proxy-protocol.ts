@@ -30,7 +30,7 @@ export function restLength(prefix: Buffer): number | undefined {
 }
 
 /**
- * Whom the proxy speaks for. `own`: itself, as in a health check, or a family that says nothing to us; the connection's own
+ * The client that the proxy speaks for. `own`: itself, as in a health check, or a family that says nothing to us; the connection's own
  * address then counts. Undefined: addresses cut short. `prefix` has passed `restLength`, and `rest` is as long as that said.
  */
 export function proxiedSource(prefix: Buffer, rest: Buffer): SocketAddress | 'own' | undefined {

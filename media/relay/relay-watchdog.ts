@@ -1,6 +1,6 @@
 /** How often a thread is asked for a sign of life. */
 export const HEARTBEAT_MS = 1_000
-/** A round is over within milliseconds, however much there is to do: who owes an answer for so long does nothing else either. */
+/** A round is over within milliseconds, however much there is to do: a thread that owes an answer for so long does nothing else either. */
 const STALLED_MS = 5_000
 /** In a row: after a standstill of the whole process one look comes before the thread could answer. */
 const LOOKS = 2

@@ -101,7 +101,7 @@ export class RtcpReporter implements Machine<RtcpReporterInput, RtcpReporterOutp
     return report === undefined ? [] : [this.#send(this.#compound(report, nowMs))]
   }
 
-  /** Who never sent anything says no BYE (RFC 3550 §6.3.7). */
+  /** A party that never sent anything says no BYE (RFC 3550 §6.3.7). */
   #end(report: NativeLegReport | undefined, nowMs: number): readonly RtcpReporterOutput[] {
     this.#state = 'ended'
     this.#deadlineMs = undefined
@@ -121,7 +121,7 @@ export class RtcpReporter implements Machine<RtcpReporterInput, RtcpReporterOutp
     const packets = sent?.packets ?? 0
     this.#packetsAtReports = [packets, last]
     const description: OwnRtcp = { kind: 'source-description', chunks: [{ ssrc, cname }] }
-    // RFC 3550 §6.4: a sender is who has sent since the report before the last one.
+    // RFC 3550 §6.4: a sender is one that has sent since the report before the last one.
     if (sent === undefined || packets === beforeLast) {
       return [{ kind: 'receiver-report', ssrc, blocks }, description]
     }

@@ -4,7 +4,7 @@ import { quote } from '../message/parameters.ts'
 import type { Hidden } from './digest.ts'
 import { type DigestAlgorithm, digestResponse } from './digest-response.ts'
 
-/** Who we are to a peer that asks. */
+/** Our account at a peer that asks. */
 export interface ClientCredentials {
   readonly user: string
   readonly password: Hidden

@@ -67,7 +67,7 @@ const USED_UP = Number.POSITIVE_INFINITY
  *   challenge with `stale=true`, at which a client tries again without asking its user; and before the password is
  *   looked at, since otherwise a made-up nonce would tell a guesser whether the guess is right. So does an old count with a
  *   right password.
- * - Without qop, as RFC 2069 clients answer, there is no count: accepted with MD5 only (who knows another knows qop),
+ * - Without qop, as RFC 2069 clients answer, there is no count: accepted with MD5 only (a client that knows another knows qop),
  *   and once per nonce.
  * - `uri` must name what the Request-URI names: same scheme, user and host, and port where both give one. URI
  *   parameters may differ, since clients and proxies add `;transport=` to one of the two only.

@@ -3,7 +3,7 @@ import type { Uri } from '../message/message.ts'
 
 /**
  * What lives on the connection of a party and can go on by another one: an INVITE without a final answer, a dialog, a BYE
- * that has to be told. Who may take it there is the owner's to prove; here the name of the party must be the same.
+ * that has to be told. Which party may take it there is for the owner to prove; here the name of the party must be the same.
  */
 export interface FlowUse {
   readonly party: string | undefined

@@ -19,7 +19,7 @@ import type { DialogHead } from './dialog.ts'
 import { FlowUses } from './flow-uses.ts'
 import { MIN_SESSION_S, type SessionWish } from './session-terms.ts'
 
-/** Whom requests inside a dialog are given to. */
+/** What requests inside a dialog are given to. */
 export interface DialogUser {
   onRequest(request: SipRequest, exchange: ServerExchange): void
   /** ACK for a 2xx. */

@@ -257,7 +257,7 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
   /** For the session timer. */
   expire(isChallenged: boolean): void {
     if (this.#state === 'ended') return
-    // Nobody can refresh a session with who is away.
+    // Nobody can refresh a session with a party that is away.
     if (this.isAway && this.outlivesFlow) return
     const reason = isChallenged ? 'refresh-challenged' : 'session-expired'
     this.#stack.count(reason)

@@ -5,7 +5,7 @@ import type { Flow } from '../flow.ts'
 import type { SipRequest, SipResponse } from '../message/message.ts'
 import type { NoAnswer } from '../user-agent-contract.ts'
 
-/** RFC 5057 §5.1: who answers so does not know the dialog, or is not the one who had it. */
+/** RFC 5057 §5.1: a peer that answers so does not know the dialog, or is not the one that had it. */
 const UNKNOWN: ReadonlySet<number> = new Set([404, 410, 416, 481, 482, 484, 485, 604])
 
 /** Whether an answer to a request inside a dialog says that the peer has none. 501 or 403 to the request itself does not. */

@@ -15,7 +15,7 @@ const RETRY_SHARE = 16
 
 /**
  * The timer of one session (RFC 4028 §10). Whoever refreshes does so at half the interval, and again while no refresh
- * succeeds. The session ends at the interval, and for who waits for the other side's refresh a little before.
+ * succeeds. The session ends at the interval, and for the side that waits for the other's refresh a little before.
  */
 export class SessionTimer implements Machine<SessionTimerInput, SessionTimerOutput> {
   #refreshMs: number | undefined

@@ -144,7 +144,7 @@ class Search {
   }
 
   /**
-   * Of the first service that is there; undefined when none is. Where one does not tell, there is no server: who can keep the
+   * Of the first service that is there; undefined when none is. Where one does not tell, there is no server: an attacker that can keep the
    * answer about TLS from us shall not get UDP for it.
    */
   async #firstOf(services: readonly Service[]): Promise<readonly SipServer[] | undefined> {

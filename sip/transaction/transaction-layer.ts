@@ -9,7 +9,7 @@ import { ServerExchange } from './server-exchange.ts'
 import { clientKey, inviteKey, mergeKey, rescoped, serverKey } from './transaction-key.ts'
 import { overFlow, WiderWays } from './wider-ways.ts'
 
-/** Whom new requests are given to. */
+/** What new requests are given to. */
 export interface TransactionUser {
   /** A new request that is neither ACK nor CANCEL. */
   onRequest(request: SipRequest, exchange: ServerExchange): void
