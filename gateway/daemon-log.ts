@@ -1,30 +1,24 @@
 import type { Log } from '../config/logging.ts'
 import type { MediaEngine } from '../media/engine.ts'
 import type { WebSocketTransport } from '../sip/transport/wss.ts'
-import type { UserAgent } from '../sip/user-agent.ts'
-import type { Calls } from './calls/calls.ts'
-import type { Refusals } from './refusals.ts'
-import type { Strangers } from './trunks/strangers.ts'
-import type { TrunkDoor } from './trunks/trunk-door.ts'
+import type { Signalling } from './signalling.ts'
 import type { TrunkSockets } from './trunks/trunk-sockets.ts'
 import type { SocketMarks } from './web/socket-marks.ts'
 import type { WebServer } from './web/web.ts'
 
-export interface Counted extends TrunkSockets {
-  readonly calls: Calls
-  readonly userAgent: UserAgent
+export interface CountedParts {
+  readonly signalling: Signalling
   readonly engine: MediaEngine
   readonly sockets: WebSocketTransport
-  readonly strangers: Strangers
-  readonly refusals: Refusals
-  readonly door: TrunkDoor
+  readonly trunkSockets: TrunkSockets
   readonly marks: SocketMarks
 }
 
 /** Drops are counters; this is where they become visible. */
-export function logCounters(log: Log, counted: Counted): void {
-  const { calls, userAgent, engine, sockets, strangers, refusals, door, transports, pbxTransports, marks } =
-    counted
+export function logCounters(log: Log, counted: CountedParts): void {
+  const { signalling, engine, sockets, trunkSockets, marks } = counted
+  const { calls, userAgent, strangers, refusals, door } = signalling
+  const { transports, pbxTransports } = trunkSockets
   // As many as there are users: for commands that ask, not for every minute.
   const { placed: _, ...limits } = calls.counters()
   log.info('counters', {

@@ -1,27 +1,13 @@
 import type { Config } from '../config/config.ts'
 import type { UserAgent } from '../sip/user-agent.ts'
-import type { Calls } from './calls/calls.ts'
-import type { Homes } from './calls/homes.ts'
 import { systemEnvironment } from './environment.ts'
-import type { RegistrarMode } from './registration/registrar-mode.ts'
-import type { Relay } from './relay/relay.ts'
-import type { TrunkWatch } from './trunks/trunk-watch.ts'
+import type { Signalling } from './signalling.ts'
 
 const POLL_MS = 50
 
-/** What has something to say to its peers before the sockets close. */
-export interface Drained {
-  readonly calls: Calls
-  readonly relay: Relay
-  readonly homes: Homes
-  readonly mode: RegistrarMode
-  readonly trunkWatch: TrunkWatch
-  readonly userAgent: UserAgent
-}
-
-/** Ends calls with BYE and takes registrations back; waits for the answers, at most the configured time. */
-export async function drain(config: Config, parts: Drained): Promise<void> {
-  const { calls, relay, homes, mode, trunkWatch, userAgent } = parts
+/** Before the sockets close: ends calls with BYE and takes registrations back; waits for the answers, at most the configured time. */
+export async function drain(config: Config, signalling: Signalling): Promise<void> {
+  const { calls, relay, homes, mode, trunkWatch, userAgent } = signalling
   const inS = (seconds: number): number => systemEnvironment.nowMs() + seconds * 1_000
   const emergencyDeadlineMs = inS(config.emergency?.drainTimeoutS ?? 0)
   relay.close()

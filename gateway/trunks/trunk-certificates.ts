@@ -10,7 +10,7 @@ import type { TrunkTransports } from './trunk-transports.ts'
 /** Every file that TLS with trunks and with the PBX needs, read again when it changes: for connections from then on. */
 export function watchTrunkCertificates(
   { tls, trunks, upstream }: Pick<Config, 'tls' | 'trunks' | 'upstream'>,
-  { transports, pbxTransports }: TrunkSockets,
+  { transports, pbxTransports }: Pick<TrunkSockets, 'transports' | 'pbxTransports'>,
   log: Log,
   intervalMs?: number,
 ): readonly CertificateWatch[] {
