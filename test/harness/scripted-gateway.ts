@@ -3,31 +3,25 @@ import { inspect, isDeepStrictEqual } from 'node:util'
 import type { Config, TrunkConfig } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Log } from '../../config/logging.ts'
-import { Calls } from '../../gateway/calls/calls.ts'
-import { Homes } from '../../gateway/calls/homes.ts'
+import type { Calls } from '../../gateway/calls/calls.ts'
+import { sipLimits } from '../../gateway/calls/capacity.ts'
+import type { Homes } from '../../gateway/calls/homes.ts'
 import { type Cdr, cdrOf } from '../../gateway/ladder/cdr.ts'
-import { LadderTickets } from '../../gateway/ladder/ladder-tickets.ts'
-import { Refusals } from '../../gateway/refusals.ts'
+import type { LadderTickets } from '../../gateway/ladder/ladder-tickets.ts'
+import type { Refusals } from '../../gateway/refusals.ts'
 import type { TokenVerifier } from '../../gateway/registration/jwt.ts'
 import type { Registrar } from '../../gateway/registration/registrar.ts'
-import { type RegistrarMode, registrarMode } from '../../gateway/registration/registrar-mode.ts'
-import { TokenGate } from '../../gateway/registration/token-gate.ts'
-import { UpstreamLine } from '../../gateway/registration/upstream-line.ts'
-import { Relay } from '../../gateway/relay/relay.ts'
-import {
-  sessionExpiresOf,
-  type TrunkPath,
-  type TrunkResolver,
-  TrunkTable,
-} from '../../gateway/trunks/trunk.ts'
-import { TrunkChoice } from '../../gateway/trunks/trunk-choice.ts'
-import { TrunkDoor } from '../../gateway/trunks/trunk-door.ts'
-import { TrunkStates } from '../../gateway/trunks/trunk-states.ts'
-import { TurnCredentials } from '../../gateway/web/turn.ts'
+import type { RegistrarMode } from '../../gateway/registration/registrar-mode.ts'
+import type { Relay } from '../../gateway/relay/relay.ts'
+import { joinSignalling, type Signalling } from '../../gateway/signalling.ts'
+import { type TrunkResolver, TrunkTable } from '../../gateway/trunks/trunk.ts'
+import type { TrunkFlows } from '../../gateway/trunks/trunk-sockets.ts'
+import type { TrunkStates } from '../../gateway/trunks/trunk-states.ts'
+import { STRANGER } from '../../gateway/trunks/trunk-transports.ts'
+import type { TrunkWatch } from '../../gateway/trunks/trunk-watch.ts'
 import type { MediaEngine, MediaObserver, MediaSession } from '../../media/engine.ts'
 import { createNativeEngine, type NativeEngineOptions } from '../../media/native-engine.ts'
 import { digestResponse } from '../../sip/authentication/digest-response.ts'
-import { MIN_SESSION_S } from '../../sip/dialog/session-terms.ts'
 import type { Flow } from '../../sip/flow.ts'
 import { header } from '../../sip/message/headers.ts'
 import type { NameAddr, SipRequest, SipResponse, Uri } from '../../sip/message/message.ts'
@@ -54,7 +48,12 @@ const GATEWAY = { address: '127.0.0.1', port: 5060 }
 /** Where the PBX of `registrar: upstream` finds us. */
 const OWN_TOWARDS_PBX = { address: '127.0.0.1', port: 5061 }
 const TRUNK = { address: '127.0.0.1', port: 5070 }
-const LIMITS = { maxServerTransactions: 1_000, maxClientTransactions: 1_000, maxDialogs: 1_000, maxForks: 16 }
+const PEER_LIMITS = {
+  maxServerTransactions: 1_000,
+  maxClientTransactions: 1_000,
+  maxDialogs: 1_000,
+  maxForks: 16,
+}
 
 export interface LogLine {
   readonly level: string
@@ -76,11 +75,13 @@ export interface Peer {
   answers: (request: IncomingRequest) => boolean
 }
 
-/** The gateway's parts as the daemon joins them, on virtual time and links in memory; the media engine is the real one. */
+/** The daemon's signalling on virtual time, with links in memory for its sockets; the media engine is the real one. */
 export class ScriptedGateway {
   readonly time: VirtualTime
+  readonly signalling: Signalling
   readonly trunks: TrunkTable
   readonly states: TrunkStates
+  readonly trunkWatch: TrunkWatch
   readonly log: LogLine[] = []
   readonly config: Config
   readonly engine: MediaEngine
@@ -150,7 +151,7 @@ export class ScriptedGateway {
       pbx: tableOf(config.upstream === undefined ? [] : [config.upstream.trunk]),
     }
     await Promise.all([tables.trunks.refresh(), tables.pbx.refresh()])
-    return new ScriptedGateway(config, tables, verifier, time, media, { ...LIMITS, ...limits })
+    return new ScriptedGateway(config, tables, verifier, time, media, { ...sipLimits(config), ...limits })
   }
 
   private constructor(
@@ -161,13 +162,10 @@ export class ScriptedGateway {
     media: Partial<NativeEngineOptions>,
     limits: UserAgentLimits,
   ) {
-    const { trunks } = tables
     this.config = config
     this.time = time
+    this.trunks = tables.trunks
     this.verdicts.isWithoutMedia = true
-    this.tickets = new LadderTickets(() => time.nowMs())
-    this.trunks = trunks
-    this.states = new TrunkStates(() => time.nowMs())
     const options: NativeEngineOptions = {
       addresses: ['127.0.0.1'],
       announced: [],
@@ -193,107 +191,60 @@ export class ScriptedGateway {
       this.observers.push(observer)
       return session
     }
-    const tokens = new TokenGate(verifier, (error) => this.#logger({}).error('internal error', { error }))
-    const turn = config.turn === undefined ? undefined : new TurnCredentials(config.turn)
-    this.userAgent = createUserAgent({
-      environment: this.time,
+    const flows = this.#flows()
+    this.signalling = joinSignalling({
+      config,
+      environment: time,
+      chance: () => 0,
+      log: this.#logger({}),
       product: 'webtrunk-test',
-      sessionTimer: {
-        expiresOf: (flow) => sessionExpiresOf(config, trunks, flow),
-        minSeOf: () => MIN_SESSION_S,
-      },
-      sentBy,
-      credentialsFor: (flow, request) =>
-        this.mode.accountFor(flow, request) ?? trunks.ofFlow(flow)?.config.account,
-      flowTowards: (flow, { address, port }) => {
-        const isOther = address !== flow.remote.address
-        if (!isOther || trunks.scopeAt({ address, port }, 'udp') !== flow.scope) return undefined
-        const { gatewayFlow } = this.trunkAt(port, address)
-        return flow.peer === undefined ? gatewayFlow : new NamedFlow(gatewayFlow, flow.peer)
-      },
       limits,
-      handler: {
-        onInvite: (invite) => tokens.passInvite(invite, () => this.calls.onInvite(invite)),
-        onSubscribe: (subscribe) => tokens.passSubscribe(subscribe, () => this.relay.onSubscribe(subscribe)),
-        onRequest: (request) => tokens.passRequest(request, () => this.#onRequest(request)),
-        onForeign: (foreign) => tokens.passRequest(foreign, () => this.homes.onForeign(foreign)),
-        onError: (error) => this.#logger({}).error('internal error', { error }),
-      },
+      engine: this.engine,
+      tables,
+      verifier,
+      flows: () => flows,
+      onReport: (report) => this.records.push(cdrOf(report)),
     })
+    const { userAgent, calls, relay, mode, homes, states, refusals, tickets, trunkWatch } = this.signalling
+    this.userAgent = userAgent
+    this.calls = calls
+    this.relay = relay
+    this.mode = mode
+    this.registration = mode.registrar
+    this.homes = homes
+    this.states = states
+    this.refusals = refusals
+    this.tickets = tickets
+    this.trunkWatch = trunkWatch
     const { peer, gatewayFlow } = this.trunkAt(TRUNK.port)
     this.trunk = peer
     this.trunkFlow = gatewayFlow
-    const states = this.states
-    const choice = new TrunkChoice({ trunks, groups: config.groups, states, chance: () => 0 })
-    const door = new TrunkDoor({ config, trunks, environment: time })
-    const flowTo = ({ trunk, remote }: TrunkPath) =>
-      new NamedFlow(this.trunkAt(remote.port, remote.address).gatewayFlow, trunk.name)
-    const { upstream } = config
-    const pbx = this.#link('udp', 'trunk:upstream', PBX, OWN_TOWARDS_PBX)
+    const pbx = this.#link('udp', tables.pbx.scopeAt(PBX, 'udp') ?? STRANGER, PBX, OWN_TOWARDS_PBX)
     this.pbx = pbx.peer
     this.pbxFlow = pbx.gatewayFlow
-    const refusals = new Refusals({ nowMs: () => time.nowMs(), log: this.#logger({}) })
-    this.refusals = refusals
-    this.mode = registrarMode({
-      config,
-      environment: this.time,
-      log: this.#logger({}),
-      refusals,
-      userAgent: this.userAgent,
-      tokens,
-      turn,
-      tickets: this.tickets,
-      line:
-        upstream === undefined
-          ? undefined
-          : new UpstreamLine({
-              config: upstream,
-              trunks: tables.pbx,
-              flowTo: () => pbx.gatewayFlow,
-              nowMs: () => time.nowMs(),
-              sentBy,
-            }),
-      onRegistered: (registered) => this.homes.registered(registered),
-    })
-    this.registration = this.mode.registrar
-    this.calls = new Calls({
-      config,
-      userAgent: this.userAgent,
-      engine: this.engine,
-      environment: this.time,
-      log: this.#logger({}),
-      refusals,
-      registration: this.registration,
-      trunks,
-      choice,
-      states,
-      door,
-      upstream: this.mode.upstream,
-      flowTo,
-      onReport: (report) => this.records.push(cdrOf(report)),
-    })
-    this.relay = new Relay({
-      config,
-      userAgent: this.userAgent,
-      environment: this.time,
-      log: this.#logger({}),
-      refusals,
-      registration: this.registration,
-      trunks,
-      choice,
-      door,
-      admission: this.calls.admission,
-      upstream: this.mode.upstream,
-      flowTo,
-    })
-    this.homes = new Homes({
-      userAgent: this.userAgent,
-      relay: this.relay,
-      registration: this.registration,
-      environment: this.time,
-      log: this.#logger({}),
-      lostConnectionS: config.calls.lostConnectionS,
-    })
+  }
+
+  /** As the daemon's sockets choose them. */
+  #flows(): TrunkFlows {
+    const { trunks } = this
+    return {
+      flowTo: ({ trunk, remote }) =>
+        new NamedFlow(this.trunkAt(remote.port, remote.address).gatewayFlow, trunk.name),
+      flowToPbx: ({ trunk }) => new NamedFlow(this.pbxFlow, trunk.name),
+      flowTowards: (flow, remote) => {
+        if (remote.address === flow.remote.address || !trunks.isSingle(remote)) return undefined
+        if (trunks.scopeAt(remote, 'udp') !== flow.scope) return undefined
+        const { gatewayFlow } = this.trunkAt(remote.port, remote.address)
+        return flow.peer === undefined ? gatewayFlow : new NamedFlow(gatewayFlow, flow.peer)
+      },
+      flowToListener: (flow, port) => {
+        const { address } = flow.remote
+        if (trunks.listensAt(flow.remote, 'udp') || !trunks.listensAt({ address, port }, 'udp')) {
+          return undefined
+        }
+        return this.trunkAt(port, address).gatewayFlow
+      },
+    }
   }
 
   /** Who sends from and listens at an address of a trunk, or of somebody else; `gatewayFlow` is our end. */
@@ -301,7 +252,7 @@ export class ScriptedGateway {
     const remote = { address, port }
     const known = this.#trunkLinks.get(`${address} ${port}`)
     if (known !== undefined) return known
-    const made = this.#link('udp', this.trunks.scopeAt(remote, 'udp') ?? 'stranger', remote)
+    const made = this.#link('udp', this.trunks.scopeAt(remote, 'udp') ?? STRANGER, remote)
     this.#trunkLinks.set(`${address} ${port}`, made)
     return made
   }
@@ -319,7 +270,7 @@ export class ScriptedGateway {
       a: {
         address: GATEWAY,
         scope: `again${this.#gatewayEnds.size}`,
-        receive: (bytes, flow) => this.userAgent.receive(bytes, flow),
+        receive: this.signalling.ofBrowsers.onMessage,
       },
       b: {
         address: peer.flow.local,
@@ -335,7 +286,7 @@ export class ScriptedGateway {
 
   /** A UDP peer that is no trunk. */
   stranger(): Peer {
-    return this.#link('udp', 'stranger', { address: '203.0.113.66', port: 5060 }).peer
+    return this.#link('udp', STRANGER, { address: '203.0.113.66', port: 5060 }).peer
   }
 
   /** A device registered as a user of the configuration. */
@@ -403,10 +354,7 @@ export class ScriptedGateway {
     const end = this.gatewayEnd(peer)
     peer.flow.close()
     end.close()
-    this.userAgent.flowClosed(end)
-    this.registration.flowClosed(end)
-    this.relay.flowClosed(end)
-    this.homes.flowClosed(end)
+    this.signalling.ofBrowsers.onClose(end)
     await this.time.advance(10)
   }
 
@@ -418,7 +366,7 @@ export class ScriptedGateway {
     await this.time.advance(5_000)
     await this.trunks.refresh()
     for (const { gatewayFlow } of this.#trunkLinks.values()) {
-      gatewayFlow.seenAs = this.trunks.scopeAt(gatewayFlow.remote, 'udp') ?? 'stranger'
+      gatewayFlow.seenAs = this.trunks.scopeAt(gatewayFlow.remote, 'udp') ?? STRANGER
     }
   }
 
@@ -479,9 +427,7 @@ export class ScriptedGateway {
     const before = this.#everyRecord()
     if (hangsUp) this.calls.end()
     const left = await this.leftovers()
-    this.userAgent.close()
-    this.registration.close()
-    this.homes.close()
+    this.signalling.close()
     for (const peer of this.#peers) peer.userAgent.close()
     await this.engine.close()
     this.verdicts.check(hangsUp ? before : this.#everyRecord())
@@ -493,14 +439,6 @@ export class ScriptedGateway {
   #everyRecord(): readonly Cdr[] {
     const live = this.calls.history.list().filter(({ state }) => state !== 'ended')
     return [...this.records, ...live.map(cdrOf)]
-  }
-
-  #onRequest(request: IncomingRequest): void {
-    if (request.request.method !== 'REGISTER') {
-      this.relay.onRequest(request)
-      return
-    }
-    this.registration.onRegister(request)
   }
 
   #sendRegister(
@@ -561,13 +499,15 @@ export class ScriptedGateway {
       product: 'peer',
       sentBy,
       credentialsFor: () => peer.account,
-      limits: LIMITS,
+      limits: PEER_LIMITS,
       handler,
     })
+    const { ofBrowsers, ofTrunks } = this.signalling
+    const receiving = transport === 'wss' ? ofBrowsers : ofTrunks
     const { a, b } = memoryLink({
       time: this.time,
       transport,
-      a: { address: own, scope, receive: (bytes, flow) => this.userAgent.receive(bytes, flow) },
+      a: { address: own, scope, receive: receiving.onMessage },
       b: { address, scope: 'gateway', receive: (bytes, flow) => userAgent.receive(bytes, flow) },
     })
     const peer: Peer = {

@@ -1,8 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import type { Log } from '../../../config/logging.ts'
 import { Secret } from '../../../config/secret.ts'
-import { TrunkChoice } from '../../../gateway/trunks/trunk-choice.ts'
-import { TrunkWatch } from '../../../gateway/trunks/trunk-watch.ts'
+import type { TrunkWatch } from '../../../gateway/trunks/trunk-watch.ts'
 import { header } from '../../../sip/message/headers.ts'
 import type { Header } from '../../../sip/message/message.ts'
 import { ScriptedGateway } from '../../harness/scripted-gateway.ts'
@@ -41,7 +39,7 @@ async function registering(...answers: (readonly Answer[])[]) {
     undefined,
     { addresses: async () => ({ records: ADDRESSES.slice(0, answers.length), ttlS: undefined }) },
   )
-  const { trunks, states, userAgent, time, config } = gateway
+  const { time } = gateway
   const tries: { readonly s: number; readonly server: number; readonly expires: string | undefined }[] = []
   const transactions = new Set<string>()
   const startMs = time.nowMs()
@@ -67,18 +65,7 @@ async function registering(...answers: (readonly Answer[])[]) {
       return true
     }
   }
-  const log: Log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {}, child: () => log }
-  watch = new TrunkWatch({
-    config,
-    trunks,
-    choice: new TrunkChoice({ trunks, groups: [], states, chance: () => 0 }),
-    states,
-    userAgent,
-    environment: time,
-    log,
-    flowTo: ({ remote }) => gateway.trunkAt(remote.port, remote.address).gatewayFlow,
-    sentBy: ({ local }) => ({ host: local.address, port: local.port }),
-  })
+  watch = gateway.trunkWatch
   watch.start()
   return {
     tries,

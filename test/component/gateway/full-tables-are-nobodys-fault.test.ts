@@ -98,7 +98,7 @@ describe('while devices that ring have all places but those in reserve', () => {
 })
 
 it('an offer in mid-call for which there is no place is made a little later, and the call goes on', async () => {
-  const alice = await open({ maxClientTransactions: 1 })
+  const alice = await open({ maxClientTransactions: 1, reserved: 0 })
   const call = await answered(
     gateway,
     { peer: alice, user: 'bob', local: BROWSER },
