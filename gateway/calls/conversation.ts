@@ -32,6 +32,7 @@ export type SilenceLimits = Pick<MediaConfig, 'rtpTimeoutS' | 'rtpHoldTimeoutS'>
 
 /** How long the connection of a browser that has not answered may take to show that it lives. */
 const PROBE_MS = 5_000
+const RECONNECT_MS = 10_000
 
 /**
  * Two sides that talk. They are independent: an offer in mid-call is answered at once from what both have agreed before,
@@ -250,8 +251,13 @@ export class Conversation {
       this.#renegotiate(side, { kind: 'glare', backOffMs: glareBackOffMs(side.isCallIdOwner, chance) })
       return
     }
-    if ((response === 'timeout' || response === 'transport') && side.dialog?.probe(PROBE_MS)) {
-      // A connection may be dead and nobody has noticed: then it is told when it is back. Or it was found dead when it was back already.
+    if (response === 'transport') {
+      // It ends no dialog (RFC 5057 §5.1). A trunk that stays away is found out by the session timer, or by its silence.
+      this.#renegotiate(side, { kind: 'unreached', backOffMs: RECONNECT_MS })
+      return
+    }
+    if (response === 'timeout' && side.dialog?.probe(PROBE_MS)) {
+      // A connection may be dead and nobody has noticed: then it is told when it is back.
       this.#renegotiate(side, { kind: 'glare', backOffMs: 2 * PROBE_MS })
       return
     }

@@ -11,6 +11,8 @@ export type RenegotiationInput =
    * answer by a connection that may be dead.
    */
   | { readonly kind: 'glare'; readonly backOffMs: number }
+  /** There is no connection to the peer: it has refused nothing, and is asked until there is one. */
+  | { readonly kind: 'unreached'; readonly backOffMs: number }
   /** Any other refusal; the session stays as it was. */
   | { readonly kind: 'refused' }
   | { readonly kind: 'timeout' }
@@ -54,6 +56,8 @@ export class Renegotiation {
         this.#glares = 0
         return this.#free()
       case 'glare':
+        return this.#collide(input.backOffMs, nowMs)
+      case 'unreached':
         return this.#backOff(input.backOffMs, nowMs)
       case 'timeout':
         if (this.#deadlineMs === undefined || nowMs < this.#deadlineMs) return false
@@ -63,12 +67,14 @@ export class Renegotiation {
     }
   }
 
-  #backOff(backOffMs: number, nowMs: number): boolean {
+  #collide(backOffMs: number, nowMs: number): boolean {
     this.#glares += 1
-    if (this.#glares > MAX_GLARES) {
-      this.#glares = 0
-      return this.#free()
-    }
+    if (this.#glares <= MAX_GLARES) return this.#backOff(backOffMs, nowMs)
+    this.#glares = 0
+    return this.#free()
+  }
+
+  #backOff(backOffMs: number, nowMs: number): boolean {
     this.#isWished = true
     this.#state = 'backing-off'
     this.#deadlineMs = nowMs + backOffMs

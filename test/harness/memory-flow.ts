@@ -33,7 +33,7 @@ let count = 0
 
 export class MemoryFlow implements Flow {
   readonly id: string
-  readonly transport: TransportName
+  transport: TransportName
   readonly local: SocketAddress
   readonly remote: SocketAddress
   readonly scope: string
@@ -43,6 +43,8 @@ export class MemoryFlow implements Flow {
   drops: (text: string) => boolean = () => false
   /** Scope of what is received from now on, where the transport makes a flow anew for it. */
   seenAs: string | undefined
+  /** It is to a peer that cannot be connected to now, and loses what is sent. */
+  isBackedOff = false
   /** How often it was asked for a sign of life. */
   probes = 0
   #isOpen = true
@@ -66,7 +68,7 @@ export class MemoryFlow implements Flow {
   }
 
   get isOpen(): boolean {
-    return this.#next?.isOpen ?? this.#isOpen
+    return this.#next?.isOpen ?? (this.#isOpen && !this.isBackedOff)
   }
 
   probe(): void {
@@ -94,7 +96,7 @@ export class MemoryFlow implements Flow {
     const copy = Buffer.from(bytes)
     const text = copy.toString('latin1')
     this.sent.push(text)
-    if (this.#isOpen && !this.drops(text)) this.#link.deliver(copy)
+    if (this.isOpen && !this.drops(text)) this.#link.deliver(copy)
   }
 
   close(): void {

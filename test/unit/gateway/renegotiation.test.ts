@@ -50,6 +50,15 @@ describe('re-offers of one leg', () => {
     expect(leg.deadlineMs).toBeUndefined()
   })
 
+  it('are tried for as long as the peer cannot be reached', () => {
+    const leg = new Renegotiation()
+    leg.handle({ kind: 'wish' }, 0)
+    for (let turn = 0; turn < 20; turn += 1) {
+      expect(leg.handle({ kind: 'unreached', backOffMs: 10 }, 10 * turn)).toBe(false)
+      expect(leg.handle({ kind: 'timeout' }, 10 * turn + 10)).toBe(true)
+    }
+  })
+
   it('stop after five collisions in a row', () => {
     const leg = new Renegotiation()
     let nowMs = 0
