@@ -19,14 +19,11 @@ export class PlainText {
   }
 }
 
-/** What the asker is told, and how the command line then ends: 404 no such thing, 400 a question that cannot be read. */
+/** There is no such thing: what the asker is told with a 404. */
 export class AdminRefusal extends Error {
-  readonly status: 400 | 404 | 409
-
-  constructor(status: 400 | 404 | 409, message: string) {
+  constructor(message: string) {
     super(message)
     this.name = 'AdminRefusal'
-    this.status = status
   }
 }
 
@@ -100,7 +97,7 @@ export class Admin {
       else send(response, 200, await handler(searchParams))
     } catch (error) {
       if (error instanceof AdminRefusal) {
-        refuse(response, error.status, error.message)
+        refuse(response, 404, error.message)
         return
       }
       this.#log.error('internal error', { error, at: 'admin socket' })

@@ -34,7 +34,7 @@ export function answerAboutCalls(admin: Admin, history: CallHistory): void {
     const callId = query.get('id') ?? ''
     const trace = history.find(callId)
     if (trace !== undefined) return trace.report()
-    throw new AdminRefusal(404, `no call, and no one call that begins with, ${JSON.stringify(callId)}`)
+    throw new AdminRefusal(`no call, and no one call that begins with, ${JSON.stringify(callId)}`)
   })
 }
 

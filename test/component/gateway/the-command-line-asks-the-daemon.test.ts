@@ -86,7 +86,7 @@ describe('the admin socket', () => {
 
   it('says what it does not know, and what the asker got wrong', async () => {
     admin.handle('call', () => {
-      throw new AdminRefusal(404, 'no such call')
+      throw new AdminRefusal('no such call')
     })
     await admin.listen(path)
     expect(await refusalOf(askDaemon(path, 'nothing'))).toMatchObject({
