@@ -18,18 +18,18 @@ const MAX_ANSWER_BYTES = 64 * 2 ** 20
 
 /**
  * Asks the daemon behind `socketPath`; resolves to the JSON of its answer, or its text where that is no JSON. Rejects with
- * `NoAnswerFromDaemon`: status 69 when no daemon answers, 1 when it refuses.
+ * `NoAnswerFromDaemon`: status 69 when no daemon answers, 1 when it refuses. `Answer` is not checked: it is our own daemon's word.
  */
-export async function askDaemon(
+export async function askDaemon<Answer = unknown>(
   socketPath: string,
   name: string,
   query: Readonly<Record<string, string>> = {},
-): Promise<unknown> {
+): Promise<Answer> {
   const search = new URLSearchParams(query).toString()
   const path = search === '' ? `/${name}` : `/${name}?${search}`
   const { status, type, text } = await get(socketPath, path)
   const answer: unknown = type === 'application/json' ? JSON.parse(text) : text
-  if (status === 200) return answer
+  if (status === 200) return answer as Answer
   const said = typeof answer === 'object' && answer !== null && 'error' in answer ? answer.error : text
   throw new NoAnswerFromDaemon(String(said), 1)
 }

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import type { CallLine } from '../ladder/call-answers.ts'
 import { askDaemon } from './admin-client.ts'
 import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from './command.ts'
-import { printable, textTable } from './text-table.ts'
+import { jsonText, printable, textTable } from './text-table.ts'
 
 export const calls: Command = {
   name: 'calls',
@@ -14,9 +14,8 @@ Lists the calls of the daemon on this machine, the newest first. webtrunk explai
 ${DAEMON_USAGE}`,
   async run(args, io) {
     const { values } = parseArgs({ args: [...args], options: DAEMON_OPTIONS })
-    // Our own daemon's word.
-    const found = (await askDaemon(socketOf(values, io), 'calls')) as readonly CallLine[]
-    io.out(values.json ? `${JSON.stringify(found, undefined, 2)}\n` : callsText(found))
+    const found = await askDaemon<readonly CallLine[]>(socketOf(values, io), 'calls')
+    io.out(values.json ? jsonText(found) : callsText(found))
     return 0
   },
 }

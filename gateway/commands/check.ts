@@ -8,7 +8,7 @@ import { loadConfig } from '../../config/load.ts'
 import type { Command, CommandIo } from './command.ts'
 import type { BoundSocket, CheckLine, CheckWorld } from './configuration-check.ts'
 import { EX_CONFIG, EX_USAGE } from './exit-status.ts'
-import { textTable } from './text-table.ts'
+import { jsonText, textTable } from './text-table.ts'
 
 export const check: Command = {
   name: 'check',
@@ -35,7 +35,7 @@ keeps for us. Warnings are for you to judge. Exit status: 0 without errors, 1 wi
     const config = read(file, io)
     if (config === undefined) return EX_CONFIG
     const lines = await linesOf(config)
-    io.out(values.json ? `${JSON.stringify(lines, undefined, 2)}\n` : checkText(lines))
+    io.out(values.json ? jsonText(lines) : checkText(lines))
     return lines.some(({ level }) => level === 'error') ? 1 : 0
   },
 }

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { CODES } from '../diagnosis.ts'
 import { codesText } from '../ladder/codes-text.ts'
 import type { Command } from './command.ts'
+import { jsonText } from './text-table.ts'
 
 export const codes: Command = {
   name: 'codes',
@@ -12,7 +13,7 @@ Prints the table of failure codes. No daemon is asked.
 `,
   async run(args, io) {
     const { values } = parseArgs({ args: [...args], options: { json: { type: 'boolean', default: false } } })
-    io.out(values.json ? `${JSON.stringify(rows(), undefined, 2)}\n` : codesText(CODES))
+    io.out(values.json ? jsonText(rows()) : codesText(CODES))
     return 0
   },
 }

@@ -4,6 +4,7 @@ import { ladderText, timelineText } from '../ladder/ladder-text.ts'
 import { askDaemon } from './admin-client.ts'
 import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from './command.ts'
 import { EX_USAGE } from './exit-status.ts'
+import { jsonText } from './text-table.ts'
 
 const USAGE = `webtrunk explain CALL-ID [options]
 
@@ -27,9 +28,8 @@ export const explain: Command = {
       io.err(USAGE)
       return EX_USAGE
     }
-    // Our own daemon's word.
-    const report = (await askDaemon(socketOf(values, io), 'call', { id })) as CallReport
-    if (values.json) io.out(`${JSON.stringify(report, undefined, 2)}\n`)
+    const report = await askDaemon<CallReport>(socketOf(values, io), 'call', { id })
+    if (values.json) io.out(jsonText(report))
     else io.out(values.timeline ? `${ladderText(report)}\n${timelineText(report)}` : ladderText(report))
     return 0
   },

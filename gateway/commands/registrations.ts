@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import type { RegistrationSummary } from '../registration/registration-summary.ts'
 import { askDaemon } from './admin-client.ts'
 import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from './command.ts'
-import { printable, textTable } from './text-table.ts'
+import { jsonText, printable, textTable } from './text-table.ts'
 
 export const registrations: Command = {
   name: 'registrations',
@@ -15,9 +15,8 @@ for each.
 ${DAEMON_USAGE}`,
   async run(args, io) {
     const { values } = parseArgs({ args: [...args], options: DAEMON_OPTIONS })
-    // Our own daemon's word.
-    const found = (await askDaemon(socketOf(values, io), 'registrations')) as readonly RegistrationSummary[]
-    io.out(values.json ? `${JSON.stringify(found, undefined, 2)}\n` : registrationsText(found))
+    const found = await askDaemon<readonly RegistrationSummary[]>(socketOf(values, io), 'registrations')
+    io.out(values.json ? jsonText(found) : registrationsText(found))
     return 0
   },
 }

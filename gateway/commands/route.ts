@@ -4,6 +4,7 @@ import { explainRoute } from '../trunks/route-explanation.ts'
 import type { Caller } from '../trunks/router.ts'
 import type { Command } from './command.ts'
 import { EX_CONFIG, EX_USAGE } from './exit-status.ts'
+import { jsonText } from './text-table.ts'
 
 export const route: Command = {
   name: 'route',
@@ -52,7 +53,7 @@ Reads the configuration file only, no daemon is asked. NUMBER may be a URI. Exit
     const caller: Caller =
       trunk === undefined ? { kind: 'user', user: values.from ?? 'anyone' } : { kind: 'trunk', trunk }
     const explanation = explainRoute(number, caller, config)
-    io.out(values.json ? `${JSON.stringify(explanation, undefined, 2)}\n` : explanation.lines.join(''))
+    io.out(values.json ? jsonText(explanation) : explanation.lines.join(''))
     return explanation.failure === undefined ? 0 : 1
   },
 }

@@ -9,6 +9,7 @@ import type { SelftestTrust } from '../selftest/selftest-connection.ts'
 import { askDaemon, NoAnswerFromDaemon } from './admin-client.ts'
 import { type Command, type CommandIo, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from './command.ts'
 import { EX_USAGE } from './exit-status.ts'
+import { jsonText } from './text-table.ts'
 
 const USAGE = `webtrunk selftest [options]
 
@@ -72,10 +73,7 @@ export const selftest: Command = {
     const report = result.callId === undefined ? undefined : await reportOf(result.callId, values, io)
     const astray = values.trunk === undefined ? undefined : wrongTrunk(report, values.trunk)
     const isOk = result.isOk && astray === undefined
-    if (values.json)
-      io.out(
-        `${JSON.stringify({ ...result, isOk, reason: result.reason ?? astray, report }, undefined, 2)}\n`,
-      )
+    if (values.json) io.out(jsonText({ ...result, isOk, reason: result.reason ?? astray, report }))
     else {
       io.out(selftestText(result))
       if (astray !== undefined) io.out(`${astray}\n`)
@@ -108,8 +106,7 @@ async function placeOf(
   const { url, domain, insecure } = values
   const trustIn = (trust: SelftestTrust): SelftestTrust => (insecure ? { kind: 'any' } : trust)
   if (url !== undefined && domain !== undefined) return { url, domain, trust: trustIn({ kind: 'public' }) }
-  // Our own daemon's word.
-  const listening = (await askDaemon(socketOf(values, io), 'listening')) as Listening
+  const listening = await askDaemon<Listening>(socketOf(values, io), 'listening')
   if (url !== undefined) return { url, domain: listening.domain, trust: trustIn({ kind: 'public' }) }
   if (listening.url === undefined) return undefined
   const own = { url: listening.url, domain: domain ?? listening.domain }
@@ -124,7 +121,7 @@ async function placeOf(
 async function reportOf(callId: string, values: Values, io: CommandIo): Promise<CallReport | undefined> {
   try {
     for (let turn = 0; ; turn += 1) {
-      const report = (await askDaemon(socketOf(values, io), 'call', { id: callId })) as CallReport
+      const report = await askDaemon<CallReport>(socketOf(values, io), 'call', { id: callId })
       if (report.state === 'ended' || turn === 20) return report
       await new Promise((resolve) => setTimeout(resolve, 50))
     }

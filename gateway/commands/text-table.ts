@@ -18,3 +18,6 @@ export function textTable(rows: readonly (readonly string[])[]): string {
 
 /** What a peer wrote, for a terminal: no character moves the cursor or turns the text around. */
 export const printable = (text: string): string => text.replace(UNSAFE, '?')
+
+/** For `--json`: indented, ends with a newline. */
+export const jsonText = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`

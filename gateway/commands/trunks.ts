@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import type { TrunkLine } from '../trunks/trunk-report.ts'
 import { askDaemon } from './admin-client.ts'
 import { type Command, DAEMON_OPTIONS, DAEMON_USAGE, socketOf } from './command.ts'
-import { printable, textTable } from './text-table.ts'
+import { jsonText, printable, textTable } from './text-table.ts'
 
 export const trunks: Command = {
   name: 'trunks',
@@ -15,9 +15,8 @@ host has no address). Health is what its answers to OPTIONS say, where optionsS 
 ${DAEMON_USAGE}`,
   async run(args, io) {
     const { values } = parseArgs({ args: [...args], options: DAEMON_OPTIONS })
-    // Our own daemon's word.
-    const found = (await askDaemon(socketOf(values, io), 'trunks')) as readonly TrunkLine[]
-    io.out(values.json ? `${JSON.stringify(found, undefined, 2)}\n` : trunksText(found))
+    const found = await askDaemon<readonly TrunkLine[]>(socketOf(values, io), 'trunks')
+    io.out(values.json ? jsonText(found) : trunksText(found))
     return 0
   },
 }
