@@ -10,6 +10,7 @@ import {
   type Uri,
 } from '../../sip/message/message.ts'
 import { sipUri } from '../../sip/message/uri.ts'
+import { defaultSipPort } from '../../sip/routing/locate.ts'
 import type { ClientCredentials, NoAnswer, SipEnvironment, UserAgent } from '../../sip/user-agent.ts'
 import { nameAddr } from '../calls/identity.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
@@ -80,7 +81,7 @@ export class Extensions implements Upstream {
     return this.#options.line.trunk
   }
 
-  /** How many extensions should be registered, and of them are and are not. */
+  /** How many extensions should be registered: those that are, and those that are not. */
   counts(): Readonly<Record<'registered' | 'unregistered', number>> {
     const wanted = [...this.#byUser.values()].flatMap(({ registration }) => registration ?? [])
     const registered = wanted.filter(({ isRegistered }) => isRegistered).length
@@ -123,7 +124,7 @@ export class Extensions implements Upstream {
   }
 
   wayOut(user: string, request: SipRequest): UpstreamWay {
-    return { ...this.#way(user, request.uri), ...{ headers: privacy(request) } }
+    return { ...this.#way(user, request.uri), headers: privacy(request) }
   }
 
   wayFor(user: string, target: Uri): UpstreamWay {
@@ -164,7 +165,7 @@ export class Extensions implements Upstream {
 
   #addressOf(user: string): SipUri {
     const { domain, trunk } = this.#options.line.config
-    const isDefault = trunk.port === (trunk.transport === 'tls' ? 5_061 : 5_060)
+    const isDefault = trunk.transport !== 'auto' && trunk.port === defaultSipPort(trunk.transport)
     // A domain of its own says nothing about ports.
     const port = isDefault || domain !== trunk.host.toLowerCase() ? undefined : trunk.port
     return sipUri({ user, host: domain, port })

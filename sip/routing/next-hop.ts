@@ -3,8 +3,7 @@ import type { SocketAddress } from '../flow.ts'
 import { addresses } from '../message/headers.ts'
 import { isSipUri, type SipRequest } from '../message/message.ts'
 import { readable } from '../message/readable.ts'
-
-const SIP_PORT = 5060
+import { defaultSipPort } from './locate.ts'
 
 /**
  * Where a request goes by its first Route, or by its URI where it has none (RFC 3261 §8.1.2, §12.2.1.1), when that is a place that
@@ -16,5 +15,5 @@ export function nextHop(request: SipRequest): SocketAddress | undefined {
   if (!isSipUri(uri) || uri.scheme !== 'sip' || isIP(uri.host) === 0) return undefined
   const transport = uri.parameters.get('transport')?.toLowerCase() ?? 'udp'
   if (transport !== 'udp' || uri.parameters.has('maddr')) return undefined
-  return { address: uri.host, port: uri.port ?? SIP_PORT }
+  return { address: uri.host, port: uri.port ?? defaultSipPort(transport) }
 }
