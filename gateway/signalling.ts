@@ -2,7 +2,7 @@ import type { Config } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
 import type { MediaEngine } from '../media/engine.ts'
 import { MIN_SESSION_S } from '../sip/dialog/session-terms.ts'
-import type { Flow } from '../sip/flow.ts'
+import { type Flow, isBrowserFlow } from '../sip/flow.ts'
 import type { SipRequest } from '../sip/message/message.ts'
 import {
   createUserAgent,
@@ -196,8 +196,7 @@ function upstreamLine(options: SignallingOptions): UpstreamLine | undefined {
 /** Requests outside calls: REGISTER from browsers; all else is relayed or answered in its place. */
 function onRequest(incoming: IncomingRequest, { mode, relay }: Pick<Signalling, 'mode' | 'relay'>): void {
   const { request, flow } = incoming
-  const isBrowser = flow.transport === 'ws' || flow.transport === 'wss'
-  if (request.method !== 'REGISTER' || !isBrowser) {
+  if (request.method !== 'REGISTER' || !isBrowserFlow(flow)) {
     relay.onRequest(incoming)
     return
   }

@@ -47,3 +47,7 @@ export interface Flow {
 export type FlowTowards = Pick<Flow, 'isOpen' | 'send' | 'watchSilence'>
 
 export const isReliable = (flow: Flow): boolean => flow.transport !== 'udp'
+
+/** By WebSocket (RFC 7118): a browser is at the other end, no trunk. */
+export const isBrowserFlow = ({ transport }: Pick<Flow, 'transport'>): boolean =>
+  transport === 'ws' || transport === 'wss'

@@ -1,7 +1,7 @@
 import type { Config, UserConfig } from '../../config/config.ts'
 import { UPSTREAM } from '../../config/upstream.ts'
 import { announcedFor } from '../../media/ice/host-candidates.ts'
-import type { Flow } from '../../sip/flow.ts'
+import { type Flow, isBrowserFlow } from '../../sip/flow.ts'
 import type { Header, NameAddr, SipRequest, SipResponse, Uri } from '../../sip/message/message.ts'
 import { bareUri, sipUri } from '../../sip/message/uri.ts'
 import type { IncomingInvite, NoAnswer, RequestNumbers } from '../../sip/user-agent.ts'
@@ -76,7 +76,7 @@ export class Parties {
   /** The sender. Undefined: challenged, the answer is out. Throws `call.forbidden`, `call.wrong-identity`. */
   identify(incoming: Pick<IncomingInvite, 'request' | 'flow' | 'reject'>): Caller | undefined {
     const { request, flow } = incoming
-    if (flow.transport === 'ws' || flow.transport === 'wss') {
+    if (isBrowserFlow(flow)) {
       const user = this.#options.registration.authenticateCaller(incoming)
       return user === undefined ? undefined : { kind: 'user', user }
     }

@@ -1,5 +1,5 @@
 import { bearerToken } from '../../sip/authentication/bearer.ts'
-import type { Flow } from '../../sip/flow.ts'
+import { type Flow, isBrowserFlow } from '../../sip/flow.ts'
 import type { SipRequest } from '../../sip/message/message.ts'
 import type { IncomingInvite, IncomingRequest, IncomingSubscribe } from '../../sip/user-agent.ts'
 import type { TokenVerdict, TokenVerifier } from './jwt.ts'
@@ -91,4 +91,4 @@ export class TokenGate {
 
 /** Only browsers have tokens for us; what a trunk sends is not ours to judge. */
 const tokenOf = ({ request, flow }: Incoming): string | undefined =>
-  flow.transport === 'ws' || flow.transport === 'wss' ? bearerToken(request) : undefined
+  isBrowserFlow(flow) ? bearerToken(request) : undefined

@@ -1,5 +1,5 @@
 import type { Log } from '../../config/logging.ts'
-import type { Flow } from '../../sip/flow.ts'
+import { type Flow, isBrowserFlow } from '../../sip/flow.ts'
 import type { Header } from '../../sip/message/message.ts'
 import type { IncomingRequest, IncomingSubscribe, SipEnvironment, UserAgent } from '../../sip/user-agent.ts'
 import { partyName } from '../calls/party-limits.ts'
@@ -187,7 +187,7 @@ export class Relay {
     const { request, flow } = incoming
     const caller = this.#identify(incoming)
     if (caller === undefined) return
-    if (isBrowser(flow) || relayedEvent(request) !== 'message-summary')
+    if (isBrowserFlow(flow) || relayedEvent(request) !== 'message-summary')
       throw new GatewayFailure('relay.no-subscription')
     const told = request.headers.filter(({ name }) => name === 'Event' || name === 'Subscription-State')
     const headers = [...relayedHeaders('NOTIFY', request), ...told]
@@ -263,5 +263,3 @@ export class Relay {
     incoming.respond(verdict.status, { headers, isOnce: verdict.code === 'call.forbidden' })
   }
 }
-
-const isBrowser = (flow: Flow): boolean => flow.transport === 'ws' || flow.transport === 'wss'
