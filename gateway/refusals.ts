@@ -1,6 +1,6 @@
 import type { LogFields } from '../config/log-line.ts'
 import type { Log } from '../config/logging.ts'
-import { TokenBucket } from '../sip/transport/token-bucket.ts'
+import { TokenBucket } from '../sip/token-bucket.ts'
 import type { Verdict } from './diagnosis.ts'
 import { logLevelOf, verdictFields } from './failure.ts'
 

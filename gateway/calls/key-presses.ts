@@ -1,7 +1,7 @@
 import type { DtmfWay } from '../../config/trunk-profiles.ts'
 import type { KeyPress } from '../../media/parameters.ts'
 import type { Header } from '../../sip/message/message.ts'
-import { TokenBucket } from '../../sip/transport/token-bucket.ts'
+import { TokenBucket } from '../../sip/token-bucket.ts'
 import type { Body, IncomingRequest } from '../../sip/user-agent.ts'
 import { verdictOf } from '../diagnosis.ts'
 import { refusalHeaders } from '../failure.ts'

@@ -1,4 +1,4 @@
-import { TokenBucket } from '../../sip/transport/token-bucket.ts'
+import { TokenBucket } from '../../sip/token-bucket.ts'
 
 export interface Rate {
   readonly perSecond: number

@@ -1,5 +1,5 @@
+import { TokenBucket } from '../../sip/token-bucket.ts'
 import { addressGroup } from '../../sip/transport/address-group.ts'
-import { TokenBucket } from '../../sip/transport/token-bucket.ts'
 
 /** Wrong credentials that one address may send: an office of people who mistype, not a dictionary. */
 const FAILURES_PER_SECOND = 2

@@ -1,7 +1,7 @@
 import { SipFailure } from '../../sip/failure.ts'
 import type { Flow } from '../../sip/flow.ts'
 import type { Header } from '../../sip/message/message.ts'
-import { TokenBucket } from '../../sip/transport/token-bucket.ts'
+import { TokenBucket } from '../../sip/token-bucket.ts'
 import { verdictOf } from '../diagnosis.ts'
 import { reasonHeader } from '../failure.ts'
 import { GuessLimiter } from './guess-limiter.ts'

@@ -1,4 +1,7 @@
-/** Lets `burst` events through at once and `perSecond` on average. Time is given by the caller. */
+/**
+ * Lets `burst` events through at once and `perSecond` on average. Time is given by the caller. As `sip/token-bucket.ts`, which this
+ * layer may not import; here time begins with the first event.
+ */
 export class TokenBucket {
   readonly #perSecond: number
   readonly #burst: number
@@ -15,7 +18,8 @@ export class TokenBucket {
     const elapsedMs = Math.max(0, nowMs - (this.#lastMs ?? nowMs))
     this.#lastMs = nowMs
     this.#tokens = Math.min(this.#burst, this.#tokens + (elapsedMs * this.#perSecond) / 1000)
-    if (this.#tokens < 1) return false
+    // What was gained in many small steps is a whole one all the same.
+    if (this.#tokens <= 1 - 1e-6) return false
     this.#tokens -= 1
     return true
   }

@@ -4,10 +4,10 @@ import type { Server as HttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Flow, SocketAddress, TransportName } from '../flow.ts'
+import { TokenBucket } from '../token-bucket.ts'
 import { addressGroup } from './address-group.ts'
 import { isOnlyLineEnds, isPing } from './keep-alive.ts'
 import { isAllowedOrigin } from './origin.ts'
-import { TokenBucket } from './token-bucket.ts'
 
 export interface WebSocketHandler {
   onOpen(flow: Flow): void

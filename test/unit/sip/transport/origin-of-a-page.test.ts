@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
+import { TokenBucket } from '../../../../sip/token-bucket.ts'
 import { addressGroup } from '../../../../sip/transport/address-group.ts'
 import { isAllowedOrigin } from '../../../../sip/transport/origin.ts'
-import { TokenBucket } from '../../../../sip/transport/token-bucket.ts'
 
 test.each([
   [undefined, 'gw.example', [], true],
