@@ -1,5 +1,6 @@
 import type { Config } from '../../config/config.ts'
 import { type GatewayCode, GatewayFailure } from '../gateway-failure.ts'
+import { isTrunkParty, isUserParty } from './party.ts'
 import { checkDestination, type OwnLimits, PartyLimitTable } from './party-limits.ts'
 import { PartyRates, type Rate } from './party-rates.ts'
 
@@ -85,7 +86,7 @@ export class Admission {
       const limits = this.limits.of(payer)
       if (pbxForms !== undefined) checkPbxForms(payer, limits, pbxForms)
       if (forms !== undefined) checkDestination(payer, limits, forms)
-      const rate = payer.startsWith('trunk:') ? MESSAGE_RATES.trunk : MESSAGE_RATES.user
+      const rate = isTrunkParty(payer) ? MESSAGE_RATES.trunk : MESSAGE_RATES.user
       if (!this.#messageRates.take(payer, rate, this.#options.nowMs())) {
         throw new GatewayFailure('limit.rate', {
           expected: `at most ${rate.perSecond} a second`,
@@ -165,7 +166,7 @@ export class Admission {
   #enterCall({ payer, forms, pbxForms, isTransfer = false }: Asked): Ticket {
     const { maxCalls } = this.#options.config.calls
     const costs = forms !== undefined || isNumber(pbxForms)
-    const isOutside = costs || payer.startsWith('trunk:')
+    const isOutside = costs || isTrunkParty(payer)
     if (!isTransfer && this.#calls >= maxCalls)
       throw new GatewayFailure('call.overload', { expected: `at most ${maxCalls}` })
     if (!isTransfer) this.#checkMediaLoad()
@@ -181,7 +182,7 @@ export class Admission {
       throw new GatewayFailure('limit.concurrent', { expected: `at most ${limits.maxCalls}`, seen: payer })
     }
     // What a trunk sends back to itself is checked as that trunk's call.
-    if (forms !== undefined && payer.startsWith('user:')) checkDestination(payer, limits, forms)
+    if (forms !== undefined && isUserParty(payer)) checkDestination(payer, limits, forms)
     this.#takeToken(this.#callRates, payer)
     const calls = isTransfer ? 0 : 1
     this.#calls += calls

@@ -1,6 +1,7 @@
 import type { SipEnvironment } from '../../sip/user-agent.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { Ticket } from './admission.ts'
+import { isTrunkParty } from './party.ts'
 
 export interface CallChargesOptions {
   readonly environment: SipEnvironment
@@ -46,7 +47,7 @@ export class CallCharges {
     const { environment, maxDurationS } = this.#options
     for (const [ticket, endMs] of this.#tickets) {
       if (endMs !== Infinity) continue
-      const lastsS = maxDurationS([ticket.payer, ...parties.filter((party) => party.startsWith('trunk:'))])
+      const lastsS = maxDurationS([ticket.payer, ...parties.filter(isTrunkParty)])
       this.#tickets.set(ticket, environment.nowMs() + lastsS * 1_000)
     }
     this.#schedule()

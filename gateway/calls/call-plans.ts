@@ -14,7 +14,7 @@ import type { Admission, Asked } from './admission.ts'
 import type { Identity } from './identity.ts'
 import type { LegMedia } from './leg.ts'
 import { Parties, type PartiesOptions, type Party, type UpstreamParty } from './parties.ts'
-import { partyName } from './party-limits.ts'
+import { callerOf, partyName } from './party.ts'
 import type { AdmittedPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
 
 /** Codecs a browser leg may carry; nothing is transcoded. */
@@ -212,10 +212,4 @@ export class CallPlans {
     const { forms } = this.parties.router.toTrunk(trunk, dialledOf(uri, config.numbers))
     admission.checkRedirection(payer, trunk, forms)
   }
-}
-
-/** The caller behind `user:alice` or `trunk:pbx`. */
-function callerOf(party: string): Caller {
-  const name = party.slice(party.indexOf(':') + 1)
-  return party.startsWith('trunk:') ? { kind: 'trunk', trunk: name } : { kind: 'user', user: name }
 }

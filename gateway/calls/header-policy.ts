@@ -1,5 +1,6 @@
 import { rawValues } from '../../sip/message/headers.ts'
 import type { Header, SipRequest, SipResponse } from '../../sip/message/message.ts'
+import { isUserParty } from './party.ts'
 
 /** What an INVITE and its answers may carry from one leg to the other, beside any `X-` header. */
 const CALL_HEADERS = [
@@ -75,7 +76,7 @@ export function inviteHeaders(
   callee: { readonly passHeaders: HeaderPolicy; readonly isEmergency?: boolean },
 ): readonly Header[] {
   const { passHeaders, isEmergency = false } = callee
-  const isUser = caller.name.startsWith('user:')
+  const isUser = isUserParty(caller.name)
   const visible = (more: readonly string[], policy: HeaderPolicy): readonly Header[] =>
     visibleHeaders(passedHeaders(request, more), policy).filter((row) => !(isUser && isClaimed(row)))
   if (!isEmergency) return visible([], passHeaders)

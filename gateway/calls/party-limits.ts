@@ -1,6 +1,6 @@
 import type { Config, PartyLimits } from '../../config/config.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
-import type { Caller } from '../trunks/router.ts'
+import { isTrunkParty } from './party.ts'
 
 /** What a user or a trunk may do, its own values put over those of all. */
 export interface OwnLimits extends PartyLimits {
@@ -29,7 +29,7 @@ export class PartyLimitTable {
 
   /** `party`: `user:alice` or `trunk:pbx`. */
   of(party: string): OwnLimits {
-    return this.#limits.get(party) ?? (party.startsWith('trunk:') ? this.#ofTrunks : this.#ofUsers)
+    return this.#limits.get(party) ?? (isTrunkParty(party) ? this.#ofTrunks : this.#ofUsers)
   }
 
   /** How long a call may last that these take part in or have placed. */
@@ -53,6 +53,3 @@ export function checkDestination(
   if (denied === undefined && isAllowed) return
   throw new GatewayFailure('limit.destination', { seen: `${party} to ${denied ?? sent}` })
 }
-
-export const partyName = (caller: Caller): string =>
-  caller.kind === 'user' ? `user:${caller.user}` : `trunk:${caller.trunk}`
