@@ -94,8 +94,8 @@ class Reader {
   }
 
   #quantifier(): { readonly min: number; readonly max: number } | undefined {
-    if (this.#take('*')) return { min: 0, max: Number.POSITIVE_INFINITY }
-    if (this.#take('+')) return { min: 1, max: Number.POSITIVE_INFINITY }
+    if (this.#take('*')) return { min: 0, max: Infinity }
+    if (this.#take('+')) return { min: 1, max: Infinity }
     if (this.#take('?')) return { min: 0, max: 1 }
     if (this.#peek() !== '{') return undefined
     const [whole, least = '', comma, most = ''] =
@@ -103,7 +103,7 @@ class Reader {
     if (whole === undefined) throw new PatternError('a { that is no {2}, {2,} or {2,4}')
     this.#at += whole.length
     const min = Number(least)
-    const max = comma === undefined ? min : most === '' ? Number.POSITIVE_INFINITY : Number(most)
+    const max = comma === undefined ? min : most === '' ? Infinity : Number(most)
     if (max < min) throw new PatternError(`${whole}, which counts down`)
     return { min, max }
   }
@@ -240,7 +240,7 @@ function emitChoice(nodes: readonly Node[], steps: Step[]): void {
 
 function emitRepeat({ node, min, max }: Extract<Node, { kind: 'repeat' }>, steps: Step[]): void {
   for (let count = 0; count < min; count += 1) emit(node, steps)
-  if (max === Number.POSITIVE_INFINITY) {
+  if (max === Infinity) {
     const start = steps.length
     const fork = push(steps, { kind: 'fork', first: start + 1, second: 0 })
     emit(node, steps)

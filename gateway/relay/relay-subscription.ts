@@ -159,7 +159,7 @@ export class RelaySubscription {
     }
     const { request } = notify
     const { expiresS } = subscriptionState(request)
-    this.#accept(Math.min(expiresS ?? Number.POSITIVE_INFINITY, askedExpires(this.#subscribe.request)))
+    this.#accept(Math.min(expiresS ?? Infinity, askedExpires(this.#subscribe.request)))
     const notifier = this.#notifier
     if (notifier === undefined) {
       notify.respond(481)

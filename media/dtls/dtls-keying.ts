@@ -126,7 +126,7 @@ export class DtlsKeying {
 
   timeout(nowMs: number): void {
     if (this.#hasEnded) return
-    if (nowMs >= (this.#retirementMs() ?? Number.POSITIVE_INFINITY)) this.#discard()
+    if (nowMs >= (this.#retirementMs() ?? Infinity)) this.#discard()
     this.#dtls?.timeout(nowMs)
     this.#judge()
     const deadlineMs = this.#handshakeDeadlineMs()

@@ -189,7 +189,7 @@ function openRelay(
       onReady,
     })
     let port = options.webrtcPort
-    let receiveBufferBytes = Number.POSITIVE_INFINITY
+    let receiveBufferBytes = Infinity
     try {
       for (const address of options.addresses) {
         const bound = bind(relay, address, port)

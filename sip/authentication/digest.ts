@@ -58,7 +58,7 @@ export interface DigestServer {
 const BY_STRENGTH: readonly DigestAlgorithm[] = ['SHA-512-256', 'SHA-256', 'MD5']
 
 /** Counts a nonce that was used without qop as used up. */
-const USED_UP = Number.POSITIVE_INFINITY
+const USED_UP = Infinity
 
 /**
  * The server half of digest authentication for SIP (RFC 7616, RFC 8760): SHA-512-256, SHA-256 and MD5, qop `auth`.

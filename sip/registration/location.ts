@@ -64,7 +64,7 @@ export class Location {
   readonly #byAor = new Map<string, readonly Binding[]>()
   readonly #byFlow = new Map<string, Set<Binding>>()
   #size = 0
-  #nextExpiryMs = Number.POSITIVE_INFINITY
+  #nextExpiryMs = Infinity
 
   constructor(limits: LocationLimits) {
     this.limits = limits
@@ -130,7 +130,7 @@ export class Location {
   /** Forgets what has expired and returns it. */
   expire(nowMs: number): readonly Binding[] {
     if (nowMs < this.#nextExpiryMs) return []
-    this.#nextExpiryMs = Number.POSITIVE_INFINITY
+    this.#nextExpiryMs = Infinity
     const gone: Binding[] = []
     for (const [aor, bindings] of [...this.#byAor]) {
       const kept = bindings.filter((binding) => binding.expiresAtMs > nowMs)
