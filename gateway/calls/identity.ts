@@ -17,7 +17,8 @@ export interface Identity {
   readonly isPrivate: boolean
 }
 
-const ANONYMOUS = 'anonymous'
+/** Whom nobody is to know, as `callerId` and as user part of a URI. */
+export const ANONYMOUS = 'anonymous'
 
 /** RFC 3323 §4.1.1.3. */
 export const isAnonymous = (uri: Uri): boolean =>
@@ -64,6 +65,19 @@ export function identityOfUser(
     number: chosen ?? shownNumberOf(user),
     displayName: undefined,
     isPrivate: isHidden || wantsPrivacy(request) || isAnonymous(request.from.uri),
+  }
+}
+
+/** Of one who has sent no request to choose by; `user`: undefined for a trunk's caller. */
+export function identityWithoutRequest(
+  user: Pick<UserConfig, 'name' | 'numbers' | 'callerId'> | undefined,
+): Identity {
+  if (user === undefined) return { user: ANONYMOUS, displayName: undefined, isPrivate: false }
+  return {
+    user: user.name,
+    number: shownNumberOf(user),
+    displayName: undefined,
+    isPrivate: user.callerId === ANONYMOUS,
   }
 }
 

@@ -19,8 +19,8 @@ import {
   type Identity,
   identityOfTrunk,
   identityOfUser,
+  identityWithoutRequest,
   nameAddr,
-  shownNumberOf,
 } from './identity.ts'
 import type { Target } from './plan.ts'
 
@@ -99,14 +99,7 @@ export class Parties {
 
   /** Of a party that has sent no request of its own, such as the one that transfers a call. */
   knownIdentityOf(caller: Caller): Identity {
-    if (caller.kind === 'trunk') return { user: 'anonymous', displayName: undefined, isPrivate: false }
-    const user = this.#user(caller.user)
-    return {
-      user: user.name,
-      number: shownNumberOf(user),
-      displayName: undefined,
-      isPrivate: user.callerId === 'anonymous',
-    }
+    return identityWithoutRequest(caller.kind === 'user' ? this.#user(caller.user) : undefined)
   }
 
   /** `number`: what was called, when it is not their name. Throws `call.not-registered`. */

@@ -1,6 +1,6 @@
 import type { Config, GroupConfig, TrunkConfig } from '../../config/config.ts'
 import { parseUri } from '../../sip/message/uri.ts'
-import { shownNumberOf } from '../calls/identity.ts'
+import { ANONYMOUS, shownNumberOf } from '../calls/identity.ts'
 import { partyName } from '../calls/party.ts'
 import { checkDestination, PartyLimitTable } from '../calls/party-limits.ts'
 import { textTable } from '../commands/text-table.ts'
@@ -93,9 +93,9 @@ function membersOf(name: string, groups: readonly GroupConfig[]): readonly strin
 }
 
 function callerIdAt(trunk: TrunkConfig, caller: Caller, config: RouteSettings, isEmergency: boolean): string {
-  if (caller.kind === 'trunk') return 'anonymous'
+  if (caller.kind === 'trunk') return ANONYMOUS
   const user = config.users.find(({ name }) => name === caller.user)
-  if (user?.callerId === 'anonymous' && !isEmergency) return 'anonymous'
+  if (user?.callerId === ANONYMOUS && !isEmergency) return ANONYMOUS
   const usual = isEmergency ? config.emergency?.callerId : undefined
   const own = (user === undefined ? undefined : shownNumberOf(user)) ?? usual
   return ((trunk.userNumbers ?? true) ? own : undefined) ?? trunk.callerId ?? caller.user
