@@ -1,6 +1,7 @@
 import * as http from 'node:http'
 import type { Log } from '../../config/logging.ts'
 import { closeNow, listenAtPath } from '../web/listening.ts'
+import { jsonContent, respond } from '../web/respond.ts'
 
 /**
  * Answers one question: a value that JSON can hold, a `PlainText`, or a promise of either. Throws `AdminRefusal` for what the
@@ -111,11 +112,7 @@ const refuse = (response: http.ServerResponse, status: number, error: string): v
 
 /** One question a connection: a request body, which no question has, is then never read. */
 function send(response: http.ServerResponse, status: number, answer: unknown): void {
-  const { type, text } =
-    answer instanceof PlainText
-      ? answer
-      : { type: 'application/json', text: `${JSON.stringify(answer ?? null)}\n` }
-  const content = Buffer.from(text)
-  response.writeHead(status, { 'Content-Type': type, 'Content-Length': content.length, Connection: 'close' })
-  response.end(content)
+  const content =
+    answer instanceof PlainText ? { type: answer.type, content: answer.text } : jsonContent(answer ?? null)
+  respond(response, status, content, { Connection: 'close' })
 }

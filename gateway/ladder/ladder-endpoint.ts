@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { FailureRow } from '../../config/stage.ts'
 import { CODES } from '../diagnosis.ts'
-import type { Endpoint } from '../web/ice-servers.ts'
+import { type Endpoint, jsonContent, PRIVATE_HEADERS, respond } from '../web/respond.ts'
 import type { CallHistory } from './call-history.ts'
 import type { CallReport, Finding, LegReport } from './call-report.ts'
 import type { LadderTickets } from './ladder-tickets.ts'
@@ -50,7 +50,12 @@ export function createLadder({ history, tickets }: LadderOptions): Endpoint {
     const ticket = /^Bearer ([\w.-]+)$/i.exec(request.headers.authorization ?? '')?.[1]
     const user = ticket === undefined ? undefined : tickets.userOf(ticket)
     if (user === undefined) {
-      answer(response, 401, { error: 'no good ticket' })
+      answer(
+        response,
+        401,
+        { error: 'no good ticket' },
+        { 'WWW-Authenticate': 'Bearer', Connection: 'close' },
+      )
       return
     }
     const callId = new URL(request.url ?? '/', 'http://ladder').searchParams.get('call') ?? ''
@@ -99,14 +104,11 @@ function ownFinding(
   }
 }
 
-function answer(response: ServerResponse, status: number, value: unknown): void {
-  const content = Buffer.from(`${JSON.stringify(value)}\n`)
-  response.writeHead(status, {
-    'Content-Type': 'application/json',
-    'Content-Length': content.length,
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-    ...(status === 401 ? { 'WWW-Authenticate': 'Bearer', Connection: 'close' } : {}),
-  })
-  response.end(content)
+function answer(
+  response: ServerResponse,
+  status: number,
+  value: unknown,
+  more: Readonly<Record<string, string>> = {},
+): void {
+  respond(response, status, jsonContent(value), { ...PRIVATE_HEADERS, ...more })
 }

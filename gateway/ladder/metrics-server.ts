@@ -3,6 +3,7 @@ import * as http from 'node:http'
 import type { MetricsConfig } from '../../config/config.ts'
 import type { Log } from '../../config/logging.ts'
 import { closeNow, listenAt } from '../web/listening.ts'
+import { PRIVATE_HEADERS, respond } from '../web/respond.ts'
 import type { Metrics } from './metrics.ts'
 
 export interface MetricsServer {
@@ -53,15 +54,15 @@ function isSame(given: string | undefined, wanted: Buffer): boolean {
   return bytes.length === wanted.length && timingSafeEqual(bytes, wanted)
 }
 
-function end(response: http.ServerResponse, status: number, type = 'text/plain', text = ''): void {
-  const content = Buffer.from(text)
-  response.writeHead(status, {
-    'Content-Type': type,
-    'Content-Length': content.length,
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-    ...(status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {}),
-    Connection: 'close',
-  })
-  response.end(content)
+function end(response: http.ServerResponse, status: number, type = 'text/plain', content = ''): void {
+  respond(
+    response,
+    status,
+    { type, content },
+    {
+      ...PRIVATE_HEADERS,
+      ...(status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {}),
+      Connection: 'close',
+    },
+  )
 }

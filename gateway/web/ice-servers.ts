@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Log } from '../../config/logging.ts'
 import type { Registration } from '../registration/registration.ts'
 import type { ClientAddresses } from './client-addresses.ts'
+import { type Endpoint, jsonContent, PRIVATE_HEADERS, respond } from './respond.ts'
 import type { TurnCredentials } from './turn.ts'
 
 export interface IceServersOptions {
@@ -12,8 +13,6 @@ export interface IceServersOptions {
   readonly clients: Pick<ClientAddresses, 'of'>
 }
 
-export type Endpoint = (request: IncomingMessage, response: ServerResponse) => void
-
 /**
  * `GET /ice-servers`: TURN servers as JSON, for clients that sign in with the SIP password (HTTP digest, same realm) or a bearer token.
  * A refused request costs its connection, so that guessing here is no cheaper than by REGISTER.
@@ -23,11 +22,10 @@ export function createIceServers({ registration, turn, log, clients }: IceServer
     const { method = '', url = '' } = request
     const { address } = clients.of(request)
     const verdict = await registration.authenticateHttp(method, url, request.headers.authorization, address)
-    const common = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' }
     if (verdict.kind === 'refused') {
       const challenges = verdict.challenges.map(({ value }) => value)
       response.writeHead(verdict.status, {
-        ...common,
+        ...PRIVATE_HEADERS,
         Connection: 'close',
         'Content-Length': 0,
         ...(challenges.length === 0 ? {} : { 'WWW-Authenticate': challenges }),
@@ -35,13 +33,7 @@ export function createIceServers({ registration, turn, log, clients }: IceServer
       response.end()
       return
     }
-    const content = Buffer.from(`${JSON.stringify(turn.serversFor(verdict.user))}\n`)
-    response.writeHead(200, {
-      ...common,
-      'Content-Type': 'application/json',
-      'Content-Length': content.length,
-    })
-    response.end(content)
+    respond(response, 200, jsonContent(turn.serversFor(verdict.user)), PRIVATE_HEADERS)
   }
   return (request, response) => {
     answer(request, response).catch((error: unknown) => {

@@ -8,9 +8,9 @@ import type { SocketAddress } from '../../sip/flow.ts'
 import type { CertificateFiles, KeyPair } from './certificate.ts'
 import type { ClientAddresses } from './client-addresses.ts'
 import { Connections } from './connections.ts'
-import type { Endpoint } from './ice-servers.ts'
 import { closeNow, listenAt, listenAtPath } from './listening.ts'
 import { expectProxyHeader } from './proxy-header.ts'
+import { type Content, type Endpoint, jsonContent, respond } from './respond.ts'
 import { type WebListener, webListenersOf } from './web-listeners.ts'
 
 export interface Health {
@@ -66,17 +66,12 @@ export interface ServedCertificate {
 }
 
 interface Site {
-  readonly files: ReadonlyMap<string, StaticFile>
+  readonly files: ReadonlyMap<string, Content>
   readonly health: () => Health
   readonly iceServers?: Endpoint | undefined
   readonly ladder?: Endpoint | undefined
   /** What stands before every path; empty or `/a/b`. */
   readonly base: string
-}
-
-interface StaticFile {
-  readonly type: string
-  readonly content: Buffer
 }
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
@@ -123,9 +118,9 @@ const TIMEOUTS = {
 /** Opens the configured listeners: softphone page, `/healthz` and SIP over WebSocket on each, under `web.path`. */
 export async function openWeb(options: WebOptions): Promise<WebServer> {
   const { config } = options
-  const files = config.page ? await loadFiles(options.pagesFolder) : new Map<string, StaticFile>()
+  const files = config.page ? await loadFiles(options.pagesFolder) : new Map<string, Content>()
   const answer = (request: http.IncomingMessage, response: http.ServerResponse): void =>
-    respond(request, response, { ...options, files, base: config.path })
+    serve(request, response, { ...options, files, base: config.path })
   const servers: (http.Server | https.Server)[] = []
   const isProxy = (address: string): boolean => options.clients.isProxy(address)
   const connections = new Connections(
@@ -211,8 +206,8 @@ function certificatesOf(listeners: readonly OpenListener[]): readonly ServedCert
   }))
 }
 
-async function loadFiles(folder: string): Promise<ReadonlyMap<string, StaticFile>> {
-  const files = new Map<string, StaticFile>()
+async function loadFiles(folder: string): Promise<ReadonlyMap<string, Content>> {
+  const files = new Map<string, Content>()
   for (const name of await readdir(folder)) {
     const type = CONTENT_TYPES[extname(name)]
     if (type === undefined) continue
@@ -223,14 +218,11 @@ async function loadFiles(folder: string): Promise<ReadonlyMap<string, StaticFile
   return files
 }
 
-function respond(request: http.IncomingMessage, response: http.ServerResponse, site: Site): void {
+function serve(request: http.IncomingMessage, response: http.ServerResponse, site: Site): void {
   const { files, health, base } = site
   const asked = (request.url ?? '/').split('?')[0] ?? '/'
   if (request.method !== 'GET' && request.method !== 'HEAD') {
-    send(request, response, 405, {
-      type: 'text/plain; charset=utf-8',
-      content: Buffer.from('method not allowed\n'),
-    })
+    respond(response, 405, text('method not allowed\n'), SECURITY_HEADERS)
     return
   }
   if (base !== '' && asked === base) {
@@ -242,8 +234,7 @@ function respond(request: http.IncomingMessage, response: http.ServerResponse, s
   // Without the base too: a check of health seldom comes through the proxy.
   if (path === '/healthz' || asked === '/healthz') {
     const state = health()
-    const content = Buffer.from(`${JSON.stringify(state)}\n`)
-    send(request, response, state.status === 'ok' ? 200 : 503, { type: 'application/json', content })
+    respond(response, state.status === 'ok' ? 200 : 503, jsonContent(state), SECURITY_HEADERS)
     return
   }
   if (path === '/ladder' && request.method === 'GET' && site.ladder !== undefined) {
@@ -256,25 +247,13 @@ function respond(request: http.IncomingMessage, response: http.ServerResponse, s
   }
   const file = path === undefined ? undefined : files.get(path)
   if (file === undefined) {
-    send(request, response, 404, { type: 'text/plain; charset=utf-8', content: Buffer.from('not found\n') })
+    respond(response, 404, text('not found\n'), SECURITY_HEADERS)
     return
   }
-  send(request, response, 200, file)
+  respond(response, 200, file, SECURITY_HEADERS)
 }
 
-function send(
-  request: http.IncomingMessage,
-  response: http.ServerResponse,
-  status: number,
-  file: StaticFile,
-): void {
-  response.writeHead(status, {
-    ...SECURITY_HEADERS,
-    'Content-Type': file.type,
-    'Content-Length': file.content.length,
-  })
-  response.end(request.method === 'HEAD' ? undefined : file.content)
-}
+const text = (content: string): Content => ({ type: 'text/plain; charset=utf-8', content })
 
 function harden(server: http.Server | https.Server, config: WebConfig, idleMs = IDLE_MS): void {
   // Node leaves out what is beyond a count, and says nothing: then the address that a proxy appends would be what is missing. Their bytes
