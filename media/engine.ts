@@ -39,7 +39,13 @@ export type LegName = string
 /** Legs of one session; one more is refused with `media.wrong-leg`. */
 export const MAX_LEGS_PER_SESSION = 4
 
-export type LegParameters =
+export type LegParameters = {
+  /**
+   * Its peer may have our answer long before it must act on it, which is when the call is answered (RFC 3261 §13.2.1): the time
+   * for its first check and its handshake runs from `watch`, not from its description.
+   */
+  readonly isPatient?: boolean
+} & (
   | { readonly kind: 'webrtc' }
   | {
       readonly kind: 'rtp'
@@ -61,6 +67,7 @@ export type LegParameters =
        */
       readonly ports?: 'per-call' | 'shared'
     }
+)
 
 /** What one leg's source does with the packets it receives. */
 export type LegRoute =
@@ -129,7 +136,7 @@ export interface MediaSession {
   /** Presses a key towards `leg`'s peer, between its audio; several follow each other. 32 may wait, more are dropped. */
   press(leg: LegName, key: KeyPress, format: KeyFormat): Promise<void>
   /**
-   * From now on `leg`'s peer must be heard, by RTP or RTCP, at least this often, else the leg fails with `media.silent` or
+   * The call is answered: from now on `leg`'s peer must be heard, by RTP or RTCP, at least this often, else the leg fails with `media.silent` or
    * `media.none-from-trunk`, `media.none-from-browser` when it never was. Undefined: it may be silent.
    */
   watch(leg: LegName, silenceLimitS: number | undefined): Promise<void>

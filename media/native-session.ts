@@ -172,7 +172,7 @@ export class NativeSession implements MediaSession {
     const entry = this.#entry(name)
     entry.silenceLimitS = silenceLimitS
     if (entry.hasFailed) return
-    if (entry.leg instanceof RtpLeg) entry.leg.expectMedia()
+    entry.leg.expectMedia()
     entry.lane.relay.watch(entry.leg.id, silenceLimitS === undefined ? undefined : silenceLimitS * 1000)
   }
 

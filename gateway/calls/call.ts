@@ -53,7 +53,7 @@ export interface CallContext {
   readonly onEnded: (call: Call) => void
 }
 
-/** A caller that cannot be heard may still hear the fire brigade. */
+/** A caller that cannot be heard may still hear the fire brigade, and the tone. */
 const NEVER_MISSED: SilenceLimits = { rtpTimeoutS: 0, rtpHoldTimeoutS: 0 }
 
 const ALLOW: Header = {
@@ -114,7 +114,7 @@ export class Call implements SideOwner, JoinableCall {
       environment: context.environment,
       log: this.#log,
       run: (step) => this.#run(step),
-      silence: () => (this.charges.isEmergency ? NEVER_MISSED : context.silence),
+      silence: () => (this.charges.isEmergency || this.isWithApplication ? NEVER_MISSED : context.silence),
       headers: (side) => this.#headers(side),
     })
     this.#mediaWatch = new MediaWatch({
@@ -336,7 +336,8 @@ export class Call implements SideOwner, JoinableCall {
   }
 
   async #openSide(name: LegName, party: string, media: LegMedia, isCallIdOwner: boolean): Promise<Side> {
-    const leg = await Leg.open(this.#requireSession(), name, media, this.#newSessionId())
+    // Who has called us need not take an answer before it is final.
+    const leg = await Leg.open(this.#requireSession(), name, media, this.#newSessionId(), !isCallIdOwner)
     this.#observer.opened(name, party, media)
     // A party that we did not call has called us.
     if (!isCallIdOwner) this.trace.climb(name, 'S1')
@@ -375,7 +376,7 @@ export class Call implements SideOwner, JoinableCall {
   #onAnswered(): void {
     this.charges.answered(this.parties)
     this.#log.info('call answered')
-    if (this.#callee.kind === 'party') this.#run(() => this.#conversation.watch())
+    this.#run(() => this.#conversation.watch())
     this.#mediaWatch.start()
   }
 

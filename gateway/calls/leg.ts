@@ -84,8 +84,16 @@ export class Leg {
   /** Null before anybody was to be heard. */
   #silenceLimitS: number | undefined | null = null
 
-  static async open(session: MediaSession, name: LegName, media: LegMedia, sessionId: string): Promise<Leg> {
-    return new Leg(session, name, media, sessionId, await session.addLeg(name, parametersOf(media)))
+  /** `isPatient`: its peer need not act on what it is told before `watch`. */
+  static async open(
+    session: MediaSession,
+    name: LegName,
+    media: LegMedia,
+    sessionId: string,
+    isPatient: boolean,
+  ): Promise<Leg> {
+    const local = await session.addLeg(name, { ...parametersOf(media), isPatient })
+    return new Leg(session, name, media, sessionId, local)
   }
 
   private constructor(
@@ -272,7 +280,7 @@ export class Leg {
     this.#session.press(this.#name, key, format).catch(() => undefined)
   }
 
-  /** The peer must be heard at least this often; undefined: it need not. The same again starts nothing anew. */
+  /** The call is answered. The peer must be heard at least this often; undefined: it need not. The same again starts nothing anew. */
   async watch(silenceLimitS: number | undefined): Promise<void> {
     if (silenceLimitS === this.#silenceLimitS) return
     this.#silenceLimitS = silenceLimitS

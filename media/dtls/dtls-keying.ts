@@ -31,6 +31,8 @@ export interface DtlsKeyingOptions {
   readonly send: (path: MediaPath, datagram: Uint8Array) => void
   /** The leg is lost. It closes what is here. */
   readonly fail: (failure: MediaFailure) => void
+  /** The peer need not shake hands before `expect`. */
+  readonly isPatient?: boolean | undefined
 }
 
 /**
@@ -48,6 +50,8 @@ export class DtlsKeying {
   #dtls: DtlsAssociation | undefined
   /** From here the handshake has `dtlsTimeoutMs`: the peer can be reached, and the description is known. */
   #handshakeFromMs: number | undefined
+  /** And not before this. Undefined while the peer need not act on our description yet. */
+  #expectedMs: number | undefined
   /** A path is chosen: ICE has nominated one, or there is no ICE. */
   #hasPath = false
   #isConnected = false
@@ -64,6 +68,7 @@ export class DtlsKeying {
 
   constructor(options: DtlsKeyingOptions) {
     this.#options = options
+    this.#expectedMs = options.isPatient ? undefined : 0
   }
 
   /** Our `a=tls-id`: another one with each association that a description asks for. */
@@ -90,6 +95,11 @@ export class DtlsKeying {
     this.#remote = remote
     this.#chooseAssociation(remote)
     this.#judge()
+  }
+
+  /** The peer must act on our description from now on. */
+  expect(): void {
+    this.#expectedMs ??= this.#now()
   }
 
   /** The peer can be reached: starts the clock of the handshake, and our ClientHello where we are the client. */
@@ -152,8 +162,9 @@ export class DtlsKeying {
   }
 
   #handshakeDeadlineMs(): number | undefined {
-    if (this.#keyedMs !== undefined || this.#handshakeFromMs === undefined) return undefined
-    return this.#handshakeFromMs + this.#options.host.timeouts.dtlsTimeoutMs
+    const [fromMs, expectedMs] = [this.#handshakeFromMs, this.#expectedMs]
+    if (this.#keyedMs !== undefined || fromMs === undefined || expectedMs === undefined) return undefined
+    return Math.max(fromMs, expectedMs) + this.#options.host.timeouts.dtlsTimeoutMs
   }
 
   #handshakeTimeout(): MediaFailure {

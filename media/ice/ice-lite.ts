@@ -27,6 +27,8 @@ export type IceInput =
    * password later is an ICE restart: `local` is new afterwards, and the time for a check with it runs from here.
    */
   | { readonly kind: 'remote'; readonly credentials: IceCredentials }
+  /** The peer must act on our description from now on: the time for its first check does not run before. */
+  | { readonly kind: 'expected' }
   | { readonly kind: 'timeout' }
 
 export type IceOutput =
@@ -57,6 +59,8 @@ export interface IceLiteOptions {
   readonly checkTimeoutMs: number
   /** RFC 7675: longest silence of authenticated checks. */
   readonly consentTimeoutMs: number
+  /** The peer need not check before `expected`. */
+  readonly isPatient?: boolean | undefined
 }
 
 /** Credentials of both sides as they belong together, and what came of them. */
@@ -91,6 +95,8 @@ export class IceLite implements Machine<IceInput, IceOutput> {
   /** Before the restart; undefined unless one is under way. */
   #previous: Generation | undefined
   #describedMs: number | undefined
+  /** Undefined while the peer need not check yet. */
+  #expectedMs: number | undefined
   #lastCheckMs: number | undefined
   /** Why the last check was dropped; of what is no check only while there has been none. */
   #dropped: IceDrop | undefined
@@ -99,6 +105,7 @@ export class IceLite implements Machine<IceInput, IceOutput> {
   constructor(options: IceLiteOptions) {
     this.#options = options
     this.#current = { local: options.local, remote: undefined, isChecked: false, nominated: undefined }
+    this.#expectedMs = options.isPatient ? undefined : 0
   }
 
   /** Those for our description. */
@@ -118,11 +125,9 @@ export class IceLite implements Machine<IceInput, IceOutput> {
 
   get deadlineMs(): number | undefined {
     if (this.#hasFailed) return undefined
-    const { checkTimeoutMs, consentTimeoutMs } = this.#options
-    const [describedMs, lastCheckMs] = [this.#describedMs, this.#lastCheckMs]
-    const checkMs = describedMs === undefined ? undefined : describedMs + checkTimeoutMs
-    if (lastCheckMs === undefined) return checkMs
-    const consentMs = lastCheckMs + consentTimeoutMs
+    const checkMs = this.#checkDeadlineMs()
+    if (this.#lastCheckMs === undefined) return checkMs
+    const consentMs = this.#lastCheckMs + this.#options.consentTimeoutMs
     // A peer that restarts may have been cut off for a while: it gets the time of a new one.
     return this.#previous === undefined ? consentMs : Math.max(consentMs, checkMs ?? 0)
   }
@@ -134,11 +139,19 @@ export class IceLite implements Machine<IceInput, IceOutput> {
         return this.#check(input.bytes, input.path, nowMs)
       case 'remote':
         return this.#describe(input.credentials, nowMs)
+      case 'expected':
+        this.#expectedMs ??= nowMs
+        return []
       case 'timeout':
         return this.#timeout(nowMs)
       default:
         return input satisfies never
     }
+  }
+
+  #checkDeadlineMs(): number | undefined {
+    if (this.#describedMs === undefined || this.#expectedMs === undefined) return undefined
+    return Math.max(this.#describedMs, this.#expectedMs) + this.#options.checkTimeoutMs
   }
 
   #describe(remote: IceCredentials, nowMs: number): readonly IceOutput[] {

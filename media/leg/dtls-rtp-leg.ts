@@ -28,7 +28,7 @@ export class DtlsRtpLeg {
   /** From before the description. */
   #early: { readonly bytes: Uint8Array; readonly remote: TransportAddress }[] = []
 
-  constructor(id: LegId, local: RtpLocal, fingerprint: Fingerprint, host: LegHost) {
+  constructor(id: LegId, local: RtpLocal, fingerprint: Fingerprint, host: LegHost, isPatient?: boolean) {
     this.id = id
     this.#host = host
     this.#keying = new DtlsKeying({
@@ -36,6 +36,7 @@ export class DtlsRtpLeg {
       host,
       send: (_, datagram) => host.relay.sendDtls(id, datagram),
       fail: (failure) => this.#guard.fail(failure),
+      isPatient,
     })
     this.#local = { ...local, dtls: { fingerprint, tlsId: this.#keying.tlsId } }
     this.#guard = new LegGuard({
@@ -83,6 +84,11 @@ export class DtlsRtpLeg {
       this.#keying.begin({ socket: 0, remote: target })
       this.#takeEarly(target)
     })
+  }
+
+  /** The call is answered. */
+  expectMedia(): void {
+    this.#guard.run(() => this.#keying.expect())
   }
 
   /** A DTLS datagram: from the target, or from anywhere while there has been none. */

@@ -32,10 +32,12 @@ export interface LegSource {
 
 /** A leg with sockets, keys and credentials of its own. Throws `media.no-port`, `media.overload`. */
 export function openLeg(parameters: LegParameters, source: LegSource, host: LegHost): Leg {
-  return parameters.kind === 'webrtc' ? openWebrtc(source, host) : openRtp(parameters, source, host)
+  return parameters.kind === 'webrtc'
+    ? openWebrtc(parameters, source, host)
+    : openRtp(parameters, source, host)
 }
 
-function openWebrtc(source: LegSource, host: LegHost): WebrtcLeg {
+function openWebrtc({ isPatient }: LegParameters, source: LegSource, host: LegHost): WebrtcLeg {
   const ice = makeIceCredentials()
   const ssrc = makeSsrc()
   const id = addToRelay(host, { kind: 'webrtc', ufrag: ice.ufrag, ssrc }, 'a browser leg')
@@ -47,7 +49,7 @@ function openWebrtc(source: LegSource, host: LegHost): WebrtcLeg {
     ssrc,
     cname: makeCname(),
   }
-  return new WebrtcLeg(id, local, host)
+  return new WebrtcLeg(id, local, host, isPatient)
 }
 
 function fingerprintOf({ dtls }: LegHost): Fingerprint {
@@ -75,7 +77,7 @@ function openRtp(
     ssrc,
     cname: makeCname(),
   }
-  if (isDtls) return new DtlsRtpLeg(id, local, fingerprintOf(host), host)
+  if (isDtls) return new DtlsRtpLeg(id, local, fingerprintOf(host), host, parameters.isPatient)
   const keys = secrets.map(({ keySalt }) => keySalt)
   const isPlainAllowed = parameters.keying === 'optional'
   const options = { secrets: keys, isPlainAllowed, ...(sharing === undefined ? {} : { sharing }) }

@@ -24,19 +24,21 @@ export class WebrtcLeg {
   #local: WebrtcLocal
   #refused: string | undefined
 
-  constructor(id: LegId, local: WebrtcLocal, host: LegHost) {
+  constructor(id: LegId, local: WebrtcLocal, host: LegHost, isPatient?: boolean) {
     this.id = id
     this.#host = host
     this.#ice = new IceLite({
       local: local.ice,
       checkTimeoutMs: host.timeouts.iceTimeoutMs,
       consentTimeoutMs: host.timeouts.consentTimeoutMs,
+      isPatient,
     })
     this.#keying = new DtlsKeying({
       id,
       host,
       send: (path, datagram) => this.#send(path, datagram),
       fail: (failure) => this.#guard.fail(failure),
+      isPatient,
     })
     this.#local = { ...local, tlsId: this.#keying.tlsId }
     this.#guard = new LegGuard({
@@ -73,6 +75,14 @@ export class WebrtcLeg {
       if (this.#local.tlsId !== this.#keying.tlsId)
         this.#local = { ...this.#local, tlsId: this.#keying.tlsId }
       this.#beginHandshake()
+    })
+  }
+
+  /** The call is answered. */
+  expectMedia(): void {
+    this.#guard.run(() => {
+      this.#run(this.#ice.handle({ kind: 'expected' }, this.#host.clock.now()))
+      this.#keying.expect()
     })
   }
 

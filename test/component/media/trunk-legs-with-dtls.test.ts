@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { MediaSession } from '../../../media/engine.ts'
 import type { RtpLocal } from '../../../media/parameters.ts'
@@ -26,11 +27,12 @@ interface Bench {
 async function openLeg(
   over: { readonly dtlsTimeoutMs?: number } = {},
   localAddress = '127.0.0.1',
+  isPatient = false,
 ): Promise<Bench> {
   const log = new MediaLog()
   const engine = openEngine(over)
   const session = await engine.openSession('call', log)
-  const local = await session.addLeg('callee', { ...DTLS, localAddress })
+  const local = await session.addLeg('callee', { ...DTLS, localAddress, isPatient })
   if (local.kind !== 'rtp') throw new Error('not a trunk leg')
   await session.setRoute('callee', { kind: 'echo', map: [PCMU] })
   return { log, session, local, counters: () => engine.counters() }
@@ -156,6 +158,17 @@ test('a peer that never speaks is a failure in time', async () => {
   const { log, session, local } = await openLeg({ dtlsTimeoutMs: 200 })
   const peer = await peerOf(local)
   await session.setRemote('callee', peer.trunk)
+  await until(() => log.failures.length > 0)
+  expect(log.failures.map(({ failure }) => failure.code)).toEqual(['dtls.no-client-hello'])
+})
+
+test('a peer that has called has its time from the answer of the call', async () => {
+  const { log, session, local } = await openLeg({ dtlsTimeoutMs: 200 }, '127.0.0.1', true)
+  const peer = await peerOf(local)
+  await session.setRemote('callee', peer.trunk)
+  await delay(400)
+  expect(log.failures).toEqual([])
+  await session.watch('callee', undefined)
   await until(() => log.failures.length > 0)
   expect(log.failures.map(({ failure }) => failure.code)).toEqual(['dtls.no-client-hello'])
 })

@@ -4,6 +4,7 @@ import type { MediaFailure } from '../../../../media/failure.ts'
 import type { MediaPath } from '../../../../media/ice/ice-lite.ts'
 import { formatStun, STUN_ATTRIBUTE } from '../../../../media/ice/stun.ts'
 import { WebrtcLeg } from '../../../../media/leg/webrtc-leg.ts'
+import type { LegHost } from '../../../../media/leg-host.ts'
 import type { DtlsContext, DtlsSession, NativeKey, Relay } from '../../../../media/native/boundary.ts'
 import type { WebrtcLocal, WebrtcRemote } from '../../../../media/parameters.ts'
 import { VirtualMediaClock } from '../../../harness/virtual-media-clock.ts'
@@ -103,7 +104,7 @@ class Bench {
   onSession: (session: ScriptedSession) => void = () => undefined
   readonly leg: WebrtcLeg
 
-  constructor() {
+  constructor(isPatient = false) {
     const relay: Pick<Relay, 'send' | 'admit' | 'setKeys' | 'setUfrags'> = {
       setUfrags: (_, ufrags) => this.ufrags.push(ufrags),
       send: (socket, remote, datagram) => {
@@ -123,7 +124,7 @@ class Bench {
         return session
       },
     }
-    this.leg = new WebrtcLeg(7, LOCAL, {
+    const host: LegHost = {
       relay: relay as Relay,
       dtls,
       clock: this.clock,
@@ -133,7 +134,8 @@ class Bench {
       count: (reason) => this.counts.push(reason),
       moved: () => undefined,
       note: () => undefined,
-    })
+    }
+    this.leg = new WebrtcLeg(7, LOCAL, host, isPatient)
   }
 
   check(
@@ -523,6 +525,42 @@ describe('what can go wrong', () => {
     bench.check()
     bench.clock.advance(8000)
     expect(bench.codes).toEqual(['ice.no-nomination'])
+  })
+
+  describe('before the answer is final, a peer may leave all of it for later', () => {
+    beforeEach(() => {
+      bench = new Bench(true)
+      bench.leg.setRemote(REMOTE)
+    })
+
+    test('its first check', () => {
+      bench.clock.advance(60_000)
+      expect(bench.codes).toEqual([])
+      bench.leg.expectMedia()
+      bench.clock.advance(5000)
+      // The limits of silence have changed.
+      bench.leg.expectMedia()
+      bench.clock.advance(4999)
+      expect(bench.codes).toEqual([])
+      bench.clock.advance(1)
+      expect(bench.codes).toEqual(['ice.no-check-seen'])
+    })
+
+    test('its handshake', () => {
+      bench.check({ nominate: true })
+      bench.clock.advance(20_000)
+      bench.leg.expectMedia()
+      bench.clock.advance(7999)
+      expect(bench.codes).toEqual([])
+      bench.clock.advance(1)
+      expect(bench.codes).toEqual(['dtls.no-client-hello'])
+    })
+
+    test('not its consent: it was there', () => {
+      bench.check({ nominate: true })
+      bench.clock.advance(30_000)
+      expect(bench.codes).toEqual(['ice.consent-lost'])
+    })
   })
 
   test('checks for the credentials of another description', () => {
