@@ -13,7 +13,7 @@ import type {
 } from '../../sip/user-agent.ts'
 import { type Verdict, verdictOf } from '../diagnosis.ts'
 import { logLevelOf, reasonHeader, refusalHeaders, verdictFields } from '../failure.ts'
-import { GatewayFailure } from '../gateway-failure.ts'
+import { type GatewayCode, GatewayFailure } from '../gateway-failure.ts'
 import { CallObserver } from '../ladder/call-observer.ts'
 import { CallTrace } from '../ladder/call-trace.ts'
 import { MediaWatch } from '../ladder/media-watch.ts'
@@ -55,6 +55,15 @@ export interface CallContext {
 
 /** A caller that cannot be heard may still hear the fire brigade, and the tone. */
 const NEVER_MISSED: SilenceLimits = { rtpTimeoutS: 0, rtpHoldTimeoutS: 0 }
+
+/** What it means that a dialog ends without BYE. */
+const CODE_OF_END: Readonly<Partial<Record<EndReason, GatewayCode>>> = {
+  'ack-timeout': 'call.ack-missing',
+  'session-expired': 'call.session-expired',
+  'refresh-challenged': 'call.refresh-challenged',
+  forgotten: 'call.dialog-lost',
+  'flow-lost': 'call.connection-lost',
+}
 
 const ALLOW: Header = {
   name: 'Allow',
@@ -253,20 +262,12 @@ export class Call implements SideOwner, JoinableCall {
   onDialogEnd(side: Side, reason: EndReason, request: SipRequest | undefined): void {
     side.dialog = undefined
     if (this.#transfers.hasLeft(side)) return
-    if (reason === 'ack-timeout')
-      this.#fail(new GatewayFailure('call.ack-missing', { seen: side.leg.name }), side.leg.name)
-    else if (reason === 'session-expired')
-      this.#fail(new GatewayFailure('call.session-expired', { seen: side.leg.name }), side.leg.name)
-    else if (reason === 'refresh-challenged')
-      this.#fail(new GatewayFailure('call.refresh-challenged', { seen: side.leg.name }), side.leg.name)
+    const code = CODE_OF_END[reason]
+    if (code !== undefined) this.#fail(new GatewayFailure(code, { seen: side.leg.name }), side.leg.name)
     else if (this.#transfers.isTransferor(side))
       this.#run(async () => {
         if (!(await this.#transfers.withdraw(side))) this.#hungUp(side, request)
       })
-    else if (reason === 'forgotten')
-      this.#fail(new GatewayFailure('call.dialog-lost', { seen: side.leg.name }), side.leg.name)
-    else if (reason === 'flow-lost')
-      this.#fail(new GatewayFailure('call.connection-lost', { seen: side.leg.name }), side.leg.name)
     else this.#hungUp(side, request)
   }
 
@@ -400,7 +401,14 @@ export class Call implements SideOwner, JoinableCall {
     const at = leg ?? this.#observer.blamed(error)
     const verdict = verdictOf(error, { leg: at })
     if (verdict.code === 'call.internal') this.#log.error('internal error', { error })
-    this.#end('failed', { verdict, ...(leg === undefined ? {} : { leg }) })
+    const end = (): void => this.#end('failed', { verdict, ...(leg === undefined ? {} : { leg }) })
+    const side = this.#conversation.sides.find((one) => one.leg.name === at)
+    if (side === undefined || !this.#transfers.isTransferor(side)) end()
+    else
+      this.#run(async () => {
+        if (!(await this.#transfers.withdraw(side))) end()
+        else this.#log.warn('transfer goes on without its transferor', verdictFields(verdict, error))
+      })
   }
 
   #hasEnded(): boolean {

@@ -163,8 +163,8 @@ export class Transfers {
   }
 
   /**
-   * The transferor hung up before the target answered: the others go on without it. False: the transfer has failed meanwhile, and
-   * the party that stays would be alone.
+   * The transferor hung up, or was lost, before the target answered: the others go on without it. False: the transfer has failed
+   * meanwhile, and the party that stays would be alone.
    */
   async withdraw(transferor: Side): Promise<boolean> {
     const { conversation } = this.#options
@@ -173,6 +173,7 @@ export class Transfers {
     if (!this.isTransferor(transferor)) return false
     conversation.remove(transferor)
     await transferor.leg.close()
+    this.#hangUp(transferor)
     return true
   }
 
