@@ -157,12 +157,14 @@ export class Dialling {
     const places = targets.map(
       (target) => (handler: OutgoingInviteHandler) => serialInvite(target, handler, place),
     )
-    this.#giveTime(limits.attemptS, 'silent')
+    if (!this.#isDecided) this.#giveTime(limits.attemptS, 'silent')
     this.#ringing = new Ringing(places, {
       onTrying: () => {
         this.#silentSinceMs = undefined
         plan.onReached?.()
-        if (!this.#hasRung) this.#giveTime(limits.progressS, 'slow')
+        // What has rung before it was sent here may take as long again.
+        if (this.#hasRung) this.#cancelAttempt()
+        else this.#giveTime(limits.progressS, 'slow')
       },
       onProgress: (response) => {
         this.#silentSinceMs = undefined
@@ -198,8 +200,12 @@ export class Dialling {
     }
     this.#finish()
     const { plan } = this.#options
-    const isDecided = this.#hasRung && !plan.isEmergency
-    this.#fail(target ?? refusalOf(response, plan), isDecided ? undefined : plan.next?.(response))
+    this.#fail(target ?? refusalOf(response, plan), this.#isDecided ? undefined : plan.next?.(response))
+  }
+
+  /** The caller has heard it ring, and nobody stands in for this party any more. */
+  get #isDecided(): boolean {
+    return this.#hasRung && !this.#options.plan.isEmergency
   }
 
   #giveTime(limitS: number, how: 'silent' | 'slow'): void {

@@ -198,6 +198,35 @@ describe('a call stays where it is', () => {
   })
 })
 
+describe('a call that has rung and is sent elsewhere at its trunk', () => {
+  const EMERGENCY = { prefix: '', callerId: undefined, maxCalls: 2, drainTimeoutS: 60 }
+  const redirected = async (number: string) => {
+    await open({}, { emergency: { ...EMERGENCY, numbers: ['112'], trunks: ['out'] } })
+    const call = place(await gateway.registered('alice'), 'alice', number)
+    await gateway.time.advance(100)
+    at(A).invites[0]?.progress(180)
+    await gateway.time.advance(20_000)
+    at(A).invites[0]?.reject(302, { headers: [{ name: 'Contact', value: '<sip:200@127.0.0.1:5070>' }] })
+    return call
+  }
+
+  // It was taken away after calls.attemptS, and its trunk rested, though it had said 100 to the second INVITE.
+  it.each(['0100', '112'])('may take its time to ring there: %s', async (number) => {
+    const call = await redirected(number)
+    await gateway.time.advance((gateway.config.calls.attemptS + gateway.config.calls.progressS) * 1_000)
+    expect([callsAt(), statusOf(call)]).toEqual([[2, 0, 0], undefined])
+    await answered(A, call)
+  })
+
+  it('goes on by the next trunk where there is nobody, when it is for 112', async () => {
+    const call = await redirected('112')
+    silence(A)
+    await gateway.time.advance((gateway.config.calls.attemptS + 1) * 1_000)
+    expect(callsAt().slice(1)).toEqual([1, 0])
+    await answered(B, call)
+  })
+})
+
 describe('the next trunk', () => {
   it('has an offer of its own: SDES after plain, on another port', async () => {
     await open({ b: { media: 'sdes', codecs: ['PCMU'] } })
