@@ -1,15 +1,15 @@
-import {
-  accountMistakes,
-  type CrossCheck,
-  mediaMistakes,
-  repeated,
-  tlsMistakes,
-  when,
-} from './cross-check.ts'
 import { LISTENER_CHECKS } from './listener-checks.ts'
+import { type CrossCheck, repeated, when } from './mistakes.ts'
 import { mistakesInEmergency, mistakesInRoutes } from './routing-checks.ts'
 import type { Settings } from './settings.ts'
-import { distinction, GROUP_CHECKS, inboundMistakes } from './trunk-checks.ts'
+import {
+  accountMistakes,
+  distinction,
+  GROUP_CHECKS,
+  inboundMistakes,
+  mediaMistakes,
+  tlsMistakes,
+} from './trunk-checks.ts'
 import { UPSTREAM_CHECKS } from './upstream-checks.ts'
 import { webrtcPorts } from './webrtc-ports.ts'
 

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
-import { type CrossCheck, isGiven, when } from './cross-check.ts'
 import { listed } from './listeners.ts'
+import { type CrossCheck, isGiven, when } from './mistakes.ts'
 import type { AddressesValue, ListenPort, Settings } from './settings.ts'
 
 interface OpenListener {

@@ -1,6 +1,8 @@
-import { type CrossCheck, isGiven, repeated, when } from './cross-check.ts'
 import type { Mistake } from './failure.ts'
+import { type CrossCheck, isGiven, repeated, when } from './mistakes.ts'
 import type { TrunkRow } from './settings.ts'
+
+const LEAST_SESSION_S = 90
 
 const needsCertificate = (tls: TrunkRow['tls']): boolean => tls?.requireCertificate === true
 
@@ -21,6 +23,72 @@ export function distinction({ host, port, transport, tls, inbound, account }: Tr
   ]
   return [host, port ?? usual, ...own].join(' ').toLowerCase()
 }
+
+/** What the media and the session of a trunk, or of the PBX that is none, must be. */
+export const mediaMistakes = (
+  key: string,
+  row: Pick<
+    TrunkRow,
+    | 'codecs'
+    | 'suites'
+    | 'media'
+    | 'osrtp'
+    | 'transport'
+    | 'clearKeys'
+    | 'ptimeMs'
+    | 'sessionExpiresS'
+    | 'profile'
+  >,
+): readonly Mistake[] => {
+  const { codecs, suites, media, osrtp, transport, clearKeys, ptimeMs, sessionExpiresS, profile } = row
+  const hasKeys = media === 'sdes' || osrtp !== 'off'
+  return [
+    ...when(codecs.length === 0, `${key}.codecs`, 'at least one codec', 'none'),
+    ...when(osrtp !== 'off' && media !== 'rtp', `${key}.osrtp`, 'off, because media is not rtp', osrtp),
+    ...when(
+      hasKeys && suites.length === 0,
+      `${key}.suites`,
+      'at least one suite for keys in the SDP',
+      'none',
+    ),
+    ...when(
+      hasKeys && transport !== 'tls' && !clearKeys,
+      `${key}.transport`,
+      `tls, because ${profile} sends media keys over nothing else (or clearKeys: true)`,
+      transport,
+    ),
+    ...when(ptimeMs % 10 !== 0, `${key}.ptimeMs`, 'a multiple of 10', String(ptimeMs)),
+    ...when(
+      sessionExpiresS > 0 && sessionExpiresS < LEAST_SESSION_S,
+      `${key}.sessionExpiresS`,
+      `at least ${LEAST_SESSION_S} (RFC 4028), or 0`,
+      String(sessionExpiresS),
+    ),
+    ...repeated(`${key}.codecs`, codecs, 'codec', (codec) => codec),
+    ...repeated(`${key}.suites`, suites, 'suite', (suite) => suite),
+  ]
+}
+
+/** What an account must have. */
+export const accountMistakes = (
+  key: string,
+  account: Readonly<Record<string, unknown>> | null,
+): readonly Mistake[] =>
+  when(
+    account !== null && isGiven(account.password) === isGiven(account.passwordFile),
+    key,
+    'one of password, passwordFile',
+    isGiven(account?.password) ? 'both' : 'none',
+  )
+
+/** What TLS with a peer must have. */
+export const tlsMistakes = (key: string, tls: Readonly<Record<string, unknown>> | null): readonly Mistake[] =>
+  when(
+    isGiven(tls?.certificate) !== isGiven(tls?.key),
+    key,
+    'certificate and key, both or none',
+    'one of them',
+  )
 
 /** How requests of a trunk may be known. */
 export const inboundMistakes = (key: string, { inbound, sources, tls }: TrunkRow): readonly Mistake[] => {

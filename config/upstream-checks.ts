@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
-import { accountMistakes, type CrossCheck, mediaMistakes, tlsMistakes, when } from './cross-check.ts'
 import { listed, overlap } from './listeners.ts'
+import { type CrossCheck, when } from './mistakes.ts'
+import { accountMistakes, mediaMistakes, tlsMistakes } from './trunk-checks.ts'
 import { UPSTREAM } from './upstream.ts'
 import { webrtcPorts } from './webrtc-ports.ts'
 
