@@ -53,7 +53,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   bool end_thread();
   static void on_environment_end(void* self);
 
-  // relay_binding_sockets.cc: sockets, and legs that come and go
+  // relay_binding_places.cc: sockets, and legs that come and go
   Napi::Value bind(const Napi::CallbackInfo& info);
   Napi::Value bind_shared(const Napi::CallbackInfo& info);
   Napi::Value add_leg(const Napi::CallbackInfo& info);
@@ -73,7 +73,7 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   bool throw_if_full(Napi::Env env);
   Fd open_released(const Endpoint& local, int buffer);
 
-  // relay_binding_legs.cc: what a leg does
+  // relay_binding_commands.cc: what a leg does
   void admit(const Napi::CallbackInfo& info);
   void set_ufrags(const Napi::CallbackInfo& info);
   void set_remote(const Napi::CallbackInfo& info);
