@@ -79,50 +79,29 @@ void RelayObject::add_socket(Fd socket, EventSource use) {
 Napi::Value RelayObject::add_leg(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Object options;
-  std::string kind_text, ufrag;
-  std::optional<SharedPlace> place;
-  uint32_t ssrc;
-  Endpoint rtp;
+  std::string kind;
+  LegArguments wanted;
   if (throw_if_closed(env) || !read_object(info[0], "leg", options) ||
-      !read_text(options.Get("kind"), "kind", 1, 16, kind_text) ||
-      !read_integer(options.Get("ssrc"), "ssrc", 0, UINT32_MAX, ssrc))
+      !read_text(options.Get("kind"), "kind", 1, 16, kind) ||
+      !read_integer(options.Get("ssrc"), "ssrc", 0, UINT32_MAX, wanted.ssrc))
     return env.Undefined();
-  const LegKind kind = kind_text == "webrtc" ? LegKind::webrtc : LegKind::rtp;
-  if (kind == LegKind::webrtc) {
-    if (!read_text(options.Get("ufrag"), "ufrag", 4, sizeof(Ufrag), ufrag)) return env.Undefined();
-    if (directory_->has_ufrag(ufrag)) {
-      throw_type_error(env, "ufrag is in use");
-      return env.Undefined();
-    }
-  } else {
-    if (kind_text != "rtp") {
-      throw_type_error(env, "kind is neither webrtc nor rtp");
-      return env.Undefined();
-    }
-    const Napi::Value shared = options.Get("shared");
-    if (!shared.IsUndefined()) {
-      if (!read_place(shared, place.emplace())) return env.Undefined();
-      // A ClientHello says not whose it is before its leg has a description.
-      if (options.Get("dtls").ToBoolean()) {
-        throw_type_error(env, "a leg with dtls has ports of its own");
-        return env.Undefined();
-      }
-    } else if (!read_port_pair(options, rtp)) {
-      return env.Undefined();
-    }
+  wanted.kind = kind == "webrtc" ? LegKind::webrtc : LegKind::rtp;
+  if (wanted.kind == LegKind::rtp && kind != "rtp") {
+    throw_type_error(env, "kind is neither webrtc nor rtp");
+    return env.Undefined();
   }
-  if (throw_if_full(env)) return env.Undefined();
-  LegDirectory::Entry& entry = directory_->add(kind, ssrc, ufrag);
-  entry.is_dtls = kind == LegKind::rtp && options.Get("dtls").ToBoolean();
+  const bool is_read =
+      wanted.kind == LegKind::webrtc ? read_browser_leg(options, wanted) : read_trunk_leg(options, wanted);
+  if (!is_read || throw_if_full(env)) return env.Undefined();
+  LegDirectory::Entry& entry = directory_->add(wanted.kind, wanted.ssrc, wanted.ufrag);
   const LegId id = entry.id;
-  auto leg = std::make_unique<Leg>(id, kind, ssrc, entry.counters);
-  leg->is_dtls = entry.is_dtls;
-  entry.place = leg->place = place;
+  auto leg = std::make_unique<Leg>(id, wanted.kind, wanted.ssrc, entry.counters);
+  entry.is_dtls = leg->is_dtls = wanted.is_dtls;
+  entry.place = leg->place = wanted.place;
   leg->ufrags = entry.ufrags;
   leg->tuples.reserve(kUsualTuples);
-  const bool has_sockets = kind == LegKind::rtp && !place.has_value();
   PortPair pair;
-  if (has_sockets && !open_leg_ports(env, id, rtp, pair)) {
+  if (wanted.has_sockets && !open_leg_ports(env, id, wanted.rtp, pair)) {
     directory_->remove(id);
     return env.Undefined();
   }
@@ -130,6 +109,25 @@ Napi::Value RelayObject::add_leg(const Napi::CallbackInfo& info) {
   leg->rtcp.socket = std::move(pair.rtcp);
   loop().mailbox.post(AddLegCommand{std::move(leg)});
   return Napi::Number::New(env, id);
+}
+
+bool RelayObject::read_browser_leg(Napi::Object options, LegArguments& out) {
+  if (!read_text(options.Get("ufrag"), "ufrag", 4, sizeof(Ufrag), out.ufrag)) return false;
+  if (!directory_->has_ufrag(out.ufrag)) return true;
+  throw_type_error(options.Env(), "ufrag is in use");
+  return false;
+}
+
+bool RelayObject::read_trunk_leg(Napi::Object options, LegArguments& out) {
+  out.is_dtls = options.Get("dtls").ToBoolean();
+  const Napi::Value shared = options.Get("shared");
+  out.has_sockets = shared.IsUndefined();
+  if (out.has_sockets) return read_port_pair(options, out.rtp);
+  if (!read_place(shared, out.place.emplace())) return false;
+  // A ClientHello says not whose it is before its leg has a description.
+  if (!out.is_dtls) return true;
+  throw_type_error(options.Env(), "a leg with dtls has ports of its own");
+  return false;
 }
 
 Napi::Value RelayObject::add_visitor(const Napi::CallbackInfo& info) {

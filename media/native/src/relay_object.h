@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <future>
 #include <memory>
+#include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -29,6 +31,19 @@ struct KeyArgument {
   size_t length = 0;
   /** Receiving only. */
   SrtpMki mki;
+};
+
+/** What a new leg is to be. */
+struct LegArguments {
+  LegKind kind = LegKind::rtp;
+  uint32_t ssrc = 0;
+  /** Browser leg. */
+  std::string ufrag;
+  /** Trunk leg: ports of its own from `rtp` on, or a place on shared ones. */
+  bool has_sockets = false;
+  Endpoint rtp;
+  std::optional<SharedPlace> place;
+  bool is_dtls = false;
 };
 
 /** `Relay` of media/native/boundary.ts: a relay thread, and what the JavaScript thread knows of its sockets and legs. */
@@ -66,6 +81,8 @@ class RelayObject : public Napi::ObjectWrap<RelayObject> {
   LegDirectory::Entry* read_leg(Napi::Value value);
   bool read_socket(Napi::Value value, const char* name, EventSource use, SocketId& out);
   bool read_place(Napi::Value value, SharedPlace& out);
+  bool read_browser_leg(Napi::Object options, LegArguments& out);
+  bool read_trunk_leg(Napi::Object options, LegArguments& out);
   bool read_port_pair(Napi::Object options, Endpoint& rtp);
   /** These return false after they have thrown. */
   bool open_port_pair(Napi::Env env, const Endpoint& rtp, int buffer, PortPair& pair);
