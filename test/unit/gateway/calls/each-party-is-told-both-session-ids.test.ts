@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { sessionIdHeader, sessionUuidOf } from '../../../gateway/calls/session-id.ts'
-import { parseMessage } from '../../../sip/message/parser.ts'
+import { sessionIdHeader, sessionUuidOf } from '../../../../gateway/calls/session-id.ts'
+import { parseMessage } from '../../../../sip/message/parser.ts'
 
 const uuid = 'ab30317f1a784dc48ff824d0d3715d86'
 const messageWith = (value: string | undefined) =>

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { UpstreamLine } from '../../../gateway/registration/upstream-line.ts'
-import { FORMER_LIMITS } from '../../../gateway/trunks/former-servers.ts'
-import type { TrunkTable } from '../../../gateway/trunks/trunk.ts'
-import type { Flow } from '../../../sip/flow.ts'
-import { at, config, namesOf, remotesOf, tableOf } from '../../harness/trunk-tables.ts'
+import { UpstreamLine } from '../../../../gateway/registration/upstream-line.ts'
+import { FORMER_LIMITS } from '../../../../gateway/trunks/former-servers.ts'
+import type { TrunkTable } from '../../../../gateway/trunks/trunk.ts'
+import type { Flow } from '../../../../sip/flow.ts'
+import { at, config, namesOf, remotesOf, tableOf } from '../../../harness/trunk-tables.ts'
 
 describe('an address that a name no longer stands for', () => {
   const NAME = 'pbx.example.com'

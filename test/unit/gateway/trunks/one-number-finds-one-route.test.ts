@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { RouteConfig } from '../../../config/config.ts'
-import { type Caller, Router } from '../../../gateway/trunks/router.ts'
+import type { RouteConfig } from '../../../../config/config.ts'
+import { type Caller, Router } from '../../../../gateway/trunks/router.ts'
 
 const row = (more: Partial<RouteConfig>): RouteConfig => ({ prefix: '', strip: 0, add: '', ...more })
 const user = (name: string, ...numbers: string[]) => ({ name, password: undefined, numbers })

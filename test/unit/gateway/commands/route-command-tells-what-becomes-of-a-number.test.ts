@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { route } from '../../../gateway/commands/route.ts'
+import { route } from '../../../../gateway/commands/route.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'webtrunk-route-'))
 afterAll(() => rmSync(folder, { recursive: true }))

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { RegistrationWay } from '../../../gateway/trunks/registration-way.ts'
-import type { TrunkPath } from '../../../gateway/trunks/trunk.ts'
-import { trunkConfig } from '../../harness/trunk-config.ts'
+import { RegistrationWay } from '../../../../gateway/trunks/registration-way.ts'
+import type { TrunkPath } from '../../../../gateway/trunks/trunk.ts'
+import { trunkConfig } from '../../../harness/trunk-config.ts'
 
 const trunk = trunkConfig()
 const [a, b, c] = ['192.0.2.1', '192.0.2.2', '192.0.2.3'].map(

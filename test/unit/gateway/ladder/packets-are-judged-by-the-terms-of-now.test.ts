@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { type JudgedLeg, judgeMedia } from '../../../gateway/ladder/media-judge.ts'
-import type { LegStats } from '../../../media/engine.ts'
+import { type JudgedLeg, judgeMedia } from '../../../../gateway/ladder/media-judge.ts'
+import type { LegStats } from '../../../../media/engine.ts'
 
 const stats = (packetsReceived: number, octetsReceived: number): LegStats => ({
   ...{ packetsReceived, octetsReceived, packetsSent: packetsReceived, octetsSent: octetsReceived },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { at, config, namesOf, remotesOf, tableOf, type World } from '../../harness/trunk-tables.ts'
+import { at, config, namesOf, remotesOf, tableOf, type World } from '../../../harness/trunk-tables.ts'
 
 describe('trunk table', () => {
   it('knows a trunk by all addresses of its host, and nobody else', async () => {

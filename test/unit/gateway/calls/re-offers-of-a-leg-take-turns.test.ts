@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { glareBackOffMs, Renegotiation } from '../../../gateway/calls/renegotiation.ts'
+import { glareBackOffMs, Renegotiation } from '../../../../gateway/calls/renegotiation.ts'
 
 describe('re-offers of one leg', () => {
   it('go out at once when the way is free', () => {

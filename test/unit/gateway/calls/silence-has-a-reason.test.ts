@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { unanswered } from '../../../gateway/calls/unanswered.ts'
-import { failureOf } from '../../../gateway/relay/relay-policy.ts'
+import { unanswered } from '../../../../gateway/calls/unanswered.ts'
+import { failureOf } from '../../../../gateway/relay/relay-policy.ts'
 
 test.each([
   ['timeout', true, 'trunk.unreachable'],

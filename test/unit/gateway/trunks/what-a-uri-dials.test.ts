@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { dialledOf } from '../../../gateway/trunks/dialled.ts'
-import { parseUri } from '../../../sip/message/uri.ts'
+import { dialledOf } from '../../../../gateway/trunks/dialled.ts'
+import { parseUri } from '../../../../sip/message/uri.ts'
 
 const PLAN = { countryCode: '49', nationalPrefix: '0', internationalPrefix: '00' }
 const dialled = (text: string): string => dialledOf(parseUri(text), PLAN)

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { trunksText } from '../../../gateway/commands/trunks.ts'
-import { TrunkTable } from '../../../gateway/trunks/trunk.ts'
-import { trunkReport } from '../../../gateway/trunks/trunk-report.ts'
-import { TrunkStates } from '../../../gateway/trunks/trunk-states.ts'
-import { resolverOf, trunkConfig } from '../../harness/trunk-config.ts'
+import { trunksText } from '../../../../gateway/commands/trunks.ts'
+import { TrunkTable } from '../../../../gateway/trunks/trunk.ts'
+import { trunkReport } from '../../../../gateway/trunks/trunk-report.ts'
+import { TrunkStates } from '../../../../gateway/trunks/trunk-states.ts'
+import { resolverOf, trunkConfig } from '../../../harness/trunk-config.ts'
 
 async function report() {
   const states = new TrunkStates(() => 1_000)

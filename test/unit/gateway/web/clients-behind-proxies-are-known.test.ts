@@ -1,8 +1,8 @@
 import { Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { ClientAddresses } from '../../../gateway/web/client-addresses.ts'
-import { proxiedSource, restLength } from '../../../gateway/web/proxy-protocol.ts'
-import { TrustedProxies } from '../../../gateway/web/trusted-proxies.ts'
+import { ClientAddresses } from '../../../../gateway/web/client-addresses.ts'
+import { proxiedSource, restLength } from '../../../../gateway/web/proxy-protocol.ts'
+import { TrustedProxies } from '../../../../gateway/web/trusted-proxies.ts'
 
 const NETWORKS = ['10.0.0.0/8', '192.0.2.1', '2001:db8::/32', '::1']
 const proxies = new TrustedProxies(NETWORKS)

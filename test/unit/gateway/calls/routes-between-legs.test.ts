@@ -6,8 +6,8 @@ import {
   type RouteEnd,
   type RouteMedia,
   routeBetween,
-} from '../../../gateway/calls/leg-route.ts'
-import type { Codec } from '../../../media/parameters.ts'
+} from '../../../../gateway/calls/leg-route.ts'
+import type { Codec } from '../../../../media/parameters.ts'
 
 const codec = (payloadType: number, name: string, clockRateHz = 8_000): Codec => ({
   name,

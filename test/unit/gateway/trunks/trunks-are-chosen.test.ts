@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import type { GroupConfig, TrunkConfig } from '../../../config/config.ts'
-import { TrunkTable } from '../../../gateway/trunks/trunk.ts'
-import { MAX_WAYS, TrunkChoice } from '../../../gateway/trunks/trunk-choice.ts'
-import { TrunkStates } from '../../../gateway/trunks/trunk-states.ts'
-import { resolverOf, trunkConfig } from '../../harness/trunk-config.ts'
+import type { GroupConfig, TrunkConfig } from '../../../../config/config.ts'
+import { TrunkTable } from '../../../../gateway/trunks/trunk.ts'
+import { MAX_WAYS, TrunkChoice } from '../../../../gateway/trunks/trunk-choice.ts'
+import { TrunkStates } from '../../../../gateway/trunks/trunk-states.ts'
+import { resolverOf, trunkConfig } from '../../../harness/trunk-config.ts'
 
 const member = (trunk: string, priority = 1, weight = 1) => ({ trunk, priority, weight })
 

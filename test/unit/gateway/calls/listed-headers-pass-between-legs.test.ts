@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { passedHeaders, passedReasons } from '../../../gateway/calls/header-policy.ts'
-import type { SipRequest } from '../../../sip/message/message.ts'
-import { parseMessage } from '../../../sip/message/parser.ts'
+import { passedHeaders, passedReasons } from '../../../../gateway/calls/header-policy.ts'
+import type { SipRequest } from '../../../../sip/message/message.ts'
+import { parseMessage } from '../../../../sip/message/parser.ts'
 
 const request = (...lines: string[]): SipRequest => {
   const head = [

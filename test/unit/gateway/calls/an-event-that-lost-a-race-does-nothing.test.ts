@@ -4,7 +4,7 @@ import {
   type CallEvent,
   type CallState,
   nextCallState,
-} from '../../../gateway/calls/call-machine.ts'
+} from '../../../../gateway/calls/call-machine.ts'
 
 const states = Object.keys(CALL_TRANSITIONS) as CallState[]
 

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
-import type { TrunkConfig } from '../../../config/config.ts'
-import { warnOfClearKeys } from '../../../gateway/trunks/clear-keys.ts'
-import { trunkConfig } from '../../harness/trunk-config.ts'
+import type { TrunkConfig } from '../../../../config/config.ts'
+import { warnOfClearKeys } from '../../../../gateway/trunks/clear-keys.ts'
+import { trunkConfig } from '../../../harness/trunk-config.ts'
 
 const TRUNK = trunkConfig({ host: '192.0.2.1', media: 'sdes' })
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { GuessLimiter } from '../../../gateway/registration/guess-limiter.ts'
+import { GuessLimiter } from '../../../../gateway/registration/guess-limiter.ts'
 
 const fail = (limiter: GuessLimiter, address: string, times: number, nowMs: number): void => {
   for (let turn = 0; turn < times; turn += 1) limiter.failed(address, nowMs)

@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { base64url, SignJWT, UnsecuredJWT } from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import type { JwtConfig } from '../../../config/config.ts'
-import type { Log } from '../../../config/logging.ts'
-import { Secret } from '../../../config/secret.ts'
+import type { JwtConfig } from '../../../../config/config.ts'
+import type { Log } from '../../../../config/logging.ts'
+import { Secret } from '../../../../config/secret.ts'
 import {
   createTokenVerifier,
   type TokenVerdict,
   type TokenVerifier,
-} from '../../../gateway/registration/jwt.ts'
+} from '../../../../gateway/registration/jwt.ts'
 
 const SECRET = 'a secret of thirty-two characters'
 const NOW_S = 1_800_000_000

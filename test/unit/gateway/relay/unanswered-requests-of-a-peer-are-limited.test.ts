@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { PENDING_MOST, RelayLimits } from '../../../gateway/relay/relay-limits.ts'
+import { PENDING_MOST, RelayLimits } from '../../../../gateway/relay/relay-limits.ts'
 
 it('one past the maximum of a peer, and one past that of all, is refused; places come back, once', () => {
   const { each, all } = PENDING_MOST

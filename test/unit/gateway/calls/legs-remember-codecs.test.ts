@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { CodecMemory, commonCodecs } from '../../../gateway/calls/codec-memory.ts'
-import type { Codec } from '../../../media/parameters.ts'
+import { CodecMemory, commonCodecs } from '../../../../gateway/calls/codec-memory.ts'
+import type { Codec } from '../../../../media/parameters.ts'
 
 const codec = (payloadType: number, name: string, clockRateHz = 8_000): Codec => ({
   payloadType,

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { Log } from '../../../config/logging.ts'
-import { Strangers } from '../../../gateway/trunks/strangers.ts'
-import type { Flow } from '../../../sip/flow.ts'
+import type { Log } from '../../../../config/logging.ts'
+import { Strangers } from '../../../../gateway/trunks/strangers.ts'
+import type { Flow } from '../../../../sip/flow.ts'
 
 const silent: Log = { error() {}, warn() {}, info() {}, debug() {}, child: () => silent }
 const request = (method = 'INVITE', via = 'SIP/2.0/UDP 203.0.113.9:5060;branch=z9hG4bKscan;rport'): Buffer =>

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { EarlyAnswers, MAX_EARLY_ANSWERS } from '../../../gateway/calls/early-answers.ts'
-import { parseMessage } from '../../../sip/message/parser.ts'
+import { EarlyAnswers, MAX_EARLY_ANSWERS } from '../../../../gateway/calls/early-answers.ts'
+import { parseMessage } from '../../../../sip/message/parser.ts'
 
 function response(status: number, tag: string, body = '') {
   const message = parseMessage(

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { UpstreamLine } from '../../../gateway/registration/upstream-line.ts'
-import type { Flow } from '../../../sip/flow.ts'
-import type { SipResponse } from '../../../sip/message/message.ts'
-import { config, tableOf } from '../../harness/trunk-tables.ts'
+import { UpstreamLine } from '../../../../gateway/registration/upstream-line.ts'
+import type { Flow } from '../../../../sip/flow.ts'
+import type { SipResponse } from '../../../../sip/message/message.ts'
+import { config, tableOf } from '../../../harness/trunk-tables.ts'
 
 const REST_MS = 30_000
 const answer = (status: number): SipResponse =>
