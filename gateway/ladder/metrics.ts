@@ -5,8 +5,7 @@ import type { CallReport, LegReport } from './call-report.ts'
 /** Figures of the daemon's parts, asked when somebody scrapes. Names in them are of a fixed set or of the configuration. */
 export interface MetricSources {
   readonly calls: () => number
-  /** 0 to 1. */
-  /** Of each thread. */
+  /** Of each thread, 0 to 1. */
   readonly mediaLoads: () => readonly number[]
   readonly stalledMediaThreads: () => number
   readonly registrations: () => number

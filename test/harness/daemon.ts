@@ -159,7 +159,6 @@ export class Daemon {
   readonly verdicts = new CallVerdicts()
   /** Calls of tests before. */
   readonly #past = new Set<string>()
-  readonly #expectedErrors = new Set<string>()
 
   /** With users alice and bob, and the given trunks. */
   static async start(options: DaemonOptions = {}): Promise<Daemon> {
@@ -301,14 +300,9 @@ export class Daemon {
     this.verdicts.expect(...calls)
   }
 
-  /** Messages of level error that this daemon logs for a reason: an emergency call that fails, a certificate that cannot be read. */
-  expectsErrors(...messages: readonly string[]): void {
-    for (const message of messages) this.#expectedErrors.add(message)
-  }
-
   /** Its own mistakes, which it logs and outlives: an uncaught exception, an internal error. */
   get unexpectedErrors(): readonly LogLine[] {
-    return this.log.filter(({ level, message }) => level === 'error' && !this.#expectedErrors.has(message))
+    return this.log.filter(({ level }) => level === 'error')
   }
 
   /** Throws when a call since the last test had another verdict than the test expects, or goes on. */
