@@ -12,11 +12,11 @@ import {
 } from 'sip.js/lib/api/index.js'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
+import { systemEnvironment } from '../../../gateway/environment.ts'
 import type { Flow } from '../../../sip/flow.ts'
 import { parseNameAddr } from '../../../sip/message/name-addr.ts'
 import { WebSocketTransport } from '../../../sip/transport/wss.ts'
 import { Phone, sdp } from '../../harness/sip/phone.ts'
-import { RealClock } from './real-clock.ts'
 
 // SIP.js is the phone of the page and knows nothing of this stack: each understands the other, or a test fails.
 
@@ -50,7 +50,7 @@ afterEach(async () => {
 async function connected() {
   const server = createServer()
   const flows: Flow[] = []
-  const phone = new Phone(new RealClock(), {
+  const phone = new Phone(systemEnvironment, {
     onInvite: (invite, self) => {
       const { user } = invite.request.uri
       if (user === 'early') invite.progress(183, { reliable: true, body: sdp('answer') })
