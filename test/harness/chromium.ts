@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Browser, chromium } from 'playwright-core'
+import { sine } from '../../gateway/selftest/selftest-tone.ts'
 import {
   type BrowserPage,
   COLLECT_PEER_CONNECTIONS,
@@ -9,7 +10,6 @@ import {
   RELAY_ONLY,
   SoftphonePage,
 } from './browser-page.ts'
-import { sine } from './goertzel.ts'
 import { formatWav } from './wav.ts'
 
 const EXECUTABLE = '/usr/bin/chromium'

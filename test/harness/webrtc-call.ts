@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { SelftestAudio, type SelftestAudioOptions } from '../../gateway/selftest/selftest-audio.ts'
-import { toneMs } from './goertzel.ts'
+import { toneMs } from '../../gateway/selftest/selftest-tone.ts'
 import { answeringDirection, attributeOf, type Direction, directionOf, redescribe } from './redescribe.ts'
 import { headerOf, methodOf, type SipText, statusOf } from './sip-text.ts'
 import { type WaitOptions, waitFor } from './wait-for.ts'

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
+import { toneMs } from '../../gateway/selftest/selftest-tone.ts'
 import { closeAll, closing } from '../harness/closing.ts'
 import { Daemon, PASSWORDS } from '../harness/daemon.ts'
-import { toneMs } from '../harness/goertzel.ts'
 import { headerOf } from '../harness/sip-text.ts'
 import { WebrtcClient } from '../harness/webrtc-client.ts'
 

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { expect, test } from 'vitest'
+import { sine, toneMs } from '../../gateway/selftest/selftest-tone.ts'
 import { Capture, entropyBits, kindOfDatagram, parseRtp } from '../harness/capture.ts'
 import { decodeG711, encodeG711 } from '../harness/g711.ts'
-import { sine, toneMs } from '../harness/goertzel.ts'
 import { freePort } from '../harness/ports.ts'
 import { waitFor } from '../harness/wait-for.ts'
 

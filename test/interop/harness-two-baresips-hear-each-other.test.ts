@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { toneMs } from '../../gateway/selftest/selftest-tone.ts'
 import { Baresip } from '../harness/baresip.ts'
-import { toneMs } from '../harness/goertzel.ts'
 
 describe.each(['rtp', 'sdes'] as const)('two baresips over %s', (media) => {
   test('recognise each other by their tones, and only those', async () => {

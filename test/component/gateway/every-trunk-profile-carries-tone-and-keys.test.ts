@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 import type { TrunkConfig } from '../../../config/config.ts'
 import { PROFILE_NAMES, PROFILES } from '../../../config/trunk-profiles.ts'
+import { sine, toneMs } from '../../../gateway/selftest/selftest-tone.ts'
 import {
   type Codec,
   type RtpLocal,
@@ -13,7 +14,6 @@ import { createAnswer } from '../../../sdp/answer.ts'
 import { readOffer } from '../../../sdp/offer.ts'
 import type { TrunkTerms } from '../../../sdp/trunk-terms.ts'
 import { decodeG711, encodeG711 } from '../../harness/g711.ts'
-import { sine, toneMs } from '../../harness/goertzel.ts'
 import { openBrowser } from '../../harness/media-bench.ts'
 import { parseRtp, rtp, UdpPeer } from '../../harness/relay-bench.ts'
 import type { ScriptedBrowser } from '../../harness/scripted-browser.ts'

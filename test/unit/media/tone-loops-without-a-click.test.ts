@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { toneShare } from '../../../gateway/selftest/selftest-tone.ts'
 import { encodeAlaw, encodeUlaw } from '../../../media/g711.ts'
 import { tonePlayback } from '../../../media/tone.ts'
 import { decodeG711 } from '../../harness/g711.ts'
-import { toneShare } from '../../harness/goertzel.ts'
 
 describe.each([
   ['PCMU', 0],
