@@ -6,6 +6,7 @@ import { formatDescription } from '../../sdp/format.ts'
 import { createOffer, readOffer } from '../../sdp/offer.ts'
 import { parseDescription } from '../../sdp/parse.ts'
 import { DEFAULT_SDP_LIMITS } from '../../sdp/session.ts'
+import { below, seeded } from '../harness/seeded.ts'
 import {
   bytes,
   FIXTURES,
@@ -21,17 +22,6 @@ const ROUNDS = 400
 const SENT = [WEBRTC_LOCAL, SDES_LOCAL].map((local) => {
   return createOffer({ local, codecs: STANDARD_CODECS, origin: ORIGIN, direction: 'sendrecv' }).sent
 })
-
-/** mulberry32: the same bytes on every run, so that a finding can be repeated. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
-}
 
 const WORDS = [
   '0',
@@ -112,7 +102,7 @@ const GENEROUS = { ...DEFAULT_SDP_LIMITS, maxBytes: 100_000, maxLines: 2_000, ma
 describe.each(FIXTURES)('mutations of %s', (name) => {
   it('are read or refused by an SdpFailure, and read the same after they were written', () => {
     const text = Buffer.from(fixture(name)).toString('utf8')
-    const random = randomFrom(FIXTURES.indexOf(name) + 1)
+    const random = below(seeded(FIXTURES.indexOf(name) + 1))
     let refused = 0
     for (let round = 0; round < ROUNDS; round += 1) refused += readEverything(mutate(text, random))
     expect(refused).toBeGreaterThan(0)
@@ -125,7 +115,7 @@ it('every beginning of a description is read or refused', () => {
 })
 
 it('random bytes are refused', () => {
-  const random = randomFrom(4711)
+  const random = below(seeded(4711))
   for (let round = 0; round < 300; round += 1) {
     const body = Uint8Array.from({ length: random(500) }, () => random(256))
     expect(readEverything(body)).toBe(6)

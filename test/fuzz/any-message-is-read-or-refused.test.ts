@@ -23,23 +23,13 @@ import { parseMessage } from '../../sip/message/parser.ts'
 import { areEqualUris, parseUri, sipUri } from '../../sip/message/uri.ts'
 import { createLocation } from '../../sip/registration/location.ts'
 import { handleRegister } from '../../sip/registration/registrar.ts'
+import { below, seeded } from '../harness/seeded.ts'
 import { flowTo } from '../harness/sip/memory-flows.ts'
 import { requestText } from '../harness/sip/sip-messages.ts'
 import { ABOVE, INVALID, VALID } from '../vectors/rfc4475-messages.ts'
 
 const ROUNDS = 20_000
 const SOURCE = { address: '192.0.2.9', port: 5060 }
-
-/** mulberry32: small, seeded, good enough to choose places. */
-function random(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) % below
-  }
-}
 
 const SEEDS: readonly Buffer[] = [
   ...[...Object.values(VALID), ...Object.values(INVALID), ...Object.values(ABOVE)].map(({ bytes }) => bytes),
@@ -105,20 +95,20 @@ const DICTIONARY = [
   '\ufffd',
 ].map((text) => Buffer.from(text))
 
-function mutate(bytes: Buffer, below: (limit: number) => number): Buffer {
+function mutate(bytes: Buffer, draw: (limit: number) => number): Buffer {
   let result = bytes
-  for (let changes = 1 + below(3); changes > 0; changes -= 1) {
-    const at = below(result.length + 1)
+  for (let changes = 1 + draw(3); changes > 0; changes -= 1) {
+    const at = draw(result.length + 1)
     const before = result.subarray(0, at)
-    const piece = DICTIONARY[below(DICTIONARY.length)] ?? Buffer.alloc(0)
-    const kind = below(20)
+    const piece = DICTIONARY[draw(DICTIONARY.length)] ?? Buffer.alloc(0)
+    const kind = draw(20)
     // Printable more often than not: anything else is refused early.
-    const byte = below(4) === 0 ? below(256) : 0x20 + below(95)
+    const byte = draw(4) === 0 ? draw(256) : 0x20 + draw(95)
     if (kind < 8) result = Buffer.concat([before, Buffer.from([byte]), result.subarray(at + 1)])
     else if (kind < 12) result = Buffer.concat([before, piece, result.subarray(at)])
-    else if (kind < 15) result = Buffer.concat([before, result.subarray(at + below(20))])
-    else if (kind < 18) result = Buffer.concat([before, piece, result.subarray(at + below(20))])
-    else if (kind < 19) result = Buffer.concat([before, result.subarray(below(at + 1))])
+    else if (kind < 15) result = Buffer.concat([before, result.subarray(at + draw(20))])
+    else if (kind < 18) result = Buffer.concat([before, piece, result.subarray(at + draw(20))])
+    else if (kind < 19) result = Buffer.concat([before, result.subarray(draw(at + 1))])
     else result = before
   }
   return result
@@ -188,12 +178,12 @@ function parse(bytes: Buffer): SipMessage | Answerable | undefined {
 }
 
 it(`${ROUNDS} mutated messages are read or refused, and what is read can be used`, () => {
-  const below = random(20_251_120)
+  const draw = below(seeded(20_251_120))
   let read = 0
   let answered = 0
   for (let round = 0; round < ROUNDS; round += 1) {
-    const seed = SEEDS[below(SEEDS.length)] ?? Buffer.alloc(0)
-    const bytes = mutate(seed, below)
+    const seed = SEEDS[draw(SEEDS.length)] ?? Buffer.alloc(0)
+    const bytes = mutate(seed, draw)
     const outcome = parse(bytes)
     try {
       if (outcome === undefined) continue

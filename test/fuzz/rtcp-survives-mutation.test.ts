@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { formatRtcp, MAX_RTCP_PACKETS, parseRtcp, type ReportBlock } from '../../media/rtcp/rtcp.ts'
 import { RtcpReporter } from '../../media/rtcp/rtcp-reporter.ts'
+import { below, seeded } from '../harness/seeded.ts'
 
 const ROUNDS = 50_000
 const BLOCK: ReportBlock = {
@@ -30,17 +31,6 @@ const GOOD = Buffer.concat([
   Buffer.from('8fce00030000000100000000' + '52454d42', 'hex'),
 ])
 
-/** Repeatable (xorshift). */
-function generator(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % below
-  }
-}
-
 function mutate(random: (below: number) => number): Buffer {
   const bytes = Buffer.alloc(random(3) === 0 ? random(GOOD.length + 40) : GOOD.length)
   GOOD.copy(bytes)
@@ -53,7 +43,7 @@ function mutate(random: (below: number) => number): Buffer {
 }
 
 test('no datagram throws, what is read is bounded, and a reporter outlives it all', () => {
-  const random = generator(7)
+  const random = below(seeded(7))
   const reporter = new RtcpReporter({ ssrc: 1, cname: 'us', epochMs: 0, random: () => 0 })
   let read = 0
   let refused = 0

@@ -1,16 +1,6 @@
 import { expect, test } from 'vitest'
 import { StreamFramer } from '../../sip/message/stream-framer.ts'
-
-/** Repeats itself for a seed (mulberry32). */
-function randomOf(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
-}
+import { below, seeded } from '../harness/seeded.ts'
 
 const WORDS = [
   '\r\n',
@@ -59,7 +49,7 @@ function messagesOf(stream: Buffer, size: () => number): readonly string[] {
 }
 
 test('messages and the end of a stream do not depend on how it was cut on the way', () => {
-  const random = randomOf(5)
+  const random = below(seeded(5))
   for (let turn = 0; turn < 1_000; turn += 1) {
     const stream = streamOf(random)
     const byBytes = messagesOf(stream, () => 1)

@@ -8,20 +8,10 @@ import {
   stunMappedAddress,
   stunUsername,
 } from '../../media/ice/stun.ts'
+import { seeded } from '../harness/seeded.ts'
 
 const LOCAL = { ufrag: 'localfrag', pwd: 'local-password-of-24-chars' }
 const ROUNDS = 20_000
-
-/** Repeatable (mulberry32). */
-function generator(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let value = Math.imul(state ^ (state >>> 15), 1 | state)
-    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value
-    return ((value ^ (value >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 /** A few bytes changed, cut or lengthened; half the time with a length field that fits again. */
 function mutate(message: Buffer, random: () => number): Buffer {
@@ -35,7 +25,7 @@ function mutate(message: Buffer, random: () => number): Buffer {
 }
 
 test('no datagram throws, and none is admitted that does not have our password', () => {
-  const random = generator(1)
+  const random = seeded(1)
   const ice = new IceLite({ local: LOCAL, checkTimeoutMs: 1000, consentTimeoutMs: 1000 })
   const good = formatStun({
     class: 'request',

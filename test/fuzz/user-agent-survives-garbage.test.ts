@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import type { OutgoingInvite } from '../../sip/user-agent.ts'
+import { seeded } from '../harness/seeded.ts'
 import { AGES_MS } from '../harness/sip/pair.ts'
 import { sdp } from '../harness/sip/phone.ts'
 import { ask, lineOf, reply, scripted, tagOf } from '../harness/sip/scripted-peer.ts'
-import { seeded } from '../harness/sip/virtual-clock.ts'
 
 const ROUNDS = 20_000
 

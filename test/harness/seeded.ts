@@ -8,3 +8,9 @@ export const seeded = (seed: number): (() => number) => {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }
+
+/** Whole numbers of 0 to `limit` - 1, drawn from numbers of 0..1. */
+export const below =
+  (random: () => number) =>
+  (limit: number): number =>
+    Math.floor(random() * limit)

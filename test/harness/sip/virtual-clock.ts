@@ -1,4 +1,5 @@
 import type { SipEnvironment } from '../../../sip/user-agent.ts'
+import { seeded } from '../seeded.ts'
 
 interface Entry {
   readonly atMs: number
@@ -93,16 +94,5 @@ export class VirtualClock implements SipEnvironment {
     this.#heap[a] = right
     this.#heap[b] = left
     return true
-  }
-}
-
-/** mulberry32 */
-export function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000
   }
 }

@@ -5,7 +5,7 @@ import {
   type NumberPattern,
   PatternError,
 } from '../../../config/number-pattern.ts'
-import { seeded } from '../../harness/sip/virtual-clock.ts'
+import { seeded } from '../../harness/seeded.ts'
 
 const expected = (text: string, input: string) => new RegExp(`^(?:${text})$`).exec(input)
 
