@@ -20,13 +20,13 @@ export function encodeAlaw(sample: number): number {
   return (sign | (exponent << 4) | mantissa) ^ 0x55
 }
 
-export function decodeUlaw(code: number): number {
+function decodeUlaw(code: number): number {
   const bits = ~code & 0xff
   const magnitude = ((((bits & 0x0f) << 3) + ULAW_BIAS) << ((bits >> 4) & 7)) - ULAW_BIAS
   return (bits & 0x80) === 0 ? magnitude : -magnitude
 }
 
-export function decodeAlaw(code: number): number {
+function decodeAlaw(code: number): number {
   const bits = code ^ 0x55
   const exponent = (bits >> 4) & 7
   const mantissa = ((bits & 0x0f) << 4) + 8

@@ -68,7 +68,7 @@ export function createLadder({ history, tickets }: LadderOptions): Endpoint {
   }
 }
 
-export function ownLadder(report: CallReport, party: string): OwnLadder {
+function ownLadder(report: CallReport, party: string): OwnLadder {
   const own = new Set(report.legs.filter((leg) => leg.party === party).map(({ name }) => name))
   const { callId, state, outcome, verdict, findings, legs } = report
   return {

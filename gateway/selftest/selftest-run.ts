@@ -54,7 +54,7 @@ const STEPS = [
 type StepName = (typeof STEPS)[number][0]
 
 /** A tone that nobody plays by itself: neither `tone` (440 Hz) nor a ring-back. */
-export const SELFTEST_HZ = 1_050
+const SELFTEST_HZ = 1_050
 /** So much of it proves that it was no click. */
 const NEEDED_MS = 500
 const POLL_MS = 20

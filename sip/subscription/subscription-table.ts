@@ -9,7 +9,7 @@ export interface SubscriptionLimits {
 }
 
 /** A panel of a hundred lamps fits, with a few packages for each of its owner's devices. */
-export const DEFAULT_SUBSCRIPTION_LIMITS: SubscriptionLimits = {
+const DEFAULT_SUBSCRIPTION_LIMITS: SubscriptionLimits = {
   maxSubscriptions: 10_000,
   maxSubscriptionsPerScope: 256,
 }

@@ -19,7 +19,7 @@ type ClientTable = StateTable<ClientState, ClientEvent, ClientTimer, ClientActio
 const UNUSED = { timers: [], on: {} } as const
 
 /** RFC 3261 §17.1.1 figure 5 with RFC 6026 figure 4. Proceeding has no timer: how long a phone may ring is the caller's matter. */
-export const INVITE_CLIENT = {
+const INVITE_CLIENT = {
   initial: { timers: [], on: { start: ['calling', 'send'] } },
   calling: {
     timers: ['A', 'B'],
@@ -55,7 +55,7 @@ export const INVITE_CLIENT = {
 } as const satisfies ClientTable
 
 /** RFC 3261 §17.1.2 figure 6. */
-export const NON_INVITE_CLIENT = {
+const NON_INVITE_CLIENT = {
   initial: { timers: [], on: { start: ['trying', 'send'] } },
   trying: {
     timers: ['E', 'F'],

@@ -11,7 +11,7 @@ type ServerTable = StateTable<ServerState, ServerEvent, ServerTimer, ServerActio
 const UNUSED = { timers: [], on: {} } as const
 
 /** RFC 3261 §17.2.1 figure 7 with RFC 6026 figure 5. 2xx is repeated by the dialog, not here. */
-export const INVITE_SERVER = {
+const INVITE_SERVER = {
   proceeding: {
     timers: ['refresh'],
     on: {
@@ -39,7 +39,7 @@ export const INVITE_SERVER = {
 } as const satisfies ServerTable
 
 /** RFC 3261 §17.2.2 figure 8. */
-export const NON_INVITE_SERVER = {
+const NON_INVITE_SERVER = {
   trying: {
     timers: ['unanswered'],
     on: {

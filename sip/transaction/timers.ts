@@ -3,13 +3,13 @@ import type { TimerRule } from './state-table.ts'
 /** RFC 3261 §17.1.1.1, §17.1.2.2: round trip estimate, longest retransmission interval, longest life of a message in the network. */
 export const T1_MS = 500
 export const T2_MS = 4_000
-export const T4_MS = 5_000
+const T4_MS = 5_000
 
 /** How long a transaction or an unacknowledged 2xx lasts at most. */
 export const TRANSACTION_LIFETIME_MS = 64 * T1_MS
 
 /** RFC 3261 §13.3.1.1: a proxy ends an INVITE that shows no sign of life for three minutes. */
-export const PROGRESS_REFRESH_MS = 60_000
+const PROGRESS_REFRESH_MS = 60_000
 
 const always = (ms: number): TimerRule => ({ firstMs: () => ms })
 /** Waits for stray copies, which a reliable transport does not make. */

@@ -28,7 +28,7 @@ export interface UdpLimits {
   readonly maxDatagramBytes: number
 }
 
-export const DEFAULT_UDP_LIMITS: UdpLimits = { maxFlows: 4_096, maxDatagramBytes: 65_507 }
+const DEFAULT_UDP_LIMITS: UdpLimits = { maxFlows: 4_096, maxDatagramBytes: 65_507 }
 
 const RECEIVE_BUFFER_BYTES = 1_048_576
 

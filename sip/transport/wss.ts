@@ -33,7 +33,7 @@ export interface WebSocketLimits {
   readonly frameBurst: number
 }
 
-export const DEFAULT_WEBSOCKET_LIMITS: WebSocketLimits = {
+const DEFAULT_WEBSOCKET_LIMITS: WebSocketLimits = {
   maxConnections: 10_000,
   maxConnectionsPerAddress: 100,
   unknownMs: 40_000,

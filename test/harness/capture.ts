@@ -70,7 +70,7 @@ const IPV6_HEADER_LENGTH = 40
 const TRANSPORTS: Readonly<Record<number, Packet['transport']>> = { 6: 'tcp', 17: 'udp' }
 
 /** UDP and TCP over Ethernet (which is what `lo` shows); all else, fragments, and IPv6 with extension headers are left out. */
-export const parsePcap = (file: Buffer): Packet[] => {
+const parsePcap = (file: Buffer): Packet[] => {
   if (file.length < 24) return []
   if (file.readUInt32LE(0) !== 0xa1b2c3d4 || file.readUInt32LE(20) !== LINK_ETHERNET)
     throw new Error('not a little-endian Ethernet pcap file')
