@@ -6,7 +6,7 @@ import type { SocketAddress } from '../sip/flow.ts'
 
 const WILDCARDS: readonly string[] = ['0.0.0.0', '::']
 
-/** IPv6 addresses have many spellings. */
+/** One text for each address: IPv6 has many spellings. */
 export const canonicalAddress = (address: string): string =>
   isIPv6(address) ? new NodeAddress({ address, family: 'ipv6' }).address : address
 

@@ -25,10 +25,13 @@ export function verdictFields({ message: reason, ...verdict }: Verdict, error?: 
 export const ownHeadersOf = (error: unknown): readonly Header[] =>
   error instanceof GatewayFailure ? error.headers : []
 
+/** When an overload may be over: the next try of a phone comes no sooner. */
+const RETRY_AFTER_S = 10
+
 /** Headers of a refusal: Reason, and for an overload when to try again (RFC 3261 §20.33). */
 export function refusalHeaders(verdict: Verdict): readonly Header[] {
   const reason = reasonHeader(verdict)
-  return verdict.status === 503 ? [reason, { name: 'Retry-After', value: '10' }] : [reason]
+  return verdict.status === 503 ? [reason, { name: 'Retry-After', value: String(RETRY_AFTER_S) }] : [reason]
 }
 
 /** Answers a request whose method means nothing here. `allowed`: what does (RFC 3261 §8.2.1). */
