@@ -15,7 +15,7 @@ import type { ReceiveBuffer } from './receive-buffer.ts'
  * ICE, DTLS, SRTP and the latch live behind it. Errors are `MediaFailure`.
  */
 export interface MediaEngine {
-  /** `callId` is for logs only. Rejects with `media.no-port`, `media.overload`, `media.stalled`, `media.closed`. */
+  /** `callId` is for logs only. Rejects with `media.overload`, `media.stalled`, `media.closed`. */
   openSession(callId: string, observer: MediaObserver): Promise<MediaSession>
   /** Closes every session. May be called twice. */
   close(): Promise<void>
@@ -102,7 +102,10 @@ export interface Playback {
 }
 
 export interface MediaSession {
-  /** Allocates the leg's transport. At most one leg of each name, and `MAX_LEGS_PER_SESSION` in all. */
+  /**
+   * Allocates the leg's transport. At most one leg of each name, and `MAX_LEGS_PER_SESSION` in all. Rejects with `media.no-port`,
+   * `media.overload`, `media.system-limit`, `media.wrong-leg`.
+   */
   addLeg(leg: LegName, parameters: LegParameters): Promise<LocalTransport>
   /**
    * Moves a live leg of another session of this engine into this one, where it is called `as`: with sockets, keys,
@@ -147,6 +150,8 @@ export interface MediaSession {
 
 export interface SessionStats {
   readonly legs: Readonly<Partial<Record<LegName, LegStats>>>
+  /** Of each leg whose handshakes are not over although its peer is known: what it would fail with if it had no more time. */
+  readonly pending: Readonly<Partial<Record<LegName, MediaFailure>>>
 }
 
 export interface LegStats {

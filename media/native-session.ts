@@ -178,7 +178,10 @@ export class NativeSession implements MediaSession {
 
   async stats(): Promise<SessionStats> {
     const legs = [...this.#legs].map(([name, entry]) => [name, legStats(entry)] as const)
-    return { legs: Object.fromEntries(legs) }
+    const pending = [...this.#legs].flatMap(([name, { leg }]) =>
+      leg.pending === undefined ? [] : [[name, leg.pending] as const],
+    )
+    return { legs: Object.fromEntries(legs), pending: Object.fromEntries(pending) }
   }
 
   async close(): Promise<void> {

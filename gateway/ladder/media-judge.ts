@@ -8,6 +8,8 @@ export interface JudgedLeg {
   readonly name: string
   readonly kind: LegReport['kind']
   readonly stats: LegStats
+  /** What its handshakes wait for, and for how long it has had to wait since the answer; undefined: for nothing. */
+  readonly pending?: { readonly failure: MediaFailure; readonly forMs: number } | undefined
   /** How long it has been able to receive: answered, described and with keys; undefined: it is not yet. */
   readonly readyForMs: number | undefined
   /** What the peer's description said at first and says now, as its attribute: `sendrecv`. */
@@ -43,6 +45,8 @@ const SHARES: readonly { readonly drop: string; readonly code: MediaCode; readon
   { drop: 'media.wrong-source', code: 'media.wrong-source', expected: 'packets from one source' },
 ]
 
+/** Handshakes over a path that loses packets take some seconds: they have so many times the patience. */
+const HANDSHAKE_PATIENCE = 2
 /** So many drops of a kind are no accident. */
 const MIN_DROPS = 25
 /** Of what came in since the last look, at least this is lost to them. */
@@ -63,7 +67,13 @@ const MAX_PTIME_ERROR = 0.34
  * cause a leg and direction, the one furthest down, because it explains the others. Pure.
  */
 export function judgeMedia(now: JudgedMedia, before: ReadonlyMap<string, LegStats>): readonly MediaFinding[] {
-  return now.legs.flatMap((leg) => {
+  return now.legs.flatMap((leg): readonly MediaFinding[] => {
+    const { pending, name } = leg
+    // Nothing above can be judged yet.
+    if (pending !== undefined)
+      return pending.forMs < HANDSHAKE_PATIENCE * now.patienceMs
+        ? []
+        : [{ failure: pending.failure, leg: name }]
     const other = now.legs.find(({ name }) => name !== leg.name)
     const received = fromPeer(leg, before.get(leg.name), now)
     const sent = toPeer(leg, other, before, now.isSettled)

@@ -1,5 +1,6 @@
 import { nextRoundMs } from '../../media/deadline-timer.ts'
 import type { LegStats, MediaSession } from '../../media/engine.ts'
+import type { MediaFailure } from '../../media/failure.ts'
 import { receives, sends } from '../../sdp/direction.ts'
 import type { SipEnvironment } from '../../sip/user-agent.ts'
 import type { Side } from '../calls/side.ts'
@@ -24,6 +25,11 @@ const PATIENCE_AT_END_MS = 2_000
 /** The first figures that stand in a call's history, and how far apart those after them are. */
 const EARLY_NOTES_MS = 30_000
 const NOTE_MS = 60_000
+
+interface LegMoment {
+  readonly answeredMs: number
+  readonly pending: MediaFailure | undefined
+}
 
 /** Looks at the figures of a connected call every few seconds, and has them judged. */
 export class MediaWatch {
@@ -78,7 +84,8 @@ export class MediaWatch {
     const legs = talking.flatMap((side) => {
       const own = stats.get(side.leg.name)
       const other = talking.find((one) => one !== side)
-      return own === undefined ? [] : [this.#judged(side, other, own, answeredMs)]
+      const pending = found.pending[side.leg.name]
+      return own === undefined ? [] : [this.#judged(side, other, own, { answeredMs, pending })]
     })
     // What came meanwhile may have been by the old terms: a peer that is told new ones goes on with the old until it has answered.
     const isSettled = talking.every(({ leg }) => (trace.changedMs(leg.name) ?? -1) < this.#lookedMs)
@@ -87,8 +94,14 @@ export class MediaWatch {
     this.#lookedMs = trace.nowMs
   }
 
-  #judged({ leg }: Side, other: Side | undefined, stats: LegStats, answeredMs: number): JudgedLeg {
+  #judged(
+    { leg }: Side,
+    other: Side | undefined,
+    stats: LegStats,
+    { answeredMs, pending }: LegMoment,
+  ): JudgedLeg {
     const { trace } = this.#options
+    const beganMs = Math.max(answeredMs, trace.changedMs(leg.name) ?? 0)
     const kind = legKind(leg.media)
     const readyMs = trace.climbedMs(leg.name, kind === 'webrtc' || kind === 'dtls' ? 'S5' : 'S2')
     const theirs = other?.leg.direction ?? 'sendrecv'
@@ -96,6 +109,7 @@ export class MediaWatch {
       name: leg.name,
       kind,
       stats,
+      pending: pending && { failure: pending, forMs: trace.nowMs - beganMs },
       readyForMs: readyMs === undefined ? undefined : trace.nowMs - Math.max(readyMs, answeredMs),
       firstDirection: leg.firstDirection,
       isToSend: sends(leg.direction) && receives(theirs),

@@ -86,6 +86,12 @@ export class DtlsKeying {
     return this.#dtls === undefined ? 0 : 1
   }
 
+  /** What is wrong as long as there have been no keys, although the peer can be reached. */
+  get pending(): MediaFailure | undefined {
+    const isWaiting = this.#suite === undefined && this.#handshakeFromMs !== undefined && !this.#hasEnded
+    return isWaiting ? this.#unfinished('a handshake') : undefined
+  }
+
   get deadlineMs(): number | undefined {
     return earliest(this.#dtls?.deadlineMs, this.#handshakeDeadlineMs(), this.#retirementMs())
   }
@@ -141,7 +147,9 @@ export class DtlsKeying {
     this.#judge()
     const deadlineMs = this.#handshakeDeadlineMs()
     if (!this.#hasEnded && deadlineMs !== undefined && nowMs >= deadlineMs)
-      this.#options.fail(this.#handshakeTimeout())
+      this.#options.fail(
+        this.#unfinished(`a handshake within ${this.#options.host.timeouts.dtlsTimeoutMs} ms`),
+      )
   }
 
   /** Says goodbye to the peer. May be called twice. */
@@ -167,8 +175,7 @@ export class DtlsKeying {
     return Math.max(fromMs, expectedMs) + this.#options.host.timeouts.dtlsTimeoutMs
   }
 
-  #handshakeTimeout(): MediaFailure {
-    const expected = `a handshake within ${this.#options.host.timeouts.dtlsTimeoutMs} ms`
+  #unfinished(expected: string): MediaFailure {
     const dtls = this.#dtls
     if (dtls === undefined) {
       // Whichever of the two is the client waits for the path that the browser nominates.

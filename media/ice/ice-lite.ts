@@ -123,6 +123,12 @@ export class IceLite implements Machine<IceInput, IceOutput> {
     return this.#current.isChecked
   }
 
+  /** What is wrong as long as the peer, which has been described, has never checked. */
+  get pending(): MediaFailure | undefined {
+    const isWaiting = this.#describedMs !== undefined && this.#lastCheckMs === undefined && !this.#hasFailed
+    return isWaiting ? this.#unchecked('a check') : undefined
+  }
+
   get deadlineMs(): number | undefined {
     if (this.#hasFailed) return undefined
     const checkMs = this.#checkDeadlineMs()

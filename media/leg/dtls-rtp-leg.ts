@@ -63,6 +63,11 @@ export class DtlsRtpLeg {
     return this.suite !== undefined && !this.#isHeld && !this.#guard.hasEnded
   }
 
+  /** As `SessionStats.pending`. */
+  get pending(): MediaFailure | undefined {
+    return this.#keying.pending
+  }
+
   /** DTLS sessions held: 0 or 1. */
   get dtlsSessions(): number {
     return this.#keying.sessions

@@ -61,6 +61,11 @@ export class RtpLeg {
     return this.#local
   }
 
+  /** As `SessionStats.pending`: its keys are in the description. */
+  get pending(): undefined {
+    return undefined
+  }
+
   get dtlsSessions(): number {
     return 0
   }

@@ -1,6 +1,7 @@
 import { formatAddress } from '../address.ts'
 import { earliest } from '../deadline-timer.ts'
 import { DtlsKeying } from '../dtls/dtls-keying.ts'
+import type { MediaFailure } from '../failure.ts'
 import { IceLite, type IceOutput, type MediaPath } from '../ice/ice-lite.ts'
 import type { LegHost } from '../leg-host.ts'
 import type { LegId } from '../native/boundary.ts'
@@ -61,6 +62,11 @@ export class WebrtcLeg {
   /** The relay has keys, and so a path that DTLS went over. */
   get canSend(): boolean {
     return this.suite !== undefined && !this.#guard.hasEnded
+  }
+
+  /** As `SessionStats.pending`. */
+  get pending(): MediaFailure | undefined {
+    return this.#ice.pending ?? this.#keying.pending
   }
 
   /** DTLS sessions held: 0 or 1. */

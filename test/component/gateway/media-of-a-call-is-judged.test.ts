@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { MediaCode } from '../../../media/failure.ts'
 import type { SdesKey } from '../../../media/parameters.ts'
+import type { VerdictWord } from '../../harness/call-verdicts.ts'
 import { MediaCall, type MediaCallOptions, PCMA } from '../../harness/media-call.ts'
 import { reofferOf } from '../../harness/scripted-calls.ts'
 import { sdesKey } from '../../harness/scripted-trunk.ts'
@@ -334,6 +335,54 @@ describe('S5: keys', () => {
       leg: 'callee',
     })
     call.gateway.expectsVerdicts(['media.none-from-browser', 'srtp.too-many-ssrcs', 'open callee S6 sent'])
+  })
+})
+
+describe('S3 and S4: who hangs up before a handshake has had all of its time', () => {
+  const OPEN: readonly VerdictWord[] = ['open caller S4', 'open caller S5', 'open caller S6 received']
+  const AFTER: readonly VerdictWord[] = ['open caller S6 sent', 'open callee S6 sent']
+
+  /** A call whose trunk is to be heard. */
+  async function heard(options: MediaCallOptions = {}): Promise<MediaCall> {
+    const call = await answered(options)
+    call.connectTrunk()
+    await call.speak({ trunk: 100 })
+    return call
+  }
+
+  async function hungUp(call: MediaCall, afterS: number) {
+    await call.gateway.time.advance(afterS * 1_000)
+    call.caller.dialog?.bye()
+    await call.gateway.time.advance(1_000)
+    return call.report()
+  }
+
+  it('a browser behind a path that lets nothing through: the call was not ok', async () => {
+    const report = await hungUp(await heard(), 7)
+    expect(report).toMatchObject({
+      outcome: 'impaired',
+      verdict: { stage: 'S3', code: 'ice.no-check-seen', leg: 'caller', expected: 'a check' },
+    })
+    expect(report.findings).toHaveLength(1)
+    open[0]?.gateway.expectsVerdicts(['ice.no-check-seen', ...OPEN, ...AFTER])
+  })
+
+  it('a DTLS handshake whose answers are lost, told while it goes on', async () => {
+    const call = await heard({ browser: { lostDtls: 1_000 } })
+    await call.check()
+    call.browser.startDtls()
+    await until(() => call.report().timeline.filter(({ what }) => what === 'dtls-flight').length > 4)
+    expect((await call.look(12)).findings).toMatchObject([
+      { stage: 'S4', code: 'dtls.flight-unanswered', leg: 'caller' },
+    ])
+    expect(await hungUp(call, 1)).toMatchObject({ state: 'ended', outcome: 'impaired' })
+    expect(call.rung('caller', 'S4')).toBe('impaired')
+    call.gateway.expectsVerdicts(['dtls.flight-unanswered', ...OPEN.slice(1), ...AFTER])
+  })
+
+  it('but nothing is wrong yet in the first seconds', async () => {
+    expect(await hungUp(await heard(), 3)).toMatchObject({ outcome: 'ok', findings: [] })
+    open[0]?.gateway.expectsVerdicts(['open caller S3', ...OPEN, ...AFTER])
   })
 })
 
