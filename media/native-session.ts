@@ -178,8 +178,8 @@ export class NativeSession implements MediaSession {
 
   async stats(): Promise<SessionStats> {
     const legs = [...this.#legs].map(([name, entry]) => [name, legStats(entry)] as const)
-    const pending = [...this.#legs].flatMap(([name, { leg }]) =>
-      leg.pending === undefined ? [] : [[name, leg.pending] as const],
+    const pending = [...this.#legs].flatMap(([name, { leg, lane }]) =>
+      leg.pending === undefined ? [] : [[name, causeOf(leg.pending, lane)] as const],
     )
     return { legs: Object.fromEntries(legs), pending: Object.fromEntries(pending) }
   }
@@ -283,9 +283,10 @@ export class NativeSession implements MediaSession {
   }
 
   /** A failed leg leaves the relay at once (RFC 7675 §5.1: no media without consent) but stays in the call's books. */
-  #failed(name: LegName, failure: MediaFailure): void {
+  #failed(name: LegName, symptom: MediaFailure): void {
     const entry = this.#legs.get(name)
     if (entry === undefined || entry.hasFailed) return
+    const failure = causeOf(symptom, entry.lane)
     entry.hasFailed = true
     entry.final = entry.lane.relay.stats(entry.leg.id)
     entry.reports.end()
@@ -365,4 +366,10 @@ export class NativeSession implements MediaSession {
   #assertOpen(): void {
     if (this.#isClosed) throw new MediaFailure('media.closed')
   }
+}
+
+/** What a thread that stands still does not pass on is nobody's silence. */
+function causeOf(failure: MediaFailure, lane: RelayLane): MediaFailure {
+  if (!lane.isStalled || failure.code === 'media.internal') return failure
+  return new MediaFailure('media.stalled', { seen: failure.code, cause: failure })
 }

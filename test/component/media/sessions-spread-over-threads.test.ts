@@ -18,6 +18,7 @@ import {
 } from '../../harness/media-bench.ts'
 import { freePortRange } from '../../harness/ports.ts'
 import { repeatUntil, until } from '../../harness/until.ts'
+import { VirtualMediaClock } from '../../harness/virtual-media-clock.ts'
 
 const THREADS = 3
 
@@ -127,6 +128,31 @@ test('a thread that has stalled gets no session while there is another, however 
   expect(told).toEqual(['webtrunk-relay stalled', 'webtrunk-rel-1 stalled', 'webtrunk-relay recovered'])
   // To be closed like any other.
   owedMs[1] = 0
+  await until(() => engine.stalledThreads === 0)
+})
+
+test('what a browser is not heard for is the thread that has stalled', async () => {
+  const openRelay: typeof native.openRelay = (options) =>
+    Object.defineProperty(native.openRelay(options), 'heartbeat', { value: () => owedMs })
+  let owedMs = 0
+  const clock = new VirtualMediaClock()
+  const engine = openEngine({ consentTimeoutMs: 7_000 }, { addon: { ...native, openRelay }, clock })
+  const log = new MediaLog()
+  const session = await engine.openSession('call', log)
+  await connect(session, await openBrowser(), log)
+  await addWebrtc(session, 'callee')
+  await session.setRemote('callee', (await openBrowser()).remote)
+  owedMs = 6_000
+  await until(() => engine.stalledThreads === 1)
+  expect((await session.stats()).pending).toMatchObject({
+    callee: { code: 'media.stalled', seen: 'ice.no-check-seen' },
+  })
+  clock.advance(7_000)
+  await until(() => log.failures.length > 0)
+  expect(log.failures).toMatchObject([
+    { leg: 'caller', failure: { code: 'media.stalled', seen: 'ice.consent-lost' } },
+  ])
+  owedMs = 0
   await until(() => engine.stalledThreads === 0)
 })
 
