@@ -4,8 +4,10 @@ export const MEDIA_CODES = {
     stage: 'S6',
     status: 503,
     text: 'no free media port',
-    cause: 'every port of media.rtpPortMin to rtpPortMax is in use or rests, or the address is not ours',
-    remedy: 'widen the range to two ports for each of calls.maxCalls; check media.addresses',
+    cause:
+      'every port of media.rtpPortMin to rtpPortMax is in use or rests; or, where an address is expected, it is not ours',
+    remedy:
+      'widen the range to two ports for each of calls.maxCalls; check the address: towards browsers it is one of media.addresses, towards trunks the host of udp, tcp or tls',
   },
 
   'media.overload': {
@@ -16,12 +18,22 @@ export const MEDIA_CODES = {
     remedy: 'raise calls.maxCalls and the port range',
   },
 
+  'media.system-limit': {
+    stage: 'S6',
+    status: 503,
+    text: 'system gives no socket for media',
+    cause:
+      'EMFILE: as many open files as the process may have (ENFILE: as the machine may); ENOMEM, ENOBUFS: no memory left for sockets',
+    remedy:
+      'raise LimitNOFILE of the service to one for each browser and two for each trunk call, or fs.file-max; look at the memory of the machine or the limit of the container',
+  },
+
   'media.stalled': {
     stage: 'S6',
     status: 503,
-    text: 'no media thread answers',
+    text: 'media thread does not answer',
     cause:
-      'a defect of ours, or of the kernel: every thread that carries media stands still, and so do its calls',
+      'a defect of ours, or of the kernel: the thread that carries this call, or every one that could, stands still',
     remedy:
       "restart the daemon; report the log line 'a media thread does not answer', which says where it stands",
   },

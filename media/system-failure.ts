@@ -1,19 +1,27 @@
-import { MediaFailure } from './failure.ts'
+import { type MediaCode, MediaFailure } from './failure.ts'
 
-const ADDRESS_ERRORS: ReadonlySet<string> = new Set(['EADDRINUSE', 'EADDRNOTAVAIL', 'EACCES', 'EINVAL'])
+const CODES: Readonly<Record<string, MediaCode>> = {
+  EADDRINUSE: 'media.no-port',
+  EADDRNOTAVAIL: 'media.no-port',
+  EACCES: 'media.no-port',
+  EINVAL: 'media.no-port',
+  EMFILE: 'media.system-limit',
+  ENFILE: 'media.system-limit',
+  ENOBUFS: 'media.system-limit',
+  ENOMEM: 'media.system-limit',
+}
 
-/** Throws `media.no-port` where the address is to blame, `media.overload` where the machine or the relay is full. */
+/**
+ * Throws `media.no-port` where the address is to blame, `media.system-limit` where the machine has no more to give, and
+ * `media.overload` where the relay is full.
+ */
 export function named<Made>(open: () => Made, expected: string): Made {
   try {
     return open()
   } catch (cause) {
     const seen = systemCode(cause)
     if (seen === undefined) throw cause
-    throw new MediaFailure(ADDRESS_ERRORS.has(seen) ? 'media.no-port' : 'media.overload', {
-      expected,
-      seen,
-      cause,
-    })
+    throw new MediaFailure(CODES[seen] ?? 'media.overload', { expected, seen, cause })
   }
 }
 

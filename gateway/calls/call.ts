@@ -256,7 +256,7 @@ export class Call implements SideOwner, JoinableCall {
   }
 
   onBlamed(side: Side, error: unknown): void {
-    this.#observer.blame(side, error)
+    this.#observer.blame(side.leg.name, error)
   }
 
   onDialogEnd(side: Side, reason: EndReason, request: SipRequest | undefined): void {
@@ -337,12 +337,24 @@ export class Call implements SideOwner, JoinableCall {
   }
 
   async #openSide(name: LegName, party: string, media: LegMedia, isCallIdOwner: boolean): Promise<Side> {
-    // Who has called us need not take an answer before it is final.
-    const leg = await Leg.open(this.#requireSession(), name, media, this.#newSessionId(), !isCallIdOwner)
+    // Before it is there: what keeps it from being opened is its own.
     this.#observer.opened(name, party, media)
+    // Who has called us need not take an answer before it is final.
+    const leg = await this.#openLeg(name, media, !isCallIdOwner)
     // A party that we did not call has called us.
     if (!isCallIdOwner) this.trace.climb(name, 'S1')
     return new Side({ leg, party, isCallIdOwner, owner: this })
+  }
+
+  async #openLeg(name: LegName, media: LegMedia, isCaller: boolean): Promise<Leg> {
+    try {
+      return await Leg.open(this.#requireSession(), name, media, this.#newSessionId(), isCaller)
+    } catch (error) {
+      this.#observer.blame(name, error)
+      // Only a transfer fails then.
+      if (this.#state === 'connected') this.trace.dropped(name, verdictOf(error).message)
+      throw error
+    }
   }
 
   #place(side: Side, plan: PartyPlan, text: string, progress: Progress): Dialling {

@@ -52,8 +52,8 @@ export class CallObserver {
     this.trace.agreed(side.leg.name, codec)
   }
 
-  blame(side: Side, error: unknown): void {
-    if (typeof error === 'object' && error !== null) this.#blamed.set(error, side.leg.name)
+  blame(leg: LegName, error: unknown): void {
+    if (typeof error === 'object' && error !== null) this.#blamed.set(error, leg)
   }
 
   blamed(error: unknown): LegName | undefined {

@@ -30,7 +30,7 @@ export interface LegSource {
   readonly shared: SharedPorts
 }
 
-/** A leg with sockets, keys and credentials of its own. Throws `media.no-port`, `media.overload`. */
+/** A leg with sockets, keys and credentials of its own. Throws `media.no-port`, `media.overload`, `media.system-limit`. */
 export function openLeg(parameters: LegParameters, source: LegSource, host: LegHost): Leg {
   return parameters.kind === 'webrtc'
     ? openWebrtc(parameters, source, host)

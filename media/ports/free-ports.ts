@@ -8,7 +8,7 @@ import type { PortPool } from './port-pool.ts'
 /** Ports that another process holds are passed over this many times. */
 const BIND_ATTEMPTS = 16
 
-/** Opens something on a port of the pool that can be bound, which stays leased. Throws `media.no-port`, `media.overload`. */
+/** Opens something on a port of the pool that can be bound, which stays leased. Throws `media.no-port`, `media.overload`, `media.system-limit`. */
 export function onFreePorts<Made>(
   { ports, clock }: { readonly ports: PortPool; readonly clock: Clock },
   address: string,

@@ -3,7 +3,9 @@ import type { RtpLocal, SrtpSuite } from '../../../media/parameters.ts'
 import { createAnswer } from '../../../sdp/answer.ts'
 import { answerableCodecs, STANDARD_CODECS } from '../../../sdp/codecs.ts'
 import { createOffer, readOffer } from '../../../sdp/offer.ts'
+import { freePortRange } from '../../harness/ports.ts'
 import {
+  type AnsweredCall,
   answered,
   answerTo,
   BROWSER,
@@ -113,6 +115,46 @@ describe('S1: trunks', () => {
     await gateway.time.advance(40_000)
     expectFailure(gateway, call, code, 'callee')
     gateway.expectsVerdicts(code)
+  })
+})
+
+describe('S6: no port for the trunk', () => {
+  const ONE = 2
+  async function withoutPorts(): Promise<{ gateway: ScriptedGateway; alice: Peer; call: AnsweredCall }> {
+    const rtpPortMin = await freePortRange(ONE)
+    const gateway = await open({}, {}, undefined, {}, { rtpPortMin, rtpPortMax: rtpPortMin + ONE - 1 })
+    const alice = await gateway.registered('alice')
+    const from = { peer: alice, user: 'alice', local: BROWSER }
+    const call = await answered(gateway, from, { peer: gateway.trunk, number: '0100', local: PHONE })
+    return { gateway, alice, call }
+  }
+
+  it('media.no-port stands on the leg of the trunk', async () => {
+    const { gateway, alice, call } = await withoutPorts()
+    const refused = place(alice, 'alice', '0101', offerOf(BROWSER))
+    await gateway.time.advance(500)
+    expect(reasonText(refused)).toContain('text="media.no-port"')
+    const report = gateway.calls.history.list().find(({ state }) => state === 'ended')
+    expect(report?.verdict).toMatchObject({ code: 'media.no-port', leg: 'callee' })
+    call.caller.dialog?.bye()
+    const failed = report?.legs.flatMap(({ name, rungs }) =>
+      rungs.flatMap(({ stage, state }) => (state === 'failed' ? [`${name} ${stage}`] : [])),
+    )
+    expect(new Set(failed)).toEqual(new Set(['callee S6']))
+    gateway.expectsVerdicts('media.no-port')
+  })
+
+  it('media.no-port: a transfer to a trunk fails, and leaves no leg in the call', async () => {
+    const { gateway, call } = await withoutPorts()
+    const { caller } = call
+    const target = { name: 'Refer-To', value: '<sip:0102@example.com>' }
+    caller.dialog?.request('REFER', { headers: [target] }, () => {})
+    await gateway.time.advance(500)
+    const [report] = gateway.calls.history.list()
+    expect(gateway.logged('transfer refused').map(({ fields }) => fields.code)).toEqual(['media.no-port'])
+    expect([report?.state, report?.legs.map(({ name }) => name)]).toEqual(['connected', ['caller', 'callee']])
+    expect(report?.timeline.filter(({ what }) => what === 'dropped')).toHaveLength(1)
+    caller.dialog?.bye()
   })
 })
 

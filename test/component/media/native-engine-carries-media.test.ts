@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { native } from '../../../media/native/index.ts'
 import { createNativeEngine } from '../../../media/native-engine.ts'
 import { tonePlayback } from '../../../media/tone.ts'
 import {
@@ -371,6 +372,23 @@ describe('limits and the end', () => {
     const session = await engine.openSession('call', new Log())
     await expect(session.addLeg('callee', PLAIN)).rejects.toMatchObject({ code: 'media.no-port' })
     expect(engine.tables().rtpPorts).toBe(0)
+  })
+
+  test.each([
+    ['EMFILE', 'media.system-limit'],
+    ['ENOBUFS', 'media.system-limit'],
+    ['ELIMIT', 'media.overload'],
+    ['EADDRNOTAVAIL', 'media.no-port'],
+  ] as const)('a leg that cannot be opened, %s: %s', async (seen, code) => {
+    const openRelay: typeof native.openRelay = (options) =>
+      Object.defineProperty(native.openRelay(options), 'addLeg', {
+        value: () => {
+          throw Object.assign(new Error('no'), { code: seen })
+        },
+      })
+    const session = await openEngine({}, { addon: { ...native, openRelay } }).openSession('call', new Log())
+    await expect(session.addLeg('callee', PLAIN)).rejects.toMatchObject({ code, seen })
+    await expect(session.addLeg('caller', { kind: 'webrtc' })).rejects.toMatchObject({ code, seen })
   })
 
   test('one port on several addresses; a taken fixed port is media.no-port', async () => {
