@@ -349,6 +349,13 @@ export const MEDIA_CODES = {
 
 export type MediaCode = keyof typeof MEDIA_CODES
 
+/** What a leg fails with whose peer is not heard (`MediaSession.watch`). */
+export const SILENCE_CODES: ReadonlySet<MediaCode> = new Set([
+  'media.silent',
+  'media.none-from-trunk',
+  'media.none-from-browser',
+])
+
 /** The one error of `media/`. `expected` and `seen` never hold keys. */
 export class MediaFailure extends Error {
   readonly code: MediaCode

@@ -242,9 +242,16 @@ export class NativeSession implements MediaSession {
     // Told to be patient meanwhile.
     if (entry?.silenceLimitS === undefined) return
     const { leg, lane, silenceLimitS } = entry
-    const wasHeard = (lane.relay.stats(leg.id)?.packetsReceived ?? 0) > 0
-    const code = wasHeard ? 'media.silent' : NEVER_HEARD[leg.kind]
-    this.#failed(name, new MediaFailure(code, { expected: `RTP or RTCP within ${silenceLimitS} s` }))
+    const { packetsReceived = 0, drops = {} } = lane.relay.stats(leg.id) ?? {}
+    const code = packetsReceived > 0 ? 'media.silent' : NEVER_HEARD[leg.kind]
+    const dropped = Object.entries(drops).map(([reason, count]) => `${count} ${reason}`)
+    this.#failed(
+      name,
+      new MediaFailure(code, {
+        expected: `RTP or RTCP within ${silenceLimitS} s`,
+        ...(dropped.length === 0 ? {} : { seen: `dropped so far: ${dropped.join(', ')}` }),
+      }),
+    )
   }
 
   /** What the leg says goes to the session it is in at that time. */

@@ -1,7 +1,7 @@
 import type { CallsConfig } from '../../config/config.ts'
 import type { Log } from '../../config/logging.ts'
 import type { LegName, MediaEngine, MediaSession, MediaStageEvent } from '../../media/engine.ts'
-import type { MediaFailure } from '../../media/failure.ts'
+import { type MediaFailure, SILENCE_CODES } from '../../media/failure.ts'
 import type { Header, SipRequest, Uri } from '../../sip/message/message.ts'
 import type {
   EndReason,
@@ -396,6 +396,10 @@ export class Call implements SideOwner, JoinableCall {
   #onMediaFailure(leg: LegName, failure: MediaFailure): void {
     // The target of a transfer is no part of the conversation yet: only the transfer fails.
     if (this.#transfers.onMediaFailure(leg, failure)) return
+    if (SILENCE_CODES.has(failure.code)) {
+      this.#run(async () => this.#fail((await this.#mediaWatch.whySilent(leg)) ?? failure, leg, 'received'))
+      return
+    }
     const side = this.#conversation.sides.find((one) => one.leg.name === leg)
     if (leg !== 'callee' || side === undefined || !this.charges.isEmergency) this.#fail(failure, leg)
     else
@@ -409,9 +413,9 @@ export class Call implements SideOwner, JoinableCall {
     if (this.trace.addFinding(verdict)) this.#log.warn('call impaired', verdictFields(verdict))
   }
 
-  #fail(error: unknown, leg?: LegName): void {
+  #fail(error: unknown, leg?: LegName, direction?: 'received'): void {
     const at = leg ?? this.#observer.blamed(error)
-    const verdict = verdictOf(error, { leg: at })
+    const verdict = verdictOf(error, { leg: at, direction })
     if (verdict.code === 'call.internal') this.#log.error('internal error', { error })
     const end = (): void => this.#end('failed', { verdict, ...(leg === undefined ? {} : { leg }) })
     const side = this.#conversation.sides.find((one) => one.leg.name === at)
@@ -456,7 +460,7 @@ export class Call implements SideOwner, JoinableCall {
     if (silence !== undefined) this.#addFinding(verdictOf(silence, { leg: 'callee' }))
     this.charges.stop()
     this.#mediaWatch.stop()
-    this.trace.end({ verdict: why.verdict, by: why.by ?? why.leg, isCancelled: event === 'cancelled' })
+    this.trace.end({ verdict: why.verdict, by: why.by, isCancelled: event === 'cancelled' })
     this.#logEnd(event, why.verdict, why.by ?? why.leg)
     const reasons = why.verdict === undefined ? (why.reasons ?? []) : [reasonHeader(why.verdict)]
     this.#setUp.cancel(reasons)

@@ -185,10 +185,7 @@ export class CallTrace {
 
   /** Something wrong that the call goes on with. False when it was found before at this place. */
   addFinding(verdict: Verdict): boolean {
-    const { code, leg, direction } = verdict
-    const isKnown = this.#findings.some(
-      (found) => found.code === code && found.leg === leg && found.direction === direction,
-    )
+    const isKnown = this.#findings.some((found) => isSamePlace(found, verdict))
     if (isKnown || this.#findings.length >= TRACE_LIMITS.findings) return false
     this.#add(verdict)
     return true
@@ -208,8 +205,13 @@ export class CallTrace {
     this.#endedMs = this.#nowMs()
     this.#endedBy = how.by
     this.#isCancelled = how.isCancelled
-    if (how.verdict !== undefined) this.#ending = this.#add(how.verdict)
-    this.note('ended', { leg: how.by }, how.isCancelled ? 'cancelled' : how.verdict?.code, true)
+    if (how.verdict !== undefined) this.#ending = this.#addEnding(how.verdict)
+    this.note(
+      'ended',
+      { leg: how.by ?? how.verdict?.leg },
+      how.isCancelled ? 'cancelled' : how.verdict?.code,
+      true,
+    )
   }
 
   report(): CallReport {
@@ -238,6 +240,13 @@ export class CallTrace {
     if (this.#ending !== undefined) return 'failed'
     if (this.#isCancelled) return 'cancelled'
     return this.#findings.length > 0 ? 'impaired' : 'ok'
+  }
+
+  /** It may have been found before, and stands there once. */
+  #addEnding(verdict: Verdict): Finding {
+    const known = this.#findings.findIndex((found) => isSamePlace(found, verdict))
+    if (known >= 0) this.#findings.splice(known, 1)
+    return this.#add(verdict)
   }
 
   #add(verdict: Verdict): Finding {
@@ -287,6 +296,9 @@ export class CallTrace {
     return Math.round(this.#options.nowMs() - this.#startMs)
   }
 }
+
+const isSamePlace = (one: Verdict, other: Verdict): boolean =>
+  one.code === other.code && one.leg === other.leg && one.direction === other.direction
 
 const rungName = (stage: Stage, direction: string | undefined): string =>
   direction === undefined ? stage : `${stage} ${direction}`

@@ -108,18 +108,22 @@ function forbidden({ firstDirection }: JudgedLeg): MediaFailure | undefined {
   return new MediaFailure('media.direction-forbids', { expected: 'a=sendrecv', seen: `a=${firstDirection}` })
 }
 
-function dropShare(stats: LegStats, before: LegStats | undefined): MediaFailure | undefined {
+/** What kept most of what came since `before` from being taken; undefined: nothing that is known. Pure. */
+export function dropShare(stats: LegStats, before: LegStats | undefined): MediaFailure | undefined {
   const received = stats.packetsReceived - (before?.packetsReceived ?? 0)
+  const newDrops = (reason: string): number => (stats.drops[reason] ?? 0) - (before?.drops[reason] ?? 0)
   for (const { drop, code, expected } of SHARES) {
-    const drops = (stats.drops[drop] ?? 0) - (before?.drops[drop] ?? 0)
+    const drops = newDrops(drop)
     if (drops < MIN_DROPS || drops < MIN_SHARE * (drops + received)) continue
     // Good ones before: the key is right, and it is the rollover counter or a new key that nobody told of.
     const isLater = code === 'srtp.auth-failed' && (before?.packetsReceived ?? 0) > 0
     const seen = `${drops} of ${drops + received} packets: ${drop}`
     return new MediaFailure(isLater ? 'srtp.auth-lost' : code, { expected, seen })
   }
-  if ((stats.drops['srtp.too-many-ssrcs'] ?? 0) === 0) return undefined
-  return new MediaFailure('srtp.too-many-ssrcs', { seen: `${stats.drops['srtp.too-many-ssrcs']} packets` })
+  const ofTooMany = newDrops('srtp.too-many-ssrcs')
+  return ofTooMany === 0
+    ? undefined
+    : new MediaFailure('srtp.too-many-ssrcs', { seen: `${ofTooMany} packets` })
 }
 
 function nothing({ kind, stats }: JudgedLeg): MediaFailure {

@@ -1,12 +1,12 @@
 import { nextRoundMs } from '../../media/deadline-timer.ts'
-import type { LegStats, MediaSession } from '../../media/engine.ts'
+import type { LegName, LegStats, MediaSession } from '../../media/engine.ts'
 import type { MediaFailure } from '../../media/failure.ts'
 import { receives, sends } from '../../sdp/direction.ts'
 import type { SipEnvironment } from '../../sip/user-agent.ts'
 import type { Side } from '../calls/side.ts'
 import { legKind } from './call-observer.ts'
 import type { CallTrace } from './call-trace.ts'
-import { type JudgedLeg, judgeMedia, type MediaFinding } from './media-judge.ts'
+import { dropShare, type JudgedLeg, judgeMedia, type MediaFinding } from './media-judge.ts'
 
 export interface MediaWatchOptions {
   readonly environment: SipEnvironment
@@ -35,6 +35,8 @@ interface LegMoment {
 export class MediaWatch {
   readonly #options: MediaWatchOptions
   #before: ReadonlyMap<string, LegStats> = new Map()
+  /** At the look before that. */
+  #earlier: ReadonlyMap<string, LegStats> = new Map()
   #cancelTimer: () => void = () => {}
   #notedMs = 0
   #lookedMs = 0
@@ -69,6 +71,12 @@ export class MediaWatch {
     await this.#look(PATIENCE_AT_END_MS)
   }
 
+  /** Why a leg whose peer is not heard has taken nothing of what came in the last seconds; undefined: nothing came. */
+  async whySilent(leg: LegName): Promise<MediaFailure | undefined> {
+    const stats = (await this.#options.session()?.stats())?.legs[leg]
+    return stats === undefined ? undefined : dropShare(stats, this.#earlier.get(leg))
+  }
+
   async #look(patienceMs: number): Promise<void> {
     const { session, trace, sides, onFinding } = this.#options
     const found = await session()?.stats()
@@ -90,6 +98,7 @@ export class MediaWatch {
     // What came meanwhile may have been by the old terms: a peer that is told new ones goes on with the old until it has answered.
     const isSettled = talking.every(({ leg }) => (trace.changedMs(leg.name) ?? -1) < this.#lookedMs)
     for (const finding of judgeMedia({ legs, patienceMs, isSettled }, this.#before)) onFinding(finding)
+    this.#earlier = this.#before
     this.#before = stats
     this.#lookedMs = trace.nowMs
   }

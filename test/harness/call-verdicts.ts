@@ -75,7 +75,7 @@ export class CallVerdicts {
     return [
       ...(outcome === 'cancelled' ? ['cancelled'] : []),
       ...findings,
-      ...(isAnswered ? legs.flatMap((leg) => this.#wrongRungs(leg, findings.length > 0)) : []),
+      ...(isAnswered ? legs.flatMap((leg) => this.#wrongRungs(leg, found.length > 0)) : []),
     ]
   }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { afterEach, expect, it } from 'vitest'
 import { loadConfig } from '../../../config/load.ts'
 import type { LocalTransport } from '../../../media/parameters.ts'
@@ -5,6 +6,7 @@ import { MediaCall, noise, PCMA } from '../../harness/media-call.ts'
 import { rtp, UdpPeer } from '../../harness/relay-bench.ts'
 import { answered, BROWSER, PHONE, reofferOf } from '../../harness/scripted-calls.ts'
 import { ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { sdesKey } from '../../harness/scripted-trunk.ts'
 import { repeatUntil } from '../../harness/until.ts'
 
 let gateway: ScriptedGateway
@@ -53,6 +55,60 @@ it('a trunk that was never heard ends the call, at stage S6, with BYE and Reason
     expect(side.ended).toBe('bye')
     expect(side.endedBy).toContain('media.none-from-trunk')
   }
+  gateway.expectsVerdicts('media.none-from-trunk')
+})
+
+it('a trunk whose packets come and do not authenticate ends the call by that code, on that rung alone', async () => {
+  const { media } = loadConfig(undefined, {})
+  const call = await MediaCall.open({
+    trunk: { media: 'sdes' },
+    config: { media: { ...media, rtpTimeoutS: 3, rtpHoldTimeoutS: 0 } },
+  })
+  close = () => call.close()
+  gateway = call.gateway
+  await call.answer()
+  await call.connectBrowser()
+  call.connectTrunk(sdesKey(1, 'AES_CM_128_HMAC_SHA1_80', randomBytes(30)))
+  await call.speak({ browser: 30 })
+  await repeatUntil(
+    () => {
+      call.browser.sendRtp(PCMA, noise())
+      call.trunk.sendRtp(PCMA, noise())
+    },
+    () => failed().length > 0,
+  )
+  await gateway.time.advance(1_000)
+  expect(call.callee.endedBy).toContain('srtp.auth-failed')
+  expect(call.report()).toMatchObject({
+    outcome: 'failed',
+    verdict: { stage: 'S5', code: 'srtp.auth-failed', leg: 'callee', direction: 'received' },
+    findings: [{ code: 'srtp.auth-failed' }],
+  })
+  expect(call.report()).not.toHaveProperty('endedBy')
+  expect([call.rung('callee', 'S5'), call.rung('callee', 'S6', 'sent')]).toEqual(['failed', 'climbed'])
+  gateway.expectsVerdicts('srtp.auth-failed')
+})
+
+it('what was found before the end is the end, and stands there once', async () => {
+  const { media } = loadConfig(undefined, {})
+  const call = await MediaCall.open({ config: { media: { ...media, rtpTimeoutS: 3, rtpHoldTimeoutS: 0 } } })
+  close = () => call.close()
+  gateway = call.gateway
+  await call.answer()
+  await call.connectBrowser()
+  await call.speak({ browser: 30 })
+  expect((await call.look()).findings).toMatchObject([{ code: 'media.none-from-trunk' }])
+  await repeatUntil(
+    () => call.browser.sendRtp(PCMA, noise()),
+    () => failed().length > 0,
+  )
+  await gateway.time.advance(1_000)
+  expect(call.report()).toMatchObject({ outcome: 'failed', findings: [{ code: 'media.none-from-trunk' }] })
+  expect(call.report().findings).toHaveLength(1)
+  expect([call.rung('callee', 'S6', 'received'), call.rung('callee', 'S6', 'sent')]).toEqual([
+    'failed',
+    'climbed',
+  ])
   gateway.expectsVerdicts('media.none-from-trunk')
 })
 
