@@ -177,6 +177,21 @@ TEST(rewrite_clock_jump, "a timestamp that jumps is a new timeline, silence is n
   CHECK(back.marker && back.timestamp == 1160 + 120 * 8000 + 160);
 }
 
+TEST(rewrite_clock_set_back, "a clock that is set back while numbers go on is a new timeline; a little out of order it is none") {
+  RtpRewriter rewriter = rewriter_at(0);
+  uint64_t now_us = 0;
+  Sent sent{};
+  for (uint16_t number = 1; number <= 150; number++) sent = send(rewriter, packet(1, number, 160u * number), now_us += 20 * kMs);
+  const uint32_t before = sent.timestamp;
+  const Sent back = send(rewriter, packet(1, 151, 0), now_us += 20 * kMs);
+  CHECK(back.sequence == sent.sequence + 1 && back.marker && back.timestamp == before + 160);
+  const Sent after = send(rewriter, packet(1, 152, 160), now_us += 20 * kMs);
+  CHECK(!after.marker && after.timestamp == before + 320);
+  const Sent early = send(rewriter, packet(1, 153, 160 * 12), now_us += 20 * kMs);
+  const Sent older = send(rewriter, packet(1, 154, 160 * 2), now_us += 20 * kMs);
+  CHECK(!older.marker && early.timestamp - older.timestamp == 1600);
+}
+
 TEST(rewrite_long_event, "a long telephone-event with one timestamp does not break the timeline") {
   RtpRewriter rewriter = rewriter_at(0);
   uint16_t sequence = 0;

@@ -26,10 +26,16 @@ struct Heard {
   EventDetector detector;
   Diary diary;
   int64_t now_ns = kMs;
+  uint16_t sequence = 0xfffc;
 
   void packet(uint32_t timestamp, uint8_t event, uint16_t duration, bool is_end = false, bool marker = false,
               uint32_t rate = 8000, uint32_t ssrc = 7) {
+    numbered(++sequence, timestamp, event, duration, is_end, marker, rate, ssrc);
+  }
+  void numbered(uint16_t number, uint32_t timestamp, uint8_t event, uint16_t duration, bool is_end = false, bool marker = false,
+                uint32_t rate = 8000, uint32_t ssrc = 7) {
     RtpHeader header{};
+    header.sequence = number;
     header.marker = marker;
     header.timestamp = timestamp;
     header.ssrc = ssrc;
@@ -85,9 +91,19 @@ TEST(detector_once, "a press is told once, whatever is repeated, late or without
   heard.packet(1000, 5, 480);
   CHECK(heard.take() == "-5:100 ");
   heard.packet(3000, 5, 160);
+  heard.numbered(static_cast<uint16_t>(heard.sequence - 2), 1000, 5, 800, true);
   heard.packet(1000, 5, 800, true);
   heard.packet(3000, 5, 640, true);
   CHECK(heard.take() == "+5 -5:80 ");
+}
+
+TEST(detector_clock_set_back, "a source that sets its clock back, and goes on with its numbers, is heard at once") {
+  Heard heard;
+  heard.packet(24000, 5, 800, true);
+  heard.packet(160, 6, 160);
+  heard.packet(160, 6, 800, true);
+  heard.packet(24000, 7, 800, true);
+  CHECK(heard.take() == "+5 -5:100 +6 -6:100 +7 -7:100 ");
 }
 
 TEST(detector_end_only, "a packet with the end bit alone is a press; the same key twice is two") {

@@ -15,6 +15,8 @@ constexpr int32_t kMaxDropout = 3000;
 constexpr int32_t kMaxMisorder = 100;
 /** Difference between the source's media clock and ours that is a new timeline. */
 constexpr int64_t kMaxClockGapMs = 10'000;
+/** A source sets its clock back, though its numbers go on: PBXes do between ringing and answer. Listeners hear nothing until it is where it was. */
+constexpr int64_t kMaxClockStepBackMs = 200;
 /** Never a sequence number. */
 constexpr uint32_t kNoRestart = 0x10000;
 
@@ -58,7 +60,8 @@ RtpRewriter::Step RtpRewriter::judge(uint32_t ssrc, uint16_t sequence, uint32_t 
       int64_t{static_cast<int32_t>(timestamp - newest_source_timestamp_)} * 1000 / int64_t{clock_rate_hz};
   const int64_t wall_ms = static_cast<int64_t>((now_us - newest_timestamp_at_us_) / 1000);
   const int64_t gap_ms = media_ms - wall_ms;
-  return gap_ms > kMaxClockGapMs || gap_ms < -kMaxClockGapMs ? Step::rebase : Step::next;
+  const bool is_new_timeline = gap_ms > kMaxClockGapMs || gap_ms < -kMaxClockGapMs || media_ms < -kMaxClockStepBackMs;
+  return is_new_timeline ? Step::rebase : Step::next;
 }
 
 uint32_t RtpRewriter::ticks_since_newest(uint64_t now_us, uint32_t clock_rate_hz) const {

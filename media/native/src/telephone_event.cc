@@ -12,7 +12,7 @@ constexpr int64_t kSecondNs = 1'000'000'000;
 constexpr uint32_t kLongest = 0xffff;
 /** How far apart, in ms, the next segment of a long press may begin from where the one before it ended. */
 constexpr uint32_t kSegmentToleranceMs = 100;
-/** A timestamp older than the last one by less is of an earlier press, late; beyond, the source has another clock. */
+/** A timestamp older than the last one by less is of an earlier press when its number is older, too, or that press was heard; else the source has another clock. */
 constexpr uint32_t kLateS = 10;
 /** -10 dBm0: what telephones send. */
 constexpr uint8_t kUsualVolume = 10;
@@ -40,12 +40,17 @@ void EventPayload::write(uint8_t* payload) const {
 
 // ---- Detector ----
 
+bool EventDetector::is_late(const RtpHeader& header) const {
+  if (timestamp_ - header.timestamp >= kLateS * clock_rate_hz_) return false;
+  return static_cast<int16_t>(header.sequence - sequence_) < 0 || header.timestamp == timestamp_before_;
+}
+
 void EventDetector::on_packet(const RtpHeader& header, const EventPayload& payload, uint32_t clock_rate_hz,
                               int64_t now_ns, EventSink& sink) {
   const bool is_same_source = has_heard_ && header.ssrc == ssrc_ && clock_rate_hz == clock_rate_hz_;
   if (is_same_source && header.timestamp == timestamp_) {
     if (!is_open_) return;  // The end, again.
-  } else if (is_same_source && timestamp_ - header.timestamp < kLateS * clock_rate_hz) {
+  } else if (is_same_source && is_late(header)) {
     return;
   } else if (is_same_source && continues(header, payload)) {
     ticks_before_ += ticks_;
@@ -56,6 +61,7 @@ void EventDetector::on_packet(const RtpHeader& header, const EventPayload& paylo
     has_heard_ = true;
     is_open_ = true;
     ssrc_ = header.ssrc;
+    timestamp_before_ = timestamp_;
     timestamp_ = header.timestamp;
     event_ = payload.event;
     clock_rate_hz_ = clock_rate_hz;
@@ -63,6 +69,7 @@ void EventDetector::on_packet(const RtpHeader& header, const EventPayload& paylo
     ticks_ = 0;
     sink.on_begin(payload.event, payload.volume);
   }
+  sequence_ = header.sequence;
   ticks_ = std::max(ticks_, payload.duration);
   heard_at_ns_ = now_ns;
   if (payload.is_end) end(sink);

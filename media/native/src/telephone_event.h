@@ -57,6 +57,7 @@ class EventDetector {
   int64_t due_ns() const { return heard_at_ns_ + kLostEndNs; }
 
  private:
+  bool is_late(const RtpHeader& header) const;
   bool continues(const RtpHeader& header, const EventPayload& payload) const;
   int64_t duration_ns() const;
   void end(EventSink& sink);
@@ -65,7 +66,11 @@ class EventDetector {
   /** Of the press heard last, open or over. */
   bool has_heard_ = false;
   uint32_t ssrc_ = 0;
+  /** Of the packet heard last. */
+  uint16_t sequence_ = 0;
   uint32_t timestamp_ = 0;
+  /** Of the press before. */
+  uint32_t timestamp_before_ = 0;
   uint8_t event_ = 0;
   uint32_t clock_rate_hz_ = 1;
   /** Of the segments before this one, and of this one so far: ticks. */
