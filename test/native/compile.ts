@@ -180,6 +180,7 @@ export const UNIT_TEST: Program = {
       'latch',
       'leg_memory',
       'load_meter',
+      'patience',
       'receive_statistics',
       'relay_intake',
       'relay_parts',
@@ -208,6 +209,13 @@ export const SRTP_TOOL: Program = { name: 'srtp-tool', sources: ['srtp_tool.cc']
 export const RELAY_THREADS: Program = {
   name: 'relay-threads',
   sources: ['relay_threads.cc'],
+  isFuzzer: false,
+  isThreaded: true,
+}
+
+export const RELAY_OVERLOAD: Program = {
+  name: 'relay-overload',
+  sources: ['relay_overload.cc'],
   isFuzzer: false,
   isThreaded: true,
 }

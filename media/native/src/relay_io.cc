@@ -8,6 +8,12 @@ namespace {
 
 /** Of a shared socket in one round: it speaks for as many calls as there are trunk sockets, which get one packet each. */
 constexpr size_t kMuxBatches = 4;
+constexpr size_t kMuxQuota = kMuxBatches * Intake::kSize;
+/** What is looked for behind that once patience is over: more than the buffer of a shared socket holds, a good part of a leg's. */
+constexpr size_t kShedBatches = 256;
+constexpr size_t kShedPasses = 16;
+/** Of a trunk socket in one round then. One packet after the other of the same call costs less than one of each call in turn. */
+constexpr uint32_t kLegQuota = 3;
 
 /** RFC 768 has a source port of 0 for whoever wants no answer, and the kernel sends none there: nobody who can be talked with. */
 bool is_answerable(const Packet& packet) { return endpoint_of(packet.remote).port != 0; }
@@ -15,20 +21,34 @@ bool is_answerable(const Packet& packet) { return endpoint_of(packet.remote).por
 }  // namespace
 
 void RelayLoop::serve(SocketId id) {
-  MuxSocket& socket = mux_[id];
+  const uint64_t accepted_before = accepted_;
   for (size_t batch = 0; batch < kMuxBatches; batch++) {
-    const size_t received = intake_.receive(socket.socket, Intake::kSize);
-    socket.is_ready = received == Intake::kSize;
-    if (received == 0) return;
-    packets_in_round_ += received;
-    count_overflow(socket, intake_.overflown(received - 1, 0), counters.drops);
-    if (mailbox.has_mail()) carry_out_commands();
-    find_owners(id, received);
-    for (size_t at = 0; at < received; at++) {
-      if (on_datagram(socket, id, owners_[at], intake_.packet(at), intake_.is_whole(at))) intake_.replace(at, take_packet());
-    }
-    if (!socket.is_ready) return;
+    if (!take_batch(id)) return;
   }
+  has_backlog_ = true;
+  if (!patience_.is_over()) return;
+  // What nobody would have carried, such as a flood, uses nothing of the quota up.
+  for (size_t batch = 0; batch < kShedBatches; batch++) {
+    is_shedding_ = accepted_ - accepted_before >= kMuxQuota;
+    if (!take_batch(id)) break;
+  }
+  is_shedding_ = false;
+}
+
+/** Whether there may be more. */
+bool RelayLoop::take_batch(SocketId id) {
+  MuxSocket& socket = mux_[id];
+  const size_t received = intake_.receive(socket.socket, Intake::kSize);
+  socket.is_ready = received == Intake::kSize;
+  if (received == 0) return false;
+  packets_in_round_ += received;
+  count_overflow(socket, intake_.overflown(received - 1, 0), counters.drops);
+  if (mailbox.has_mail()) carry_out_commands();
+  find_owners(id, received);
+  for (size_t at = 0; at < received; at++) {
+    if (on_datagram(socket, id, owners_[at], intake_.packet(at), intake_.is_whole(at))) intake_.replace(at, take_packet());
+  }
+  return socket.is_ready;
 }
 
 /** Into `owners_`: null where nobody is. */
@@ -73,37 +93,54 @@ bool RelayLoop::on_shared_datagram(Leg* owner, bool is_rtcp, Packet* packet, boo
 }
 
 /** One datagram of each: the next one of the same call is a packet's length away, and would be asked for in vain. */
-void RelayLoop::serve_legs(const LegEvent* events, size_t size) {
+void RelayLoop::serve_legs(LegEvent* events, size_t size) {
+  size_t left = take_each(events, size);
+  if (!patience_.is_over()) return;
+  for (size_t pass = 0; left > 0 && pass < kShedPasses; pass++) left = take_each(events, left);
+}
+
+/** Returns how many of the sockets had a datagram: those come first in `events` then. */
+size_t RelayLoop::take_each(LegEvent* events, size_t size) {
   std::array<const Fd*, Intake::kSize> sockets{};
   size_t known = 0;
-  std::array<LegEvent, Intake::kSize> known_events{};
   for (size_t at = 0; at < size; at++) {
     Transmitter* socket = socket_of(events[at]);
     if (socket == nullptr) continue;  // The command that adds it is under way.
     sockets[known] = &socket->socket;
-    known_events[known++] = events[at];
+    events[known++] = events[at];
   }
   intake_.receive_each(sockets.data(), known, ring_);
   for (size_t at = 0; at < known; at++) {
     if (!intake_.has(at)) continue;
     packets_in_round_++;
-    count_overflow(*socket_of(known_events[at]), intake_.overflown(at, 0), find_leg(known_events[at].leg)->counters->drops);
+    count_overflow(*socket_of(events[at]), intake_.overflown(at, 0), find_leg(events[at].leg)->counters->drops);
   }
   // What was commanded before these packets came holds for them.
   if (mailbox.has_mail()) carry_out_commands();
-  for (size_t at = 0; at < known; at++) owners_[at] = intake_.has(at) ? find_leg(known_events[at].leg) : nullptr;
+  for (size_t at = 0; at < known; at++) owners_[at] = intake_.has(at) ? find_leg(events[at].leg) : nullptr;
   fetch_legs_ahead(owners_.data(), known);
+  size_t had_one = 0;
   for (size_t at = 0; at < known; at++) {
     Leg* leg = owners_[at];
     if (leg == nullptr) continue;
-    if (!intake_.is_whole(at)) {
-      count(leg->counters->drops, Drop::media_too_long);
-    } else if (!is_answerable(*intake_.packet(at))) {
-      count(leg->counters->drops, Drop::media_no_source_port);
-    } else if (on_trunk_datagram(*leg, known_events[at].is_rtcp, intake_.packet(at), endpoint_of(intake_.packet(at)->remote))) {
-      intake_.replace(at, take_packet());
-    }
+    LegEvent& event = events[had_one++] = events[at];
+    const uint64_t accepted_before = accepted_;
+    is_shedding_ = event.accepted >= kLegQuota;
+    if (on_leg_datagram(*leg, event, intake_.packet(at), intake_.is_whole(at))) intake_.replace(at, take_packet());
+    event.accepted += static_cast<uint32_t>(accepted_ - accepted_before);
   }
+  is_shedding_ = false;
+  return had_one;
+}
+
+bool RelayLoop::on_leg_datagram(Leg& leg, const LegEvent& event, Packet* packet, bool is_whole) {
+  if (!is_whole) {
+    count(leg.counters->drops, Drop::media_too_long);
+    return false;
+  }
+  if (is_answerable(*packet)) return on_trunk_datagram(leg, event.is_rtcp, packet, endpoint_of(packet->remote));
+  count(leg.counters->drops, Drop::media_no_source_port);
+  return false;
 }
 
 Transmitter* RelayLoop::socket_of(const LegEvent& event) {

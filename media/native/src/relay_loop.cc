@@ -39,6 +39,7 @@ RelayLoop::RelayLoop(const RelayLimits& limits, std::function<void()> notify)
       strays_(limits.max_stray_sources, limits.stray_rate, KeyedHash::random()),
       doorbell_(std::make_shared<Doorbell>()),
       gathering_(limits.gather_ns),
+      patience_(limits.patience_ns),
       pool_(kPackets),
       intake_(pool_) {
   mux_.reserve(kMaxMuxSockets + 2 * kMaxSharedPairs);  // Never reallocated: packets and events refer to its elements.
@@ -115,8 +116,8 @@ void RelayLoop::round(int timeout_ms) {
   has_backlog_ = ready == static_cast<int>(events.size());
   for (size_t id = 0; id < mux_.size(); id++) {
     if (mux_[id].is_ready) serve(static_cast<SocketId>(id));
-    has_backlog_ = has_backlog_ || mux_[id].is_ready;
   }
+  patience_.note(has_backlog_, now_ns_);
   serve_crossings();
   gathering_.note(packets_in_round_, now_ns_);
   do_due();

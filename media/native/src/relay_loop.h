@@ -12,6 +12,7 @@
 #include "leg.h"
 #include "load_meter.h"
 #include "mailbox.h"
+#include "patience.h"
 #include "queue.h"
 #include "relay_counters.h"
 #include "relay_intake.h"
@@ -32,6 +33,8 @@ struct RelayLimits {
   size_t max_stray_sources;
   /** Longest pause between two looks at the sockets; 0: none. */
   int64_t gather_ns;
+  /** How long a backlog may last before media that is late already is dropped: longer than it takes to work off a burst, shorter than a jitter buffer. */
+  int64_t patience_ns = 100'000'000;
 };
 
 constexpr size_t kMaxMuxSockets = 16;
@@ -88,6 +91,8 @@ class RelayLoop {
   struct LegEvent {
     LegId leg;
     bool is_rtcp;
+    /** How many packets of media were accepted of it in this round. */
+    uint32_t accepted = 0;
   };
 
   /** Void when the leg has its task at another time by then. */
@@ -110,7 +115,10 @@ class RelayLoop {
 
   // relay_io.cc
   void serve(SocketId id);
-  void serve_legs(const LegEvent* events, size_t size);
+  bool take_batch(SocketId id);
+  void serve_legs(LegEvent* events, size_t size);
+  size_t take_each(LegEvent* events, size_t size);
+  bool on_leg_datagram(Leg& leg, const LegEvent& event, Packet* packet, bool is_whole);
   void find_owners(SocketId id, size_t received);
   bool on_datagram(const MuxSocket& socket, SocketId id, Leg* owner, Packet* packet, bool is_whole);
   bool on_shared_datagram(Leg* owner, bool is_rtcp, Packet* packet, bool is_whole);
@@ -235,6 +243,11 @@ class RelayLoop {
   size_t packets_in_round_ = 0;
   /** Some sockets were left unserved, or not emptied: no pause. */
   bool has_backlog_ = false;
+  Patience patience_;
+  /** Of what is taken in now media is dropped: the socket has had its turn, and waits for the others'. */
+  bool is_shedding_ = false;
+  /** Packets of media that were accepted, in all. */
+  uint64_t accepted_ = 0;
 
   PacketPool pool_;
   Intake intake_;

@@ -131,6 +131,10 @@ bool RelayLoop::on_browser_media(const Tuple& tuple, Leg* owner, Packet* packet,
     count(counters.drops, Drop::media_not_admitted);
     return false;
   }
+  if (is_shedding_ && !is_rtcp) {
+    count(owner->counters->drops, Drop::media_overload);
+    return false;
+  }
   if (const Drop drop = unprotect(*owner, *packet, is_rtcp); drop != Drop::none) {
     count(owner->counters->drops, drop);
     return false;
@@ -187,6 +191,10 @@ void RelayLoop::on_trunk_dtls(Leg& leg, const Packet& packet, const Endpoint& fr
 }
 
 bool RelayLoop::on_trunk_rtp(Leg& leg, Packet* packet, const Endpoint& from) {
+  if (is_shedding_) {
+    count(leg.counters->drops, Drop::media_overload);
+    return false;
+  }
   const auto now_ms = static_cast<uint64_t>(now_ns_ / 1'000'000);
   // Asked first: what the latch refuses must not spend a place in the replay window.
   if (leg.latch.judge(from, now_ms) == Latch::Verdict::rejected) {
@@ -274,6 +282,7 @@ bool RelayLoop::forward(Leg& source, Packet* packet, const Endpoint& from) {
     count(source.counters->drops, Drop::rtp_bad_header);
     return false;
   }
+  accepted_++;
   source.heard_at_ns = now_ns_;
   if ((header.sequence & kSampleMask) == 0) sample_payload(*source.counters, *packet, header, payload_length);
   source.counters->packets_received.add(1);

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+
+namespace webtrunk {
+
+/**
+ * When a thread stops hoping to catch up. A burst, or a machine that stood still, leaves a backlog that is soon worked off; one that lasts
+ * means that more comes than the thread can carry, and then whoever is served has waited for all the others. Times are nanoseconds and never
+ * go back.
+ */
+class Patience {
+ public:
+  /** Without any backlog for a packet's length: the thread keeps up again. */
+  static constexpr int64_t kCalmNs = 20'000'000;
+
+  /** `lasts_ns`: how long one round after the other may leave something unserved. */
+  explicit Patience(int64_t lasts_ns) : lasts_ns_(lasts_ns) {}
+
+  void note(bool has_backlog, int64_t now_ns) {
+    if (has_backlog) {
+      if (!was_backlog_) began_ns_ = now_ns;
+      newest_ns_ = now_ns;
+    }
+    was_backlog_ = has_backlog;
+    is_over_ = is_over_ ? now_ns - newest_ns_ < kCalmNs : has_backlog && now_ns - began_ns_ >= lasts_ns_;
+  }
+  bool is_over() const { return is_over_; }
+
+ private:
+  const int64_t lasts_ns_;
+  bool was_backlog_ = false;
+  bool is_over_ = false;
+  int64_t began_ns_ = 0;
+  int64_t newest_ns_ = 0;
+};
+
+}  // namespace webtrunk

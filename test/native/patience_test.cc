@@ -1,0 +1,48 @@
+#include "patience.h"
+
+#include "check.h"
+
+using namespace webtrunk;
+
+namespace {
+
+constexpr int64_t kMs = 1'000'000;
+constexpr int64_t kLastsMs = 100;
+
+/** A round in each millisecond, for so long. */
+void rounds(Patience& patience, int64_t& now_ns, bool has_backlog, int64_t for_ms) {
+  for (int64_t ms = 0; ms < for_ms; ms++) {
+    now_ns += kMs;
+    patience.note(has_backlog, now_ns);
+  }
+}
+
+}  // namespace
+
+TEST(patience_burst, "a burst that is worked off in time, and another soon after it, are waited for") {
+  Patience patience(kLastsMs * kMs);
+  int64_t now_ns = 5'000'000 * kMs;
+  for (int burst = 0; burst < 10; burst++) {
+    rounds(patience, now_ns, true, kLastsMs);
+    CHECK(!patience.is_over());
+    rounds(patience, now_ns, false, 1);
+  }
+}
+
+TEST(patience_overload, "a backlog that lasts is too much, until there has been none for a packet's length") {
+  Patience patience(kLastsMs * kMs);
+  int64_t now_ns = 5'000'000 * kMs;
+  rounds(patience, now_ns, false, 10);
+  rounds(patience, now_ns, true, kLastsMs + 1);
+  CHECK(patience.is_over());
+  for (int gap = 0; gap < 10; gap++) {
+    rounds(patience, now_ns, false, 19);
+    CHECK(patience.is_over());
+    rounds(patience, now_ns, true, 1);
+    CHECK(patience.is_over());
+  }
+  rounds(patience, now_ns, false, 20);
+  CHECK(!patience.is_over());
+  rounds(patience, now_ns, true, kLastsMs);
+  CHECK(!patience.is_over());
+}
