@@ -162,6 +162,9 @@ struct Leg {
 
   Protection receive_protection = Protection::unset;
   Protection send_protection = Protection::unset;
+  bool first_received_told = false;
+  bool first_sent_told = false;
+  bool move_untold = false;
   std::unique_ptr<SrtpReceiver> receiver;
   std::unique_ptr<SrtpSender> sender;
   /**
@@ -190,9 +193,8 @@ struct Leg {
   int64_t media_source_heard_at_ns = 0;
   /** Records that its peer may cause upwards, kind by kind: who forges one kind must not crowd out the checks. */
   std::array<TokenBucket, 4> up_buckets;
-  bool first_received_told = false;
-  bool first_sent_told = false;
-  bool move_untold = false;
+  /** Checks that name it, of sources that are not admitted yet, all together: with forged ones they come from everywhere. */
+  TokenBucket stray_bucket;
 
   /** By which the packets of its peer are known on a shared socket. Browser leg: oldest first. */
   std::vector<Tuple> tuples;

@@ -109,6 +109,10 @@ void RelayLoop::on_stun(SocketId socket, const Leg* owner, const Packet& packet,
     count(counters.drops, Drop::stun_rate);
     return;
   }
+  if (!leg->stray_bucket.take(kUpRate, now_ns_)) {
+    count(leg->counters->drops, Drop::stun_rate);
+    return;
+  }
   if (!queue.push(head, packet.data, packet.length, false)) {
     count(counters.drops, Drop::media_queue_full);
     return;

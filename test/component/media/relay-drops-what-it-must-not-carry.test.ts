@@ -59,6 +59,22 @@ test('a source without an admitted 5-tuple is limited, an admitted one beside it
   await until(() => fromAdmitted().length === 20, 'all checks of the admitted 5-tuple')
 })
 
+test('checks for one ufrag from everywhere are limited, those for another are not', async () => {
+  const bench = new RelayBench({ strayPerSecond: 1000, strayBurst: 1000 })
+  const strays = await Promise.all(Array.from({ length: 40 }, (_, at) => UdpPeer.open(`127.0.1.${at + 1}`)))
+  const honest = await UdpPeer.open()
+  const { at } = bench.bind()
+  const known = bench.webrtc('known', 1)
+  const other = bench.webrtc('other', 2)
+  for (let i = 0; i < 20; i++) for (const stray of strays) stray.send(bindingRequest('known:peer'), at)
+  await until(() => (bench.drops(known)['stun.rate'] ?? 0) > 100, 'a limit')
+  honest.send(bindingRequest('other:peer'), at)
+  await until(
+    () => bench.records.some(({ kind, leg }) => kind === 'stun' && leg === other),
+    'the check of the other leg',
+  )
+})
+
 test('an admitted peer cannot flood the way up, nor crowd out its own checks', async () => {
   const bench = new RelayBench()
   const { peer, at, leg } = await echoingBrowser(bench)
