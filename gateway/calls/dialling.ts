@@ -12,14 +12,13 @@ import type {
   SipEnvironment,
   UserAgent,
 } from '../../sip/user-agent.ts'
-import { type GatewayCode, GatewayFailure } from '../gateway-failure.ts'
-import { passedReasons } from './header-policy.ts'
+import { GatewayFailure } from '../gateway-failure.ts'
 import type { BodyPart } from './multipart.ts'
 import type { PartyPlan, Target } from './plan.ts'
+import { refusalOf } from './refusal.ts'
 import { Ringing } from './ringing.ts'
 import { serialInvite } from './serial-invite.ts'
 import type { Side } from './side.ts'
-import { unanswered } from './unanswered.ts'
 
 export interface DiallingHandler {
   /** A provisional response, 100 excepted. */
@@ -256,36 +255,4 @@ export class Dialling {
 function contactsOf(response: SipResponse): readonly Uri[] {
   const found = readable(() => contacts(response)) ?? []
   return found === '*' ? [] : found.map((contact) => contact.uri)
-}
-
-function refusalOf(response: SipResponse | NoAnswer, plan: PartyPlan): GatewayFailure {
-  const own = plan.failureOf?.(response)
-  if (own !== undefined) return own
-  if (typeof response === 'string') return silenceOf(response, plan)
-  const seen = `${plan.name}: ${response.status} ${response.reason}`
-  if (response.status === 401 || response.status === 407) {
-    return new GatewayFailure('trunk.credentials-wanted', { seen })
-  }
-  // A redirection is ours to follow or to refuse, never the browser's: its Contact may be a private address.
-  return response.status < 400
-    ? new GatewayFailure('call.refused', { seen })
-    : new GatewayFailure('call.refused', { seen, status: response.status, headers: passedReasons(response) })
-}
-
-/** A connection that failed says more than that there is no answer. */
-function silenceOf(how: NoAnswer, plan: PartyPlan): GatewayFailure {
-  const trouble = how === 'transport' ? plan.trouble?.() : undefined
-  const seen = `${plan.name}: ${trouble ?? how}`
-  const code = trouble === undefined ? undefined : codeOfTrouble(trouble)
-  return code === undefined
-    ? unanswered(how, plan.media.kind === 'rtp', seen)
-    : new GatewayFailure(code, { seen })
-}
-
-/** By the codes of OpenSSL (X509_V_ERR_...) and Node.js, and by that of our own look at the name (RFC 5922). */
-function codeOfTrouble(trouble: string): GatewayCode | undefined {
-  if (/EXPIRED|NOT_YET_VALID/.test(trouble)) return 'trunk.certificate-expired'
-  if (/foreign-certificate|ALTNAME|HOSTNAME_MISMATCH/.test(trouble)) return 'trunk.certificate-name'
-  const isRefused = /CERT|LEAF_SIGNATURE|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH/.test(trouble)
-  return isRefused ? 'trunk.certificate-refused' : undefined
 }

@@ -92,6 +92,14 @@ export function passedReasons(message: SipRequest | SipResponse): readonly Heade
     .map((value) => ({ name: 'Reason', value }))
 }
 
+/** What a refusal says of its own reasons beside its status (RFC 3261 §20.43), for the log. */
+export function warningsOf(response: SipResponse): readonly string[] {
+  return rawValues(response, 'Warning')
+    .filter((value) => value.length <= MAX_VALUE_LENGTH && isClean(value))
+    .slice(0, 2)
+    .map((value) => `Warning: ${value}`)
+}
+
 /** Control characters pass no leg. */
 function isClean(value: string): boolean {
   for (let at = 0; at < value.length; at += 1) {

@@ -71,16 +71,16 @@ describe('a call to a trunk', () => {
   })
 
   test.each([
-    ['uas-busy', 486],
-    ['uas-404', 404],
-    ['uas-503', 503],
-  ] as const)('refused by %s gives %i with a reason', async (scenario, status) => {
+    ['uas-busy', 486, 'call.refused'],
+    ['uas-404', 404, 'call.refused'],
+    ['uas-503', 503, 'call.peer-failed'],
+  ] as const)('refused by %s gives %i with a reason', async (scenario, status, code) => {
     const { daemon, trunk, alice } = await start(scenario)
     const call = await alice.call('9100', { toneHz: 1000 })
     const final = await call.waitForFinal()
     expect(call.finalStatus).toBe(status)
-    expect(headerOf(final, 'Reason')).toContain('call.refused')
-    daemon.expectsVerdicts('call.refused')
+    expect(headerOf(final, 'Reason')).toContain(code)
+    daemon.expectsVerdicts(code)
     await expectSuccess(trunk)
     await daemon.waitForNoCalls()
   })

@@ -227,7 +227,11 @@ describe('a call from a browser to a trunk', () => {
     [302, 480, 'call.refused'],
     [401, 503, 'trunk.credentials-wanted'],
     [407, 503, 'trunk.credentials-wanted'],
-    [503, 503, 'call.refused'],
+    [488, 488, 'call.offer-refused'],
+    [415, 415, 'call.offer-refused'],
+    [606, 606, 'call.offer-refused'],
+    [500, 500, 'call.peer-failed'],
+    [503, 503, 'call.peer-failed'],
   ] as const)('that the trunk answers %i ends with %i and the code %s', async (status, expected, code) => {
     gateway = await ScriptedGateway.open()
     const call = place(await gateway.registered('alice'), 'alice', '0100')
@@ -241,6 +245,19 @@ describe('a call from a browser to a trunk', () => {
       '10.0.0.1',
     )
     gateway.expectsVerdicts(code)
+  })
+
+  it('that the trunk does not take our media for tells its Warning, and is a matter of SDP', async () => {
+    gateway = await ScriptedGateway.open()
+    place(await gateway.registered('alice'), 'alice', '0100')
+    ;(await ringing(gateway, gateway.trunk)).reject(488, {
+      headers: [{ name: 'Warning', value: '304 pbx.example "Media type not available"' }],
+    })
+    await gateway.time.advance(50)
+    const seen = 'trunk:pbx: 488 Not Acceptable Here; Warning: 304 pbx.example "Media type not available"'
+    const [report] = gateway.calls.history.list()
+    expect(report?.verdict).toMatchObject({ code: 'call.offer-refused', stage: 'S2', seen })
+    gateway.expectsVerdicts('call.offer-refused')
   })
 
   it('is cancelled while it rings', async () => {

@@ -145,10 +145,10 @@ describe('a call that the first trunk of a group does not take', () => {
     await gateway.time.advance(100)
     refuse(C, 502)
     await gateway.time.advance(100)
-    expect([statusOf(call), reasonText(call)]).toEqual([502, 'SIP;cause=502;text="call.refused"'])
+    expect([statusOf(call), reasonText(call)]).toEqual([502, 'SIP;cause=502;text="call.peer-failed"'])
     expect(typeof call.final === 'object' && JSON.stringify(call.final.headers)).not.toContain('trunk:')
     expect(gateway.logged('call failed').at(-1)?.fields.reason).toContain('trunk:c: 502')
-    gateway.expectsVerdicts('call.refused')
+    gateway.expectsVerdicts('call.peer-failed')
   })
 
   it('has no second place when the caller hangs up meanwhile', async () => {
@@ -194,7 +194,7 @@ describe('a call stays where it is', () => {
     await gateway.time.advance(100)
     expect([statusOf(call), callsAt()]).toEqual([503, [1, 0, 0]])
     expect(call.progress.map((response) => response.status)).toEqual([status])
-    gateway.expectsVerdicts('call.refused')
+    gateway.expectsVerdicts('call.peer-failed')
   })
 })
 
@@ -314,7 +314,7 @@ describe('trunks of which is known more', () => {
     for (const port of [A, B, C]) refuse(port, 486)
     await gateway.time.advance(100)
     expect(statusOf(fifth)).toBe(486)
-    gateway.expectsVerdicts('call.refused', 'call.refused', 'call.refused', 'call.refused', 'trunk.full')
+    gateway.expectsVerdicts('call.peer-failed', 'call.refused', 'call.refused', 'call.refused', 'trunk.full')
   })
 
   it('count calls that they send us too', async () => {
