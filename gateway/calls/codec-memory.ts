@@ -5,6 +5,9 @@ import { isTelephoneEvent } from '../../sdp/telephone-event.ts'
 export const isIn = (codec: Codec, list: readonly Codec[]): boolean =>
   list.some((row) => isSameCodec(row, codec))
 
+/** Codecs of a peer beside those agreed: more than any offer has, and nobody's dialog is a place to store them in. */
+const MAX_KNOWN = 64
+
 /**
  * What the peer of a leg has shown that it can do, beside what is agreed: a call that came down to one codec may go on with
  * another (RFC 6337 §5.2). In our payload types.
@@ -13,7 +16,7 @@ export class CodecMemory {
   #known: readonly Codec[] = []
   #willing: readonly Codec[] = []
 
-  /** Whatever was offered, by us or by the peer. */
+  /** Whatever was offered, by us or by the peer; of very many the newest. */
   get known(): readonly Codec[] {
     return this.#known
   }
@@ -36,7 +39,8 @@ export class CodecMemory {
   }
 
   #learn(codecs: readonly Codec[]): void {
-    this.#known = [...this.#known, ...codecs.filter((codec) => !isIn(codec, this.#known))]
+    const news = codecs.filter((codec) => !isIn(codec, this.#known)).slice(0, MAX_KNOWN)
+    this.#known = [...this.#known, ...news].slice(-MAX_KNOWN)
   }
 }
 

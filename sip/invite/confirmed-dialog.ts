@@ -8,6 +8,7 @@ import { buildResponse } from '../message/build.ts'
 import { encoded } from '../message/encoded.ts'
 import type { Header, SipRequest, SipResponse } from '../message/message.ts'
 import { hasBody } from '../message/request-checks.ts'
+import { TokenBucket } from '../token-bucket.ts'
 import type { ServerExchange } from '../transaction/server-exchange.ts'
 import type {
   Body,
@@ -27,6 +28,10 @@ import { type SessionOwner, SessionRefresh } from './session-refresh.ts'
 import { UnacknowledgedAnswers } from './unacknowledged-answers.ts'
 
 type Done = (response: SipResponse | NoAnswer) => void
+
+/** Re-INVITEs and offers in UPDATE of one peer in one dialog: faster than anybody presses hold, and each costs us a description. */
+const OFFERS_PER_SECOND = 2
+const OFFER_BURST = 20
 
 const SESSION_EXPIRED: readonly Header[] = [{ name: 'Reason', value: 'SIP;cause=408;text="Session Expired"' }]
 
@@ -74,6 +79,7 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
   #deferredBye: (() => void) | undefined
   /** A re-INVITE or UPDATE with an offer of the peer that the handler has not answered. */
   #reinvite: PendingReinvite | undefined
+  readonly #offerRate: TokenBucket
   readonly #session: SessionRefresh
   readonly #reinvites: OutgoingReinvites
 
@@ -85,6 +91,7 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     this.#handler = options.handler
     this.#requests = new DialogRequests(options.stack, options.dialog, () => this.#flow)
     this.#offers = new OfferExchange(options.offerState, () => options.stack.count('offer-out-of-turn'))
+    this.#offerRate = new TokenBucket(OFFERS_PER_SECOND, OFFER_BURST, options.stack.clock.nowMs())
     this.#unacknowledged = new UnacknowledgedAnswers(options.stack.clock)
     this.#inviteCseq = options.inviteCseq
     this.#inviteCredentials = options.inviteCredentials ?? []
@@ -382,7 +389,7 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
 
   #onReinvite(request: SipRequest, exchange: ServerExchange): void {
     if (this.#refuseSession(request, exchange)) return
-    const busy = this.#glare(request)
+    const busy = this.#glare(request) ?? this.#flood()
     if (busy !== undefined) {
       // RFC 3261 §14.2: try again within ten seconds, not all at once.
       const retry =
@@ -412,6 +419,12 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     if (this.#offers.state === 'local-offer') return 491
     const isOurInviteOpen = this.#reinvites.isOpen || this.#inviteCseq !== undefined
     return isOurInviteOpen && request.method === 'INVITE' ? 491 : undefined
+  }
+
+  #flood(): 500 | undefined {
+    if (this.#offerRate.take(this.#stack.clock.nowMs())) return undefined
+    this.#stack.count('sip.too-many-offers')
+    return 500
   }
 
   #acceptReinvite(

@@ -42,6 +42,18 @@ describe('the codecs that a peer has shown', () => {
       [96, 8],
     ])
   })
+
+  it('are 64 at most, the newest: one that comes after gives its place to nobody older', () => {
+    const memory = new CodecMemory()
+    const many = (from: number, count: number) =>
+      Array.from({ length: count }, (_, index) => codec(96, `made-up-${from + index}`))
+    memory.offered([OPUS, ...many(0, 34)])
+    memory.offered(many(34, 35))
+    const names = memory.known.map(({ name }) => name)
+    expect([names.length, names[0], names.at(-1)]).toEqual([64, 'made-up-5', 'made-up-68'])
+    memory.offered(many(100, 70))
+    expect([memory.known.length, memory.known[0]?.name]).toEqual([64, 'made-up-100'])
+  })
 })
 
 describe('codecs in common', () => {
