@@ -22,7 +22,8 @@ export interface ResponseOptions {
   readonly body?: Body
   /**
    * Of a final response to somebody who has proven nothing: sent once, and the request forgotten (RFC 3261 §8.2.7). Over UDP
-   * the source may be forged, and repetitions until an ACK would go to whoever is there.
+   * the source may be forged, and repetitions until an ACK would go to whoever is there. Also of one that a copy of the request
+   * may get again, which need not hold a place. Not for a 2xx to INVITE.
    */
   readonly isOnce?: boolean
 }
@@ -277,7 +278,10 @@ export interface SessionTimerOptions {
 
 export interface UserAgentLimits {
   readonly maxServerTransactions: number
-  /** Of one flow scope; three quarters unless given, so that a flood from one trunk or WebSocket leaves room for the others. */
+  /**
+   * Of one flow scope; three quarters unless given, so that a flood from one trunk leaves room for the others. A WebSocket has
+   * 256 at most. Of either number an eighth is for INVITEs alone.
+   */
   readonly maxServerTransactionsPerScope?: number
   readonly maxClientTransactions: number
   readonly maxDialogs: number

@@ -2,6 +2,11 @@ import type { Config } from '../../config/config.ts'
 
 /** Limits of the SIP tables; each call takes about four transactions and two dialogs, and so does each device that rings for it. */
 const TRANSACTIONS_PER_CALL = 16
+/**
+ * Beside those of calls: over UDP an answered request keeps its place for 32 s, and a PBX sends pings, keys and
+ * messages however few calls there may be. 32 s of 128 a second.
+ */
+const OTHER_TRANSACTIONS = 4_096
 const DIALOGS_PER_CALL = 4
 /** Beside those of calls: devices of groups that ring at a time. */
 const RINGING_DEVICES = 1_000
@@ -16,7 +21,7 @@ export const mostCalls = ({ calls, emergency }: Config): number => calls.maxCall
 export function sipLimits(config: Config) {
   const calls = mostCalls(config)
   return {
-    maxServerTransactions: calls * TRANSACTIONS_PER_CALL,
+    maxServerTransactions: calls * TRANSACTIONS_PER_CALL + OTHER_TRANSACTIONS,
     maxClientTransactions: calls * TRANSACTIONS_PER_CALL + RINGING_DEVICES,
     maxDialogs: calls * DIALOGS_PER_CALL + RINGING_DEVICES,
     reserved: calls * RESERVED_PER_CALL,

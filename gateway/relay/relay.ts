@@ -37,6 +37,9 @@ const ALLOW: Header = {
 }
 const ACCEPT: Header = { name: 'Accept', value: 'application/sdp, text/plain' }
 
+/** Refusals of strangers, and of whoever is past a rate: they hold no places, and a copy of what was refused is refused again. */
+const ONCE: ReadonlySet<string> = new Set(['call.forbidden', 'limit.rate', 'relay.overload'])
+
 /** Everything that passes the gateway beside calls: MESSAGE, SUBSCRIBE and NOTIFY; and OPTIONS, which it answers itself. */
 export class Relay {
   readonly #options: RelayOptions
@@ -169,7 +172,8 @@ export class Relay {
       if (caller === undefined) return
       this.#parties.probe(request, caller)
     }
-    incoming.respond(200, { headers: [ALLOW, ACCEPT, ALLOW_EVENTS] })
+    // A copy gets it again: pings of a PBX hold no places.
+    incoming.respond(200, { headers: [ALLOW, ACCEPT, ALLOW_EVENTS], isOnce: true })
   }
 
   /** RFC 3428 §7: to all devices of a user at once, or to a trunk. */
@@ -260,6 +264,6 @@ export class Relay {
       isKnown: this.#identified.has(incoming),
     })
     const headers = [...passed, ...ownHeadersOf(error), ...refusalHeaders(verdict)]
-    incoming.respond(verdict.status, { headers, isOnce: verdict.code === 'call.forbidden' })
+    incoming.respond(verdict.status, { headers, isOnce: ONCE.has(verdict.code) })
   }
 }

@@ -147,6 +147,6 @@ const eventOf = ({
   isOnce,
 }: Extract<ServerInput, { kind: 'respond' }>): ServerEvent => {
   if (status < 200) return 'provisional'
-  if (status < 300) return 'success'
-  return isOnce === true ? 'dismissal' : 'failure'
+  if (isOnce === true) return 'dismissal'
+  return status < 300 ? 'success' : 'failure'
 }

@@ -1,4 +1,4 @@
-import { type Flow, isReliable } from '../flow.ts'
+import { type Flow, isBrowserFlow, isReliable } from '../flow.ts'
 import { buildResponse } from '../message/build.ts'
 import { encoded } from '../message/encoded.ts'
 import type { SipRequest, SipResponse } from '../message/message.ts'
@@ -30,6 +30,10 @@ export interface TransactionLayerOptions {
 
 /** Part of the server transactions that one flow scope may have, unless its limit is given. */
 const SCOPE_SHARE = 0.75
+/** Of a WebSocket, whose calls and keys take a tenth of that. */
+const MAX_OF_BROWSER = 256
+/** Part of the places that any request may have; the last ones are for INVITEs: pings and messages keep no call out. */
+const SHARE_OF_ANY = 0.875
 
 /** The tables of all transactions: matching (RFC 3261 §17.1.3, §17.2.3), CANCEL, merged requests, limits. */
 export class TransactionLayer {
@@ -142,7 +146,7 @@ export class TransactionLayer {
       known.repeat()
       return
     }
-    if (this.#isServerTableFull(flow) && !this.#isEnding(received, flow)) {
+    if (this.#isServerTableFull(flow, request.method) && !this.#isEnding(received, flow)) {
       this.#options.count('sip.overload')
       this.#refuse(request, flow)
       return
@@ -284,9 +288,15 @@ export class TransactionLayer {
     else this.#serversPerScope.set(scope, count)
   }
 
-  #isServerTableFull({ scope }: Flow): boolean {
+  #isServerTableFull(flow: Flow, method: string): boolean {
     const { maxServerTransactions, maxServerTransactionsPerScope } = this.#options.limits
-    const perScope = maxServerTransactionsPerScope ?? Math.ceil(maxServerTransactions * SCOPE_SHARE)
-    return this.#servers.size >= maxServerTransactions || (this.#serversPerScope.get(scope) ?? 0) >= perScope
+    const share = maxServerTransactionsPerScope ?? Math.ceil(maxServerTransactions * SCOPE_SHARE)
+    const perScope = isBrowserFlow(flow) ? Math.min(share, MAX_OF_BROWSER) : share
+    const usable = (places: number): number =>
+      method === 'INVITE' ? places : Math.floor(places * SHARE_OF_ANY)
+    return (
+      this.#servers.size >= usable(maxServerTransactions) ||
+      (this.#serversPerScope.get(flow.scope) ?? 0) >= usable(perScope)
+    )
   }
 }

@@ -125,9 +125,11 @@ it('the tables of a daemon have room for a thousand devices that ring beside its
     calls: { ...demo.calls, maxCalls: 90 },
     emergency: { ...EMERGENCY, maxCalls: 10 },
   }
-  const { maxDialogs, maxClientTransactions, reserved } = sipLimits(config)
+  const { maxDialogs, maxClientTransactions, maxServerTransactions, reserved } = sipLimits(config)
   // What all calls have at a time, both legs, and the devices.
   expect(maxDialogs - reserved).toBe(2 * 100 + 1_000)
   expect(maxClientTransactions - reserved).toBeGreaterThanOrEqual(2 * 100 + 1_000)
   expect(reserved).toBe(2 * 100)
+  // Over UDP each request of a peer keeps its place for 32 s: a hundred a second in half of them, of one trunk.
+  expect(maxServerTransactions - 16 * 100).toBe(4_096)
 })

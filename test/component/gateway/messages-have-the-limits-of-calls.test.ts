@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Config } from '../../../config/config.ts'
 import { loadConfig } from '../../../config/load.ts'
 import { MESSAGE_RATES } from '../../../gateway/calls/admission.ts'
+import { PENDING_MOST } from '../../../gateway/relay/relay-limits.ts'
 import type { SipResponse } from '../../../sip/message/message.ts'
 import { answered, BROWSER, PHONE } from '../../harness/scripted-calls.ts'
 import { type Peer, reasonOf, ScriptedGateway } from '../../harness/scripted-gateway.ts'
@@ -155,6 +156,22 @@ describe('MESSAGE to a user', () => {
     const next = Array.from({ length: perSecond }, () => message(alice, 'alice', 'bob'))
     await gateway.time.advance(50)
     expect(next.map(statusOfSent)).toEqual(Array(perSecond).fill(200))
+  })
+})
+
+describe('MESSAGE of a trunk', () => {
+  it('past those that may wait holds no place, over UDP either', async () => {
+    gateway = await ScriptedGateway.open()
+    const alice = await gateway.registered('alice')
+    alice.answers = () => false
+    const { each } = PENDING_MOST
+    const sent = Array.from({ length: each + 2 }, () => message(gateway.trunk, 'pbx', 'alice'))
+    await gateway.time.advance(50)
+    expect(sent.slice(-2).map(statusOfSent)).toEqual([503, 503])
+    expect(gateway.userAgent.tables()).toMatchObject({ serverTransactions: each })
+    for (const incoming of alice.requests) incoming.respond(200)
+    await gateway.time.advance(50)
+    expect(sent.slice(0, each).map(statusOfSent)).toEqual(Array(each).fill(200))
   })
 })
 

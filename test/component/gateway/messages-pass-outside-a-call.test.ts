@@ -247,6 +247,16 @@ describe('OPTIONS outside a call', () => {
     expect(header(sent.answer, 'Allow-Events')).toContain('message-summary')
   })
 
+  it('holds no place when it is answered, over UDP either: a PBX that pings often keeps its calls', async () => {
+    gateway = await ScriptedGateway.open()
+    const sent = Array.from({ length: 5 }, () =>
+      send(gateway.trunk, 'OPTIONS', 'pbx', '', { hasUser: false }),
+    )
+    await gateway.time.advance(50)
+    expect(sent.map(statusOfSent)).toEqual([200, 200, 200, 200, 200])
+    expect(gateway.userAgent.tables()).toMatchObject({ serverTransactions: 0 })
+  })
+
   it('to a user or number is what a call would be, and wakes no browser', async () => {
     gateway = await ScriptedGateway.open()
     const alice = await gateway.registered('alice')

@@ -35,6 +35,65 @@ test('one server transaction past the share of a scope is answered 503, another 
   expectNothingLeft(phone)
 })
 
+test('the last places, of all and of a scope, are for INVITEs', () => {
+  const { clock, phone, flow, sent } = scripted({ limits: { maxServerTransactions: 22 } })
+  /** How many are refused. */
+  const refusedOf =
+    (by: typeof flow) =>
+    (method: string, from: number, count: number): number => {
+      const before = howMany(sent, 'SIP/2.0 503')
+      for (let index = from; index < from + count; index += 1) {
+        const names = { callId: `${by.scope}-${index}`, branch: `z9hG4bK${index}` }
+        phone.agent.receive(Buffer.from(ask(method, names)), by)
+      }
+      return howMany(sent, 'SIP/2.0 503') - before
+    }
+  const own = refusedOf(flow)
+  const others = refusedOf({ ...flow, isOpen: true, scope: 'trunk:other' })
+  // Three quarters of 22 are 17, of which 14 are for anything.
+  expect([own('MESSAGE', 0, 14), own('MESSAGE', 14, 1)]).toEqual([0, 1])
+  expect([own('INVITE', 20, 3), own('INVITE', 23, 1)]).toEqual([0, 1])
+  // 19 of all.
+  expect([others('MESSAGE', 0, 2), others('MESSAGE', 2, 1)]).toEqual([0, 1])
+  expect([others('INVITE', 20, 3), others('INVITE', 23, 1)]).toEqual([0, 1])
+  expect(phone.agent.counters()).toMatchObject({ 'sip.overload': 4 })
+  for (const request of phone.requests) request.respond(200)
+  for (const invite of phone.invites) invite.reject(480)
+  clock.advance(AGES_MS)
+  expectNothingLeft(phone)
+})
+
+test('a browser has 256 places at most, however many there are', () => {
+  const { clock, phone, flow, say, last } = scripted(
+    { limits: { maxServerTransactions: 4_000 } },
+    { transport: 'wss' },
+  )
+  const invite = (count: number): void =>
+    say(ask('INVITE', { callId: `${count}`, branch: `z9hG4bK${count}` }))
+  for (let count = 0; count < 256; count += 1) invite(count)
+  expect([phone.invites.length, statusOf(last())]).toEqual([256, 100])
+  invite(256)
+  expect([phone.invites.length, statusOf(last())]).toEqual([256, 503])
+  const other = { ...flow, isOpen: true, scope: 'ws:other' }
+  phone.agent.receive(Buffer.from(ask('INVITE', { callId: 'other' })), other)
+  expect([phone.invites.length, statusOf(last())]).toEqual([257, 100])
+  for (const one of phone.invites) one.reject(480)
+  clock.advance(AGES_MS)
+  expectNothingLeft(phone)
+})
+
+test('an answer that is given once holds no place, over UDP either, and is given again to a copy', () => {
+  const { phone, say, sent } = scripted({
+    limits: { maxServerTransactions: 2 },
+    onRequest: (request) => request.respond(200, { isOnce: true }),
+  })
+  for (let count = 0; count < 10; count += 1)
+    say(ask('OPTIONS', { callId: `${count}`, branch: `z9hG4bK${count}` }))
+  say(ask('OPTIONS', { callId: '9', branch: 'z9hG4bK9' }))
+  expect(howMany(sent, 'SIP/2.0 200')).toBe(11)
+  expectNothingLeft(phone)
+})
+
 test('refused INVITEs over a connection hold nothing, so that a flood of them shuts nobody out', () => {
   // Some 660 unauthenticated INVITEs a second, never acknowledged, filled the table of all within half a minute.
   const { phone, say, sent, last } = scripted(
@@ -145,6 +204,36 @@ test('a flow that is closed fails what is pending on it and what is sent later',
   expect(phone.diary).toHaveLength(1)
   clock.advance(AGES_MS)
   expect(phone.diary).toEqual(['reject transport', 'reject transport'])
+  expectNothingLeft(phone)
+})
+
+test('one offer past the rate of a dialog is refused 500, counted, and the call goes on', () => {
+  const { clock, phone, say, sent, last } = scripted({
+    onInvite: (invite, self) => self.answer(invite),
+    onReinvite: (reinvite) => reinvite.accept({ body: sdp('same') }),
+  })
+  const offer = { body: 'offer', headers: ['Content-Type: application/sdp'] }
+  say(ask('INVITE', offer))
+  const toTag = tagOf(last())
+  say(ask('ACK', { toTag, branch: 'z9hG4bKack' }))
+  const reoffer = (cseq: number): string => {
+    const branch = `z9hG4bK${cseq}`
+    say(ask('INVITE', { toTag, cseq, branch, ...offer }))
+    const answer = last()
+    say(ask('ACK', { toTag, cseq, branch: statusOf(answer) === 200 ? `${branch}ack` : branch }))
+    return answer
+  }
+  for (let cseq = 2; cseq < 22; cseq += 1) expect(statusOf(reoffer(cseq))).toBe(200)
+  expect(reoffer(22)).toMatch(/^SIP\/2\.0 500.*Retry-After: /s)
+  say(ask('UPDATE', { toTag, cseq: 23, ...offer }))
+  expect(statusOf(last())).toBe(500)
+  expect(phone.agent.counters()).toMatchObject({ 'sip.too-many-offers': 2 })
+  clock.advance(500)
+  expect(statusOf(reoffer(24))).toBe(200)
+  expect(howMany(sent, 'BYE')).toBe(0)
+  say(ask('BYE', { toTag, cseq: 25 }))
+  expect(phone.diary.at(-1)).toBe('end bye')
+  clock.advance(AGES_MS)
   expectNothingLeft(phone)
 })
 
