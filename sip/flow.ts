@@ -31,6 +31,8 @@ export interface Flow {
   wider?(peer?: string): Flow | undefined
   /** The same way as one of those that may be at the other end has it: when its connection is gone, what stands in is that one's. */
   towards?(peer: string): FlowTowards
+  /** Connects with the next message though a connection has just failed: for what is urgent. */
+  insist?(): void
   /** Never throws and never blocks; a datagram or frame that cannot be sent is counted by the transport. */
   send(bytes: Uint8Array): void
   /** Ends a connection; no-op for UDP. */

@@ -40,6 +40,10 @@ export class NamedFlow implements Flow {
     return this.#way.isOpen
   }
 
+  insist(): void {
+    this.#flow.insist?.()
+  }
+
   watchSilence(): (() => void) | undefined {
     return this.#way.watchSilence?.()
   }

@@ -145,7 +145,7 @@ export interface OutgoingInviteOptions {
    */
   readonly maxForwards?: number
   readonly body?: Body
-  /** Of an INVITE: it may have the last places in our tables, see `UserAgentLimits.reserved`. */
+  /** Of an INVITE: it may have the last places in our tables, see `UserAgentLimits.reserved`, and `Flow.insist`. */
   readonly isUrgent?: boolean
   /** To let a call leg keep its own DialogHandler from the moment the 2xx arrives. */
   readonly dialogHandler: DialogHandler

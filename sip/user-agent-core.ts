@@ -106,6 +106,8 @@ export class UserAgentCore implements UserAgent, TransactionUser {
       return call
     }
     this.#outgoing.set(keyOn(flow), call)
+    // A bad way is better than none.
+    if (options.isUrgent === true) flow.insist?.()
     call.start()
     return call
   }

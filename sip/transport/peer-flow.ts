@@ -92,6 +92,10 @@ export class PeerFlow implements Flow {
     queueMicrotask(() => this.#tell())
   }
 
+  insist(): void {
+    this.#retryMs = 0
+  }
+
   watchSilence(): (() => void) | undefined {
     return this.#connection?.watchSilence()
   }

@@ -71,6 +71,10 @@ export class MemoryFlow implements Flow {
     return this.#next?.isOpen ?? (this.#isOpen && !this.isBackedOff)
   }
 
+  insist(): void {
+    this.isBackedOff = false
+  }
+
   probe(): void {
     this.probes += 1
   }

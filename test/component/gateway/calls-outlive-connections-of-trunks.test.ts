@@ -1,5 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { type AnsweredCall, answered, BROWSER, PHONE, reofferOf } from '../../harness/scripted-calls.ts'
+import {
+  type AnsweredCall,
+  answered,
+  BROWSER,
+  PHONE,
+  place,
+  reofferOf,
+  ringing,
+  statusOf,
+} from '../../harness/scripted-calls.ts'
 import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
 
 let gateway: ScriptedGateway
@@ -46,4 +55,18 @@ describe.each(['0100', '112'])('a call of %s whose trunk cannot be connected to'
     call.caller.dialog?.bye()
     await gateway.time.advance(100)
   })
+})
+
+it('an emergency call is placed though the connection to its trunk has just failed, another call is not', async () => {
+  const alice = await opened()
+  gateway.trunkFlow.isBackedOff = true
+  const ordinary = place(alice, 'alice', '0100')
+  await gateway.time.advance(100)
+  expect(statusOf(ordinary)).toBe(503)
+  const call = place(alice, 'alice', '112')
+  const invite = await ringing(gateway, gateway.trunk)
+  invite.reject(486)
+  await gateway.time.advance(100)
+  expect(statusOf(call)).toBe(486)
+  gateway.expectsVerdicts('trunk.unreachable', 'call.refused')
 })

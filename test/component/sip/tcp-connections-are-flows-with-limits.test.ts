@@ -172,7 +172,8 @@ test('a connection of one of two trunks at an address is continued by that trunk
   await until(() => second.sockets[0]?.heard.text === message('bye'))
   endSilent?.()
   await until(() => second.sockets[0]?.heard.isClosed === true)
-  // It has failed, and rests; the other trunk would be open.
+  // It has failed, and rests; the other trunk would be open. The trunk may see the end first.
+  await until(() => flow?.isOpen === false)
   expect([flow?.isOpen, came?.isOpen]).toEqual([false, true])
   expect(first.sockets).toHaveLength(0)
   // No such trunk is there any more.
@@ -343,6 +344,21 @@ describe('the flow to a trunk', () => {
     expect(closed).toHaveLength(before)
     await until(() => closed.length > before)
     expect(transport.counters()).toMatchObject({ connectFailed: 1, backedOff: 1 })
+  })
+
+  test('tries again at once for what is urgent, though the trunk has just refused', async () => {
+    const pbx = await trunk()
+    pbx.server.close()
+    const { transport } = await open({ limits: { minBackOffMs: 60_000, maxBackOffMs: 60_000 } })
+    const flow = new NamedFlow(transport.flowTo(peerAt(pbx.port)), 'pbx')
+    flow.send(Buffer.from(message('one')))
+    await until(() => !flow.isOpen)
+    pbx.server.listen(pbx.port, '127.0.0.1')
+    await once(pbx.server, 'listening')
+    flow.insist()
+    expect(flow.isOpen).toBe(true)
+    flow.send(Buffer.from(message('two')))
+    await until(() => pbx.sockets[0]?.heard.text === message('two'))
   })
 
   test('tries again after a while', async () => {
