@@ -206,8 +206,10 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     const isListed = this.#stack.findDialog(this.#flow, this) === this
     this.#stack.removeDialog(this.#flow, this, this)
     this.#stack.uses.remove(this.#flow, this)
+    const from = this.#flow
     this.#flow = flow
     this.#isMoved = true
+    this.#reinvites.useFlow(from, flow)
     if (this.party !== undefined) this.#stack.uses.add(flow, this)
     if (isListed) this.#stack.addDialog(flow, this, this)
     // Until ACK our 2xx goes on asking.

@@ -51,6 +51,8 @@ export class IncomingCall implements IncomingInvite, CallDialog, FlowUse {
   /** The reliable response under way, to be repeated. */
   #unacknowledged: SipResponse | undefined
   #confirmed: ConfirmedDialog | undefined
+  /** The refusal that waits for the caller, who is away. */
+  #unheard: (() => void) | undefined
   /** The 2xx that waits for a PRACK. */
   #deferredAnswer: (() => void) | undefined
 
@@ -99,7 +101,7 @@ export class IncomingCall implements IncomingInvite, CallDialog, FlowUse {
 
   progress(status: number, { reliable = false, ...options }: ProgressOptions = {}): void {
     assert(status > 100 && status < 200, 'a provisional status')
-    if (!this.#exchange.isPending || this.#confirmed !== undefined) return
+    if (!this.#isRinging) return
     const hasOffer = hasBody(this.request)
     if (this.requires100rel && !hasOffer) return
     if ((this.requires100rel || (reliable && this.supports100rel)) && hasOffer) {
@@ -114,7 +116,7 @@ export class IncomingCall implements IncomingInvite, CallDialog, FlowUse {
   }
 
   accept(options: ResponseOptions, handler: DialogHandler): InviteDialog {
-    assert(this.#exchange.isPending && this.#confirmed === undefined, 'an INVITE is answered once')
+    assert(this.#isRinging, 'an INVITE is answered once')
     const headers = this.#stack.dialogHeaders(this.#flow, options.headers)
     const confirmed = new ConfirmedDialog({
       stack: this.#stack,
@@ -156,9 +158,21 @@ export class IncomingCall implements IncomingInvite, CallDialog, FlowUse {
 
   reject(status: number, options?: ResponseOptions): void {
     assert(status >= 300 && status < 700, 'a final failure status')
-    if (this.#confirmed !== undefined) return
-    this.#exchange.respond(status, options)
-    this.#leave()
+    if (!this.#isRinging) return
+    const answer = (): void => {
+      this.#exchange.respond(status, options)
+      this.#leave()
+    }
+    if (this.#party === undefined || this.#flow.isOpen) answer()
+    else {
+      this.#drive.stop()
+      this.#unheard = answer
+    }
+  }
+
+  /** Neither answered nor refused. */
+  get #isRinging(): boolean {
+    return this.#exchange.isPending && this.#confirmed === undefined && this.#unheard === undefined
   }
 
   /** After an exception of the handler: whatever it has reached, the call is over. */
@@ -218,6 +232,10 @@ export class IncomingCall implements IncomingInvite, CallDialog, FlowUse {
     uses.add(flow, this)
     if (isListed) this.#stack.addDialog(flow, this.#dialog, this)
     if (this.#confirmed !== undefined) return
+    if (this.#unheard !== undefined) {
+      this.#unheard()
+      return
+    }
     this.#exchange.repeat()
     if (this.#isEarly) askWhetherKnown(this.#stack, flow, this.#dialog, this.request, () => this.#lose())
   }
@@ -231,7 +249,7 @@ export class IncomingCall implements IncomingInvite, CallDialog, FlowUse {
     if (!this.#exchange.isPending || this.#confirmed !== undefined) return
     this.#exchange.respond(487)
     this.#leave()
-    this.#stack.guard(() => this.handler?.onLost?.(), undefined)
+    if (this.#unheard === undefined) this.#stack.guard(() => this.handler?.onLost?.(), undefined)
   }
 
   /** Nothing can be agreed before the INVITE is answered (RFC 3261 §14.2, RFC 3311 §5.2). */
@@ -301,7 +319,7 @@ export class IncomingCall implements IncomingInvite, CallDialog, FlowUse {
     this.#exchange.respond(487)
     this.#leave()
     if (this.#confirmed !== undefined) this.#confirmed.withdraw('bye', request)
-    else this.#stack.guard(() => this.handler?.onCancel(request), request)
+    else if (this.#unheard === undefined) this.#stack.guard(() => this.handler?.onCancel(request), request)
   }
 
   #leave(): void {

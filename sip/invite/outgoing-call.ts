@@ -129,7 +129,10 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
     stack.uses.add(flow, this)
     this.#flow = flow
     onMoved(from)
-    if (this.#exchange !== undefined) stack.transactions.moveClient(this.#exchange, flow)
+    if (this.#exchange !== undefined) {
+      stack.transactions.moveClient(this.#exchange, flow)
+      this.#exchange.repeat()
+    }
     if (this.#cancel !== undefined && this.#isCancelSent && this.#exchange?.isUnanswered === true) {
       this.#isCancelSent = false
       this.#sendCancel(this.#cancel)

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import { credentialsIn } from '../authentication/digest-client.ts'
 import type { DialogRequests } from '../dialog/dialog-requests.ts'
 import type { Stack } from '../dialog/stack.ts'
+import type { Flow } from '../flow.ts'
 import { buildResponse } from '../message/build.ts'
 import type { Header, SipRequest, SipResponse } from '../message/message.ts'
 import { TRANSACTION_LIFETIME_MS } from '../transaction/timers.ts'
@@ -38,9 +39,23 @@ export interface OutgoingReinvitesOptions {
   readonly owner: ReinviteOwner
 }
 
-/** Re-INVITEs of ours in one dialog (RFC 3261 §14.1), with an offer each, one at a time. */
+/** A re-INVITE whose transaction goes on. */
+interface Sent {
+  request: SipRequest
+  /** Of its 2xx. */
+  ack: SipRequest | undefined
+  /** Leaves its offer, if there is no answer yet, to the next one, by the flow that the peer is back by. */
+  readonly leave: () => void
+}
+
+/**
+ * Re-INVITEs of ours in one dialog (RFC 3261 §14.1), with an offer each, one at a time. One whose connection is lost is given up,
+ * but its peer may have taken it: a 2xx that comes by another connection has its ACK all the same. Without it the peer would
+ * refuse every later offer, and then end the call.
+ */
 export class OutgoingReinvites {
   readonly #options: OutgoingReinvitesOptions
+  readonly #sent = new Set<Sent>()
   #isOpen = false
   #deferred: (() => void) | undefined
 
@@ -71,6 +86,17 @@ export class OutgoingReinvites {
     deferred?.()
   }
 
+  /** The peer is back by another flow. What was lost is not sent again: what it offers comes first, and then what we wish now. */
+  useFlow(from: Flow, to: Flow): void {
+    const { stack, requests } = this.#options
+    for (const { request, ack, leave } of this.#sent) {
+      const exchange = stack.transactions.findClient(request, from)
+      if (exchange !== undefined) stack.transactions.moveClient(exchange, to)
+      if (ack !== undefined) requests.sendAck(ack)
+      leave()
+    }
+  }
+
   #defer(options: ReinviteOptions, done: (outcome: Outcome) => void): void {
     const { stack, requests } = this.#options
     if (this.#deferred !== undefined) {
@@ -90,9 +116,10 @@ export class OutgoingReinvites {
     const request = requests.compose('INVITE', { headers, body })
     this.#isOpen = true
     offers.move('send-offer')
+    let isPending = true
     let stopWaiting = (): void => {}
     const close = (event: 'receive-answer' | 'offer-failed'): void => {
-      stopWaiting()
+      isPending = false
       this.#isOpen = false
       offers.move(event)
     }
@@ -101,39 +128,54 @@ export class OutgoingReinvites {
       if (!isAccepted) session.onFailure(outcome)
       stack.guard(() => done(outcome), undefined)
     }
-    let ack: SipRequest | undefined
-    let invite = request
+    const giveUp = (reason: NoAnswer, comesBack: boolean): void => {
+      if (!isPending) return
+      if (!comesBack || !owner.isTalking) finish(reason, false)
+      else {
+        // An offer again when the peer is back.
+        close('offer-failed')
+        this.#defer(options, done)
+      }
+    }
+    const sent: Sent = { request, ack: undefined, leave: () => giveUp('transport', true) }
+    this.#sent.add(sent)
+    const accept = (response: SipResponse): void => {
+      owner.refreshed(response)
+      const { number } = sent.request.cseq
+      sent.ack = requests.acknowledge(number, { headers: credentialsIn(sent.request) })
+      if (isPending) finish(response, true)
+    }
     const exchange = requests.send(request, {
       onAgain: (next) => {
-        invite = next
+        sent.request = next
+        this.#sent.add(sent)
       },
       onResponse: (response) => {
         if (response.status < 200) return
-        if (response.status >= 300) {
+        stopWaiting()
+        if (response.status < 300) {
+          if (sent.ack === undefined) accept(response)
+          else requests.sendAck(sent.ack)
+        } else if (isPending) {
           // RFC 4028 §7.4: with the interval that the peer asks for.
           if (!isRepeated && session.onTooBrief(response)) {
             close('offer-failed')
             this.#send({ ...options, body }, done, true)
           } else finish(response, false)
-        } else if (ack !== undefined) {
-          requests.sendAck(ack)
-        } else {
-          owner.refreshed(response)
-          ack = requests.acknowledge(invite.cseq.number, { headers: credentialsIn(invite) })
-          finish(response, true)
         }
       },
       onFailed: (reason) => {
-        if (reason === 'timeout' || !owner.isAway || !owner.isTalking) finish(reason, false)
-        else {
-          // An offer again when the peer is back.
-          close('offer-failed')
-          this.#defer(options, done)
-        }
+        stopWaiting()
+        giveUp(reason, reason !== 'timeout' && owner.isAway)
       },
+      onFlowLost: () => {
+        giveUp('transport', owner.isAway)
+        return true
+      },
+      onEnd: () => this.#sent.delete(sent),
     })
     // The protocol has no end for an INVITE that got a 1xx; inside a call nobody waits longer than this.
-    if (this.#isOpen) {
+    if (isPending) {
       stopWaiting = clock.schedule(clock.nowMs() + TRANSACTION_LIFETIME_MS, () => exchange.abandon())
     }
   }

@@ -63,12 +63,16 @@ export class ClientExchange {
     return this.#flow
   }
 
-  /** For the layer. Without an answer it is sent again: nobody knows what the lost connection has carried. */
+  /** For the layer. */
   moved(flow: Flow): void {
     this.#flow = flow
+  }
+
+  /** Without an answer it is sent again: nobody knows what the lost connection has carried. */
+  repeat(): void {
     if (!this.isUnanswered) return
-    flow.send(encoded(this.request))
-    this.#endIfSilent = flow.watchSilence?.()
+    this.#flow.send(encoded(this.request))
+    this.#endIfSilent = this.#flow.watchSilence?.()
   }
 
   /** True when the owner goes on without the connection for a while. */

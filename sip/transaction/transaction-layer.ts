@@ -172,7 +172,12 @@ export class TransactionLayer {
     }
   }
 
-  /** From now on a request of ours is sent, and its responses are found, by this flow; no-op when it is over. */
+  /** A request of ours that is under way, or whose 2xx may come again. */
+  findClient(request: SipRequest, { scope }: Flow): ClientExchange | undefined {
+    return this.#clients.get(clientKey(request, scope))
+  }
+
+  /** From now on the responses to a request of ours are found, and what it sends goes, by this flow; no-op when it is over. */
   moveClient(exchange: ClientExchange, flow: Flow): void {
     if (this.#clients.get(clientKey(exchange.request, exchange.flow.scope)) !== exchange) return
     this.#forgetClient(exchange)

@@ -1,70 +1,14 @@
 import { expect, test } from 'vitest'
-import type { Flow } from '../../../sip/flow.ts'
 import { parseUri } from '../../../sip/message/uri.ts'
-import type { ForeignRequest, IncomingInvite } from '../../../sip/user-agent.ts'
+import type { ForeignRequest } from '../../../sip/user-agent.ts'
+import { agrees, browserCall, PARTY, rings, site } from '../../harness/sip/browser-site.ts'
 import { Link } from '../../harness/sip/link.ts'
 import { AGES_MS, expectNothingLeft, howMany } from '../../harness/sip/pair.ts'
-import { Phone, type PhoneOptions, sdp } from '../../harness/sip/phone.ts'
+import { Phone, sdp } from '../../harness/sip/phone.ts'
 import { ask, tagOf } from '../../harness/sip/scripted-peer.ts'
-import { VirtualClock } from '../../harness/sip/virtual-clock.ts'
-
-const PARTY = 'user:alice'
-
-/** A browser, and the gateway that it reaches by one connection after the other. */
-function site(gatewayOptions: PhoneOptions = {}, browserOptions: PhoneOptions = {}) {
-  const clock = new VirtualClock()
-  const gateway = new Phone(clock, {
-    ...gatewayOptions,
-    onInvite: (invite, self) => {
-      invite.party = PARTY
-      ;(gatewayOptions.onInvite ?? answers)(invite, self)
-    },
-  })
-  const browser = new Phone(clock, { onInvite: answers, ...browserOptions })
-  let wire = new Link(clock)
-  /** A browser has one transport, whatever connection is behind it. */
-  const flow: Flow = {
-    ...wire.a.flow,
-    transport: 'wss',
-    isOpen: true,
-    send: (bytes) => wire.a.flow.send(bytes),
-  }
-  const connect = (): Link => {
-    wire = new Link(clock, { transport: 'wss', scope: `ws:${clock.token()}` })
-    wire.connect({ receive: (bytes) => browser.agent.receive(bytes, flow) }, gateway.agent)
-    return wire
-  }
-  const lose = (wire: Link): void => {
-    wire.cut()
-    gateway.agent.flowClosed(wire.b.flow)
-  }
-  const find = (from: Link, to: Link, party = PARTY): void =>
-    gateway.agent.rehome(from.b.flow, to.b.flow, party, undefined)
-  return { clock, gateway, browser, flow, connect, lose, find }
-}
-
-const answers = (invite: IncomingInvite, phone: Phone): void => {
-  phone.answer(invite)
-}
-const rings = (invite: IncomingInvite): void => invite.progress(180)
-const agrees: PhoneOptions = { onReinvite: (reinvite) => reinvite.accept({ body: sdp('answer') }) }
-
-/** The same after the gateway has called and the browser has answered. */
-function inCall(gatewayOptions: PhoneOptions = {}, browserOptions: PhoneOptions = {}) {
-  const made = site(gatewayOptions, browserOptions)
-  const old = made.connect()
-  made.gateway.call(old.b.flow, { body: sdp('offer'), party: PARTY })
-  made.clock.advance(100)
-  const [ofGateway] = made.gateway.dialogs
-  const [ofBrowser] = made.browser.dialogs
-  if (ofGateway === undefined || ofBrowser === undefined) throw new Error('the call was not made')
-  made.gateway.diary.length = 0
-  made.browser.diary.length = 0
-  return { ...made, old, ofGateway, ofBrowser }
-}
 
 test('a dialog goes on by the new connection, both ways, and its peer is asked whether it still knows it', () => {
-  const { clock, gateway, browser, connect, lose, find, old, ofGateway } = inCall({
+  const { clock, gateway, browser, connect, lose, find, old, ofGateway } = browserCall({
     onDialogRequest: (request) => request.respond(200),
   })
   lose(old)
@@ -87,7 +31,7 @@ test('a dialog goes on by the new connection, both ways, and its peer is asked w
 })
 
 test('a peer that came back and does not know the dialog has ended it', () => {
-  const { clock, gateway, browser, lose, find, old } = inCall()
+  const { clock, gateway, browser, lose, find, old } = browserCall()
   lose(old)
   const wire = new Link(clock, { transport: 'wss', scope: 'ws:reloaded' })
   const reloaded = new Phone(clock)
@@ -101,7 +45,7 @@ test('a peer that came back and does not know the dialog has ended it', () => {
 })
 
 test('what belongs to another party stays where it is', () => {
-  const { clock, gateway, connect, lose, find, old, ofGateway } = inCall()
+  const { clock, gateway, connect, lose, find, old, ofGateway } = browserCall()
   lose(old)
   find(old, connect(), 'user:mallory')
   clock.advance(100)
@@ -114,7 +58,7 @@ test('what belongs to another party stays where it is', () => {
 
 test('a dialog that outlives its connection is left when nobody comes back, until all are forsaken', () => {
   let isVital = true
-  const { clock, gateway, lose, old, ofGateway } = inCall({ outlivesFlow: () => isVital })
+  const { clock, gateway, lose, old, ofGateway } = browserCall({ outlivesFlow: () => isVital })
   lose(old)
   clock.advance(60_000)
   gateway.agent.forsake(old.b.flow, 'not-vital')
@@ -130,7 +74,7 @@ test('a dialog that outlives its connection is left when nobody comes back, unti
 test('a session is not over for want of a refresh while its peer is away, where the dialog outlives its connection', () => {
   for (const outlives of [true, false]) {
     const sessionTimer = { expiresOf: () => 90, minSeOf: () => 90 }
-    const { clock, gateway, browser, connect, lose, find, old, ofGateway } = inCall({
+    const { clock, gateway, browser, connect, lose, find, old, ofGateway } = browserCall({
       outlivesFlow: () => outlives,
       sessionTimer,
     })
@@ -148,13 +92,13 @@ test('a session is not over for want of a refresh while its peer is away, where 
 })
 
 test('a BYE of it that was not heard is given up with all else, and forsaking all ends the dialog itself', () => {
-  const ended = inCall({ outlivesFlow: () => true })
+  const ended = browserCall({ outlivesFlow: () => true })
   ended.lose(ended.old)
   ended.clock.advance(60_000)
   ended.ofGateway.bye()
   ended.gateway.agent.forsake(ended.old.b.flow, 'not-vital')
   expect(ended.gateway.agent.usesOf(ended.old.b.flow)).toBe(0)
-  const talking = inCall({ outlivesFlow: () => true })
+  const talking = browserCall({ outlivesFlow: () => true })
   talking.lose(talking.old)
   talking.gateway.agent.forsake(talking.old.b.flow, 'all')
   expect(talking.gateway.diary).toEqual(['end flow-lost'])
@@ -165,7 +109,7 @@ test('a BYE of it that was not heard is given up with all else, and forsaking al
 })
 
 test('a re-INVITE that is wished for, or under way, when the connection is lost is sent when it is back', () => {
-  const { clock, gateway, browser, connect, lose, find, old, ofGateway } = inCall({}, agrees)
+  const { clock, gateway, browser, connect, lose, find, old, ofGateway } = browserCall({}, agrees)
   ofGateway.reinvite({ body: sdp('under way') }, gateway.note)
   lose(old)
   clock.advance(1_000)
@@ -188,7 +132,7 @@ test('a re-INVITE that is wished for, or under way, when the connection is lost 
 })
 
 test('a re-INVITE that waits for the peer is answered 481 when nobody comes back', () => {
-  const { clock, gateway, lose, old, ofGateway } = inCall()
+  const { clock, gateway, lose, old, ofGateway } = browserCall()
   lose(old)
   ofGateway.reinvite({ body: sdp('wished for') }, gateway.note)
   gateway.agent.forsake(old.b.flow, 'all')
@@ -198,7 +142,7 @@ test('a re-INVITE that waits for the peer is answered 481 when nobody comes back
 })
 
 test('a peer that comes back with an offer is heard first', () => {
-  const { clock, gateway, browser, connect, lose, old, ofGateway, ofBrowser } = inCall({
+  const { clock, gateway, browser, connect, lose, old, ofGateway, ofBrowser } = browserCall({
     ...agrees,
     onForeign: ({ home, flow, party, resume }) => {
       gateway.agent.rehome(home, flow, party, undefined)
@@ -218,7 +162,7 @@ test('a peer that comes back with an offer is heard first', () => {
 })
 
 test('a BYE that was not heard is said again when the peer is back', () => {
-  const { clock, gateway, browser, connect, lose, find, old, ofGateway } = inCall()
+  const { clock, gateway, browser, connect, lose, find, old, ofGateway } = browserCall()
   lose(old)
   ofGateway.bye([{ name: 'Reason', value: 'Q.850;cause=16' }])
   clock.advance(1_000)
@@ -233,7 +177,7 @@ test('a BYE that was not heard is said again when the peer is back', () => {
 })
 
 test('a BYE that nobody came back for is forgotten, and leaves those who talk alone', () => {
-  const { clock, gateway, lose, old, ofGateway } = inCall()
+  const { clock, gateway, lose, old, ofGateway } = browserCall()
   gateway.call(old.b.flow, { body: sdp('second'), party: PARTY })
   clock.advance(100)
   lose(old)
@@ -462,7 +406,7 @@ test('a call whose ACK was lost with the connection ends when nobody comes back,
 
 test('a request that names a dialog from another connection is for the owner to judge', () => {
   const foreign: ForeignRequest[] = []
-  const { clock, gateway, connect, old, ofGateway } = inCall({
+  const { clock, gateway, connect, old, ofGateway } = browserCall({
     onForeign: (request) => foreign.push(request),
   })
   const names = { callId: ofGateway.callId, us: ofGateway.localTag, them: ofGateway.remoteTag }

@@ -52,6 +52,11 @@ export class Link {
     this.#isOpen = false
   }
 
+  /** What is sent from now on arrives. */
+  mend(): void {
+    this.#isOpen = true
+  }
+
   #end(name: string, local: SocketAddress, remote: SocketAddress, other: () => LinkEnd): LinkEnd {
     const sent: string[] = []
     const isOpen = (): boolean => this.#isOpen
