@@ -129,7 +129,7 @@ export interface OutgoingInviteOptions {
   readonly flow: Flow
   /**
    * Who is called, when they may come back by another connection: see `UserAgent.rehome`. Without it a lost connection
-   * is 'transport'.
+   * is 'transport', but for a call that rings where the peer can be connected to again.
    */
   readonly party?: string
   readonly uri: Uri
@@ -301,7 +301,7 @@ export interface UserAgentLimits {
 export interface UserAgent {
   /** One datagram or frame as it came; never throws. Malformed requests are answered 400 where that is possible, all else is counted. */
   receive(bytes: Buffer, flow: Flow): void
-  /** The flow is gone: its pending client transactions fail with 'transport', INVITEs to a party excepted. Dialogs stay. */
+  /** The flow is gone: its pending client transactions fail with 'transport', but for INVITEs that another may answer. Dialogs stay. */
   flowClosed(flow: Flow): void
   /**
    * What `party` has on the flow `from` goes on by `to`: dialogs, INVITEs both ways without a final answer, a BYE that was

@@ -18,6 +18,7 @@ import type {
   NoAnswer,
   ResponseOptions,
 } from '../user-agent-contract.ts'
+import { Farewell, type FarewellOwner } from './farewell.ts'
 import { questionFor, saysUnknown } from './known-dialog.ts'
 import type { OfferState } from './offer-answer.ts'
 import { OfferExchange } from './offer-exchange.ts'
@@ -49,7 +50,9 @@ export interface ConfirmedDialogOptions {
 }
 
 /** A confirmed INVITE dialog, from its 2xx to the end of BYE. */
-export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, SessionOwner, ReinviteOwner {
+export class ConfirmedDialog
+  implements InviteDialog, CallDialog, FlowUse, SessionOwner, ReinviteOwner, FarewellOwner
+{
   readonly callId: string
   readonly localTag: string
   readonly remoteTag: string
@@ -75,8 +78,8 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
   #isMoved = false
   /** An ACK that did not come may have been lost with a flow, and the peer has not said yet that it knows the dialog. */
   #isAckLost = false
-  /** Waits for that ACK, before which RFC 3261 §15 forbids the callee a BYE, or for a flow, while the peer is away. */
-  #deferredBye: (() => void) | undefined
+  /** Its BYE waits for that ACK, before which RFC 3261 §15 forbids the callee one. */
+  readonly #farewell: Farewell
   /** A re-INVITE or UPDATE with an offer of the peer that the handler has not answered. */
   #reinvite: PendingReinvite | undefined
   readonly #offerRate: TokenBucket
@@ -98,6 +101,7 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     this.callId = options.dialog.callId
     this.localTag = options.dialog.localTag
     this.remoteTag = options.dialog.remoteTag
+    this.#farewell = new Farewell(this.#stack.clock, this.#requests, this)
     this.#session = new SessionRefresh(this.#stack, this)
     this.#reinvites = new OutgoingReinvites({
       stack: this.#stack,
@@ -169,7 +173,7 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
     // The peer must see ACK before BYE, or it goes on repeating its 2xx.
     this.acknowledge()
     this.#end()
-    if (this.#isAckDue) this.#deferredBye = () => this.#sendBye(request)
+    if (this.#isAckDue) this.#farewell.defer(request)
     else this.#sendBye(request)
   }
 
@@ -461,21 +465,12 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
 
   #sendBye(bye: SipRequest): void {
     this.#unacknowledged.stop()
-    this.#requests.send(bye, {
-      onResponse: (response) => {
-        if (response.status >= 200) this.#close()
-      },
-      onFailed: (reason) => {
-        if (reason === 'timeout' || !this.isAway) this.#close()
-        else this.#deferredBye = () => this.#sendBye(this.#byeAgain(bye))
-      },
-    })
+    this.#farewell.send(bye)
   }
 
-  /** For the peer that was away when it was sent. */
-  #byeAgain(bye: SipRequest): SipRequest {
-    const headers = bye.headers.filter(({ name }) => name === 'Reason')
-    return this.#requests.compose('BYE', { headers })
+  /** For BYE. */
+  onOver(): void {
+    this.#close()
   }
 
   /** No ACK for 64*T1: RFC 3261 §13.3.1.4. */
@@ -504,9 +499,7 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
   }
 
   #runDeferred(): void {
-    const bye = this.#deferredBye
-    this.#deferredBye = undefined
-    bye?.()
+    this.#farewell.resume()
     this.#reinvites.resume()
   }
 
@@ -523,7 +516,7 @@ export class ConfirmedDialog implements InviteDialog, CallDialog, FlowUse, Sessi
   #close(): void {
     this.#unacknowledged.stop()
     this.#isAckDue = false
-    this.#deferredBye = undefined
+    this.#farewell.stop()
     this.#stack.uses.remove(this.#flow, this)
     this.#stack.removeDialog(this.#flow, this, this)
   }

@@ -21,6 +21,7 @@ import type {
 } from '../user-agent-contract.ts'
 import { ConfirmedDialog } from './confirmed-dialog.ts'
 import { EarlyDialog, RETRY_LATER } from './early-dialog.ts'
+import { Farewell, RECONNECT_MS } from './farewell.ts'
 import { offerStateAfterAnswer } from './offer-answer.ts'
 
 /** Each hop on the way may ask for more; nobody asks often. */
@@ -92,6 +93,11 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
     return this.#flow.transport === 'udp' ? (this.#exchange?.flow ?? this.#flow) : this.#flow
   }
 
+  /** Whose answer comes by the peer's next connection, where there can be one (RFC 3261 §18.2.2). */
+  get #isRinging(): boolean {
+    return this.#early.size > 0 && this.#exchange?.flow.isOpen === true
+  }
+
   start(): void {
     const { stack } = this.#options
     const request = this.#request
@@ -110,7 +116,7 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
       onReplaced: (exchange) => {
         this.#exchange = exchange
       },
-      onFlowLost: () => this.party !== undefined,
+      onFlowLost: () => this.party !== undefined || this.#isRinging,
     })
   }
 
@@ -255,9 +261,10 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
 
   /** RFC 3261 §13.2.2.4: a dialog nobody asked for is acknowledged and ended. It never enters the table. */
   #endFork(tag: string, response: SipResponse): Fork {
-    const requests = new DialogRequests(this.#options.stack, this.#dialogOf(tag, response), () => this.#way)
+    const { stack } = this.#options
+    const requests = new DialogRequests(stack, this.#dialogOf(tag, response), () => this.#way)
     const ack = requests.acknowledge(this.#request.cseq.number, { headers: credentialsIn(this.#request) })
-    requests.tell(requests.compose('BYE'))
+    new Farewell(stack.clock, requests).send(requests.compose('BYE'))
     return { repeatAck: () => requests.sendAck(ack) }
   }
 
@@ -284,11 +291,22 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
     const { clock } = stack
     stack.transactions.send(cancel, this.#flow, {
       onResponse: () => {},
-      onFailed: () => {},
+      onFailed: (reason) => {
+        if (reason === 'transport' && this.party === undefined) this.#cancelAgain(cancel)
+      },
     })
     // RFC 3261 §9.1: an old peer answers CANCEL and leaves the INVITE as it is.
-    this.#stopWaiting = clock.schedule(clock.nowMs() + TRANSACTION_LIFETIME_MS, () => {
+    this.#stopWaiting ??= clock.schedule(clock.nowMs() + TRANSACTION_LIFETIME_MS, () => {
       this.#exchange?.abandon()
+    })
+  }
+
+  /** There is no connection to the peer now, and its phone rings on. */
+  #cancelAgain(cancel: SipRequest): void {
+    const { clock } = this.#options.stack
+    clock.schedule(clock.nowMs() + RECONNECT_MS, () => {
+      this.#isCancelSent = false
+      if (this.#exchange?.isUnanswered === true) this.#sendCancel(cancel)
     })
   }
 }

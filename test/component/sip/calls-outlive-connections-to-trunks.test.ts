@@ -1,0 +1,159 @@
+import { expect, test } from 'vitest'
+import { AGES_MS, expectNothingLeft, howMany, inCall, pair } from '../../harness/sip/pair.ts'
+import { sdp } from '../../harness/sip/phone.ts'
+
+const OVER_TCP = { transport: 'tcp' } as const
+
+/** A trunk that rings, and whose connection breaks then. */
+function ringing() {
+  const made = pair(OVER_TCP, { bob: { onInvite: (invite) => invite.progress(180) } })
+  const call = made.alice.call(made.from)
+  made.clock.advance(1_000)
+  return { ...made, call }
+}
+
+test('a trunk that rings answers by its next connection', () => {
+  const { clock, alice, bob, from } = ringing()
+  alice.agent.flowClosed(from)
+  clock.advance(20_000)
+  const [invite] = bob.invites
+  if (invite !== undefined) bob.answer(invite)
+  clock.advance(60_000)
+  expect(alice.diary).toEqual(['progress 180', 'accept 200'])
+  expect(bob.diary).toEqual(['invite', 'ack'])
+  alice.dialogs[0]?.bye()
+  clock.advance(AGES_MS)
+  expectNothingLeft(alice, bob)
+})
+
+test.each([0, 10_000])('its call is cancelled when it can be connected to again, after %i ms', (awayMs) => {
+  const { clock, alice, bob, from, wire, call } = ringing()
+  alice.agent.flowClosed(from)
+  if (awayMs > 0) wire.cut()
+  call.cancel()
+  clock.advance(awayMs)
+  wire.mend()
+  clock.advance(5_000)
+  expect(bob.diary).toEqual(['invite', 'cancel CANCEL'])
+  expect(alice.diary).toEqual(['progress 180', 'reject 487'])
+  clock.advance(AGES_MS)
+  expectNothingLeft(alice, bob)
+})
+
+test('a trunk that cannot be connected to for long is not waited with for a call that was given up', () => {
+  const { clock, alice, from, wire, call } = ringing()
+  alice.agent.flowClosed(from)
+  wire.cut()
+  call.cancel()
+  clock.advance(33_000)
+  expect(alice.diary).toEqual(['progress 180', 'reject timeout'])
+  clock.advance(AGES_MS)
+  expectNothingLeft(alice)
+})
+
+test.each([
+  ['that has not rung', () => {}, false],
+  ['that cannot be connected to', (invite: { progress(status: number): void }) => invite.progress(180), true],
+])('a call to a trunk %s fails with its connection', (_which, onInvite, isCut) => {
+  const { clock, alice, from, wire } = pair(OVER_TCP, { bob: { onInvite } })
+  alice.call(from)
+  clock.advance(1_000)
+  if (isCut) wire.cut()
+  alice.agent.flowClosed(from)
+  clock.advance(100)
+  expect(alice.diary.at(-1)).toBe('reject transport')
+  clock.advance(AGES_MS)
+  expectNothingLeft(alice)
+})
+
+test('a re-INVITE under way fails with the connection, and its late 200 has an ACK', () => {
+  const { clock, alice, bob, from, ofAlice, sentByAlice } = inCall(OVER_TCP)
+  ofAlice.reinvite({ body: sdp('hold') }, alice.note)
+  clock.advance(100)
+  alice.agent.flowClosed(from)
+  expect(alice.diary).toEqual(['done transport'])
+  bob.reinvites[0]?.accept({ body: sdp('answer') })
+  clock.advance(60_000)
+  expect(howMany(sentByAlice, 'ACK ')).toBe(2)
+  expect([alice.diary, bob.diary]).toEqual([['done transport'], ['reinvite INVITE']])
+  ofAlice.bye()
+  clock.advance(AGES_MS)
+  expectNothingLeft(alice, bob)
+})
+
+test('one that was answered is not told again when the connection breaks then', () => {
+  const { clock, alice, bob, from, ofAlice } = inCall(OVER_TCP, {
+    bob: { onReinvite: (reinvite) => reinvite.accept({ body: sdp('answer') }) },
+  })
+  ofAlice.reinvite({ body: sdp('hold') }, alice.note)
+  clock.advance(1_000)
+  alice.agent.flowClosed(from)
+  clock.advance(60_000)
+  expect(alice.diary).toEqual(['done 200'])
+  ofAlice.bye()
+  clock.advance(AGES_MS)
+  expectNothingLeft(alice, bob)
+})
+
+test('a trunk that cannot be connected to hears BYE when it can', () => {
+  const { clock, alice, bob, wire, ofAlice, sentByAlice } = inCall(OVER_TCP)
+  wire.cut()
+  ofAlice.bye([{ name: 'Reason', value: 'Q.850;cause=16' }])
+  clock.advance(20_000)
+  wire.mend()
+  clock.advance(5_000)
+  expect(bob.diary).toEqual(['end bye'])
+  expect(sentByAlice.filter((text) => text.startsWith('BYE '))).toEqual([
+    expect.stringContaining('Reason: Q.850;cause=16'),
+  ])
+  expect(alice.agent.tables()).toMatchObject({ dialogs: 0 })
+  clock.advance(AGES_MS)
+  expectNothingLeft(alice, bob)
+})
+
+test('and is given up after 64*T1', () => {
+  const { clock, alice, wire, ofAlice } = inCall(OVER_TCP)
+  wire.cut()
+  ofAlice.bye()
+  clock.advance(27_000)
+  expect(alice.agent.tables()).toMatchObject({ dialogs: 1 })
+  clock.advance(6_000)
+  expect(alice.agent.tables()).toMatchObject({ dialogs: 0 })
+  clock.advance(AGES_MS)
+  expectNothingLeft(alice)
+})
+
+test('so does the fork that nobody wanted', () => {
+  const { clock, alice, bob, from, sentByAlice, call } = ringing()
+  call.cancel()
+  const [invite] = bob.invites
+  if (invite !== undefined) bob.answer(invite)
+  while (howMany(sentByAlice, 'BYE ') === 0) clock.advance(1)
+  alice.agent.flowClosed(from)
+  clock.advance(5_000)
+  expect(howMany(sentByAlice, 'BYE ')).toBe(2)
+  clock.advance(AGES_MS)
+  expectNothingLeft(alice, bob)
+})
+
+test.each([true, false])(
+  'what is urgent (%s) has a connection asked for that has just failed',
+  (isUrgent) => {
+    const { clock, alice, bob, from, wire } = pair(OVER_TCP, {
+      bob: { onInvite: (invite) => invite.reject(486) },
+    })
+    wire.cut()
+    const flow = {
+      ...from,
+      get isOpen() {
+        return from.isOpen
+      },
+      insist: () => wire.mend(),
+    }
+    alice.call(flow, { body: sdp('offer'), isUrgent })
+    clock.advance(1_000)
+    expect(alice.diary).toEqual([isUrgent ? 'reject 486' : 'reject transport'])
+    clock.advance(AGES_MS)
+    expectNothingLeft(alice, bob)
+  },
+)
