@@ -52,9 +52,11 @@ function readCodec(section: MediaSection, payloadType: number): Codec | undefine
   const format = section.fmtps.find((fmtp) => fmtp.payloadType === payloadType)?.format
   const rtpmap = section.rtpmaps.find((map) => map.payloadType === payloadType)
   if (rtpmap !== undefined) {
-    const { name, clockRateHz } = rtpmap
+    const { name } = rtpmap
     // RFC 7587 §7: always /2 on the wire; some write opus/48000.
     const channels = name.toLowerCase() === 'opus' ? 2 : rtpmap.channels
+    // RFC 3551 §4.5.2: always 8000 on the wire; some write what it samples at.
+    const clockRateHz = name.toUpperCase() === 'G722' ? 8000 : rtpmap.clockRateHz
     return { name, clockRateHz, channels, payloadType, format }
   }
   const known = STATIC[payloadType]

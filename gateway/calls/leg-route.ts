@@ -1,7 +1,7 @@
 import type { DtmfWay } from '../../config/trunk-profiles.ts'
 import type { LegRoute } from '../../media/engine.ts'
 import type { Codec, KeyFormat } from '../../media/parameters.ts'
-import { type KeysOnLeg, payloadMap } from '../../sdp/codecs.ts'
+import { isSameCodec, type KeysOnLeg, payloadMap } from '../../sdp/codecs.ts'
 import { heardKeyFormats, sentKeyFormat } from '../../sdp/telephone-event.ts'
 import type { TrunkMedia } from '../trunks/trunk-media.ts'
 
@@ -53,11 +53,25 @@ export interface RouteEnd {
   readonly ptimeMs: number | undefined
 }
 
+/**
+ * What may come in on a leg: our payload types, which its peer is to send (RFC 3264 §5.1), and its own for the same codecs where ours
+ * leave them free, since some send those.
+ */
+function heardCodecs({ own, remote }: RouteEnd): readonly Codec[] {
+  const strays = remote.filter(
+    (codec) =>
+      own.some((ours) => isSameCodec(ours, codec)) &&
+      own.every(({ payloadType }) => payloadType !== codec.payloadType),
+  )
+  return [...own, ...strays]
+}
+
 /** What becomes of what comes in on one leg. */
 export function routeBetween(from: RouteEnd, to: RouteEnd): LegRoute {
-  const map = payloadMap(from.own, to.remote)
+  const codecs = heardCodecs(from)
+  const map = payloadMap(codecs, to.remote)
   if (map.length === 0) return { kind: 'discard' }
-  const heard = heardKeyFormats(from.own)
+  const heard = heardKeyFormats(codecs)
   const way = keyWayOf(to.media, to.remote)
   const keys =
     heard.length === 0 ? undefined : { from: heard, to: way.kind === 'media' ? way.format : undefined }

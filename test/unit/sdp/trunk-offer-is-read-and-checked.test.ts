@@ -318,6 +318,10 @@ describe('codecs', () => {
   it('opus is two channels however it is written', () => {
     expect(codecs('m=audio 4000 RTP/AVP 96', 'a=rtpmap:96 OPUS/48000')).toEqual(['96 OPUS/48000/2'])
   })
+
+  it('G722 has a clock of 8000 Hz however it is written', () => {
+    expect(codecs('m=audio 4000 RTP/AVP 9', 'a=rtpmap:9 G722/16000')).toEqual(['9 G722/8000/1'])
+  })
 })
 
 it('a port of 0 is no audio', () => {

@@ -90,3 +90,27 @@ describe('key presses', () => {
     expect(keyWayOf(BROWSER, [])).toEqual({ kind: 'info', way: 'info-relay' })
   })
 })
+
+describe('a peer that sends the payload types of its own description', () => {
+  const sending = (own: readonly Codec[], remote: readonly Codec[]) =>
+    routeBetween({ ...end(trunk(), own), remote }, end(BROWSER, [OPUS, codec(0, 'PCMU'), EVENTS]))
+
+  test('is heard, and its keys too', () => {
+    const route = sending([OPUS, EVENTS], [codec(96, 'opus', 48_000), codec(97, 'telephone-event')])
+    expect(route).toMatchObject({
+      map: [
+        { from: 111, to: 111 },
+        { from: 96, to: 111 },
+      ],
+      keys: { from: [{ payloadType: 101 }, { payloadType: 97 }] },
+    })
+  })
+
+  test('is not where ours mean something else, nor for a codec that we do not have', () => {
+    const route = sending(
+      [OPUS, EVENTS],
+      [codec(101, 'opus', 48_000), codec(0, 'PCMU'), codec(111, 'telephone-event')],
+    )
+    expect(route).toMatchObject({ map: [{ from: 111, to: 111 }], keys: { from: [{ payloadType: 101 }] } })
+  })
+})
