@@ -181,6 +181,10 @@ export interface LegStats {
   /** What the peer last said of the stream it receives; what was lost before it came to us counts too. */
   readonly remoteLossRatio: number | undefined
   readonly remoteJitterMs: number | undefined
+  /** RTCP reports (SR, RR) of the peer. */
+  readonly peerReports: number
+  /** Of those how many in a row, up to the last one, report on no stream, although a hundred packets went out before each. */
+  readonly emptyReports: number
 }
 
 /** Rungs a leg climbs, in this order; each is reported once. */

@@ -47,7 +47,12 @@ export class LegReports {
 
   /** Never throws. */
   onRtcp(bytes: Uint8Array): void {
-    this.#drive(() => ({ kind: 'rtcp', bytes }))
+    this.#drive(() => ({ kind: 'rtcp', bytes, sentPackets: this.#report()?.sent?.packets ?? 0 }))
+  }
+
+  /** As `LegStats` has them. */
+  get ofPeer(): { readonly peerReports: number; readonly emptyReports: number } {
+    return this.#machine
   }
 
   quality(): LegQuality {

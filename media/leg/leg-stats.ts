@@ -47,6 +47,8 @@ export function legStats({ lane, leg, routing, reports, final }: MeasuredLeg): L
     mos: quality.mos,
     remoteLossRatio: quality.remoteLossRatio,
     remoteJitterMs: quality.remoteJitterMs,
+    peerReports: reports.ofPeer.peerReports,
+    emptyReports: reports.ofPeer.emptyReports,
     clockRatio: quality.clockRatio,
   }
 }

@@ -17,8 +17,8 @@ export type RtcpReporterInput =
   | { readonly kind: 'start' }
   /** `report`: what the relay knows of the leg; undefined: nothing can be sent now. */
   | { readonly kind: 'timeout'; readonly report: NativeLegReport | undefined }
-  /** From the peer, plain. */
-  | { readonly kind: 'rtcp'; readonly bytes: Uint8Array }
+  /** From the peer, plain. `sentPackets`: RTP of ours until now. */
+  | { readonly kind: 'rtcp'; readonly bytes: Uint8Array; readonly sentPackets: number }
   /** Ends the machine, with a BYE if it can be sent. */
   | { readonly kind: 'end'; readonly report: NativeLegReport | undefined }
 
@@ -33,6 +33,8 @@ const INTERVAL_MS = 5_000
 const FIRST_MS = 1_000
 /** Reports of ours that the peer may still refer to; it uses the last one. */
 const MAX_SENT_REPORTS = 8
+/** Of so many packets since its last report a peer must have heard some. */
+const MIN_SENT = 100
 /** Between the epochs of NTP (1900) and of JavaScript. */
 const NTP_EPOCH_S = 2_208_988_800
 const MAX_LOST = 0x7f_ffff
@@ -58,6 +60,10 @@ export class RtcpReporter implements Machine<RtcpReporterInput, RtcpReporterOutp
   readonly #sent: { readonly ntpMiddle: number; readonly atMs: number }[] = []
   #rttMs: number | undefined
   #peerBlock: ReportBlock | undefined
+  #peerReports = 0
+  #emptyReports = 0
+  /** RTP packets sent, when the peer's last report came. */
+  #sentAtReport = 0
 
   constructor(options: RtcpReporterOptions) {
     this.#options = options
@@ -77,6 +83,16 @@ export class RtcpReporter implements Machine<RtcpReporterInput, RtcpReporterOutp
     return this.#peerBlock
   }
 
+  /** How many SR and RR came. */
+  get peerReports(): number {
+    return this.#peerReports
+  }
+
+  /** How many of them in a row, up to the last, report on no stream at all although ours was sent. */
+  get emptyReports(): number {
+    return this.#emptyReports
+  }
+
   handle(input: RtcpReporterInput, nowMs: number): readonly RtcpReporterOutput[] {
     if (this.#state === 'ended') return []
     switch (input.kind) {
@@ -87,7 +103,7 @@ export class RtcpReporter implements Machine<RtcpReporterInput, RtcpReporterOutp
       case 'timeout':
         return this.#timeout(input.report, nowMs)
       case 'rtcp':
-        return this.#received(input.bytes, nowMs)
+        return this.#received(input.bytes, input.sentPackets, nowMs)
       case 'end':
         return this.#end(input.report, nowMs)
       default:
@@ -170,15 +186,24 @@ export class RtcpReporter implements Machine<RtcpReporterInput, RtcpReporterOutp
     ]
   }
 
-  #received(bytes: Uint8Array, nowMs: number): readonly RtcpReporterOutput[] {
+  #received(bytes: Uint8Array, sentPackets: number, nowMs: number): readonly RtcpReporterOutput[] {
     const packets = parseRtcp(bytes)
     if (packets === undefined) return [{ kind: 'count', reason: 'rtcp.malformed' }]
-    for (const packet of packets) {
-      if (packet.kind === 'sender-report' || packet.kind === 'receiver-report') {
-        this.#learn(packet.blocks, nowMs)
-      }
-    }
+    const reports = packets.filter(
+      (packet) => packet.kind === 'sender-report' || packet.kind === 'receiver-report',
+    )
+    const blocks = reports.flatMap((report) => report.blocks)
+    if (reports.length > 0) this.#countReport(blocks, sentPackets)
+    this.#learn(blocks, nowMs)
     return packets.map(({ kind }) => ({ kind: 'count', reason: `rtcp.${kind}` }))
+  }
+
+  #countReport(blocks: readonly ReportBlock[], sentPackets: number): void {
+    this.#peerReports += 1
+    // RFC 3550 §6.4: of each source that was heard since the last report. Of another than ours: somebody on the way has changed SSRCs.
+    if (blocks.length > 0) this.#emptyReports = 0
+    else if (sentPackets - this.#sentAtReport >= MIN_SENT) this.#emptyReports += 1
+    this.#sentAtReport = sentPackets
   }
 
   #learn(blocks: readonly ReportBlock[], nowMs: number): void {

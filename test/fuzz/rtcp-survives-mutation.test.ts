@@ -53,7 +53,8 @@ test('no datagram throws, what is read is bounded, and a reporter outlives it al
     if (packets === undefined) refused++
     else read++
     expect(packets?.length ?? 0).toBeLessThanOrEqual(MAX_RTCP_PACKETS)
-    for (const output of reporter.handle({ kind: 'rtcp', bytes }, round)) expect(output.kind).toBe('count')
+    for (const output of reporter.handle({ kind: 'rtcp', bytes, sentPackets: round }, round))
+      expect(output.kind).toBe('count')
   }
   expect(read).toBeGreaterThan(ROUNDS / 20)
   expect(refused).toBeGreaterThan(ROUNDS / 20)

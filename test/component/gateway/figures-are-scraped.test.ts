@@ -51,6 +51,8 @@ const STATS: LegStats = {
   mos: 4.1,
   remoteLossRatio: undefined,
   remoteJitterMs: undefined,
+  peerReports: 0,
+  emptyReports: 0,
 }
 
 function ended(isFailed: boolean) {

@@ -63,13 +63,17 @@ function blockOf(packets: readonly RtcpPacket[] | undefined): ReportBlock | unde
 }
 
 /** The peer's answer to a report of ours. */
-function answer(lastReport: number, delaySinceLastReport: number, ssrc = SSRC): RtcpReporterInput {
+function answer(
+  lastReport: number,
+  delaySinceLastReport: number,
+  ssrc = SSRC,
+): RtcpReporterInput & { readonly kind: 'rtcp' } {
   const block = { fractionLost: 0, cumulativeLost: 3, highestSequence: 29, jitter: 80 }
   const blocks = [
     { ...block, ssrc: 1, lastReport: 5, delaySinceLastReport: 0 },
     { ...block, ssrc, lastReport, delaySinceLastReport },
   ]
-  return { kind: 'rtcp', bytes: formatRtcp([{ kind: 'receiver-report', ssrc: 9, blocks }]) }
+  return { kind: 'rtcp', bytes: formatRtcp([{ kind: 'receiver-report', ssrc: 9, blocks }]), sentPackets: 0 }
 }
 
 describe('time', () => {
@@ -254,12 +258,46 @@ describe('what the peer says', () => {
   test('everything is counted and nothing answered', () => {
     const pli = Buffer.from('81ce00020000000100000002', 'hex')
     const bytes = Buffer.concat([formatRtcp([{ kind: 'bye', ssrcs: [9] }]), pli])
-    expect(reporter.handle({ kind: 'rtcp', bytes }, 2000)).toEqual([
+    expect(reporter.handle({ kind: 'rtcp', bytes, sentPackets: 0 }, 2000)).toEqual([
       { kind: 'count', reason: 'rtcp.bye' },
       { kind: 'count', reason: 'rtcp.pli' },
     ])
-    expect(reporter.handle({ kind: 'rtcp', bytes: bytes.subarray(1) }, 2000)).toEqual([
+    expect(reporter.handle({ kind: 'rtcp', bytes: bytes.subarray(1), sentPackets: 0 }, 2000)).toEqual([
       { kind: 'count', reason: 'rtcp.malformed' },
     ])
+  })
+
+  describe('reports of no stream', () => {
+    /** The packets of ours before each, and how many blocks of which stream it has. */
+    const emptyAfter = (...reports: readonly (readonly [sentPackets: number, ssrc?: number])[]): number => {
+      for (const [sentPackets, ssrc] of reports) {
+        const bytes = formatRtcp([{ kind: 'receiver-report', ssrc: 9, blocks: [] }])
+        reporter.handle(
+          ssrc === undefined ? { kind: 'rtcp', bytes, sentPackets } : { ...answer(0, 0, ssrc), sentPackets },
+          0,
+        )
+      }
+      return reporter.emptyReports
+    }
+
+    test('count while we send', () => {
+      expect(emptyAfter([100], [350], [600])).toBe(3)
+      expect(reporter.peerReports).toBe(3)
+    })
+
+    test('but not while we are silent, as on hold', () => {
+      expect(emptyAfter([100], [100], [199], [350])).toBe(2)
+    })
+
+    test('are over with one block, be it of an SSRC that somebody on the way has changed', () => {
+      expect(emptyAfter([100], [350], [600, SSRC])).toBe(0)
+      expect(emptyAfter([850], [1_100, 77], [1_350])).toBe(1)
+    })
+
+    test('what is no report is none of them', () => {
+      const bytes = formatRtcp([{ kind: 'bye', ssrcs: [9] }])
+      reporter.handle({ kind: 'rtcp', bytes, sentPackets: 500 }, 0)
+      expect([reporter.peerReports, reporter.emptyReports]).toEqual([0, 0])
+    })
   })
 })
