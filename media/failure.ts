@@ -89,6 +89,17 @@ export const MEDIA_CODES = {
       'look at the network of the peer; raise media.rtpTimeoutS or rtpHoldTimeoutS if it suppresses silence and sends no RTCP',
   },
 
+  'media.stopped': {
+    stage: 'S6',
+    status: 480,
+    text: 'audio of the peer stopped in mid-call, or did not come back after a hold',
+    cause:
+      'the media of a PBX died or its address changed, a NAT on the way forgot the call, a PBX that resumes without sending; a browser whose microphone was taken away',
+    remedy:
+      'webtrunk explain --timeline shows what was agreed before; see with tcpdump whether its RTP still leaves the peer; at a browser look at its microphone',
+    isWarning: true,
+  },
+
   'ice.no-check-seen': {
     stage: 'S3',
     status: 480,
@@ -333,7 +344,8 @@ export const MEDIA_CODES = {
     stage: 'S6',
     status: 480,
     text: 'most of what we send does not arrive',
-    cause: 'a firewall at the peer that lets one direction pass, or a full line',
+    cause:
+      'a firewall at the peer that lets one direction pass, an address in its SDP that is not where it listens, or a full line',
     remedy: 'capture RTP at the peer; open its firewall',
     isWarning: true,
   },

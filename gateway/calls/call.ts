@@ -49,6 +49,8 @@ export interface CallContext {
   readonly admitMessage: (payer: string) => void
   /** How long a call of these parties may last. */
   readonly maxDurationS: (parties: readonly string[]) => number
+  /** As `MediaWatchOptions` has them. */
+  readonly reporters: Set<string>
   /** The call has given everything back: dialogs ended, media closed. */
   readonly onEnded: (call: Call) => void
 }
@@ -131,6 +133,7 @@ export class Call implements SideOwner, JoinableCall {
       trace: this.trace,
       session: () => this.#session,
       sides: () => this.#conversation.sides,
+      reporters: context.reporters,
       onFinding: ({ failure, ...place }) => this.#addFinding(verdictOf(failure, place)),
       onError: (error) => this.#log.error('internal error', { error }),
     })

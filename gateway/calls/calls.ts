@@ -49,6 +49,8 @@ export interface CallsOptions {
 export class Calls {
   readonly #options: CallsOptions
   readonly #live = new Set<Call>()
+  /** One for each trunk at most. */
+  readonly #reporters = new Set<string>()
   /** What limits let pass, of calls and of messages. */
   readonly admission: Admission
   readonly #plans: CallPlans
@@ -204,6 +206,7 @@ export class Calls {
         findSide: (replaces, party) => this.#find(replaces, party),
         planTransfer: (party, target, far) => this.#planTransfer(party, target, far),
         admitMessage: (payer) => this.admission.passMessage({ payer, forms: undefined }),
+        reporters: this.#reporters,
         maxDurationS: (parties) => this.admission.limits.maxDurationS(parties),
         onEnded: (ended) => this.#forget(ended),
       },

@@ -95,6 +95,11 @@ export class CallTrace {
     return this.#nowMs()
   }
 
+  /** The leg that what ended the call stands on. */
+  get failedLeg(): string | undefined {
+    return this.#ending?.leg
+  }
+
   get answeredMs(): CallMs | undefined {
     return this.#answeredMs
   }

@@ -18,6 +18,10 @@ export interface JudgedLeg {
   readonly isToSend: boolean
   /** Whether the peer is to be sent to. */
   readonly isToReceive: boolean
+  /** As `LegActivity` has it: since when a peer that was heard is not. */
+  readonly goneForMs: number | undefined
+  /** RTCP of its party has reported on what we send, in this call or another. */
+  readonly isReporting: boolean
   readonly codec: string | undefined
   /** What our description asks the peer for. */
   readonly ptimeMs: number | undefined
@@ -58,6 +62,11 @@ const MAX_CLOCK_ERROR = 0.1
 const MIN_PACKETS = 250
 const MIN_MOS = 2.6
 const MAX_PEER_LOSS = 0.5
+/** A hold that ends, a network that changes and reports that are late are over by then. */
+const MAX_GONE_MS = 30_000
+/** Packets and reports from which on it says something that the reports are of no stream. */
+const MIN_UNREPORTED = 500
+const MIN_EMPTY_REPORTS = 3
 /** Octets of payload for a millisecond: 64 kbit/s. */
 const OCTETS_PER_MS: Readonly<Record<string, number>> = { pcmu: 8, pcma: 8, g722: 8 }
 const MAX_PTIME_ERROR = 0.34
@@ -98,7 +107,7 @@ function fromPeer(
   const dropped = isSettled ? dropShare(stats, before) : undefined
   if (dropped !== undefined) return dropped
   if (stats.packetsReceived === 0) return isPatient ? undefined : nothing(leg)
-  const wrong = isSettled ? wrongPayloadType(stats, before) : undefined
+  const wrong = isSettled ? (gone(leg) ?? wrongPayloadType(stats, before)) : undefined
   return wrong ?? silence(leg) ?? wrongClock(stats) ?? wrongPtime(leg, before, isSettled) ?? poor(stats)
 }
 
@@ -132,6 +141,12 @@ function nothing({ kind, stats }: JudgedLeg): MediaFailure {
     expected: 'RTP',
     seen: drops.length === 0 ? 'no packet' : `no packet but drops: ${drops.join(', ')}`,
   })
+}
+
+function gone({ goneForMs = 0, stats }: JudgedLeg): MediaFailure | undefined {
+  if (goneForMs < MAX_GONE_MS) return undefined
+  const seen = `none for ${Math.round(goneForMs / 1_000)} s, ${stats.packetsReceived} before`
+  return new MediaFailure('media.stopped', { expected: 'RTP', seen })
 }
 
 function wrongPayloadType(stats: LegStats, before: LegStats | undefined): MediaFailure | undefined {
@@ -193,10 +208,21 @@ function toPeer(
   if (leg.readyForMs === undefined || !leg.isToReceive) return undefined
   const sent = stats.packetsSent - (before.get(leg.name)?.packetsSent ?? 0)
   if (other !== undefined && sent === 0) return isSettled ? notForwarded(leg, other, before) : undefined
+  if (isSettled && isUnreported(leg)) {
+    const seen = `its last ${stats.emptyReports} RTCP reports are of no stream`
+    return new MediaFailure('media.lost-towards-peer', { expected: 'a report of what we send', seen })
+  }
   if (stats.packetsSent < MIN_PACKETS || (stats.remoteLossRatio ?? 0) < MAX_PEER_LOSS) return undefined
   const seen = `${Math.round((stats.remoteLossRatio ?? 0) * 100)} % lost, says its RTCP`
   return new MediaFailure('media.lost-towards-peer', { expected: 'what we send', seen })
 }
+
+/** A browser is on the path that its handshake came by: there is no direction of its own to lose. */
+const isUnreported = ({ kind, isReporting, stats }: JudgedLeg): boolean =>
+  kind !== 'webrtc' &&
+  isReporting &&
+  stats.packetsSent >= MIN_UNREPORTED &&
+  stats.emptyReports >= MIN_EMPTY_REPORTS
 
 function notForwarded(
   leg: JudgedLeg,

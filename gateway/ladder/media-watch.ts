@@ -6,6 +6,7 @@ import type { SipEnvironment } from '../../sip/user-agent.ts'
 import type { Side } from '../calls/side.ts'
 import { legKind } from './call-observer.ts'
 import type { CallTrace } from './call-trace.ts'
+import { LegActivity } from './leg-activity.ts'
 import { dropShare, type JudgedLeg, judgeMedia, type MediaFinding } from './media-judge.ts'
 
 export interface MediaWatchOptions {
@@ -13,6 +14,8 @@ export interface MediaWatchOptions {
   readonly trace: CallTrace
   readonly session: () => MediaSession | undefined
   readonly sides: () => readonly Side[]
+  /** Trunks of whom one knows that their RTCP reports on what they hear; who is found to do so is added. */
+  readonly reporters: Set<string>
   readonly onFinding: (finding: MediaFinding) => void
   /** An error of our own, contained. */
   readonly onError: (error: unknown) => void
@@ -37,6 +40,7 @@ export class MediaWatch {
   #before: ReadonlyMap<string, LegStats> = new Map()
   /** At the look before that. */
   #earlier: ReadonlyMap<string, LegStats> = new Map()
+  #activities: ReadonlyMap<string, LegActivity> = new Map()
   #cancelTimer: () => void = () => {}
   #notedMs = 0
   #lookedMs = 0
@@ -98,22 +102,28 @@ export class MediaWatch {
     // What came meanwhile may have been by the old terms: a peer that is told new ones goes on with the old until it has answered.
     const isSettled = talking.every(({ leg }) => (trace.changedMs(leg.name) ?? -1) < this.#lookedMs)
     for (const finding of judgeMedia({ legs, patienceMs, isSettled }, this.#before)) onFinding(finding)
+    this.#activities = new Map(legs.map(({ name, activity }) => [name, activity]))
     this.#earlier = this.#before
     this.#before = stats
     this.#lookedMs = trace.nowMs
   }
 
   #judged(
-    { leg }: Side,
+    { leg, party }: Side,
     other: Side | undefined,
     stats: LegStats,
     { answeredMs, pending }: LegMoment,
-  ): JudgedLeg {
-    const { trace } = this.#options
+  ): JudgedLeg & { readonly activity: LegActivity } {
+    const { trace, reporters } = this.#options
     const beganMs = Math.max(answeredMs, trace.changedMs(leg.name) ?? 0)
     const kind = legKind(leg.media)
     const readyMs = trace.climbedMs(leg.name, kind === 'webrtc' || kind === 'dtls' ? 'S5' : 'S2')
     const theirs = other?.leg.direction ?? 'sendrecv'
+    const isToSend = sends(leg.direction) && receives(theirs)
+    const isToReceive = receives(leg.direction) && sends(theirs)
+    const activity = this.#activities.get(leg.name) ?? new LegActivity(kind)
+    activity.look(stats, isToSend && isToReceive, trace.nowMs)
+    if (kind !== 'webrtc' && stats.remoteLossRatio !== undefined) reporters.add(party)
     return {
       name: leg.name,
       kind,
@@ -121,8 +131,12 @@ export class MediaWatch {
       pending: pending && { failure: pending, forMs: trace.nowMs - beganMs },
       readyForMs: readyMs === undefined ? undefined : trace.nowMs - Math.max(readyMs, answeredMs),
       firstDirection: leg.firstDirection,
-      isToSend: sends(leg.direction) && receives(theirs),
-      isToReceive: receives(leg.direction) && sends(theirs),
+      isToSend,
+      isToReceive,
+      activity,
+      // What ended the call says why it is gone.
+      goneForMs: trace.failedLeg === leg.name ? undefined : activity.goneForMs(trace.nowMs),
+      isReporting: reporters.has(party),
       codec: leg.codecs[0]?.name,
       ptimeMs: leg.toldPtimeMs,
     }

@@ -80,6 +80,7 @@ const userAgent = createUserAgent({
           log: silent,
           limits: { ringTimeoutS: 60, attemptS: 4, progressS: 20 },
           admitMessage: () => {},
+          reporters: new Set(),
           maxDurationS: () => 3_600,
           silence: { rtpTimeoutS: 0, rtpHoldTimeoutS: 0 },
           findSide: () => undefined,

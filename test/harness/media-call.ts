@@ -18,6 +18,8 @@ const SUITE = 'AES_CM_128_HMAC_SHA1_80'
 export const PCMA = 8
 
 export interface MediaCallOptions {
+  /** That of a call before this one, which closes it. */
+  readonly gateway?: ScriptedGateway
   readonly config?: Partial<Config>
   readonly trunk?: Partial<TrunkConfig>
   readonly media?: Partial<NativeEngineOptions>
@@ -48,13 +50,9 @@ export class MediaCall {
   readonly callee: PeerDialog
 
   static async open(options: MediaCallOptions = {}): Promise<MediaCall> {
-    const gateway = await ScriptedGateway.open(
-      options.config ?? {},
-      options.trunk,
-      undefined,
-      {},
-      options.media,
-    )
+    const gateway =
+      options.gateway ??
+      (await ScriptedGateway.open(options.config ?? {}, options.trunk, undefined, {}, options.media))
     gateway.verdicts.isWithoutMedia = false
     const peer = await gateway.registered('alice')
     const browser = await ScriptedBrowser.open(options.browser)
@@ -101,6 +99,7 @@ export class MediaCall {
     const setup = this.#options.browser?.setup
     const offer = setup === undefined ? text : text.replace('a=setup:actpass', `a=setup:${setup}`)
     this.call = place(this.peer, 'alice', '0100', sdp(onOffer(offer)), this.caller.handler)
+    this.gateway.trunk.invites.length = 0
     this.#invite = await ringing(this.gateway, this.gateway.trunk)
     const local = this.callee.local as RtpLocal
     const read = readOffer(this.#invite.request.body, 'rtp', {
@@ -275,7 +274,7 @@ export class MediaCall {
   async close(): Promise<void> {
     this.browser.close()
     this.trunk.close()
-    await this.gateway.close({ hangsUp: true })
+    if (this.#options.gateway === undefined) await this.gateway.close({ hangsUp: true })
   }
 }
 

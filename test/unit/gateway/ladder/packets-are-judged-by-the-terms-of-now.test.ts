@@ -13,13 +13,14 @@ const stats = (packetsReceived: number, octetsReceived: number): LegStats => ({
     suite: 'none',
   },
   ...{ lossRatio: 0, jitterMs: 0, rttMs: undefined, mos: undefined },
-  ...{ remoteLossRatio: undefined, remoteJitterMs: undefined },
+  ...{ remoteLossRatio: undefined, remoteJitterMs: undefined, peerReports: 0, emptyReports: 0 },
 })
 
 const judged = (now: LegStats, isSettled: boolean) => {
   const leg: JudgedLeg = {
     ...{ name: 'callee', kind: 'rtp', stats: now, readyForMs: 60_000, firstDirection: 'sendrecv' },
     ...{ isToSend: true, isToReceive: false, codec: 'PCMU', ptimeMs: 20 },
+    ...{ goneForMs: undefined, isReporting: false },
   }
   const before = new Map([['callee', stats(500, 500 * 60)]])
   return judgeMedia({ legs: [leg], patienceMs: 4_000, isSettled }, before).map(({ failure }) => failure.code)
