@@ -12,11 +12,12 @@ export interface CountedParts {
   readonly sockets: WebSocketTransport
   readonly trunkSockets: TrunkSockets
   readonly marks: SocketMarks
+  readonly web: WebServer
 }
 
 /** Drops are counters; this is where they become visible. */
 export function logCounters(log: Log, counted: CountedParts): void {
-  const { signalling, engine, sockets, trunkSockets, marks } = counted
+  const { signalling, engine, sockets, trunkSockets, marks, web } = counted
   const { calls, userAgent, strangers, refusals, door } = signalling
   const { transports, pbxTransports } = trunkSockets
   // As many as there are users: for commands that ask, not for every minute.
@@ -26,6 +27,7 @@ export function logCounters(log: Log, counted: CountedParts): void {
     sip: userAgent.counters(),
     media: engine.counters(),
     websocket: sockets.counters(),
+    web: web.counters(),
     strangers: strangers.counters(),
     refusals: refusals.counters(),
     trunkSignIns: door.counters(),

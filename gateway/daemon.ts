@@ -21,6 +21,7 @@ import { openTrunkSockets, type TrunkSockets } from './trunks/trunk-sockets.ts'
 import { openTrunkTables } from './trunks/trunk-tables.ts'
 import { openBrowserSide } from './web/browser-side.ts'
 import { watchCertificate } from './web/certificate.ts'
+import { CertificateTimes, shownCertificates } from './web/certificate-times.ts'
 import { SocketMarks } from './web/socket-marks.ts'
 import type { WebServer } from './web/web.ts'
 
@@ -87,7 +88,13 @@ async function compose(
   // What remains of a call.
   const records = opened.add(new CdrWriter(config.cdr.file, log))
   const metrics = new Metrics(
-    metricSources(config, () => ({ signalling, engine, sockets: browserSide.sockets })),
+    metricSources(config, () => ({
+      signalling,
+      engine,
+      sockets: browserSide.sockets,
+      web: browserSide.web,
+      certificates,
+    })),
   )
 
   // SIP, from who signs in to what a call does.
@@ -144,8 +151,16 @@ async function compose(
     ...web.certificates.map(({ files, use }) => watchCertificate(files, use, log)),
     ...watchTrunkCertificates(config, trunkSockets, log),
   ].map(opened.add)
+  const certificates = opened.add(
+    new CertificateTimes({
+      shown: () => shownCertificates(config, web, trunkSockets),
+      environment,
+      log,
+      dateMs: Date.now,
+    }),
+  )
   tables.keep(trunkSockets)
-  const counted = { signalling, engine, sockets, trunkSockets, marks }
+  const counted = { signalling, engine, sockets, trunkSockets, marks, web }
   const counting = setInterval(() => logCounters(log, counted), COUNTERS_LOG_MS)
   opened.add({ close: () => clearInterval(counting) })
 

@@ -5,6 +5,7 @@ import { webrtcPorts } from '../../config/webrtc-ports.ts'
 import { isCut, RECEIVE_BUFFER_BYTES, receiveBufferSetting } from '../../media/receive-buffer.ts'
 import { isCertificateOf } from '../../sip/transport/tls-identity.ts'
 import type { Trunk } from '../trunks/trunk.ts'
+import { daysLeft, SOON_DAYS } from '../web/certificate-times.ts'
 import { webListenersOf } from '../web/web-listeners.ts'
 
 /** One thing that was looked at. */
@@ -35,10 +36,6 @@ export interface CheckWorld {
   /** Largest receive buffer that a program gets by asking (`net.core.rmem_max`); undefined: not known. */
   readonly mostReceiveBytes: () => number | undefined
 }
-
-/** A certificate that ends sooner is worth a word. */
-const SOON_DAYS = 14
-const DAY_MS = 86_400_000
 
 const ok = (what: string, text: string): CheckLine => ({ level: 'ok', what, text })
 const warning = (what: string, text: string): CheckLine => ({ level: 'warning', what, text })
@@ -103,8 +100,9 @@ const subjectOf = ({ subject }: X509Certificate): { readonly CN?: string } => {
   return name === undefined ? {} : { CN: name }
 }
 
-function expiryLine(what: string, { validFrom, validTo }: X509Certificate, now: Date): CheckLine {
-  const days = Math.floor((Date.parse(validTo) - now.getTime()) / DAY_MS)
+function expiryLine(what: string, certificate: X509Certificate, now: Date): CheckLine {
+  const { validFrom, validTo } = certificate
+  const days = daysLeft(certificate, now.getTime())
   if (Date.parse(validFrom) > now.getTime()) return error(what, `is not valid before ${validFrom}`)
   if (days < 0) return error(what, `expired ${validTo}`)
   return days < SOON_DAYS

@@ -14,6 +14,8 @@ export interface MetricSources {
   readonly trunks: () => ReadonlyMap<string, 'up' | 'down' | 'unknown'>
   /** Of each trunk where we should be registered. */
   readonly trunkRegistrations: () => ReadonlyMap<string, boolean>
+  /** Days until the end of each certificate that we show, by its file. */
+  readonly certificateDays: () => ReadonlyMap<string, number>
   /** What was dropped or refused since start, by reason: part of the gateway, then reasons. */
   readonly drops: () => Readonly<Record<string, Readonly<Record<string, number>>>>
 }
@@ -184,6 +186,16 @@ export class Metrics {
         this.reset()
         for (const [trunk, isRegistered] of sources.trunkRegistrations())
           this.set({ trunk }, isRegistered ? 1 : 0)
+      },
+    })
+    new Gauge({
+      name: 'webtrunk_certificate_days',
+      help: 'Whole days until a certificate that we show expires; less than 0 when it has',
+      labelNames: ['file'],
+      registers,
+      collect() {
+        this.reset()
+        for (const [file, days] of sources.certificateDays()) this.set({ file }, days)
       },
     })
     new Counter({

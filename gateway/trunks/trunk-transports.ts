@@ -57,6 +57,7 @@ export class TrunkTransports {
       throw error
     }
   }
+  #certificate: string | undefined
 
   private constructor(options: TrunkTransportsOptions, peerTls: Map<string, PeerTls>) {
     this.#options = options
@@ -109,9 +110,15 @@ export class TrunkTransports {
     for (const transport of this.#all()) transport.refresh()
   }
 
+  /** PEM, of the TLS listeners; undefined where there are none. */
+  get certificate(): string | undefined {
+    return this.#certificate
+  }
+
   /** A renewed certificate for the TLS listeners. */
   useCertificate({ cert, key }: KeyPair): void {
     for (const transport of this.#tls.values()) transport.useIdentity({ certificate: cert, key })
+    if (this.#tls.size > 0) this.#certificate = cert
   }
 
   /** Renewed files of a trunk, for connections from now on, both ways. Throws what TLS says of those it cannot use. */
@@ -168,6 +175,7 @@ export class TrunkTransports {
 
   async #openTls(tls: TlsConfig): Promise<void> {
     const { cert, key } = await readKeyPair(tls)
+    this.#certificate = cert
     for (const address of expandHost(tls.host)) {
       const identity = { certificate: cert, key }
       const options = { ...this.#streamOptions('tls', { address, port: tls.port }), identity }

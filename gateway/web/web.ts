@@ -55,12 +55,16 @@ export interface WebServer {
   readonly unixSocket: string | undefined
   /** Every certificate there is, and how the listeners that show it are given a renewed one. */
   readonly certificates: readonly ServedCertificate[]
+  /** TLS handshakes that failed: `certificateRefused` by the client, `handshakeFailed` for whatever else. */
+  counters(): Readonly<Record<string, number>>
   /** Stops listening and ends open connections. May be called twice. */
   close(): Promise<void>
 }
 
 export interface ServedCertificate {
   readonly files: CertificateFiles
+  /** PEM of what is shown now. */
+  shown(): string
   /** From now on for new connections; those that are open keep what they have. Throws for a pair that does not fit. */
   use(pair: KeyPair): void
 }
@@ -122,6 +126,7 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
   const answer = (request: http.IncomingMessage, response: http.ServerResponse): void =>
     serve(request, response, { ...options, files, base: config.path })
   const servers: (http.Server | https.Server)[] = []
+  const failures = { certificateRefused: 0, handshakeFailed: 0 }
   const isProxy = (address: string): boolean => options.clients.isProxy(address)
   const connections = new Connections(
     config.maxConnectionsPerAddress + MAX_CONNECTIONS_BESIDE_SIP_PER_ADDRESS,
@@ -134,6 +139,11 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
   const prepare = <Kind extends http.Server | https.Server>(server: Kind, hasProxyHeader = false): Kind => {
     servers.push(server)
     harden(server, config, options.idleMs)
+    // A broken TLS handshake or HTTP request is the peer's business; without a listener Node only closes the socket.
+    server.on('tlsClientError', (error, socket) => {
+      failures[isOfCertificate(error) ? 'certificateRefused' : 'handshakeFailed'] += 1
+      socket.destroy()
+    })
     if (hasProxyHeader) expectProxyHeader(server, { isProxy, onClient })
     connections.watch(server)
     options.attach(server)
@@ -148,12 +158,11 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
   const opened: OpenListener[] = []
   try {
     for (const listener of webListenersOf(config)) {
+      const pair = listener.scheme === 'http' ? undefined : await options.keyPairOf(listener.files)
       const server =
-        listener.scheme === 'http'
-          ? plainServer()
-          : https.createServer({ ...(await options.keyPairOf(listener.files)), ...TLS, ...TIMEOUTS }, answer)
+        pair === undefined ? plainServer() : https.createServer({ ...pair, ...TLS, ...TIMEOUTS }, answer)
       const address = await listenAt(prepare(server, listener.hasProxyHeader), listener.at)
-      opened.push({ ...listener, server, address })
+      opened.push({ ...listener, server, address, pair })
     }
     const { unixSocket } = config
     if (unixSocket !== undefined) {
@@ -169,6 +178,7 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
       others: opened.filter(({ isFirst }) => !isFirst).map(({ scheme, address }) => urlOf(scheme, address)),
       unixSocket,
       certificates: certificatesOf(opened),
+      counters: () => ({ ...failures }),
       close,
     }
   } catch (error) {
@@ -180,6 +190,7 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
 interface OpenListener extends WebListener {
   readonly server: http.Server | https.Server
   readonly address: AddressInfo
+  readonly pair: KeyPair | undefined
 }
 
 /** `https://[::]:8443` */
@@ -190,21 +201,33 @@ export const urlOf = (
 
 /** Listeners may share one, as those of IPv4 and IPv6 do. */
 function certificatesOf(listeners: readonly OpenListener[]): readonly ServedCertificate[] {
-  const servers = new Map<string, { readonly files: CertificateFiles; readonly all: https.Server[] }>()
-  for (const { files, server } of listeners) {
-    if (files === undefined || !(server instanceof https.Server)) continue
+  const served = new Map<string, ServedCertificate & { readonly servers: https.Server[] }>()
+  for (const { files, server, pair } of listeners) {
+    if (files === undefined || pair === undefined || !(server instanceof https.Server)) continue
     const key = JSON.stringify([files.certificate, files.key])
-    const known = servers.get(key)
-    if (known === undefined) servers.set(key, { files, all: [server] })
-    else known.all.push(server)
+    const known = served.get(key)
+    if (known === undefined) served.set(key, servedBy([server], files, pair))
+    else known.servers.push(server)
   }
-  return [...servers.values()].map(({ files, all }) => ({
-    files,
-    use: (pair) => {
-      for (const server of all) server.setSecureContext({ ...pair, ...TLS })
-    },
-  }))
+  return [...served.values()]
 }
+
+function servedBy(servers: https.Server[], files: CertificateFiles, first: KeyPair) {
+  let shown = first
+  return {
+    servers,
+    files,
+    shown: () => shown.cert,
+    use: (pair: KeyPair) => {
+      for (const server of servers) server.setSecureContext({ ...pair, ...TLS })
+      shown = pair
+    },
+  }
+}
+
+/** The client has said so by an alert (RFC 8446 §6.2): expired, of an authority it does not know, for another name. */
+const isOfCertificate = (error: Error): boolean =>
+  'code' in error && /_ALERT_(?:UNKNOWN_CA|(?:BAD_)?CERTIFICATE(?:_\w+)?)$/.test(String(error.code))
 
 async function loadFiles(folder: string): Promise<ReadonlyMap<string, Content>> {
   const files = new Map<string, Content>()
@@ -262,6 +285,4 @@ function harden(server: http.Server | https.Server, config: WebConfig, idleMs = 
   server.maxConnections = config.maxConnections + MAX_CONNECTIONS_BESIDE_SIP
   // Node destroys the socket then. It sees what has left by lots, over TLS of up to 160 kB: a line must not be all too slow.
   server.setTimeout(idleMs)
-  // A broken TLS handshake or HTTP request is the peer's business; without a listener Node only closes the socket.
-  server.on('tlsClientError', (_error, socket) => socket.destroy())
 }

@@ -1,6 +1,10 @@
+import { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { connect as connectPlain } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Duplex } from 'node:stream'
 import { connect, type PeerCertificate } from 'node:tls'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
@@ -178,4 +182,34 @@ test('a symbolic link that leads elsewhere from now on is a change', async () =>
     await rename(join(site.folder, `link-${name}`), join(site.folder, name))
   }
   await until(async () => expect(await shown()).toBe('second'))
+})
+
+/** A ClientHello of TLS 1.2, in which alerts are not encrypted yet. */
+const clientHello = (): Promise<Buffer> =>
+  new Promise((resolve) => {
+    const wire = new Duplex({ read: () => {}, write: (bytes: Buffer) => resolve(bytes) })
+    connect({ socket: wire, maxVersion: 'TLSv1.2' }).on('error', () => undefined)
+  })
+
+/** A client that says this to the certificate; resolves when it is cut off. */
+async function refuse(alert: number): Promise<void> {
+  const hello = await clientHello()
+  const socket = connectPlain({ host: '127.0.0.1', port: site.web.https?.port ?? 0 })
+  socket.once('data', () => socket.write(Buffer.from([21, 3, 3, 0, 2, 2, alert])))
+  socket.write(hello)
+  await once(socket, 'close')
+}
+
+test('what is shown is known, and clients that refuse it are counted', async () => {
+  const isShown = (name: string): boolean =>
+    new X509Certificate(site.web.certificates[0]?.shown() ?? '').subject === `CN=${name}`
+  expect(isShown('first')).toBe(true)
+  const next = pairOf('next')
+  await replace(site.files.key, next.key)
+  await replace(site.files.certificate, next.cert)
+  await until(() => expect(isShown('next')).toBe(true))
+  expect(site.web.counters()).toEqual({ certificateRefused: 0, handshakeFailed: 0 })
+  const [unknownAuthority, expired, handshakeFailure] = [48, 45, 40]
+  for (const alert of [unknownAuthority, expired, handshakeFailure]) await refuse(alert)
+  await until(() => expect(site.web.counters()).toEqual({ certificateRefused: 2, handshakeFailed: 1 }))
 })

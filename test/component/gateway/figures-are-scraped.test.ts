@@ -31,6 +31,7 @@ const figures = () =>
         ['other', 'unknown'],
       ] as const),
     trunkRegistrations: () => new Map([['carrier', true]]),
+    certificateDays: () => new Map([['/etc/webtrunk/fullchain.pem', 13]]),
     drops: () => ({ media: { 'stun.unknown-ufrag': 7 } }),
   })
 
@@ -98,6 +99,7 @@ describe('metrics', () => {
       'webtrunk_trunk_up{trunk="pbx"} 1',
       'webtrunk_trunk_up{trunk="carrier"} 0',
       'webtrunk_trunk_registered{trunk="carrier"} 1',
+      'webtrunk_certificate_days{file="/etc/webtrunk/fullchain.pem"} 13',
       'webtrunk_drops_total{part="media",reason="stun.unknown-ufrag"} 7',
       'webtrunk_rtp_packets_total{kind="webrtc",direction="received"} 200',
       'webtrunk_rtp_drops_total{kind="webrtc",reason="srtp.replay"} 10',
