@@ -12,14 +12,14 @@ export class TokenBucket {
     this.#filledMs = nowMs
   }
 
-  /** False when nothing is left. */
-  take(nowMs: number): boolean {
+  /** False when so much is not left; then nothing is taken. */
+  take(nowMs: number, amount = 1): boolean {
     const passedMs = Math.max(0, nowMs - this.#filledMs)
     this.#tokens = Math.min(this.#burst, this.#tokens + (passedMs * this.#perSecond) / 1_000)
     this.#filledMs = Math.max(nowMs, this.#filledMs)
     // What was gained in many small steps is a whole one all the same.
-    if (this.#tokens <= 1 - 1e-6) return false
-    this.#tokens -= 1
+    if (this.#tokens <= amount - 1e-6) return false
+    this.#tokens -= amount
     return true
   }
 }

@@ -4,7 +4,7 @@ import { canonicalHeaderName } from './header-names.ts'
 import type { Header, NameAddr, SipMessage } from './message.ts'
 import { parseNameAddr } from './name-addr.ts'
 import { parseParameters, splitOutsideQuotes } from './parameters.ts'
-import { MAX_LIST_ELEMENTS } from './parser-limits.ts'
+import { MAX_CREDENTIALS, MAX_LIST_ELEMENTS, MAX_PARAMETERS } from './parser-limits.ts'
 import { readable } from './readable.ts'
 
 /** All that the accessors need; requests, responses and answerable scraps have it. */
@@ -224,13 +224,16 @@ export interface Credentials {
 
 /**
  * Each Authorization, Proxy-Authorization, WWW-Authenticate or Proxy-Authenticate header, one credential or challenge
- * per header (RFC 3261 §7.3.1). One that cannot be read, or repeats a parameter, is left out: it proves nothing.
+ * per header (RFC 3261 §7.3.1). One that cannot be read, or repeats a parameter, is left out: it proves nothing. So are
+ * credentials beyond MAX_CREDENTIALS.
  */
 export function credentials(
   message: WithHeaders,
   name: 'Authorization' | 'Proxy-Authorization' | 'WWW-Authenticate' | 'Proxy-Authenticate',
 ): readonly Credentials[] {
-  return rawValues(message, name).flatMap((value) => {
+  const most = name.endsWith('Authorization') ? MAX_CREDENTIALS : MAX_LIST_ELEMENTS
+  const values = rawValues(message, name).slice(0, most)
+  return values.flatMap((value) => {
     const [, scheme, text] = /^([^ \t]+)[ \t]+(.*)$/s.exec(value) ?? []
     if (scheme === undefined || text === undefined || !isToken(scheme)) return []
     const parameters = authParameters(text)
@@ -238,11 +241,13 @@ export function credentials(
   })
 }
 
-/** Comma-separated `name=value`; undefined when repeated or unreadable. Empty for a bare token (RFC 6750). */
+/** Comma-separated `name=value`; undefined when repeated, unreadable or too many. Empty for a bare token (RFC 6750). */
 function authParameters(text: string): ReadonlyMap<string, string> | undefined {
   const parameters = new Map<string, string>()
   if (/^[\w\-.~+/]+=*$/.test(text)) return parameters
-  for (const element of splitOutsideQuotes(text, ',')) {
+  const elements = splitOutsideQuotes(text, ',')
+  if (elements.length > MAX_PARAMETERS) return undefined
+  for (const element of elements) {
     if (element === '') continue
     const read = readable(() => parseParameters(`;${element}`, 0))
     if (read === undefined) return undefined

@@ -1,5 +1,6 @@
 import { SipFailure } from '../failure.ts'
 import { isToken, skipBlanks } from './characters.ts'
+import { MAX_PARAMETERS } from './parser-limits.ts'
 
 const NONE: ReadonlyMap<string, string> = new Map()
 const QUOTE = 0x22
@@ -7,6 +8,13 @@ const BACKSLASH = 0x5c
 
 const malformed = (seen: string): SipFailure =>
   new SipFailure('sip.malformed', { expected: ';name=value', seen: JSON.stringify(seen.slice(0, 80)) })
+
+/** @throws SipFailure `sip.too-large` where `count` is more than a value may have */
+export function checkParameterCount(count: number): void {
+  if (count > MAX_PARAMETERS) {
+    throw new SipFailure('sip.too-large', { expected: `${MAX_PARAMETERS} parameters of a value` })
+  }
+}
 
 /** The index after the closing quote of the quoted string that opens at `start`; -1 when it never closes. */
 export function endOfQuoted(text: string, start: number): number {
@@ -36,13 +44,16 @@ export function quote(text: string): string {
 /**
  * Reads `*(;name[=value])` from `start` to the end of `text`, names in lower case, values unquoted, '' for a flag. Of a
  * repeated name the first counts, as whoever looks for one finds it by reading from the left.
+ *
+ * @throws SipFailure `sip.malformed`, and `sip.too-large` beyond MAX_PARAMETERS
  */
 export function parseParameters(text: string, start: number): ReadonlyMap<string, string> {
   let at = skipBlanks(text, start)
   if (at === text.length) return NONE
   const parameters = new Map<string, string>()
-  while (at < text.length) {
+  for (let count = 1; at < text.length; count += 1) {
     if (text.charCodeAt(at) !== 0x3b) throw malformed(text.slice(at))
+    checkParameterCount(count)
     at = parseParameter(text, at + 1, parameters)
   }
   return parameters

@@ -19,3 +19,9 @@ export const DEFAULT_PARSER_LIMITS: ParserLimits = {
 
 /** Elements that `headerValues` and the list accessors of `headers.ts` read from one header name. */
 export const MAX_LIST_ELEMENTS = 64
+
+/** Parameters of one value: an address, a Via, a URI, credentials. Feature tags (RFC 3840) are twenty at most. */
+export const MAX_PARAMETERS = 32
+
+/** Headers of one name with credentials that are looked at in a request: a client has one for each realm on its way. */
+export const MAX_CREDENTIALS = 4

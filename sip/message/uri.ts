@@ -2,6 +2,7 @@ import { isIPv6 } from 'node:net'
 import { SipFailure } from '../failure.ts'
 import { parseDecimal } from './characters.ts'
 import { isSipUri, type OtherUri, type SipUri, type Uri } from './message.ts'
+import { checkParameterCount } from './parameters.ts'
 
 const NO_PARAMETERS: ReadonlyMap<string, string> = new Map()
 
@@ -12,7 +13,7 @@ const malformed = (seen: string): SipFailure =>
  * Reads a URI by RFC 3261 §19.1.1. More is accepted than written: `#` and UTF-8 in the user part, `_` in host names.
  * Schemes other than sip and sips are kept unread.
  *
- * @throws SipFailure `sip.malformed`
+ * @throws SipFailure `sip.malformed`, and `sip.too-large` beyond MAX_PARAMETERS
  */
 export function parseUri(text: string): Uri {
   if (!hasOnlyUriCharacters(text)) throw malformed(text)
@@ -125,7 +126,9 @@ function isHostName(host: string): boolean {
 
 function parseUriParameters(text: string): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>()
-  for (const parameter of text.split(';')) {
+  const all = text.split(';')
+  checkParameterCount(all.length)
+  for (const parameter of all) {
     const equals = parameter.indexOf('=')
     const name = percentDecode(equals === -1 ? parameter : parameter.slice(0, equals)).toLowerCase()
     if (name === '') throw malformed(`;${text}`)
@@ -206,7 +209,7 @@ export function areEqualUris(a: Uri, b: Uri): boolean {
     a.host === b.host &&
     a.port === b.port &&
     areEqualParameters(a.parameters, b.parameters) &&
-    sortedHeaders(a) === sortedHeaders(b)
+    (a.headers === b.headers || sortedHeaders(a) === sortedHeaders(b))
   )
 }
 
@@ -225,9 +228,13 @@ function passwordOf(uri: SipUri): string | undefined {
   return colon === -1 ? undefined : percentDecode(userInfo.slice(colon + 1))
 }
 
-const sortedHeaders = (uri: SipUri): string =>
-  (uri.headers ?? '')
-    .split('&')
-    .map((header) => header.toLowerCase())
-    .sort()
-    .join('&')
+/** A Contact is compared with every other one of its user. */
+const SORTED_HEADERS = new WeakMap<SipUri, string>()
+
+function sortedHeaders(uri: SipUri): string {
+  const known = SORTED_HEADERS.get(uri)
+  if (known !== undefined) return known
+  const sorted = (uri.headers ?? '').toLowerCase().split('&').sort().join('&')
+  SORTED_HEADERS.set(uri, sorted)
+  return sorted
+}

@@ -115,6 +115,8 @@ function nextBindings(
     return []
   }
   if (wanted.length === 0) return undefined
+  // Before each is compared with all others.
+  checkCount(wanted.length, input)
   return wanted.reduce<readonly Binding[]>(
     (bindings, contact) => withContact(bindings, contact, input),
     current,
@@ -182,14 +184,15 @@ function lifetimeOf(contact: NameAddr, { request, policy }: RegisterInput): numb
   return Math.min(wish, policy.maxExpiresS)
 }
 
+function checkCount(count: number, { location }: Pick<RegisterInput, 'location'>): void {
+  const { maxBindingsPerAor } = location.limits
+  if (count <= maxBindingsPerAor) return
+  throw new SipFailure('sip.too-many-bindings', { expected: `${maxBindingsPerAor}`, seen: `${count}` })
+}
+
 function store(bindings: readonly Binding[], { location, user }: RegisterInput): void {
-  const { maxBindingsPerAor, maxFlowsPerAor, maxBindings } = location.limits
-  if (bindings.length > maxBindingsPerAor) {
-    throw new SipFailure('sip.too-many-bindings', {
-      expected: `${maxBindingsPerAor}`,
-      seen: `${bindings.length}`,
-    })
-  }
+  const { maxFlowsPerAor, maxBindings } = location.limits
+  checkCount(bindings.length, { location })
   if (flowsOf(bindings) > maxFlowsPerAor) {
     throw new SipFailure('sip.too-many-flows', {
       expected: `${maxFlowsPerAor}`,

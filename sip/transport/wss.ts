@@ -31,6 +31,9 @@ export interface WebSocketLimits {
   /** Frames (pings included) a peer may send; one that sends more is cut. */
   readonly framesPerSecond: number
   readonly frameBurst: number
+  /** What a peer may send before somebody has signed in by its connection; it is cut beyond. Later only frames are counted. */
+  readonly strangerBytesPerSecond: number
+  readonly strangerByteBurst: number
 }
 
 const DEFAULT_WEBSOCKET_LIMITS: WebSocketLimits = {
@@ -42,6 +45,9 @@ const DEFAULT_WEBSOCKET_LIMITS: WebSocketLimits = {
   pingMs: 30_000,
   framesPerSecond: 50,
   frameBurst: 200,
+  strangerBytesPerSecond: 16_384,
+  // The largest message, or two large INVITEs: one that is challenged, and the one with credentials.
+  strangerByteBurst: 65_536,
 }
 
 export interface WebSocketTransportOptions {
@@ -78,6 +84,7 @@ type Counter =
   | 'cutSilent'
   | 'cutSlow'
   | 'cutFlood'
+  | 'cutStranger'
   | 'cutUnknown'
   | 'error'
   | 'keepAlive'
@@ -104,6 +111,7 @@ export class WebSocketTransport {
     cutSilent: 0,
     cutSlow: 0,
     cutFlood: 0,
+    cutStranger: 0,
     cutUnknown: 0,
     error: 0,
     keepAlive: 0,
@@ -225,7 +233,7 @@ export class WebSocketTransport {
         remote,
       },
       this.#limits,
-      this.#options.handler,
+      this.#options,
       (counter) => {
         this.#counters[counter] += 1
       },
@@ -263,6 +271,9 @@ class Connection implements Flow {
   readonly #limits: WebSocketLimits
   readonly #count: (counter: Counter) => void
   readonly #bucket: TokenBucket
+  /** In bytes; undefined from when somebody is known to have signed in. */
+  #strangerBucket: TokenBucket | undefined
+  readonly #isKnown: WebSocketTransportOptions['isKnown']
   #isAlive = true
   #probing: NodeJS.Timeout | undefined
 
@@ -270,7 +281,7 @@ class Connection implements Flow {
     webSocket: WebSocket,
     ends: Pick<Flow, 'id' | 'transport' | 'local' | 'remote'>,
     limits: WebSocketLimits,
-    handler: WebSocketHandler,
+    { handler, isKnown }: Pick<WebSocketTransportOptions, 'handler' | 'isKnown'>,
     count: (counter: Counter) => void,
   ) {
     this.id = ends.id
@@ -281,9 +292,12 @@ class Connection implements Flow {
     this.#webSocket = webSocket
     this.#limits = limits
     this.#count = count
-    this.#bucket = new TokenBucket(limits.framesPerSecond, limits.frameBurst, performance.now())
+    const { framesPerSecond, frameBurst, strangerBytesPerSecond, strangerByteBurst } = limits
+    this.#bucket = new TokenBucket(framesPerSecond, frameBurst, performance.now())
+    this.#isKnown = isKnown
+    this.#strangerBucket = new TokenBucket(strangerBytesPerSecond, strangerByteBurst, performance.now())
     webSocket.on('message', (bytes) => {
-      if (Buffer.isBuffer(bytes) && this.#admit()) this.#receive(bytes, handler)
+      if (Buffer.isBuffer(bytes) && this.#admit() && this.#affords(bytes)) this.#receive(bytes, handler)
     })
     webSocket.on('ping', () => this.#admit())
     webSocket.on('pong', () => this.#admit())
@@ -352,6 +366,18 @@ class Connection implements Flow {
     }
     // Pongs that `ws` sends by itself queue up too.
     return this.#cutIfSlow()
+  }
+
+  /** Reading costs time in proportion to bytes, and strangers have as many connections as they like. */
+  #affords(bytes: Buffer): boolean {
+    if (this.#strangerBucket?.take(performance.now(), bytes.length) !== false) return true
+    if (this.#isKnown?.(this) !== false) {
+      this.#strangerBucket = undefined
+      return true
+    }
+    this.#count('cutStranger')
+    this.shut(CLOSE_POLICY, 'too much before signing in')
+    return false
   }
 
   #receive(bytes: Buffer, handler: WebSocketHandler): void {

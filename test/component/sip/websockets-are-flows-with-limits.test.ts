@@ -231,6 +231,30 @@ test('one frame past the burst, ping or message, closes the connection with 1008
   }
 })
 
+test('one byte past what a stranger may send closes the connection with 1008; who has signed in may send on', async () => {
+  let isSignedIn = false
+  const { connect, messages, transport } = await listen({
+    limits: { strangerBytesPerSecond: 0.001, strangerByteBurst: 3_000 },
+    isKnown: () => isSignedIn,
+  })
+  const [stranger, user] = [connect(), connect()]
+  await Promise.all([outcome(stranger), outcome(user)])
+  const closed = closing(stranger)
+  for (const length of [1_000, 2_000, 1]) stranger.send('s'.repeat(length))
+  expect(await closed).toBe(1008)
+  expect(messages).toHaveLength(2)
+  user.send('u'.repeat(3_000))
+  await until(() => messages.length === 3)
+  isSignedIn = true
+  user.send('u')
+  await until(() => messages.length === 4)
+  // Who has signed out again, and holds the connection, is no stranger to it.
+  isSignedIn = false
+  user.send('u'.repeat(3_000))
+  await until(() => messages.length === 5)
+  expect(transport.counters()).toMatchObject({ cutStranger: 1, cutFlood: 0 })
+})
+
 test('CRLF CRLF is answered CRLF, in text and binary; CRLF is not answered; none is a message', async () => {
   const { connect, messages, transport } = await listen()
   const client = connect()

@@ -2,10 +2,15 @@
 import { describe, expect, it } from 'vitest'
 import { buildResponse } from '../../../../sip/message/build.ts'
 import { formatMessage } from '../../../../sip/message/format.ts'
-import { contacts, contentType, headerValues } from '../../../../sip/message/headers.ts'
+import { contacts, contentType, credentials, headerValues } from '../../../../sip/message/headers.ts'
 import { MalformedRequest } from '../../../../sip/message/malformed-request.ts'
 import { parseMessage } from '../../../../sip/message/parser.ts'
-import { DEFAULT_PARSER_LIMITS, MAX_LIST_ELEMENTS } from '../../../../sip/message/parser-limits.ts'
+import {
+  DEFAULT_PARSER_LIMITS,
+  MAX_CREDENTIALS,
+  MAX_LIST_ELEMENTS,
+  MAX_PARAMETERS,
+} from '../../../../sip/message/parser-limits.ts'
 import { failureOf, parseRequest, requestText } from '../../../harness/sip/sip-messages.ts'
 
 const refusal = (text: string | Buffer): ReturnType<typeof failureOf> =>
@@ -105,6 +110,8 @@ describe('other refusals say what they are', () => {
 describe('limits', () => {
   const { maxMessageBytes, maxLineLength, maxHeaders, maxVias, maxUriLength } = DEFAULT_PARSER_LIMITS
   const headerCount = requestText('INVITE').split('\r\n').length - 3
+  const parameters = (count: number): string =>
+    Array.from({ length: count }, (_, index) => `;p${index}=x`).join('')
   const repeat = (line: string, count: number): string[] => Array.from({ length: count }, () => line)
 
   it.each([
@@ -144,6 +151,21 @@ describe('limits', () => {
         requestText('INVITE', [`Via: ${repeat('SIP/2.0/UDP a', maxVias + extra).join(', ')}`]),
     ],
     [
+      'parameters of a Via',
+      513,
+      (extra: number) => requestText('INVITE', [`Via: SIP/2.0/UDP a${parameters(MAX_PARAMETERS + extra)}`]),
+    ],
+    [
+      'parameters of a header',
+      513,
+      (extra: number) => requestText('INVITE', [`To: <sip:a@b>${parameters(MAX_PARAMETERS + extra)}`]),
+    ],
+    [
+      'parameters of a URI',
+      513,
+      (extra: number) => requestText('INVITE', [`To: <sip:a@b${parameters(MAX_PARAMETERS + extra)}>`]),
+    ],
+    [
       'Request-URI length',
       414,
       (extra: number) => withStartLine(`INVITE sip:${'a'.repeat(maxUriLength - 6 + extra)}@b SIP/2.0`),
@@ -151,6 +173,24 @@ describe('limits', () => {
   ])('%s: the maximum is read, one more is refused with %i', (_, status, text) => {
     expect(() => parseMessage(Buffer.from(text(0)))).not.toThrow()
     expect(refusal(text(1)).status).toBe(status)
+  })
+
+  it('credentials and their parameters: the maximum is read, one more proves nothing', () => {
+    const read = (values: readonly string[]) =>
+      credentials(
+        parseRequest(
+          requestText(
+            'REGISTER',
+            values.map((value) => `Authorization: Digest ${value}`),
+          ),
+        ),
+        'Authorization',
+      )
+    const many = (count: number): string => parameters(count).slice(1).replaceAll(';', ', ')
+    expect(read(repeat('a=1', MAX_CREDENTIALS + 1))).toHaveLength(MAX_CREDENTIALS)
+    expect(
+      read([many(MAX_PARAMETERS), many(MAX_PARAMETERS + 1)]).map((sent) => sent.parameters.size),
+    ).toEqual([MAX_PARAMETERS])
   })
 
   it('list elements: the maximum is read, one more is refused', () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { createLocation, type Location } from '../../../../sip/registration/location.ts'
 import {
   handleRegister,
@@ -230,6 +230,33 @@ describe('a REGISTER is refused, and changes nothing,', () => {
     expect(
       register({ location, lines: [device('y')], callId: 'c'.repeat(MAX_STORED_LENGTH + 1) }).status,
     ).toBe(513)
+  })
+
+  it('one Contact past those of a user is refused before any is compared, even where all are one device', () => {
+    const location = createLocation()
+    const same = (count: number) => Array.from({ length: count }, () => device('x'))
+    expect(register({ location, lines: same(11) })).toMatchObject({
+      status: 403,
+      failure: { code: 'sip.too-many-bindings', seen: '11' },
+    })
+    // What the comparison says of two that are one.
+    expect(register({ location, lines: same(10) }).failure?.code).toBe('sip.out-of-order')
+  })
+
+  it('the headers of each Contact are put in order once, however many it is compared with', () => {
+    const location = createLocation()
+    const headers = Array.from({ length: 200 }, (_, index) => `h${index % 7}=${index}`)
+    const contact = (order: readonly string[], index: number): string =>
+      `Contact: <sip:x@x.invalid?n=${index}&${order.join('&')}>`
+    const lines = (order: readonly string[]): readonly string[] =>
+      Array.from({ length: 10 }, (_, index) => contact(order, index))
+    const sort = vi.spyOn(Array.prototype, 'sort')
+    register({ location, lines: lines(headers.slice(0, 100)) })
+    register({ location, cseq: 2, lines: lines(headers.slice(0, 100).reverse()) })
+    const sorted = sort.mock.calls.length
+    sort.mockRestore()
+    expect(sorted).toBe(20)
+    expect(users(location)).toHaveLength(10)
   })
 
   it('one device past the maximum of a user', () => {

@@ -42,3 +42,10 @@ test('a bucket gives its burst, then its rate', () => {
   expect([99, 101, 101].map(take)).toEqual([false, true, false])
   expect([10_000, 10_000, 10_000, 10_000].map(take)).toEqual([true, true, true, false])
 })
+
+test('a bucket gives many at a time, or none of them', () => {
+  const bucket = new TokenBucket(10, 30, 0)
+  const take = (amount: number): boolean => bucket.take(0, amount)
+  expect([20, 11, 10, 1].map(take)).toEqual([true, false, true, false])
+  expect([bucket.take(100, 2), bucket.take(100, 1)]).toEqual([false, true])
+})
