@@ -21,7 +21,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/{unit,vectors,fuzz}/**/*.test.ts'],
-          testTimeout: 20_000,
+          // Of computing alone; what hangs is found all the same.
+          testTimeout: 60_000,
           // Pure: they leave nothing behind for each other, and loading all modules anew for each file took longer than they do.
           isolate: false,
           // Pure: a second try would only hide something.
