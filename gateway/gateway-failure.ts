@@ -172,6 +172,15 @@ export const GATEWAY_CODES = {
     cause: 'a peer that accepts a call without SDP',
     remedy: 'update the peer; turn off its delayed media',
   },
+  'call.change-refused': {
+    stage: 'S2',
+    status: 488,
+    text: 'peer refuses a change of the call',
+    cause:
+      'hold, resume or other codecs that it does not take: then one side is on hold and the other is not',
+    remedy: "look for the status in its log; allow re-INVITE on the PBX's side of the trunk",
+    isWarning: true,
+  },
   'call.session-expired': {
     stage: 'S1',
     status: 408,

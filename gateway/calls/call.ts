@@ -127,6 +127,7 @@ export class Call implements SideOwner, JoinableCall {
       run: (step) => this.#run(step),
       silence: () => (this.charges.isEmergency || this.isWithApplication ? NEVER_MISSED : context.silence),
       headers: (side) => this.#headers(side),
+      onChangeRefused: (verdict) => this.#onChangeRefused(verdict),
     })
     this.#mediaWatch = new MediaWatch({
       environment: context.environment,
@@ -414,6 +415,12 @@ export class Call implements SideOwner, JoinableCall {
   /** Something is wrong that the call goes on with. */
   #addFinding(verdict: Verdict): void {
     if (this.trace.addFinding(verdict)) this.#log.warn('call impaired', verdictFields(verdict))
+  }
+
+  /** Who describes what cannot be used has hold or resume undone; glare, and a fax that was tried, are every day's. */
+  #onChangeRefused(verdict: Verdict): void {
+    if (verdict.stage === 'S2' && verdict.code !== 'sdp.no-audio') this.#addFinding(verdict)
+    else this.trace.note('change refused', verdict, verdict.message)
   }
 
   #fail(error: unknown, leg?: LegName, direction?: 'received'): void {

@@ -5,9 +5,11 @@ import type { Codec, LocalTransport } from '../../media/parameters.ts'
 import { answerableCodecs, isAudio } from '../../sdp/codecs.ts'
 import { receives, sends } from '../../sdp/direction.ts'
 import type { Offer } from '../../sdp/session.ts'
+import { retryAfter } from '../../sip/message/headers.ts'
 import type { Header, SipResponse } from '../../sip/message/message.ts'
+import { readable } from '../../sip/message/readable.ts'
 import type { Body, IncomingReinvite, NoAnswer, SipEnvironment } from '../../sip/user-agent.ts'
-import { verdictOf } from '../diagnosis.ts'
+import { type Verdict, verdictOf } from '../diagnosis.ts'
 import { logLevelOf, reasonHeader, verdictFields } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { requireSdp, sdpBody, sdpIn } from './body.ts'
@@ -26,10 +28,14 @@ export interface ConversationOptions {
   readonly silence: () => SilenceLimits
   /** Headers of our requests and answers to a side. */
   readonly headers: (side: Side) => readonly Header[]
+  /** An offer in mid-call was refused, by us or by the peer; the call goes on as it was. */
+  readonly onChangeRefused: (verdict: Verdict) => void
 }
 
 export type SilenceLimits = Pick<MediaConfig, 'rtpTimeoutS' | 'rtpHoldTimeoutS'>
 
+/** RFC 3261 §14.2 lets a peer that is busy with the offer before say 0 to 10 s. */
+const MAX_RETRY_S = 10
 /** How long the connection of a browser that has not answered may take to show that it lives. */
 const PROBE_MS = 5_000
 const RECONNECT_MS = 10_000
@@ -116,9 +122,9 @@ export class Conversation {
       )
       if (isSent) this.offered(side)
     } catch (error) {
-      const verdict = verdictOf(error)
-      const fields = { leg: side.leg.name, ...verdictFields(verdict, error) }
-      this.#options.log[logLevelOf(verdict)]('change refused', fields)
+      const verdict = verdictOf(error, { leg: side.leg.name })
+      this.#options.log[logLevelOf(verdict)]('change refused', verdictFields(verdict, error))
+      this.#options.onChangeRefused(verdict)
       reinvite.reject(verdict.status, { headers: [reasonHeader(verdict)] })
     }
   }
@@ -131,7 +137,14 @@ export class Conversation {
   /** The answer to an offer that we made in a 2xx came in ACK. */
   async takeAnswer(side: Side, body: Buffer): Promise<void> {
     if (!this.#sides.includes(side)) return
-    if (body.length === 0) throw side.blamed(new GatewayFailure('call.no-answer-body', { seen: 'ACK' }))
+    if (body.length === 0) {
+      const failure = new GatewayFailure('call.no-answer-body', { seen: 'ACK' })
+      if (!side.leg.isAgreed) throw side.blamed(failure)
+      side.leg.refused()
+      this.#renegotiate(side, { kind: 'refused' })
+      this.#tellRefused(side, failure)
+      return
+    }
     await side.leg.take(body)
     this.#reopenFor(side)
     await this.changed(side)
@@ -246,11 +259,20 @@ export class Conversation {
   async #onAnswered(side: Side, response: SipResponse | NoAnswer): Promise<void> {
     // A transfer may have taken the side away meanwhile.
     if (!this.#sides.includes(side)) return
-    if (response === 'overload' || (typeof response === 'object' && response.status === 491)) {
-      const chance = Number.parseInt(this.#options.environment.token().slice(0, 8), 16) / 2 ** 32
-      this.#renegotiate(side, { kind: 'glare', backOffMs: glareBackOffMs(side.isCallIdOwner, chance) })
+    const answer = typeof response === 'string' || response.status >= 300 ? undefined : sdpIn(response)
+    if (answer === undefined || answer.length === 0) {
+      side.leg.refused()
+      this.#onUntaken(side, response)
       return
     }
+    await side.leg.take(answer)
+    await this.changed(side)
+    this.#renegotiate(side, { kind: 'answered' })
+    this.tellMove(side)
+  }
+
+  /** The peer has not taken an offer: it is made again, or both go on with what held before (RFC 3261 §14.1), or the peer is gone. */
+  #onUntaken(side: Side, response: SipResponse | NoAnswer): void {
     if (response === 'transport') {
       // It ends no dialog (RFC 5057 §5.1). A trunk that stays away is found out by the session timer, or by its silence.
       this.#renegotiate(side, { kind: 'unreached', backOffMs: RECONNECT_MS })
@@ -261,25 +283,41 @@ export class Conversation {
       this.#renegotiate(side, { kind: 'glare', backOffMs: 2 * PROBE_MS })
       return
     }
-    if (typeof response === 'string' || response.status === 408 || response.status === 481) {
-      const seen = typeof response === 'string' ? response : `${response.status} ${response.reason}`
-      const isKnown = typeof response !== 'string' && response.status === 481
-      throw side.blamed(
-        new GatewayFailure(isKnown ? 'call.dialog-lost' : 'call.contact-unreachable', {
-          seen: `${side.leg.name}: ${seen}`,
-        }),
-      )
+    const status = typeof response === 'string' ? undefined : response.status
+    const seen = typeof response === 'string' ? response : `${response.status} ${response.reason}`
+    if (status === 408 || status === 481 || (status === undefined && response !== 'overload')) {
+      const code = status === 481 ? 'call.dialog-lost' : 'call.contact-unreachable'
+      throw side.blamed(new GatewayFailure(code, { seen: `${side.leg.name}: ${seen}` }))
     }
-    if (response.status >= 300) {
-      this.#options.log.warn('change refused by peer', { leg: side.leg.name, status: response.status })
-      this.#renegotiate(side, { kind: 'refused' })
-      return
-    }
-    await side.leg.take(sdpIn(response))
-    await this.changed(side)
-    this.#renegotiate(side, { kind: 'answered' })
-    this.tellMove(side)
+    const chance = Number.parseInt(this.#options.environment.token().slice(0, 8), 16) / 2 ** 32
+    const backOffMs = retryMs(response, side.isCallIdOwner, chance)
+    this.#renegotiate(side, backOffMs === undefined ? { kind: 'refused' } : { kind: 'glare', backOffMs })
+    // One that is made again has not been refused yet, and what a table of ours has no place for never is.
+    if (status === undefined || side.renegotiation.state === 'backing-off') return
+    const code = status < 300 ? 'call.no-answer-body' : 'call.change-refused'
+    this.#tellRefused(side, new GatewayFailure(code, { seen }))
   }
+
+  #tellRefused(side: Side, failure: GatewayFailure): void {
+    const verdict = verdictOf(failure, { leg: side.leg.name })
+    this.#options.log.warn('change refused by peer', verdictFields(verdict))
+    this.#options.onChangeRefused(verdict)
+  }
+}
+
+/**
+ * When an offer that was not taken may be taken: after glare (RFC 3261 §14.1), as the refusal says (§14.2, §21.5.4), or soon where the
+ * peer has a fault. Undefined: it was meant.
+ */
+function retryMs(
+  response: SipResponse | NoAnswer,
+  isCallIdOwner: boolean,
+  chance: number,
+): number | undefined {
+  if (typeof response === 'string' || response.status === 491) return glareBackOffMs(isCallIdOwner, chance)
+  const askedS = response.status < 300 ? undefined : readable(() => retryAfter(response))
+  if (askedS !== undefined) return askedS > MAX_RETRY_S ? undefined : Math.max(askedS, 1) * 1_000
+  return response.status >= 500 && response.status < 600 ? glareBackOffMs(true, chance) : undefined
 }
 
 /** What a leg is to have: what is agreed on both, or what its peer is willing to do of what the other leg has come to. */

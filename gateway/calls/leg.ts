@@ -79,6 +79,8 @@ export class Leg {
   #sent: SentOffer | undefined
   /** The wish in our last description: a later one that says the same needs no new offer. */
   #told: Wish | undefined
+  /** What it had been told before an offer of ours that has no answer yet. */
+  #before: { readonly told: Wish | undefined; readonly port: number | undefined } | undefined
   #firstDirection: Direction | undefined
   #role: 'active' | 'passive' | undefined
   /** Null before anybody was to be heard. */
@@ -181,6 +183,7 @@ export class Leg {
     this.#own = wish.codecs
     this.#memory.offered(offer.codecs)
     this.#isReopened = false
+    this.#before = undefined
     this.#told = wish
     await this.#apply(offer.transport, own)
     const text = this.#write((version) =>
@@ -204,8 +207,9 @@ export class Leg {
     return offerableCodecs(codecs, this.media.codecs, keysOn(this.media))
   }
 
-  /** An offer of ours; its answer goes to `take`. */
+  /** An offer of ours; its answer goes to `take`, and `refused` says that there is none. */
   offer(wish: Wish): string {
+    this.#before ??= { told: this.#told, port: this.#toldPort }
     this.#told = wish
     let sent: SentOffer | undefined
     const text = this.#write((version) => {
@@ -238,11 +242,20 @@ export class Leg {
     this.#own = sent.codecs.filter((codec) => answer.codecs.some((other) => isSameCodec(codec, other)))
     this.#memory.answered(sent.codecs, this.#own)
     this.#isReopened = false
+    this.#before = undefined
     this.#remote = { ...answer, direction }
     if (this.#told !== undefined) this.#told = { ...this.#told, codecs: this.#own }
     await this.#apply(answer.transport, answer.localCrypto)
     this.#agreed()
     return answer
+  }
+
+  /** The peer has not taken our last offer: what it was told before that holds (RFC 3261 §14.1). */
+  refused(): void {
+    if (this.#before === undefined) return
+    this.#told = this.#before.told
+    this.#toldPort = this.#before.port
+    this.#before = undefined
   }
 
   /** Whether the peer has been told this wish already, in an offer or an answer. */

@@ -180,6 +180,7 @@ describe('a re-INVITE', () => {
     expect(directionOf(bodyOf(await call.callee.reoffer(gateway, reofferOf(PHONE, 'sendonly', 4))))).toBe(
       'recvonly',
     )
+    gateway.expectsVerdicts('sdp.no-common-codec')
     call.caller.dialog?.bye()
   })
 

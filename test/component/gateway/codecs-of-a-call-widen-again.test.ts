@@ -203,6 +203,7 @@ describe('an offer in mid-call', () => {
     const answer = await call.pbx.reoffer(gateway, reofferIn(PHONE, only('PCMU')))
     expect(typeof answer === 'object' && answer.status).toBe(488)
     expect([call.browser.ended, call.browser.offers]).toEqual([undefined, []])
+    gateway.expectsVerdicts('sdp.no-common-codec')
     await end(call)
   })
 })

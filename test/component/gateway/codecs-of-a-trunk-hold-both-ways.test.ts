@@ -82,6 +82,7 @@ describe('a call from a trunk with codecs of its own', () => {
     const answer = await caller.reoffer(gateway, sdp(text))
     expect(typeof answer === 'object' && answer.status).toBe(488)
     expect([caller.ended, callee.ended, callee.offers]).toEqual([undefined, undefined, []])
+    gateway.expectsVerdicts('sdp.no-common-codec')
     caller.dialog?.bye()
   })
 

@@ -205,10 +205,12 @@ describe('S1: in a call', () => {
   })
 
   it('call.no-answer-body: the trunk answers a re-INVITE without an offer, and then not', async () => {
-    const { gateway, callee } = await inCall()
+    const { gateway, caller, callee } = await inCall()
     // Its first request of its own in the dialog.
     await callee.reoffer(gateway, reofferOf(PHONE, 'sendrecv'))
     await reinviteWithoutOffer(gateway, () => sdp(''))
+    caller.dialog?.bye()
+    await gateway.time.advance(1_000)
     expect(gateway.calls.history.list()[0]?.verdict).toMatchObject({
       code: 'call.no-answer-body',
       leg: 'callee',
