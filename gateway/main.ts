@@ -12,6 +12,7 @@ import { textTable } from './commands/text-table.ts'
 import { COMMANDS } from './commands.ts'
 import { type Daemon, startDaemon } from './daemon.ts'
 import { demoBanner } from './demo-banner.ts'
+import { startFailureText } from './start-failure.ts'
 
 const USAGE = `webtrunk: SIP over WebSocket to SIP trunk gateway
 
@@ -68,7 +69,13 @@ async function run(args: Arguments): Promise<void> {
   const daemon = await startDaemon(config, log, {
     product: `webtrunk/${version()}`,
     pagesFolder: fileURLToPath(new URL('./pages/', import.meta.url)),
+  }).catch((error: unknown) => {
+    const text = startFailureText(error, config)
+    if (text === undefined) throw error
+    process.stderr.write(`webtrunk could not start: ${text}\n`)
+    process.exitCode = 1
   })
+  if (daemon === undefined) return
   if (config.demo) process.stdout.write(demoBanner(config, daemon.web))
   stopOnSignals(daemon, log)
   reloading.begin(daemon)
@@ -165,8 +172,7 @@ try {
     process.stderr.write(`${error.message}\n\n${command?.usage ?? USAGE}`)
     process.exitCode = EX_USAGE
   } else if (error instanceof Error && 'syscall' in error) {
-    // A port in use, a folder that is not ours: what the system says is what has to change, and no stack helps.
-    process.stderr.write(`webtrunk could not start: ${error.message}\n`)
+    process.stderr.write(`webtrunk: ${error.message}\n`)
     process.exitCode = 1
   } else {
     process.stderr.write(

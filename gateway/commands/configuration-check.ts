@@ -1,12 +1,12 @@
 import { X509Certificate } from 'node:crypto'
 import type { Config, TrunkConfig } from '../../config/config.ts'
 import { UPSTREAM } from '../../config/upstream.ts'
-import { webrtcPorts } from '../../config/webrtc-ports.ts'
+import { formatAddress } from '../../media/address.ts'
 import { isCut, RECEIVE_BUFFER_BYTES, receiveBufferSetting } from '../../media/receive-buffer.ts'
 import { isCertificateOf } from '../../sip/transport/tls-identity.ts'
+import { bindTrouble, configuredSockets } from '../configured-sockets.ts'
 import type { Trunk } from '../trunks/trunk.ts'
 import { daysLeft, SOON_DAYS } from '../web/certificate-times.ts'
-import { webListenersOf } from '../web/web-listeners.ts'
 
 /** One thing that was looked at. */
 export interface CheckLine {
@@ -140,65 +140,27 @@ const noAddress = ({ port, transport }: TrunkConfig): string =>
     ? 'has no server: no NAPTR, SRV or address record leads anywhere we can reach'
     : 'has no address that we can reach'
 
-interface Socket extends Omit<BoundSocket, 'address'> {
-  readonly what: string
-  readonly addresses: readonly string[]
-}
-
 /** Whether every port can be bound now. A daemon that runs has them already, which is no mistake of the configuration. */
 export async function portLines(
   config: Config,
   { bindError }: CheckWorld,
   expand: (hosts: readonly string[]) => readonly string[],
 ): Promise<readonly CheckLine[]> {
+  const sockets = configuredSockets(config, expand).filter(({ port }) => port !== 0)
   const lines = await Promise.all(
-    socketsOf(config, expand).flatMap(({ what, kind, addresses, port, ipv6Only }) =>
-      addresses.map(async (address): Promise<CheckLine> => {
+    sockets.flatMap((socket) =>
+      socket.addresses.map(async (address): Promise<CheckLine> => {
+        const { what, kind, port, ipv6Only } = socket
         const code = await bindError({ kind, address, port, ipv6Only })
-        const place = `${kind} ${address}:${port}`
-        if (code === undefined) return ok(what, `${place} is free`)
+        if (code === undefined) return ok(what, `${kind} ${formatAddress({ address, port })} is free`)
+        const trouble = bindTrouble(socket, { address, port }, code)
         return code === 'EADDRINUSE'
-          ? warning(what, `${place} is in use, perhaps by the daemon itself`)
-          : error(what, `${place} cannot be bound: ${code}`)
+          ? warning(what, `${trouble}, perhaps by the daemon itself`)
+          : error(what, trouble)
       }),
     ),
   )
   return lines
-}
-
-function socketsOf(
-  config: Config,
-  expand: (hosts: readonly string[]) => readonly string[],
-): readonly Socket[] {
-  const { udp, tcp, tls, web, media, trunks, upstream } = config
-  const sip = (
-    what: string,
-    kind: Socket['kind'],
-    at: { readonly host: readonly string[]; readonly port: number } | undefined,
-  ): readonly Socket[] =>
-    at === undefined ? [] : [{ what, kind, addresses: expand(at.host), port: at.port, ipv6Only: true }]
-  const isTrunkless = trunks.length === 0
-  const toPbx = upstream?.trunk.transport === 'udp' ? 'udp' : 'tcp'
-  const listeners = webListenersOf(web)
-  const others = listeners.filter(({ isFirst }) => !isFirst)
-  return [
-    ...listeners.map((row) => ({
-      what: row.isFirst ? `web.${row.scheme}` : `web.listeners[${others.indexOf(row)}]`,
-      kind: 'tcp' as const,
-      addresses: [row.at.host],
-      port: row.at.port,
-      ipv6Only: row.at.ipv6Only === true,
-    })),
-    ...(isTrunkless ? [] : [...sip('udp', 'udp', udp), ...sip('tcp', 'tcp', tcp), ...sip('tls', 'tcp', tls)]),
-    ...sip('upstream.localPort', toPbx, upstream?.local),
-    ...webrtcPorts(media).map((port) => ({
-      what: 'media.webrtcPort',
-      kind: 'udp' as const,
-      addresses: media.addresses,
-      port,
-      ipv6Only: true,
-    })),
-  ].filter(({ port }) => port !== 0)
 }
 
 /** The system gives ports of this range to any program, such as a name server; a call that wants one then finds it taken. */

@@ -136,7 +136,9 @@ describe('webtrunk check', () => {
     ])
     const foreign = await checked({ ...BASE, trunks, udp: { host: '203.0.113.1', port: 5060 } })
     expect(foreign.status).toBe(1)
-    expect(foreign.of('udp')).toEqual(['error: udp 203.0.113.1:5060 cannot be bound: EADDRNOTAVAIL'])
+    expect(foreign.of('udp')).toEqual([
+      'error: udp 203.0.113.1:5060 cannot be bound: no address of this machine; a public address behind NAT goes into udp.announced',
+    ])
   })
 
   test('looks at a PBX that keeps the registrations as at a trunk: its host, port and certificates', async () => {
@@ -177,13 +179,13 @@ describe('webtrunk check', () => {
     const { port } = taken.address() as AddressInfo
     const both = { ...BASE, web: { http: { host: '::', port } } }
     expect((await checked(both)).of('web.http')).toEqual([
-      `warning: tcp :::${port} is in use, perhaps by the daemon itself`,
+      `warning: tcp [::]:${port} is in use, perhaps by the daemon itself`,
     ])
     // Where another listener has IPv4, it is only for IPv6.
     const apart = { ...both, web: { ...both.web, listeners: [{ host: '127.0.0.1', port }] } }
     const { of } = await checked(apart)
     expect([of('web.http'), of('web.listeners[0]')]).toEqual([
-      [`ok: tcp :::${port} is free`],
+      [`ok: tcp [::]:${port} is free`],
       [`warning: tcp 127.0.0.1:${port} is in use, perhaps by the daemon itself`],
     ])
   })
