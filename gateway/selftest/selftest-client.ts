@@ -7,6 +7,7 @@ import {
   SessionState,
   UserAgent,
 } from 'sip.js/lib/api/index.js'
+import { CODES, type Code } from '../diagnosis.ts'
 import type { GatewayFailure } from '../gateway-failure.ts'
 import type { SelftestAudio } from './selftest-audio.ts'
 import { SelftestConnection, type SelftestTrust } from './selftest-connection.ts'
@@ -21,12 +22,19 @@ export interface SelftestAccount {
   readonly trust: SelftestTrust
 }
 
+/** What has a code of ours. */
+export interface SelftestFailure {
+  readonly code: Code
+  readonly expected?: string | undefined
+  readonly seen?: string | undefined
+}
+
 /** Why the gateway said no, as it said it. */
 export class SelftestRefusal extends Error {
-  /** Undefined: a word of the gateway, whose own codes say more. */
-  readonly failure: GatewayFailure | undefined
+  /** Undefined: a word of the gateway, whose own ladder of the call says more. */
+  readonly failure: SelftestFailure | undefined
 
-  constructor(message: string, failure?: GatewayFailure) {
+  constructor(message: string, failure?: SelftestFailure) {
     super(message)
     this.failure = failure
   }
@@ -112,8 +120,12 @@ export class SelftestClient {
       this.#registerer.stateChange.addListener((state) => {
         if (state === RegistererState.Registered) resolve()
       })
-      const onReject = ({ message }: { message: { statusCode?: number; reasonPhrase?: string } }): void =>
-        reject(new SelftestRefusal(`REGISTER was answered ${message.statusCode} ${message.reasonPhrase}`))
+      const onReject = ({ message }: Rejection): void => {
+        const { said, code } = answerOf(message)
+        // No call has a ladder for it.
+        const failure = code !== undefined && isCode(code) ? { code, seen: said } : undefined
+        reject(new SelftestRefusal(`REGISTER was answered ${said}`, failure))
+      }
       this.#registerer.register({ requestDelegate: { onReject } }).catch(reject)
     })
   }
@@ -128,14 +140,10 @@ export class SelftestClient {
       inviter.stateChange.addListener((state) => {
         if (state === SessionState.Established) resolve()
       })
-      const onReject = ({
-        message,
-      }: {
-        message: { statusCode?: number; reasonPhrase?: string; getHeader(name: string): string | undefined }
-      }): void => {
-        const reason = /text="([^"]*)"/.exec(message.getHeader('Reason') ?? '')?.[1]
-        const said = `${message.statusCode} ${message.reasonPhrase}${reason === undefined ? '' : ` (${reason})`}`
-        reject(new SelftestRefusal(`INVITE was answered ${said}`))
+      const onReject = ({ message }: Rejection): void => {
+        const { said, code } = answerOf(message)
+        const told = code === undefined ? '' : ` (${code})`
+        reject(new SelftestRefusal(`INVITE was answered ${said}${told}`))
       }
       inviter.invite({ requestDelegate: { onReject } }).catch(reject)
     })
@@ -167,3 +175,22 @@ export class SelftestClient {
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+interface Rejection {
+  readonly message: {
+    readonly statusCode?: number
+    readonly reasonPhrase?: string
+    getHeader(name: string): string | undefined
+  }
+}
+
+/** The refusal as its status line has it, and what its Reason header adds. */
+function answerOf(message: Rejection['message']): {
+  readonly said: string
+  readonly code: string | undefined
+} {
+  const code = /text="([^"]*)"/.exec(message.getHeader('Reason') ?? '')?.[1]
+  return { said: `${message.statusCode} ${message.reasonPhrase}`, code }
+}
+
+const isCode = (word: string): word is Code => Object.hasOwn(CODES, word)

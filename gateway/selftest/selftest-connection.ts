@@ -73,7 +73,7 @@ export class SelftestConnection {
     const shown = socket.getPeerX509Certificate()
     this.#failure ??= this.#refusal(socket, shown)
     if (this.#failure === undefined && this.#trust.kind === 'file' && shown !== undefined) {
-      this.warnings.push(...dislikes(shown, this.#trust.name))
+      this.warnings.push(...dislikes(socket, shown, this.#trust.name))
     }
     return this.#failure === undefined
   }
@@ -97,22 +97,34 @@ export class SelftestConnection {
 }
 
 /** What a browser that connects to `name` would not like of a certificate. */
-function dislikes(shown: X509Certificate, name: string): readonly GatewayFailure[] {
+function dislikes(
+  { authorizationError: why }: TLSSocket,
+  shown: X509Certificate,
+  name: string,
+): readonly GatewayFailure[] {
   return [
     ...(isInTime(shown) ? [] : [expired(shown)]),
     ...(isFor(shown, name) ? [] : [otherName(shown, name)]),
+    // Self-signed, or its chain leads to no authority.
+    ...(why === null || TIME_OR_NAME.includes(String(why)) ? [] : [untrusted(why, shown)]),
   ]
 }
+
+/** What Node.js says where the chain is good. */
+const TIME_OR_NAME = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID', 'ERR_TLS_CERT_ALTNAME_INVALID']
 
 function unauthorized(why: Error | string | null, shown: X509Certificate, name: string): GatewayFailure {
   if (!isInTime(shown)) return expired(shown)
   // Node says the name first only where the chain is good.
   if (String(why) === 'ERR_TLS_CERT_ALTNAME_INVALID') return otherName(shown, name)
-  return new GatewayFailure('selftest.certificate-untrusted', {
+  return untrusted(why, shown)
+}
+
+const untrusted = (why: Error | string | null, shown: X509Certificate): GatewayFailure =>
+  new GatewayFailure('selftest.certificate-untrusted', {
     expected: 'one of an authority that this machine trusts',
     seen: `${String(why)}: ${described(shown)}`,
   })
-}
 
 const expired = (shown: X509Certificate): GatewayFailure =>
   new GatewayFailure('selftest.certificate-expired', {

@@ -1,8 +1,13 @@
 import type { FailureRow, Stage } from '../../config/stage.ts'
-import { GATEWAY_CODES, type GatewayCode, type GatewayFailure } from '../gateway-failure.ts'
+import { CODES, type Code } from '../diagnosis.ts'
 import { STAGE_NAMES } from '../ladder/codes-text.ts'
 import { SelftestAudio } from './selftest-audio.ts'
-import { type SelftestAccount, SelftestClient, SelftestRefusal } from './selftest-client.ts'
+import {
+  type SelftestAccount,
+  SelftestClient,
+  type SelftestFailure,
+  SelftestRefusal,
+} from './selftest-client.ts'
 import { toneMs } from './selftest-tone.ts'
 
 export interface SelftestOptions {
@@ -35,7 +40,7 @@ export interface SelftestResult {
 
 /** As the table of codes says it, and what was expected and seen. */
 export interface SelftestFinding extends FailureRow {
-  readonly code: GatewayCode
+  readonly code: Code
   readonly expected?: string
   readonly seen?: string
 }
@@ -68,7 +73,7 @@ export async function runSelftest(options: SelftestOptions): Promise<SelftestRes
   const client = new SelftestClient(options.account, audio)
   const deadlineMs = startMs + options.timeoutMs
   let reason: string | undefined
-  let failure: GatewayFailure | undefined
+  let failure: SelftestFailure | undefined
   try {
     await climbAll(client, options, deadlineMs, climb)
   } catch (error) {
@@ -89,10 +94,10 @@ export async function runSelftest(options: SelftestOptions): Promise<SelftestRes
   }
 }
 
-function findingOf({ code, expected, seen }: GatewayFailure): SelftestFinding {
+function findingOf({ code, expected, seen }: SelftestFailure): SelftestFinding {
   return {
     code,
-    ...GATEWAY_CODES[code],
+    ...CODES[code],
     ...(expected === undefined ? {} : { expected }),
     ...(seen === undefined ? {} : { seen }),
   }

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { Baresip } from '../harness/baresip.ts'
 import { closeAll, closing } from '../harness/closing.ts'
@@ -62,6 +64,21 @@ test('against echo and against a trunk phone that echoes; and says what is wrong
   expect(refused.output).toContain('S1 signalling: call.unknown-number')
   expect(refused.status).toBe(1)
   daemon.expectsVerdicts('call.unknown-number')
+
+  const guess = join(dirname(daemon.configFile), 'guess')
+  writeFileSync(guess, 'wrong\n')
+  const barred = await daemon.command(
+    'selftest',
+    '--config',
+    daemon.configFile,
+    '--user',
+    'alice',
+    '--password-file',
+    guess,
+  )
+  expect(barred.output).toMatch(/registered +FAILED: sip\.bad-credentials\n/)
+  expect(barred.output).toMatch(/ {3}seen {6}403 Forbidden\n {3}cause {5}a wrong password/)
+  expect(barred.status).toBe(1)
 
   // `tone` sends audio, and not ours back.
   const tone = await daemon.command(
