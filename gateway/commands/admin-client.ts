@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs'
 import * as http from 'node:http'
+import { dirname } from 'node:path'
 import { EX_UNAVAILABLE } from './exit-status.ts'
 
 /** Why there is no answer, in words for the person at the terminal; `exitStatus` for scripts. */
@@ -62,13 +64,17 @@ function get(socketPath: string, path: string): Promise<Reply> {
       )
     })
     request.setTimeout(ANSWER_TIMEOUT_MS, () => request.destroy(new Error('it takes too long')))
-    request.once('error', (error: NodeJS.ErrnoException) => fail(reasonOf(error)))
+    request.once('error', (error: NodeJS.ErrnoException) => fail(reasonOf(error, socketPath)))
   })
 }
 
-function reasonOf({ code, message }: NodeJS.ErrnoException): string {
+function reasonOf({ code, message }: NodeJS.ErrnoException, socketPath: string): string {
   switch (code) {
     case 'ENOENT':
+      // With admin.socket: auto, the daemon is without a socket then.
+      if (!existsSync(dirname(socketPath))) {
+        return 'there is no such folder, and it makes none. Name another admin.socket in its configuration, and give --config FILE.'
+      }
       return 'there is no such socket. Is it running, and with this admin.socket?'
     case 'ECONNREFUSED':
       return 'nobody listens there. Is it running?'

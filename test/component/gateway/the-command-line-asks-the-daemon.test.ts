@@ -163,6 +163,12 @@ describe('a command that asks', () => {
       exitStatus: 69,
       message: `no daemon answers at ${path}: there is no such socket. Is it running, and with this admin.socket?`,
     })
+    // As after admin.socket: auto without the service's folder.
+    const nowhere = join(folder, 'none', 'admin.sock')
+    expect(await refusalOf(askDaemon(nowhere, 'calls'))).toMatchObject({
+      exitStatus: 69,
+      message: `no daemon answers at ${nowhere}: there is no such folder, and it makes none. Name another admin.socket in its configuration, and give --config FILE.`,
+    })
     await admin.listen(path)
     await admin.close()
     chmodSync(folder, 0o700)
