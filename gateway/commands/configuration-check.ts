@@ -46,21 +46,47 @@ interface CertificateFile {
   readonly path: string
   /** The name it must be for; undefined: not to be said from here. */
   readonly name: string | undefined
+  /** Who is shown it with all that is in its file. */
+  readonly peers?: 'browsers' | 'trunks'
 }
 
 /** Every certificate that the configuration names. That a key fits its certificate is seen when the configuration is read. */
 export function certificateLines(config: Config, { readText, now }: CheckWorld): readonly CheckLine[] {
-  return certificatesOf(config).flatMap(({ what, path, name }) => {
-    const certificate = readCertificate(readText(path))
+  return certificatesOf(config).flatMap(({ what, path, name, peers }) => {
+    const [certificate, ...others] = readCertificates(readText(path))
     if (certificate === undefined) return [error(what, `${path} holds no certificate`)]
-    const lines = [expiryLine(what, certificate, now())]
-    if (name === undefined) return lines
-    const names = { subjectaltname: certificate.subjectAltName ?? '', subject: subjectOf(certificate) }
-    const isRight = isCertificateOf(names, name, { wildcards: true })
-    return isRight
-      ? lines
-      : [...lines, warning(what, `is not for ${name}: ${certificate.subjectAltName ?? 'no names'}`)]
+    return [
+      expiryLine(what, certificate, now()),
+      ...(name === undefined ? [] : nameLines(what, certificate, name)),
+      ...(peers === undefined ? [] : chainLines(what, certificate, others, peers)),
+    ]
   })
+}
+
+function nameLines(what: string, certificate: X509Certificate, name: string): readonly CheckLine[] {
+  const names = { subjectaltname: certificate.subjectAltName ?? '', subject: subjectOf(certificate) }
+  if (isCertificateOf(names, name, { wildcards: true })) return []
+  return [warning(what, `is not for ${name}: ${certificate.subjectAltName ?? 'no names'}`)]
+}
+
+/** Whether the file has what leads to an authority: a browser that has once seen the missing part may hide that it is not there. */
+function chainLines(
+  what: string,
+  certificate: X509Certificate,
+  others: readonly X509Certificate[],
+  peers: string,
+): readonly CheckLine[] {
+  if (certificate.issuer === certificate.subject) {
+    return [warning(what, `is self-signed: ${peers} refuse it unless they are given it`)]
+  }
+  if (others.some((other) => certificate.checkIssued(other))) return []
+  const issuer = certificate.issuer.replaceAll('\n', ', ')
+  return [
+    warning(
+      what,
+      `its file has no certificate of its issuer (${issuer}): most ${peers} then refuse it; use fullchain.pem`,
+    ),
+  ]
 }
 
 function certificatesOf(config: Config): readonly CertificateFile[] {
@@ -74,24 +100,37 @@ function certificatesOf(config: Config): readonly CertificateFile[] {
     ...(tls?.ca === undefined ? [] : [{ what: `${what}: tls.ca`, path: tls.ca, name: undefined }]),
   ])
   return [
-    ...(web === undefined ? [] : [{ what: 'web.https.certificate', path: web, name: config.domain }]),
+    ...(web === undefined
+      ? []
+      : [{ what: 'web.https.certificate', path: web, name: config.domain, peers: 'browsers' as const }]),
     ...config.web.listeners.flatMap(({ certificate }, index) =>
       certificate === undefined
         ? []
-        : [{ what: `web.listeners[${index}].certificate`, path: certificate, name: undefined }],
+        : [
+            {
+              what: `web.listeners[${index}].certificate`,
+              path: certificate,
+              name: undefined,
+              peers: 'browsers' as const,
+            },
+          ],
     ),
     ...(shown === undefined
       ? []
-      : [{ what: 'tls.certificate', path: shown.certificate, name: config.domain }]),
+      : [
+          { what: 'tls.certificate', path: shown.certificate, name: config.domain, peers: 'trunks' as const },
+        ]),
     ...own,
   ]
 }
 
-function readCertificate(pem: string): X509Certificate | undefined {
+/** All in a PEM file, its own first; none when one cannot be read. */
+function readCertificates(pem: string): readonly X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
   try {
-    return new X509Certificate(pem)
+    return blocks.map((block) => new X509Certificate(block))
   } catch {
-    return undefined
+    return []
   }
 }
 

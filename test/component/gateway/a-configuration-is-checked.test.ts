@@ -8,7 +8,8 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { loadConfig } from '../../../config/load.ts'
 import { check } from '../../../gateway/commands/check.ts'
 import { bufferLines, type CheckWorld, rangeLines } from '../../../gateway/commands/configuration-check.ts'
-import { Authority } from '../../harness/certificates.ts'
+import { native } from '../../../media/native/index.ts'
+import { Authority, type Identity } from '../../harness/certificates.ts'
 import { closeAll, closing } from '../../harness/closing.ts'
 import { DnsServer } from '../../harness/dns-server.ts'
 import { freePort } from '../../harness/ports.ts'
@@ -52,7 +53,10 @@ const BASE = {
 }
 
 function withCertificate(days: number, names = 'DNS:phone.test') {
-  const { certificate, key } = authority.issue({ names, days })
+  return withIdentity(authority.issue({ names, days }))
+}
+
+function withIdentity({ certificate, key }: Identity) {
   const https = {
     host: '127.0.0.1',
     port: 0,
@@ -78,6 +82,24 @@ describe('webtrunk check', () => {
     const found = await checked(withCertificate(days, names))
     expect(found.status).toBe(status)
     expect(found.of('web.https.certificate').join('\n')).toMatch(text)
+  })
+
+  test('of a certificate that browsers refuse: without that of its issuer, or self-signed', async () => {
+    const { certificate, key } = authority.issue({ names: 'DNS:phone.test', days: 30, isBelow: true })
+    const ofChain = async (pem: string) =>
+      (await checked(withIdentity({ certificate: pem, key }))).of('web.https.certificate').slice(1)
+    expect(await ofChain(certificate)).toEqual([])
+    const [leaf = ''] = certificate.split(/(?<=-----END CERTIFICATE-----\n)/)
+    const missing =
+      'warning: its file has no certificate of its issuer (CN=below): most browsers then refuse it; use fullchain.pem'
+    expect(await ofChain(leaf)).toEqual([missing])
+    // That of another authority does not help.
+    expect(await ofChain(leaf + authority.certificate)).toEqual([missing])
+    const own = native.createCertificate({ commonName: 'phone.test', days: 30, names: ['phone.test'] })
+    const selfSigned = withIdentity({ certificate: own.certificatePem, key: own.privateKeyPem })
+    expect((await checked(selfSigned)).of('web.https.certificate').slice(1)).toEqual([
+      'warning: is self-signed: browsers refuse it unless they are given it',
+    ])
   })
 
   test('of what cannot be used at all ends with 78, and says what', async () => {
@@ -164,7 +186,10 @@ describe('webtrunk check', () => {
     expect(of('upstream.localPort')).toEqual([`ok: tcp 127.0.0.1:${free} is free`])
     expect(of('upstream: tls.ca')).toEqual([expect.stringMatching(/^warning: expires in 1 days/)])
     expect(of('upstream: tls.certificate')).toEqual([expect.stringMatching(/^error: expired/)])
-    expect(of('tls.certificate')).toEqual([expect.stringMatching(/^error: expired/)])
+    expect(of('tls.certificate')).toEqual([
+      expect.stringMatching(/^error: expired/),
+      expect.stringMatching(/^warning: its file has no certificate of its issuer/),
+    ])
     expect(lines.some(({ what }) => what.startsWith('media.rtpPortMin'))).toBe(true)
     expect(status).toBe(1)
     const nobody = { ...config, upstream: { ...upstream, host: 'nobody.test' } }

@@ -8,7 +8,13 @@ import { startFailureText } from '../../../gateway/start-failure.ts'
 import { MediaFailure } from '../../../media/failure.ts'
 import { trunkConfig } from '../../harness/trunk-config.ts'
 
-const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+const SILENT: Log = {
+  error: () => {},
+  warn: () => {},
+  info: () => {},
+  debug: () => {},
+  child: () => SILENT,
+}
 
 const base = loadConfig(undefined, { WEBTRUNK_WEB_HTTP_PORT: '0', WEBTRUNK_ADMIN_SOCKET: 'off' })
 const QUIET = {
