@@ -199,6 +199,10 @@ export interface TrunkTlsConfig {
 
 export interface TrunkAccountConfig {
   readonly user: string
+  /** Name that answers challenges; left out: `user`. */
+  readonly authUser?: string | undefined
+  /** Host part of addresses there, lower case; left out: `host`. */
+  readonly domain?: string | undefined
   readonly password: Secret
   /** Answer challenges that know nothing better. */
   readonly md5: boolean

@@ -337,6 +337,8 @@ function trunkAccount(
   const value = (name: keyof typeof TRUNK_ACCOUNT): unknown => rowValue(account, name, TRUNK_ACCOUNT[name])
   return {
     user: String(value('user')),
+    authUser: textOf(value('authUser')),
+    domain: textOf(value('domain'))?.toLowerCase(),
     password: passwordOf(account, key, TRUNK_ACCOUNT, context),
     md5: value('md5') === true,
     register: value('register') === true,
@@ -344,6 +346,8 @@ function trunkAccount(
     bulk: value('bulk') === true,
   }
 }
+
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
 
 function registration(settings: Settings['registration'], context: BuildContext): Config['registration'] {
   const { registrar: _, credentials: __, ...rest } = settings

@@ -13,6 +13,11 @@ const ACCOUNT_USER = {
   pattern: /^[^\s"\\:@<>]{1,128}$/,
   expected: 'a user name in quotes, without blank, quote, backslash, colon, @, < and > (1 to 128)',
 }
+/** Some providers give one that is an address. */
+const AUTH_USER = {
+  pattern: /^[^\s"\\:<>]{1,128}$/,
+  expected: 'a name in quotes, without blank, quote, backslash, colon, < and > (1 to 128)',
+}
 
 const SHORT_TEXT = { pattern: /^[\x20-\x7e]{1,256}$/, expected: 'text in quotes, 1 to 256 ASCII characters' }
 const HTTPS_URL = { pattern: /^https:\/\/[\x21-\x7e]{1,248}$/, expected: 'an https URL' }
@@ -96,6 +101,8 @@ export const TRUNK_TLS = {
 /** Fields of `trunks[].account`. */
 export const TRUNK_ACCOUNT = {
   user: required('User name at the trunk.', 'text', ACCOUNT_USER),
+  authUser: optional('Name that answers its challenges; left out: user.', 'text', AUTH_USER),
+  domain: optional('Host part of addresses there, ours and theirs; left out: host.', 'host'),
   password: optional('The password, in quotes. This or passwordFile.', 'secret'),
   passwordFile: optional('File whose first line is the password.', 'text', PATH),
   md5: yesNo('Answer MD5 where the trunk offers nothing better.', true),
@@ -161,7 +168,7 @@ const TRUNK = {
     ['per-call', 'shared'],
   ),
   userNumbers: yesNo('Show a number of the calling user, where there is one.', true),
-  callerId: optional('What is shown else; left out: the user name of the caller.', 'text', {
+  callerId: optional('What is shown else; left out: account.user, or the user name of the caller.', 'text', {
     ...DIALLED,
     pattern: /^[A-Za-z0-9._+*#-]{1,64}$/,
   }),

@@ -20,7 +20,8 @@ export const GATEWAY_CODES = {
     status: 404,
     text: 'no user, application or route has this number',
     cause: 'no user, application or route matches what was dialled',
-    remedy: 'add a route for the prefix, or a user of that name',
+    remedy:
+      'add a route for the prefix, or a user of that name or number; where a provider calls trunks[].account, To is looked at first',
   },
   'call.nothing-to-dial': {
     stage: 'S1',

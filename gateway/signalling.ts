@@ -24,6 +24,7 @@ import { UpstreamLine } from './registration/upstream-line.ts'
 import { Relay } from './relay/relay.ts'
 import { Strangers } from './trunks/strangers.ts'
 import { sessionExpiresOf, type TrunkPath, type TrunkTable } from './trunks/trunk.ts'
+import { accountsOf } from './trunks/trunk-account.ts'
 import { TrunkChoice } from './trunks/trunk-choice.ts'
 import { TrunkDoor } from './trunks/trunk-door.ts'
 import type { TrunkFlows } from './trunks/trunk-sockets.ts'
@@ -155,13 +156,14 @@ export function joinSignalling(options: SignallingOptions): Signalling {
 function joinUserAgent(options: SignallingOptions, tokens: TokenGate, parts: () => Signalling): UserAgent {
   const { config, environment, product, limits, tables, flows, log } = options
   const { trunks, pbx } = tables
+  const accounts = accountsOf(config.trunks)
   return createUserAgent({
     environment,
     product,
     limits,
     sentBy: (flow) => sentBy(config, flow),
     credentialsFor: (flow, request) =>
-      parts().mode.accountFor(flow, request) ?? trunks.ofFlow(flow)?.config.account,
+      parts().mode.accountFor(flow, request) ?? accounts.get(trunks.ofFlow(flow)?.config.name ?? ''),
     flowTowards: (flow, hop) => flows().flowTowards(flow, hop),
     flowToListener: (flow, port) => flows().flowToListener(flow, port),
     // JsSIP asks for the least there is and gives up when it is refused; a trunk that asks for it loses nothing by it.

@@ -163,7 +163,8 @@ export class Calls {
       this.#replace(invite, plan, readReplaces(replaces))
       return undefined
     }
-    return { caller: plan, callee: this.#plans.ofCall(caller, dialled, invite) }
+    const called = parties.calledBy(caller, invite.request) ?? dialled
+    return { caller: plan, callee: this.#plans.ofCall(caller, called, invite) }
   }
 
   /** RFC 3891 §3: the dialog must be there, confirmed, and of the same party as the one who wants to replace it. */

@@ -12,6 +12,8 @@ export interface Identity {
   readonly user: string
   /** A number of that user, for those who do not know the user by name. */
   readonly number?: string | undefined
+  /** `user` is the number of somebody who is no user of ours. */
+  readonly isForeignNumber: boolean
   readonly displayName: string | undefined
   /** RFC 3323: the caller does not want to be shown. */
   readonly isPrivate: boolean
@@ -38,9 +40,14 @@ export function identityOfTrunk(
   const shown = asserted ?? request.from
   const user = userOf(shown.uri)
   if (!isTrusted && !isNumber(user) && directory.looksLikeName(user)) {
-    return { user: ANONYMOUS, displayName: undefined, isPrivate: true }
+    return { user: ANONYMOUS, isForeignNumber: false, displayName: undefined, isPrivate: true }
   }
-  return { user, displayName: shown.displayName, isPrivate: wantsPrivacy(request) }
+  return {
+    user,
+    isForeignNumber: isNumber(user),
+    displayName: shown.displayName,
+    isPrivate: wantsPrivacy(request),
+  }
 }
 
 /** A user may have an extension for a name, which is a number all the same. */
@@ -63,6 +70,7 @@ export function identityOfUser(
   return {
     user: name,
     number: chosen ?? shownNumberOf(user),
+    isForeignNumber: false,
     displayName: undefined,
     isPrivate: isHidden || wantsPrivacy(request) || isAnonymous(request.from.uri),
   }
@@ -72,10 +80,13 @@ export function identityOfUser(
 export function identityWithoutRequest(
   user: Pick<UserConfig, 'name' | 'numbers' | 'callerId'> | undefined,
 ): Identity {
-  if (user === undefined) return { user: ANONYMOUS, displayName: undefined, isPrivate: false }
+  if (user === undefined) {
+    return { user: ANONYMOUS, isForeignNumber: false, displayName: undefined, isPrivate: false }
+  }
   return {
     user: user.name,
     number: shownNumberOf(user),
+    isForeignNumber: false,
     displayName: undefined,
     isPrivate: user.callerId === ANONYMOUS,
   }
@@ -108,14 +119,17 @@ export function fromForTrunk(
   trunk: {
     /** Shown where the caller has no number of their own, or `showsUsers` is false. */
     readonly callerId: string | undefined
+    /** Of our account there. Without a callerId it is shown for our users: it is the one name of ours that the provider knows. */
+    readonly accountUser: string | undefined
     readonly showsUsers: boolean
     readonly isTrusted: boolean
     readonly host: string
   },
 ): { readonly from: NameAddr; readonly headers: readonly Header[] } {
   const own = trunk.showsUsers ? identity.number : undefined
+  const nameless = identity.isForeignNumber ? identity.user : (trunk.accountUser ?? identity.user)
   const shown = nameAddr(
-    sipUri({ user: own ?? trunk.callerId ?? identity.user, host: trunk.host }),
+    sipUri({ user: own ?? trunk.callerId ?? nameless, host: trunk.host }),
     identity.displayName,
   )
   const asserted = trunk.isTrusted ? [{ name: 'P-Asserted-Identity', value: formatNameAddr(shown) }] : []

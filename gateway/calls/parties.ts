@@ -2,14 +2,23 @@ import type { Config, UserConfig } from '../../config/config.ts'
 import { UPSTREAM } from '../../config/upstream.ts'
 import { announcedFor } from '../../media/ice/host-candidates.ts'
 import { type Flow, isBrowserFlow } from '../../sip/flow.ts'
-import type { Header, NameAddr, SipRequest, SipResponse, Uri } from '../../sip/message/message.ts'
+import {
+  type Header,
+  isSipUri,
+  type NameAddr,
+  type SipRequest,
+  type SipResponse,
+  type Uri,
+} from '../../sip/message/message.ts'
 import { bareUri, sipUri } from '../../sip/message/uri.ts'
 import type { IncomingInvite, NoAnswer, RequestNumbers } from '../../sip/user-agent.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { type Device, type Registrar, waysToDevices } from '../registration/registrar.ts'
 import { PBX, type Upstream, type UpstreamWay } from '../registration/upstream.ts'
+import { dialledOf } from '../trunks/dialled.ts'
 import { type Caller, isPbx, Router } from '../trunks/router.ts'
 import type { Trunk, TrunkPath, TrunkTable } from '../trunks/trunk.ts'
+import { domainAt } from '../trunks/trunk-account.ts'
 import type { TrunkDoor } from '../trunks/trunk-door.ts'
 import { trunkUri } from '../trunks/trunk-uri.ts'
 import { deviceTarget } from './device-target.ts'
@@ -88,6 +97,24 @@ export class Parties {
     return trunk === undefined ? undefined : { kind: 'trunk', trunk: trunk.config.name }
   }
 
+  /**
+   * What a provider says was dialled. It calls what we have registered, our Contact with the account in it; which number of the
+   * account that was is in To. Undefined: that names nobody here, and the Request-URI is to be read.
+   */
+  calledBy(caller: Caller, { uri, to }: SipRequest): string | undefined {
+    const { numbers, trunks: rows } = this.#options.config
+    const account = rows.find(({ name }) => caller.kind === 'trunk' && name === caller.trunk)?.account
+    const isContact = account?.register === true && isSipUri(uri) && uri.user === account.user
+    if (!isContact || !isSipUri(to.uri) || to.uri.user === uri.user) return undefined
+    try {
+      const called = dialledOf(to.uri, numbers)
+      return this.router.find(called, caller) === undefined ? undefined : called
+    } catch (error) {
+      if (error instanceof GatewayFailure) return undefined
+      throw error
+    }
+  }
+
   identityOf(request: SipRequest, caller: Caller): Identity {
     if (caller.kind === 'trunk') {
       // The PBX that users are registered at knows who calls, or nobody does.
@@ -130,7 +157,7 @@ export class Parties {
   byPath(path: TrunkPath, number: string, identity: Identity): TrunkParty {
     const { config, flowTo } = this.#options
     const { trunk } = path
-    const { name, callerId, trusted, userNumbers = true } = trunk
+    const { name, callerId, trusted, userNumbers = true, account } = trunk
     const to = trunkUri(trunk, number)
     return {
       path,
@@ -139,9 +166,11 @@ export class Parties {
       to: nameAddr(to),
       ...fromForTrunk(identity, {
         callerId,
+        accountUser: account?.user,
         showsUsers: userNumbers,
         isTrusted: trusted,
-        host: announcedFor(path.localAddress, config.udp.announced),
+        // A provider knows us by its own domain, a PBX by our address.
+        host: account === undefined ? announcedFor(path.localAddress, config.udp.announced) : domainAt(trunk),
       }),
     }
   }

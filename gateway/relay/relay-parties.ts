@@ -39,6 +39,10 @@ export class RelayParties {
     return dialledOf(request.uri, this.#options.config.numbers)
   }
 
+  #calledBy(caller: Caller, request: SipRequest): string {
+    return this.#parties.calledBy(caller, request) ?? this.dialledOf(request)
+  }
+
   /**
    * The way to what `caller` has asked for. Throws `call.unknown-number`, `call.not-registered`, `trunk.unresolved`, and of a MESSAGE
    * `limit.destination` and `limit.rate`.
@@ -56,7 +60,7 @@ export class RelayParties {
       admit()
       return { ...this.#parties.ofPbx(request, identity), isTrunk: false }
     }
-    const destination = this.#parties.router.route(this.dialledOf(request), caller, { isMailbox })
+    const destination = this.#parties.router.route(this.#calledBy(caller, request), caller, { isMailbox })
     switch (destination.kind) {
       case 'users':
         admit()
@@ -104,7 +108,7 @@ export class RelayParties {
       this.#parties.ofPbx(request, this.#parties.identityOf(request, caller))
       return
     }
-    const destination = this.#parties.router.route(this.dialledOf(request), caller)
+    const destination = this.#parties.router.route(this.#calledBy(caller, request), caller)
     if (destination.kind !== 'users') return
     const { users } = destination
     if (users.every((user) => this.#options.registration.bindingsOf(user).length === 0)) {

@@ -98,7 +98,9 @@ function callerIdAt(trunk: TrunkConfig, caller: Caller, config: RouteSettings, i
   if (user?.callerId === ANONYMOUS && !isEmergency) return ANONYMOUS
   const usual = isEmergency ? config.emergency?.callerId : undefined
   const own = (user === undefined ? undefined : shownNumberOf(user)) ?? usual
-  return ((trunk.userNumbers ?? true) ? own : undefined) ?? trunk.callerId ?? caller.user
+  return (
+    ((trunk.userNumbers ?? true) ? own : undefined) ?? trunk.callerId ?? trunk.account?.user ?? caller.user
+  )
 }
 
 function checkWays(

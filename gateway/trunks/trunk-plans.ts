@@ -7,6 +7,7 @@ import type { Parties } from '../calls/parties.ts'
 import type { PartyPlan } from '../calls/plan.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { TrunkPath, TrunkTable } from './trunk.ts'
+import { domainAt } from './trunk-account.ts'
 import type { TrunkChoice } from './trunk-choice.ts'
 import type { TrunkStates } from './trunk-states.ts'
 
@@ -102,7 +103,7 @@ export class TrunkPlans {
       media: mediaOf(trunk, localAddress, call.isEmergency),
       passHeaders: trunk.passHeaders,
       isEmergency: call.isEmergency,
-      redirectHosts: new Set([trunk.host.toLowerCase(), remote.address]),
+      redirectHosts: new Set([trunk.host.toLowerCase(), domainAt(trunk).toLowerCase(), remote.address]),
       checkRedirection: (uri) => call.checkRedirection(trunk.name, uri),
       onReached: () => states.answered(path),
       trouble: () => states.troubleOf(path.trunk.name),

@@ -10,6 +10,7 @@ import { GatewayFailure } from '../gateway-failure.ts'
 import { AccountRegistration, type Registered } from '../registration/account-registration.ts'
 import { RegistrationWay } from './registration-way.ts'
 import type { TrunkPath, TrunkTable } from './trunk.ts'
+import { domainAt } from './trunk-account.ts'
 import type { TrunkChoice } from './trunk-choice.ts'
 import { isAlive, TrunkHealth, type TrunkState } from './trunk-health.ts'
 import type { TrunkStates } from './trunk-states.ts'
@@ -149,11 +150,13 @@ export class TrunkWatch {
   ): void {
     const { userAgent, flowTo, sentBy } = this.#options
     const { trunk } = path
-    const { host, account } = trunk
+    const { account } = trunk
     const flow = flowTo(path)
     const uri = trunkUri(trunk)
     const us =
-      account === undefined ? sipUri({ host: sentBy(flow).host }) : sipUri({ user: account.user, host })
+      account === undefined
+        ? sipUri({ host: sentBy(flow).host })
+        : sipUri({ user: account.user, host: domainAt(trunk) })
     const to = method === 'REGISTER' ? us : uri
     userAgent.request({ method, flow, uri, from: nameAddr(us), to: nameAddr(to), headers }, done)
   }

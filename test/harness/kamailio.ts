@@ -17,6 +17,8 @@ export interface KamailioOptions extends ListenOptions {
   readonly password: string
   /** Where calls from who has proved itself go: `host:port` of a phone behind it. */
   readonly phone: string
+  /** From of all that is ours; whoever else asks is answered 403. */
+  readonly customer?: { readonly user: string; readonly domain: string }
 }
 
 export interface KamailioRegistrarOptions extends ListenOptions {
@@ -85,10 +87,9 @@ ${Object.entries(users)
 }
 `
 
-const configText = (
-  port: number,
-  { password, phone, ...listen }: KamailioOptions,
-): string => `${preamble(port, { minExpiresS: 60, ...listen })}
+const configText = (port: number, { password, phone, customer, ...listen }: KamailioOptions): string => {
+  const known = customer === undefined ? '1 == 1' : `$fU == "${customer.user}" && $fd == "${customer.domain}"`
+  return `${preamble(port, { minExpiresS: 60, ...listen })}
 modparam("auth", "nonce_count", 1)
 
 request_route {
@@ -101,6 +102,11 @@ request_route {
     exit;
   }
   if (is_method("CANCEL")) { if (t_check_trans()) t_relay(); exit; }
+  if (src_port != ${phone.split(':')[1]} && !(${known})) {
+    xlog("L_WARN", "nobody of ours: $fu\\n");
+    sl_send_reply("403", "Forbidden");
+    exit;
+  }
   if (is_method("OPTIONS")) { route(AUTH); sl_send_reply("200", "Alive"); exit; }
   if (is_method("REGISTER")) {
     if (!pv_www_authenticate("${REALM}", "${password}", "0")) { www_challenge("${REALM}", "1"); exit; }
@@ -131,6 +137,7 @@ route[AUTH] {
   if (!pv_proxy_authenticate("${REALM}", "${password}", "0")) { proxy_challenge("${REALM}", "1"); exit; }
 }
 `
+}
 
 /** Kamailio as a provider with accounts: challenges whatever we send, registers, and passes calls to a phone and back. */
 export class Kamailio {

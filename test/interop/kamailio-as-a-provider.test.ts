@@ -39,8 +39,9 @@ describe.each(['udp', 'tcp'] as const)('Kamailio as a provider over %s', (transp
     return { phone, provider, daemon }
   }
 
-  test('knows us, and challenges whatever we send: a call there is heard until we hang up', async () => {
-    const { phone, daemon, provider } = await start()
+  test('knows us by our account alone, and challenges whatever we send: a call there is heard until we hang up', async () => {
+    const customer = { user: '4930123450', domain: 'provider.test' }
+    const { phone, daemon, provider } = await start({ ...customer, authUser: 'id-1' }, { customer })
     await daemon.waitForLog('the registration', isAbout('trunk registered'))
     await daemon.waitForLog('its health', isAbout('trunk is up'))
     const alice = closing(await WebrtcClient.connect(daemon.webSocketUrl, 'alice', PASSWORDS.alice))
@@ -51,6 +52,7 @@ describe.each(['udp', 'tcp'] as const)('Kamailio as a provider over %s', (transp
     await phone.waitForEvent('CALL_CLOSED')
     await daemon.waitForNoCalls()
     await waitFor('the BYE in its log', () => provider.log.includes('got BYE from 127.0.0.1'))
+    expect(provider.log).not.toContain('nobody of ours')
   })
 
   test('finds us by our registration: a call from there is heard', async () => {

@@ -139,6 +139,21 @@ describe('an account at a trunk', () => {
     expect(mistakes(`trunks: [{ name: p, host: h, account: ${account} }]`)).toEqual([mistake])
   })
 
+  test('may have another name for challenges, and another domain than its host', () => {
+    const given = 'user: "4930", password: b, authUser: "id@x", domain: Provider.Example'
+    const [trunk] = load(`trunks: [{ name: p, host: h, account: { ${given} } }]`).trunks
+    expect(trunk?.account).toMatchObject({ user: '4930', authUser: 'id@x', domain: 'provider.example' })
+    for (const [key, value] of [
+      ['authUser', '"a:b"'],
+      ['domain', '"a b"'],
+    ] as const) {
+      const [mistake] = mistakes(
+        `trunks: [{ name: p, host: h, account: { user: a, password: b, ${key}: ${value} } }]`,
+      )
+      expect(mistake).toContain(`trunks[0].account.${key}: a`)
+    }
+  })
+
   test('needs a user name that can stand in a header', () => {
     for (const user of ['"a b"', "'a\"b'", 'a@b', '4930']) {
       const [mistake] = mistakes(`trunks: [{ name: p, host: h, account: { user: ${user}, password: b } }]`)
