@@ -1,5 +1,13 @@
 import type { Server, Socket } from 'node:net'
 import { addressGroup } from '../../sip/transport/address-group.ts'
+import { PartyRates } from '../calls/party-rates.ts'
+
+/**
+ * New connections of one IPv4 address or IPv6 /64: a TLS handshake takes a millisecond of the thread that all calls need. At once
+ * there may come twice as many as may be open at a time: all of them have been lost, and have been lost again.
+ */
+export const OPENED_PER_SECOND = 50
+export const openedBurst = (maxPerAddress: number): number => 2 * maxPerAddress
 
 /**
  * The TCP connections of a server, from accept on: in a TLS handshake, idle, upgraded. Node's own limit is one for all
@@ -10,9 +18,11 @@ export class Connections {
   readonly #isProxy: (address: string) => boolean
   readonly #sockets = new Set<Socket>()
   readonly #perAddress = new Map<string, number>()
+  readonly #rates = new PartyRates()
+  readonly #counters = { tooManyOpen: 0, tooManyOpened: 0 }
 
   /**
-   * `maxPerAddress`: for each IPv4 address or IPv6 /64; one more is dropped without an answer. A proxy, and who speaks
+   * `maxPerAddress`: for each IPv4 address or IPv6 /64; one more, or too many in a short time, are dropped without an answer, before any TLS. A proxy, and who speaks
    * through a Unix socket, has as many as its clients need.
    */
   constructor(maxPerAddress: number, isProxy: (address: string) => boolean = () => false) {
@@ -22,6 +32,10 @@ export class Connections {
 
   get size(): number {
     return this.#sockets.size
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return { ...this.#counters }
   }
 
   watch(server: Server): void {
@@ -38,7 +52,9 @@ export class Connections {
   count(socket: Socket, address: string): boolean {
     const group = addressGroup(address)
     const count = this.#perAddress.get(group) ?? 0
-    if (count >= this.#maxPerAddress) {
+    const refusal = this.#refusal(group, count)
+    if (refusal !== undefined) {
+      this.#counters[refusal] += 1
       socket.destroy()
       return false
     }
@@ -49,6 +65,12 @@ export class Connections {
       else this.#perAddress.set(group, left)
     })
     return true
+  }
+
+  #refusal(group: string, count: number): 'tooManyOpen' | 'tooManyOpened' | undefined {
+    if (count >= this.#maxPerAddress) return 'tooManyOpen'
+    const rate = { perSecond: OPENED_PER_SECOND, burst: openedBurst(this.#maxPerAddress) }
+    return this.#rates.take(group, rate, performance.now()) ? undefined : 'tooManyOpened'
   }
 
   /** Ends all that are left, whatever state they are in. */

@@ -10,6 +10,7 @@ import type { ClientAddresses } from './client-addresses.ts'
 import { Connections } from './connections.ts'
 import { closeNow, listenAt, listenAtPath } from './listening.ts'
 import { expectProxyHeader } from './proxy-header.ts'
+import { RequestLimits } from './request-limits.ts'
 import { type Content, type Endpoint, jsonContent, respond } from './respond.ts'
 import { type WebListener, webListenersOf } from './web-listeners.ts'
 
@@ -55,7 +56,7 @@ export interface WebServer {
   readonly unixSocket: string | undefined
   /** Every certificate there is, and how the listeners that show it are given a renewed one. */
   readonly certificates: readonly ServedCertificate[]
-  /** TLS handshakes that failed: `certificateRefused` by the client, `handshakeFailed` for whatever else. */
+  /** TLS handshakes that failed, `certificateRefused` by the client, `handshakeFailed` for whatever else; and what limits refused. */
   counters(): Readonly<Record<string, number>>
   /** Stops listening and ends open connections. May be called twice. */
   close(): Promise<void>
@@ -123,8 +124,11 @@ const TIMEOUTS = {
 export async function openWeb(options: WebOptions): Promise<WebServer> {
   const { config } = options
   const files = config.page ? await loadFiles(options.pagesFolder) : new Map<string, Content>()
-  const answer = (request: http.IncomingMessage, response: http.ServerResponse): void =>
-    serve(request, response, { ...options, files, base: config.path })
+  const requests = new RequestLimits((request) => options.clients.of(request).address)
+  const site = { ...options, files, base: config.path }
+  const answer = (request: http.IncomingMessage, response: http.ServerResponse): void => {
+    if (requests.admit(request, response)) serve(request, response, site)
+  }
   const servers: (http.Server | https.Server)[] = []
   const failures = { certificateRefused: 0, handshakeFailed: 0 }
   const isProxy = (address: string): boolean => options.clients.isProxy(address)
@@ -178,7 +182,7 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
       others: opened.filter(({ isFirst }) => !isFirst).map(({ scheme, address }) => urlOf(scheme, address)),
       unixSocket,
       certificates: certificatesOf(opened),
-      counters: () => ({ ...failures }),
+      counters: () => ({ ...failures, ...connections.counters(), ...requests.counters() }),
       close,
     }
   } catch (error) {

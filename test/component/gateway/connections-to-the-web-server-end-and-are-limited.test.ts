@@ -7,6 +7,7 @@ import * as tls from 'node:tls'
 import { afterEach, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { loadConfig } from '../../../config/load.ts'
+import { PartyRates } from '../../../gateway/calls/party-rates.ts'
 import { ClientAddresses } from '../../../gateway/web/client-addresses.ts'
 import { TrustedProxies } from '../../../gateway/web/trusted-proxies.ts'
 import { openWeb, type WebOptions, type WebServer } from '../../../gateway/web/web.ts'
@@ -85,6 +86,80 @@ test('one connection of an address past the limit is dropped, before any TLS; a 
     ])
     expect(isKept).toBe(true)
   }, PATIENT)
+})
+
+/** From another address of loopback than others use, so that none pays for the test. */
+async function dialFrom(localAddress: string, port: number | undefined): Promise<Socket> {
+  const socket = connect({ port: port ?? 0, host: '127.0.0.1', localAddress })
+  socket.on('error', () => {})
+  closers.push(() => socket.destroy())
+  await once(socket, 'connect')
+  return socket
+}
+
+/** Whether the server has dropped it within a moment. */
+const isDropped = (socket: Socket): Promise<boolean> =>
+  Promise.race([
+    once(socket, 'close').then(() => true),
+    new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 100)),
+  ])
+
+test('one connection past the rate of an address is dropped, before any TLS, and counted; another address gets in', async () => {
+  vi.spyOn(performance, 'now').mockReturnValue(1_000_000)
+  closers.push(() => vi.restoreAllMocks())
+  const server = await open(1)
+  const port = server.https?.port
+  const open65 = async (): Promise<void> => {
+    const sockets = await Promise.all(Array.from({ length: 65 }, () => dialFrom('127.0.0.2', port)))
+    for (const socket of sockets) socket.end()
+    await Promise.all(sockets.map((socket) => once(socket, 'close')))
+  }
+  // Twice as many as there may be at a time: all have been lost, and have been lost again.
+  await open65()
+  await open65()
+  expect(server.counters()).toMatchObject({ tooManyOpened: 0 })
+  expect(await isDropped(await dialFrom('127.0.0.2', port))).toBe(true)
+  expect(await isDropped(await dialFrom('127.0.0.3', port))).toBe(false)
+  expect(server.counters()).toMatchObject({ tooManyOpened: 1, tooManyOpen: 0 })
+  vi.spyOn(performance, 'now').mockReturnValue(1_000_020)
+  expect(await isDropped(await dialFrom('127.0.0.2', port))).toBe(false)
+})
+
+const HEALTH = 'GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n'
+
+async function answersTo(socket: Socket, requests: string): Promise<string> {
+  let text = ''
+  socket.on('data', (bytes) => {
+    text += bytes.toString('latin1')
+  })
+  socket.write(requests)
+  await once(socket, 'close')
+  return text
+}
+
+test('two requests in one segment end the connection, counted; one after the other they are answered', async () => {
+  const server = await open()
+  const patient = await dial(server.http?.port)
+  for (let count = 0; count < 20; count += 1) {
+    patient.write(HEALTH)
+    await once(patient, 'data')
+  }
+  expect(server.counters()).toMatchObject({ pipelined: 0 })
+  const answers = await answersTo(await dial(server.http?.port), HEALTH.repeat(3))
+  expect(answers.split('HTTP/1.1 ').length - 1).toBeLessThanOrEqual(1)
+  expect(server.counters()).toMatchObject({ pipelined: 1 })
+})
+
+test('the rate of requests is one of each client, behind a proxy too', async () => {
+  const rated = vi.spyOn(PartyRates.prototype, 'take').mockImplementation((party) => party !== '192.0.2.1')
+  closers.push(() => rated.mockRestore())
+  const server = await open(5, { clients: new ClientAddresses(new TrustedProxies(['127.0.0.1'])) })
+  const ask = async (client: string): Promise<number> => {
+    const url = `http://127.0.0.1:${server.http?.port}/healthz`
+    return (await fetch(url, { headers: { 'X-Forwarded-For': client } })).status
+  }
+  expect([await ask('192.0.2.1'), await ask('192.0.2.2')]).toEqual([429, 200])
+  expect(server.counters()).toMatchObject({ tooManyRequests: 1 })
 })
 
 /** More than the kernel takes off our hands. */
