@@ -1,6 +1,7 @@
 import winston from 'winston'
 import type { LogConfig } from './config.ts'
 import { type LogFields, renderJson, renderPretty } from './log-line.ts'
+import { type LogStream, SlowReader } from './slow-reader.ts'
 
 export type { LogFields } from './log-line.ts'
 export type LogLevel = LogConfig['level']
@@ -21,10 +22,10 @@ export interface Log {
 const SEVERITY: Readonly<Record<LogLevel, number>> = { error: 0, warn: 1, info: 2, debug: 3 }
 const MESSAGE = Symbol.for('message')
 
-/** The daemon's log on `stream` (standard output). A reader that goes away (EPIPE) costs lines, not the daemon. */
+/** The daemon's log on `stream` (standard output). A reader that goes away (EPIPE), or does not read, costs lines, not the daemon. */
 export function createLog(
   config: LogConfig,
-  stream: NodeJS.WritableStream = process.stdout,
+  stream: LogStream = process.stdout,
   now: () => Date = () => new Date(),
 ): Log {
   if (!BROKEN_READER_HANDLED.has(stream)) {
@@ -43,8 +44,11 @@ export function createLog(
     transports: [new winston.transports.Stream({ stream })],
   })
   const isWritten = (level: LogLevel) => SEVERITY[level] <= SEVERITY[config.level]
+  const reader = new SlowReader(stream, (leftOut) =>
+    logger.log({ level: 'warn', message: 'lines left out, nobody read them', fields: { leftOut } }),
+  )
   return bind((level, message, fields) => {
-    if (isWritten(level)) logger.log({ level, message, fields })
+    if (isWritten(level) && reader.takes(level)) logger.log({ level, message, fields })
   }, {})
 }
 

@@ -1,7 +1,9 @@
+import { once } from 'node:events'
 import { PassThrough, Writable } from 'node:stream'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { createLog, type Log } from '../../../config/logging.ts'
 import { Secret } from '../../../config/secret.ts'
+import { MAX_WAITING_BYTES } from '../../../config/slow-reader.ts'
 
 const NOW = new Date('2026-01-02T03:04:05.678Z')
 
@@ -155,6 +157,48 @@ describe.each(['json', 'pretty'] as const)('%s', (format) => {
     await new Promise(setImmediate)
     expect(broken.destroyed).toBe(true)
   })
+})
+
+// What standard output had not been rid of was kept: a container whose log driver stood still died of it.
+test('one line past what may wait for a reader is left out, errors later; how many is told when it reads again', async () => {
+  const chunks: string[] = []
+  let readOn = (): void => {}
+  let isRead = false
+  const held = new Writable({
+    decodeStrings: false,
+    write: (chunk, _encoding, done) => {
+      chunks.push(String(chunk))
+      readOn = done
+      if (isRead) done()
+    },
+  })
+  const log = createLog({ format: 'pretty', level: 'info' }, held)
+  const text = 'x'.repeat(1_000)
+  const fill = (level: 'info' | 'error'): void => {
+    let before = -1
+    while (before !== held.writableLength) {
+      before = held.writableLength
+      log[level](text)
+    }
+  }
+  fill('info')
+  expect(held.writableLength).toBeGreaterThan(MAX_WAITING_BYTES)
+  expect(held.writableLength).toBeLessThan(MAX_WAITING_BYTES + 2_000)
+  log.warn(text)
+  log.error('still told')
+  fill('error')
+  expect(held.writableLength).toBeLessThan(2 * MAX_WAITING_BYTES + 2_000)
+  isRead = true
+  const drained = once(held, 'drain')
+  readOn()
+  await drained
+  log.info('afterwards')
+  await vi.waitFor(() => expect(chunks.at(-1)).toContain('afterwards'))
+  const lines = chunks.slice(-2)
+  expect(chunks.some((line) => line.includes('still told'))).toBe(true)
+  expect(lines[0]).toMatch(/warn {2}lines left out, nobody read them {2}leftOut=3/)
+  log.info('x')
+  expect(chunks.filter((line) => line.includes('left out'))).toHaveLength(1)
 })
 
 describe('pretty', () => {
