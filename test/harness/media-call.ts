@@ -52,7 +52,7 @@ export class MediaCall {
   static async open(options: MediaCallOptions = {}): Promise<MediaCall> {
     const gateway =
       options.gateway ??
-      (await ScriptedGateway.open(options.config ?? {}, options.trunk, undefined, {}, options.media))
+      (await ScriptedGateway.open(options.config ?? {}, options.trunk, { media: options.media }))
     gateway.verdicts.isWithoutMedia = false
     const peer = await gateway.registered('alice')
     const browser = await ScriptedBrowser.open(options.browser)
@@ -98,7 +98,7 @@ export class MediaCall {
     const { text } = createOffer({ local: this.caller.local, codecs, origin: ORIGIN, direction: 'sendrecv' })
     const setup = this.#options.browser?.setup
     const offer = setup === undefined ? text : text.replace('a=setup:actpass', `a=setup:${setup}`)
-    this.call = place(this.peer, 'alice', '0100', sdp(onOffer(offer)), this.caller.handler)
+    this.call = place(this.peer, 'alice', '0100', { body: sdp(onOffer(offer)), handler: this.caller.handler })
     this.gateway.trunk.invites.length = 0
     this.#invite = await ringing(this.gateway, this.gateway.trunk)
     const local = this.callee.local as RtpLocal

@@ -199,7 +199,7 @@ export async function answered(
 ): Promise<AnsweredCall> {
   const caller = new PeerDialog(from.local)
   const callee = new PeerDialog(to.local)
-  const call = place(from.peer, from.user, to.number, offerOf(from.local), caller.handler)
+  const call = place(from.peer, from.user, to.number, { body: offerOf(from.local), handler: caller.handler })
   const invite = await ringing(gateway, to.peer)
   callee.dialog = invite.accept({ body: answerTo(invite, to.local) }, callee.handler)
   await gateway.time.advance(100)
@@ -219,19 +219,23 @@ export interface PlacedCall {
   answerInAck: LocalTransport | ((offer: Buffer) => Body) | undefined
 }
 
-export function place(
-  peer: Peer,
-  from: string,
-  to: string,
-  body: Body | 'none' = offerOf(BROWSER),
-  dialogHandler?: DialogHandler,
-  headers: readonly Header[] = [],
-  where: { readonly uri: Uri; readonly to: Uri } = {
-    uri: sipUri({ user: to, host: 'example.com' }),
-    to: sipUri({ user: to, host: 'example.com' }),
-  },
-  fromHost = 'example.com',
-): PlacedCall {
+export interface PlaceOptions {
+  /** A browser's offer unless given. */
+  readonly body?: Body | 'none'
+  /** Of the dialog; unless given it notes the end, and refuses to change anything. */
+  readonly handler?: DialogHandler
+  readonly headers?: readonly Header[]
+  /** Where `to` is not a user of our domain. */
+  readonly where?: { readonly uri: Uri; readonly to: Uri }
+  /** Our domain unless given. */
+  readonly fromHost?: string
+}
+
+/** An INVITE of a peer, as this user, to a user or number. */
+export function place(peer: Peer, from: string, to: string, options: PlaceOptions = {}): PlacedCall {
+  const { body = offerOf(BROWSER), headers = [], fromHost = 'example.com' } = options
+  const called = sipUri({ user: to, host: 'example.com' })
+  const { where = { uri: called, to: called } } = options
   const handler: DialogHandler = {
     onEnd: (reason, request) => {
       call.ended = reason
@@ -257,7 +261,7 @@ export function place(
         to: nameAddr(where.to),
         headers,
         ...(body === 'none' ? {} : { body }),
-        dialogHandler: dialogHandler ?? handler,
+        dialogHandler: options.handler ?? handler,
       },
       {
         onProgress: (response) => call.progress.push(response),

@@ -75,6 +75,17 @@ export interface Peer {
   answers: (request: IncomingRequest) => boolean
 }
 
+export interface ScriptedGatewayOptions {
+  /** Of bearer tokens, whatever the configuration says of them. */
+  readonly verifier?: TokenVerifier
+  /** What the DNS says. */
+  readonly resolver?: Partial<TrunkResolver>
+  /** Of the engine, whose time is real. */
+  readonly media?: Partial<NativeEngineOptions> | undefined
+  /** Of our tables of SIP, beside those that the configuration makes. */
+  readonly limits?: Partial<UserAgentLimits>
+}
+
 /** The daemon's signalling on virtual time, with links in memory for its sockets; the media engine is the real one. */
 export class ScriptedGateway {
   readonly time: VirtualTime
@@ -111,17 +122,11 @@ export class ScriptedGateway {
   #internalErrors = 0
   readonly #trunkLinks = new Map<string, { readonly peer: Peer; readonly gatewayFlow: MemoryFlow }>()
 
-  /**
-   * `verifier`: of bearer tokens, whatever the configuration says of them; `resolver`: what the DNS says; `media`: of the
-   * engine, whose time is real; `limits`: of our tables of SIP.
-   */
+  /** `trunk`: of the one trunk that there is unless `over` has others. */
   static async open(
     over: Partial<Config> = {},
     trunk: Partial<TrunkConfig> = {},
-    verifier?: TokenVerifier,
-    resolver: Partial<TrunkResolver> = {},
-    media: Partial<NativeEngineOptions> = {},
-    limits: Partial<UserAgentLimits> = {},
+    options: ScriptedGatewayOptions = {},
   ): Promise<ScriptedGateway> {
     const base = loadConfig(undefined, {})
     const config: Config = {
@@ -142,7 +147,7 @@ export class ScriptedGateway {
     const time = new VirtualTime()
     const tableOf = (configs: readonly TrunkConfig[]): TrunkTable =>
       new TrunkTable(configs, {
-        resolver: { ...resolverOf(), ...resolver },
+        resolver: { ...resolverOf(), ...options.resolver },
         nowMs: () => time.nowMs(),
         supported: ['udp'],
       })
@@ -151,16 +156,14 @@ export class ScriptedGateway {
       pbx: tableOf(config.upstream === undefined ? [] : [config.upstream.trunk]),
     }
     await Promise.all([tables.trunks.refresh(), tables.pbx.refresh()])
-    return new ScriptedGateway(config, tables, verifier, time, media, { ...sipLimits(config), ...limits })
+    return new ScriptedGateway(config, tables, time, options)
   }
 
   private constructor(
     config: Config,
     tables: { readonly trunks: TrunkTable; readonly pbx: TrunkTable },
-    verifier: TokenVerifier | undefined,
     time: VirtualTime,
-    media: Partial<NativeEngineOptions>,
-    limits: UserAgentLimits,
+    { verifier, media, limits }: ScriptedGatewayOptions,
   ) {
     this.config = config
     this.time = time
@@ -198,7 +201,7 @@ export class ScriptedGateway {
       chance: () => 0,
       log: this.#logger({}),
       product: 'webtrunk-test',
-      limits,
+      limits: { ...sipLimits(config), ...limits },
       engine: this.engine,
       tables,
       verifier,

@@ -175,9 +175,13 @@ export class ScriptedPbx {
     options: { readonly from?: string; readonly headers?: readonly Header[]; readonly to?: string } = {},
   ): PlacedCall {
     const { from = '9100', headers = [], to = uri } = options
-    return place(this.peer, from, '', offerOf(PHONE), undefined, headers, {
-      uri: parseUri(uri),
-      to: parseUri(to),
+    return place(this.peer, from, '', {
+      body: offerOf(PHONE),
+      headers,
+      where: {
+        uri: parseUri(uri),
+        to: parseUri(to),
+      },
     })
   }
 

@@ -5,7 +5,6 @@ import {
   answerOfFork,
   answerTo,
   BROWSER,
-  offerOf,
   PeerDialog,
   PHONE,
   place,
@@ -86,7 +85,7 @@ describe('a call from a browser to a trunk', () => {
       gateway = await ScriptedGateway.open()
       const browser = new PeerDialog(BROWSER)
       const alice = await gateway.registered('alice')
-      const call = place(alice, 'alice', '0100', offerOf(BROWSER), browser.handler)
+      const call = place(alice, 'alice', '0100', { handler: browser.handler })
       const invite = await ringing(gateway, gateway.trunk)
       invite.progress(183, { body: answerIn(invite, early, earlyWay) })
       await gateway.time.advance(50)

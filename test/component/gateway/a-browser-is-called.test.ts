@@ -18,7 +18,7 @@ describe('a call to a browser', () => {
   it('from a trunk rings the registered browser and is answered', async () => {
     gateway = await ScriptedGateway.open()
     const alice = await gateway.registered('alice')
-    const call = place(gateway.trunk, '0301234', 'alice', offerOf(PHONE))
+    const call = place(gateway.trunk, '0301234', 'alice', { body: offerOf(PHONE) })
     const invite = await ringing(gateway, alice)
     expect(invite.request.from.uri.text).toBe('sip:0301234@example.com')
     expect(invite.request.body.toString()).toMatch(/UDP\/TLS\/RTP\/SAVPF[\s\S]*a=setup:actpass/)

@@ -12,10 +12,10 @@ import { CdrWriter, cdrOf } from '../../../gateway/ladder/cdr.ts'
 import { ladderText, timelineText } from '../../../gateway/ladder/ladder-text.ts'
 import { redactSdp } from '../../../gateway/ladder/redact.ts'
 import { MediaFailure } from '../../../media/failure.ts'
+import { closeAll, closing } from '../../harness/closing.ts'
 import {
   answered,
   BROWSER,
-  offerOf,
   PHONE,
   place,
   reasonText,
@@ -25,20 +25,12 @@ import {
 import { ScriptedGateway } from '../../harness/scripted-gateway.ts'
 import { until } from '../../harness/until.ts'
 
-const gateways: ScriptedGateway[] = []
-afterEach(async () => {
-  for (const gateway of gateways.splice(0)) await gateway.close()
-})
-async function open(...args: Parameters<typeof ScriptedGateway.open>): Promise<ScriptedGateway> {
-  const gateway = await ScriptedGateway.open(...args)
-  gateways.push(gateway)
-  return gateway
-}
+afterEach(closeAll)
 const signedIn = (gateway: ScriptedGateway) => gateway.registered('alice')
 
 describe('the history of a call', () => {
   it('that was answered and hung up is ok, with the Call-IDs of both legs', async () => {
-    const gateway = await open()
+    const gateway = closing(await ScriptedGateway.open())
     const alice = await signedIn(gateway)
     const { caller, callee } = await answered(
       gateway,
@@ -80,9 +72,9 @@ describe('the history of a call', () => {
   })
 
   it('that was refused names the leg and the code; the caller is told the code and nothing else', async () => {
-    const gateway = await open()
+    const gateway = closing(await ScriptedGateway.open())
     const alice = await signedIn(gateway)
-    const call = place(alice, 'alice', '0123', offerOf(BROWSER))
+    const call = place(alice, 'alice', '0123')
     const invite = await ringing(gateway, gateway.trunk)
     invite.reject(486)
     await gateway.time.advance(1_000)
@@ -102,10 +94,10 @@ describe('the history of a call', () => {
   })
 
   it('that never became one is kept for those who are known, and not for strangers', async () => {
-    const gateway = await open()
+    const gateway = closing(await ScriptedGateway.open())
     const alice = await signedIn(gateway)
-    place(alice, 'alice', 'nobody', offerOf(BROWSER))
-    place(gateway.browser(), 'mallory', 'alice', offerOf(BROWSER))
+    place(alice, 'alice', 'nobody')
+    place(gateway.browser(), 'mallory', 'alice')
     await gateway.time.advance(1_000)
     expect(
       gateway.calls.history.list().map(({ caller, callee, verdict }) => [caller, callee, verdict?.code]),
@@ -114,9 +106,9 @@ describe('the history of a call', () => {
   })
 
   it('that the caller gave up is cancelled, and no failure', async () => {
-    const gateway = await open()
+    const gateway = closing(await ScriptedGateway.open())
     const alice = await signedIn(gateway)
-    const call = place(alice, 'alice', '0123', offerOf(BROWSER))
+    const call = place(alice, 'alice', '0123')
     const invite = await ringing(gateway, gateway.trunk)
     invite.progress(180)
     await gateway.time.advance(100)
@@ -127,10 +119,10 @@ describe('the history of a call', () => {
   })
 
   it('that the caller gave up at a trunk that said nothing tells just that, by when there should have been something', async () => {
-    const gateway = await open()
+    const gateway = closing(await ScriptedGateway.open())
     const alice = await signedIn(gateway)
     gateway.trunkFlow.drops = () => true
-    const call = place(alice, 'alice', '0123', offerOf(BROWSER))
+    const call = place(alice, 'alice', '0123')
     await gateway.time.advance(6_200)
     call.invite.cancel()
     await gateway.time.advance(1_000)
@@ -150,10 +142,10 @@ describe('the history of a call', () => {
   })
 
   it('that the caller gave up in the first second blames no trunk', async () => {
-    const gateway = await open()
+    const gateway = closing(await ScriptedGateway.open())
     const alice = await signedIn(gateway)
     gateway.trunkFlow.drops = () => true
-    const call = place(alice, 'alice', '0123', offerOf(BROWSER))
+    const call = place(alice, 'alice', '0123')
     await gateway.time.advance(1_500)
     call.invite.cancel()
     await gateway.time.advance(1_000)
@@ -161,9 +153,9 @@ describe('the history of a call', () => {
   })
 
   it('that had keys in its descriptions keeps none of them', async () => {
-    const gateway = await open({}, { media: 'sdes' })
+    const gateway = closing(await ScriptedGateway.open({}, { media: 'sdes' }))
     const alice = await signedIn(gateway)
-    const call = place(alice, 'alice', '0123', offerOf(BROWSER))
+    const call = place(alice, 'alice', '0123')
     await ringing(gateway, gateway.trunk)
     call.invite.cancel()
     gateway.expectsVerdicts('cancelled')

@@ -74,7 +74,7 @@ describe('a call that cannot be', () => {
     '%s is refused with its status and code',
     async (_name, from, to, body, status, code) => {
       gateway = await ScriptedGateway.open()
-      const call = place(await gateway.registered('alice'), from, to, body)
+      const call = place(await gateway.registered('alice'), from, to, { body })
       await gateway.time.advance(500)
       expect([statusOf(call), reasonText(call)]).toEqual([status, `SIP;cause=${status};text="${code}"`])
       // The next call is served.
@@ -90,7 +90,7 @@ describe('a call that cannot be', () => {
   it('from a stranger over UDP is refused with 403', async () => {
     gateway = await ScriptedGateway.open()
     await gateway.registered('alice')
-    const call = place(gateway.stranger(), 'pbx', 'alice', offerOf(PHONE))
+    const call = place(gateway.stranger(), 'pbx', 'alice', { body: offerOf(PHONE) })
     await gateway.time.advance(500)
     expect([statusOf(call), reasonText(call)]).toEqual([403, 'SIP;cause=403;text="call.forbidden"'])
   })

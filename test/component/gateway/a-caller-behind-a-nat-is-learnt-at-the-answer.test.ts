@@ -12,7 +12,7 @@ const PCMA = 8
 let gateway: ScriptedGateway
 let alice: Peer
 beforeEach(async () => {
-  gateway = await ScriptedGateway.open({}, {}, undefined, {}, { latchMs: LATCH_MS })
+  gateway = await ScriptedGateway.open({}, {}, { media: { latchMs: LATCH_MS } })
   alice = await gateway.registered('alice')
 })
 afterEach(() => gateway.close())
@@ -23,7 +23,7 @@ const callerStats = async () => (await gateway.sessions.at(-1)?.stats())?.legs.c
 it('though early media was answered long before: its phone says nothing until it hears that the call is answered', async () => {
   const [described, natted] = [await UdpPeer.open(), await UdpPeer.open()]
   const phone: LocalTransport = { ...PHONE, rtp: described.address } as LocalTransport
-  const call = place(gateway.trunk, '0301234', 'alice', offerOf(phone), quiet)
+  const call = place(gateway.trunk, '0301234', 'alice', { body: offerOf(phone), handler: quiet })
   const invite = await ringing(gateway, alice)
   const answer = answerTo(invite, BROWSER)
   invite.progress(183, { body: answer })

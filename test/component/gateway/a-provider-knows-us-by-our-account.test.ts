@@ -112,9 +112,12 @@ describe('a call by an account is from there', () => {
 
 describe('a call to the Contact of a registered account', () => {
   const callFrom = (to: string) =>
-    place(gateway.trunk, '49170', '', offerOf(PHONE), undefined, [], {
-      uri: sipUri({ user: ACCOUNT.user, host: '127.0.0.1' }),
-      to: sipUri({ user: to, host: 'provider.example' }),
+    place(gateway.trunk, '49170', '', {
+      body: offerOf(PHONE),
+      where: {
+        uri: sipUri({ user: ACCOUNT.user, host: '127.0.0.1' }),
+        to: sipUri({ user: to, host: 'provider.example' }),
+      },
     })
 
   it('is for the number in To', async () => {

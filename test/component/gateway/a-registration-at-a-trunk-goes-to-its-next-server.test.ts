@@ -36,8 +36,9 @@ async function registering(...answers: (readonly Answer[])[]) {
         bulk: false,
       },
     },
-    undefined,
-    { addresses: async () => ({ records: ADDRESSES.slice(0, answers.length), ttlS: undefined }) },
+    {
+      resolver: { addresses: async () => ({ records: ADDRESSES.slice(0, answers.length), ttlS: undefined }) },
+    },
   )
   const { time } = gateway
   const tries: { readonly s: number; readonly server: number; readonly expires: string | undefined }[] = []

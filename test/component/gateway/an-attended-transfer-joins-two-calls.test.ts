@@ -52,7 +52,10 @@ describe('attended transfer', () => {
     const codecsOf = (name: string) => STANDARD_CODECS.filter((codec) => codec.name === name)
     const calls = async (peer: Peer, user: string, to: Peer, number: string, codec: string) => {
       const [caller, callee] = [new PeerDialog(peer === alice ? BROWSER : PHONE), new PeerDialog(BROWSER)]
-      const call = place(peer, user, number, offerOf(caller.local, codecsOf(codec)), caller.handler)
+      const call = place(peer, user, number, {
+        body: offerOf(caller.local, codecsOf(codec)),
+        handler: caller.handler,
+      })
       const invite = await ringing(gateway, to)
       callee.dialog = invite.accept({ body: answerTo(invite, BROWSER) }, callee.handler)
       await gateway.time.advance(100)
@@ -107,7 +110,7 @@ describe('attended transfer', () => {
   it.each(['echo', 'tone'])('of a call with %s is refused by name, and both go on', async (name) => {
     const first = await trunkCallsAlice(gateway, alice)
     const second = new PeerDialog(BROWSER)
-    const call = place(alice, 'alice', name, offerOf(BROWSER), second.handler)
+    const call = place(alice, 'alice', name, { handler: second.handler })
     await gateway.time.advance(200)
     second.dialog = call.dialog
     const transfer = await refer(

@@ -17,9 +17,7 @@ beforeEach(async () => {
       emergency: { ...emergency, numbers: ['112'], trunks: ['pbx'] },
     },
     {},
-    undefined,
-    {},
-    { iceTimeoutMs: LIMIT_MS, dtlsTimeoutMs: LIMIT_MS },
+    { media: { iceTimeoutMs: LIMIT_MS, dtlsTimeoutMs: LIMIT_MS } },
   )
   alice = await gateway.registered('alice')
 })

@@ -36,14 +36,10 @@ describe('INVITE with Replaces', () => {
 
   it('from the same trunk takes the place of its side: the browser talks to the new one', async () => {
     const call = await aliceCallsTrunk(gateway, alice)
-    const taker = place(
-      gateway.trunk,
-      '200',
-      'alice',
-      offerOf(PHONE),
-      undefined,
-      withReplaces(call.callee.dialog),
-    )
+    const taker = place(gateway.trunk, '200', 'alice', {
+      body: offerOf(PHONE),
+      headers: withReplaces(call.callee.dialog),
+    })
     await gateway.time.advance(300)
     expect(statusOf(taker)).toBe(200)
     expect(call.callee.ended).toBe('bye')
@@ -60,14 +56,11 @@ describe('INVITE with Replaces', () => {
   ] as const)('%s is refused', async (_name, more, status, code) => {
     const call = await aliceCallsTrunk(gateway, alice)
     const peer = more === '' ? bob : gateway.trunk
-    const taker = place(
-      peer,
-      more === '' ? 'bob' : '200',
-      'alice',
-      offerOf(more === '' ? BROWSER : PHONE),
-      quiet,
-      withReplaces(call.callee.dialog, more),
-    )
+    const taker = place(peer, more === '' ? 'bob' : '200', 'alice', {
+      body: offerOf(more === '' ? BROWSER : PHONE),
+      handler: quiet,
+      headers: withReplaces(call.callee.dialog, more),
+    })
     await gateway.time.advance(300)
     expect(statusOf(taker)).toBe(status)
     expect(reasonText(taker)).toContain(code)
@@ -77,7 +70,11 @@ describe('INVITE with Replaces', () => {
   })
 
   const takeOverOf = (dialog: InviteDialog | undefined) =>
-    place(gateway.trunk, '200', 'alice', offerOf(PHONE), quiet, withReplaces(dialog))
+    place(gateway.trunk, '200', 'alice', {
+      body: offerOf(PHONE),
+      handler: quiet,
+      headers: withReplaces(dialog),
+    })
 
   it('is refused when BYE ends the call in the same breath', async () => {
     // The step of the take-over found the call ended and left the INVITE without an answer for ever.

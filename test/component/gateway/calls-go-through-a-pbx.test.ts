@@ -41,10 +41,12 @@ describe('a call of a browser', () => {
     async (status) => {
       pbx = await ScriptedPbx.open()
       const browser = await pbx.registered('1001')
-      const call = place(browser, '1001', '9100', offerOf(BROWSER), undefined, [
-        { name: 'P-Asserted-Identity', value: '<sip:ceo@example.com>' },
-        { name: 'Privacy', value: 'id' },
-      ])
+      const call = place(browser, '1001', '9100', {
+        headers: [
+          { name: 'P-Asserted-Identity', value: '<sip:ceo@example.com>' },
+          { name: 'Privacy', value: 'id' },
+        ],
+      })
       const invite = await challenged(status)
       const [first] = pbx.peer.invites
       const { request } = invite
@@ -101,7 +103,7 @@ describe('a call of a browser', () => {
     pbx = await ScriptedPbx.open({}, { numbers })
     const browser = await pbx.registered('1001')
     // Satellites, denied where nothing is said.
-    const call = place(browser, '1001', '0088216123', offerOf(BROWSER))
+    const call = place(browser, '1001', '0088216123')
     await pbx.gateway.time.advance(200)
     expect([statusOf(call), reasonText(call)]).toEqual([403, expect.stringContaining('limit.destination')])
     expect(pbx.peer.invites).toEqual([])
@@ -145,7 +147,7 @@ describe('a call of a browser', () => {
     pbx = await ScriptedPbx.open()
     const browser = await pbx.registered('1001')
     await pbx.registered('1002')
-    const call = place(browser, user, '9100', offerOf(BROWSER), undefined, [], undefined, host)
+    const call = place(browser, user, '9100', { fromHost: host })
     await pbx.gateway.time.advance(200)
     expect([statusOf(call), reasonText(call)]).toEqual([403, expect.stringContaining('call.wrong-identity')])
     expect(pbx.peer.invites).toEqual([])
@@ -233,8 +235,8 @@ describe('a call of the PBX', () => {
     const browser = await pbx.registered('1001')
     const { uri } = pbx.uriOf('1001')
     const token = /sip:(.*)@/.exec(uri)?.[1] ?? ''
-    const byTrunk = place(pbx.gateway.trunk, 'x', token, offerOf(PHONE))
-    const byStranger = place(pbx.gateway.stranger(), 'x', token, offerOf(PHONE))
+    const byTrunk = place(pbx.gateway.trunk, 'x', token, { body: offerOf(PHONE) })
+    const byStranger = place(pbx.gateway.stranger(), 'x', token, { body: offerOf(PHONE) })
     const byUser = place(await pbx.registered('1002'), '1002', token)
     await pbx.gateway.time.advance(200)
     expect([statusOf(byTrunk), statusOf(byStranger)]).toEqual([404, 403])

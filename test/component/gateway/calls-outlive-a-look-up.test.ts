@@ -38,8 +38,7 @@ async function open(...trunks: readonly string[]): Promise<void> {
       routes: trunks.map((trunk, index) => ({ prefix: String(index), trunk, strip: 1, add: '' })),
     },
     {},
-    undefined,
-    { addresses: async (host) => ({ records: names.get(host) ?? [], ttlS: 5 }) },
+    { resolver: { addresses: async (host) => ({ records: names.get(host) ?? [], ttlS: 5 }) } },
   )
   alice = await gateway.registered('alice')
 }
@@ -116,7 +115,7 @@ it('new calls go to the new address, and come from there alone', async () => {
   await open('pbx')
   at(OLD)
   await move(NAME, NEW)
-  const refused = place(at(OLD), '0301234', 'alice', offerOf(PHONE))
+  const refused = place(at(OLD), '0301234', 'alice', { body: offerOf(PHONE) })
   await gateway.time.advance(100)
   expect([statusOf(refused), reasonText(refused)]).toEqual([403, 'SIP;cause=403;text="call.forbidden"'])
   const incoming = await fromTrunk(NEW)

@@ -63,7 +63,7 @@ interface CallOut extends AnsweredCall {
 async function callOut(at: TransportAddress, number = '0100'): Promise<CallOut> {
   gateway.trunk.invites.length = 0
   const [caller, callee] = [new PeerDialog(BROWSER), new PeerDialog(phoneAt(at))]
-  const call = place(alice, 'alice', number, offerOf(BROWSER), caller.handler)
+  const call = place(alice, 'alice', number, { handler: caller.handler })
   const invite = await ringing(gateway, gateway.trunk)
   callee.dialog = invite.accept({ body: answerTo(invite, callee.local) }, callee.handler)
   await gateway.time.advance(100)
@@ -78,7 +78,10 @@ async function callIn(
 ): Promise<{ readonly call: PlacedCall; readonly caller: PeerDialog }> {
   alice.invites.length = 0
   const caller = new PeerDialog(phoneAt(at))
-  const call = place(gateway.trunk, '0301234', 'alice', offerOf(caller.local), caller.handler)
+  const call = place(gateway.trunk, '0301234', 'alice', {
+    body: offerOf(caller.local),
+    handler: caller.handler,
+  })
   const invite = await ringing(gateway, alice)
   invite.accept({ body: answerTo(invite, BROWSER) }, quiet)
   await gateway.time.advance(100)
@@ -192,7 +195,7 @@ describe('calls of a trunk with shared ports', () => {
     const at = { address: PBX, port: 4_000 }
     const first = await callOut(at)
     const dialog = new PeerDialog(phoneAt(at))
-    const call = place(gateway.trunk, '0301234', 'alice', 'none', dialog.handler)
+    const call = place(gateway.trunk, '0301234', 'alice', { body: 'none', handler: dialog.handler })
     call.answerInAck = dialog.local
     const invite = await next(alice)
     invite.accept({ body: answerTo(invite, BROWSER) }, quiet)

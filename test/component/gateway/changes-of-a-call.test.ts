@@ -132,7 +132,7 @@ describe('a re-INVITE', () => {
   })
 
   it('of a browser that was the DTLS server leaves it that, also where another association begins (RFC 8842 §5.3)', async () => {
-    const call = place(gateway.trunk, '0301234', 'alice', offerOf(PHONE))
+    const call = place(gateway.trunk, '0301234', 'alice', { body: offerOf(PHONE) })
     const invite = await ringing(gateway, alice)
     const browser = new PeerDialog(BROWSER)
     const text = Buffer.from(answerTo(invite, BROWSER).bytes).toString()
@@ -206,7 +206,7 @@ describe('a re-INVITE', () => {
 
 describe('an INVITE without an offer', () => {
   it('from a trunk: the browser is made an offer, the 200 carries ours, ACK the answer', async () => {
-    const call = place(gateway.trunk, '0301234', 'alice', 'none')
+    const call = place(gateway.trunk, '0301234', 'alice', { body: 'none' })
     const invite = await ringing(gateway, alice)
     expect(invite.request.body.toString()).toContain('a=setup:actpass')
     call.answerInAck = PHONE
@@ -219,7 +219,7 @@ describe('an INVITE without an offer', () => {
   })
 
   it('whose ACK brings no answer ends with BYE and a code', async () => {
-    const call = place(gateway.trunk, '0301234', 'alice', 'none')
+    const call = place(gateway.trunk, '0301234', 'alice', { body: 'none' })
     const invite = await ringing(gateway, alice)
     invite.accept({ body: answerTo(invite, BROWSER) }, quiet)
     await gateway.time.advance(200)
@@ -250,7 +250,7 @@ describe('a user with several devices', () => {
       await gateway.registered('alice', 'phone2'),
       await gateway.registered('alice', 'phone3'),
     ]
-    const call = place(gateway.trunk, '0301234', 'alice', offerOf(PHONE))
+    const call = place(gateway.trunk, '0301234', 'alice', { body: offerOf(PHONE) })
     const invites = []
     for (const phone of phones) invites.push(await ringing(gateway, phone))
     const cancelled: number[] = []
@@ -269,7 +269,7 @@ describe('a user with several devices', () => {
 
   it('one declines, the other rings on; when both have declined the caller hears the busy one', async () => {
     const second = await gateway.registered('alice', 'phone2')
-    const call = place(gateway.trunk, '0301234', 'alice', offerOf(PHONE))
+    const call = place(gateway.trunk, '0301234', 'alice', { body: offerOf(PHONE) })
     ;(await ringing(gateway, alice)).reject(404)
     await gateway.time.advance(100)
     expect(statusOf(call)).toBeUndefined()
@@ -281,7 +281,7 @@ describe('a user with several devices', () => {
 
   it('a 603 on one device ends the ringing of all', async () => {
     const second = await gateway.registered('alice', 'phone2')
-    const call = place(gateway.trunk, '0301234', 'alice', offerOf(PHONE))
+    const call = place(gateway.trunk, '0301234', 'alice', { body: offerOf(PHONE) })
     const other = await ringing(gateway, second)
     let isCancelled = false
     other.handler = { onCancel: () => (isCancelled = true) }
@@ -296,7 +296,7 @@ describe('a user with several devices', () => {
 
 describe('an INVITE without an offer from a browser', () => {
   it('makes the trunk an offer of ours, and the 200 carries one with ICE and DTLS', async () => {
-    const call = place(alice, 'alice', '0100', 'none')
+    const call = place(alice, 'alice', '0100', { body: 'none' })
     const invite = await ringing(gateway, gateway.trunk)
     expect(invite.request.body.toString()).toMatch(/m=audio \d+ RTP\/AVP /)
     call.answerInAck = BROWSER

@@ -143,9 +143,12 @@ class Chaos {
 
   #start(peer: Peer, user: string, target: string, local: LocalTransport): boolean {
     const dialog = new PeerDialog(local)
-    const call = place(peer, user, target, offerOf(local), {
-      ...dialog.handler,
-      onEnd: (...how) => dialog.handler.onEnd(...how),
+    const call = place(peer, user, target, {
+      body: offerOf(local),
+      handler: {
+        ...dialog.handler,
+        onEnd: (...how) => dialog.handler.onEnd(...how),
+      },
     })
     this.#placed.push(call)
     Object.defineProperty(dialog, 'dialog', { get: () => call.dialog, set: () => {} })

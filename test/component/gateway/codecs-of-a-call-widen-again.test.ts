@@ -8,7 +8,6 @@ import type { Body } from '../../../sip/user-agent.ts'
 import {
   answerTo,
   BROWSER,
-  offerOf,
   PeerDialog,
   PHONE,
   place,
@@ -61,7 +60,7 @@ const reofferIn = (
 /** alice has called a PBX that has answered with PCMA alone. */
 async function narrowed() {
   const browser = new PeerDialog(BROWSER)
-  const call = place(alice, 'alice', '0100', offerOf(BROWSER), browser.handler)
+  const call = place(alice, 'alice', '0100', { handler: browser.handler })
   const invite = await ringing(gateway, gateway.trunk)
   const pbx = new PeerDialog(PHONE)
   const body = answerIn(Buffer.from(invite.request.body), PHONE, 'PCMA')
@@ -124,7 +123,7 @@ describe('a re-INVITE without an offer in a call that has come down to one codec
 describe('an INVITE without an offer', () => {
   it('is answered from what its 200 offered, though the callee offers anew before its ACK', async () => {
     const pbx = new PeerDialog(PHONE)
-    const call = place(gateway.trunk, '030', 'alice', 'none', pbx.handler)
+    const call = place(gateway.trunk, '030', 'alice', { body: 'none', handler: pbx.handler })
     call.answerInAck = (offer) => answerIn(offer, PHONE, 'PCMA')
     const invite = await ringing(gateway, alice)
     gateway.trunk.flow.drops = (text) => text.startsWith('ACK ')
@@ -173,7 +172,7 @@ describe('an offer in mid-call', () => {
 
   it('of the browser that has none of them is answered so too, and the PBX is told', async () => {
     const browser = new PeerDialog(BROWSER)
-    const call = place(alice, 'alice', '0100', offerOf(BROWSER), browser.handler)
+    const call = place(alice, 'alice', '0100', { handler: browser.handler })
     const invite = await ringing(gateway, gateway.trunk)
     const pbx = new PeerDialog(PHONE)
     pbx.dialog = invite.accept({ body: answerTo(invite, PHONE) }, pbx.handler)

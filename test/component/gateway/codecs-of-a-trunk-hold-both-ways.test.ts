@@ -43,7 +43,7 @@ const call = () =>
 
 describe('a call from a trunk with codecs of its own', () => {
   it('has those alone, in its order, whatever it offers', async () => {
-    const made = place(gateway.trunk, '030', 'alice', offerOf(PHONE))
+    const made = place(gateway.trunk, '030', 'alice', { body: offerOf(PHONE) })
     const invite = await ringing(gateway, alice)
     expect(formatsOf(invite.request.body.toString())).toMatch(/^8 0 \d+$/)
     invite.accept({ body: answerTo(invite, BROWSER) }, quiet)
@@ -53,7 +53,7 @@ describe('a call from a trunk with codecs of its own', () => {
   })
 
   it('is refused when it offers none of them, and nobody rings', async () => {
-    const made = place(gateway.trunk, '030', 'alice', offered('opus', 'G722'))
+    const made = place(gateway.trunk, '030', 'alice', { body: offered('opus', 'G722') })
     await gateway.time.advance(200)
     expect([statusOf(made), reasonText(made), alice.invites]).toEqual([
       488,
@@ -64,7 +64,7 @@ describe('a call from a trunk with codecs of its own', () => {
   })
 
   it('without an offer is made one of those', async () => {
-    const made = place(gateway.trunk, '030', 'alice', 'none')
+    const made = place(gateway.trunk, '030', 'alice', { body: 'none' })
     const invite = await ringing(gateway, alice)
     expect(formatsOf(invite.request.body.toString())).toMatch(/^8 0 \d+$/)
     made.answerInAck = PHONE
@@ -90,10 +90,13 @@ describe('a call from a trunk with codecs of its own', () => {
     const { caller, callee } = await call()
     const { callId, localTag, remoteTag } = caller.dialog ?? {}
     const replaces = { name: 'Replaces', value: `${callId};to-tag=${remoteTag};from-tag=${localTag}` }
-    const taker = place(gateway.trunk, '031', 'alice', offered('G722'), undefined, [replaces])
+    const taker = place(gateway.trunk, '031', 'alice', { body: offered('G722'), headers: [replaces] })
     await gateway.time.advance(200)
     expect(statusOf(taker)).toBe(488)
-    const second = place(gateway.trunk, '031', 'alice', offered('G722', 'PCMU'), undefined, [replaces])
+    const second = place(gateway.trunk, '031', 'alice', {
+      body: offered('G722', 'PCMU'),
+      headers: [replaces],
+    })
     await gateway.time.advance(200)
     expect(formatsOf(bodyOf(second.final))).toBe('0 101')
     expect([caller.ended, callee.ended]).toEqual(['bye', undefined])

@@ -3,13 +3,13 @@ import type { RtpLocal, SrtpSuite } from '../../../media/parameters.ts'
 import { createAnswer } from '../../../sdp/answer.ts'
 import { answerableCodecs, STANDARD_CODECS } from '../../../sdp/codecs.ts'
 import { createOffer, readOffer } from '../../../sdp/offer.ts'
+import { closeAll, closing } from '../../harness/closing.ts'
 import { freePortRange } from '../../harness/ports.ts'
 import {
   type AnsweredCall,
   answered,
   answerTo,
   BROWSER,
-  offerOf,
   type PeerDialog,
   PHONE,
   type PlacedCall,
@@ -25,15 +25,7 @@ import {
 import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
 import { sdesKey } from '../../harness/scripted-trunk.ts'
 
-const gateways: ScriptedGateway[] = []
-afterEach(async () => {
-  for (const gateway of gateways.splice(0)) await gateway.close()
-})
-async function open(...args: Parameters<typeof ScriptedGateway.open>): Promise<ScriptedGateway> {
-  const gateway = await ScriptedGateway.open(...args)
-  gateways.push(gateway)
-  return gateway
-}
+afterEach(closeAll)
 
 const ORIGIN = { sessionId: '1', version: 1 }
 const textOf = (local: Parameters<typeof createOffer>[0]['local']): string =>
@@ -63,9 +55,9 @@ describe("S2: a browser's offer", () => {
       (text: string) => text.replace(/PCM[UA]\/8000/g, 'GSM/8000').replace(/G722\/8000/g, 'LPC/8000'),
     ],
   ] as const)('%s', async (code, alter) => {
-    const gateway = await open()
+    const gateway = closing(await ScriptedGateway.open())
     const alice = await gateway.registered('alice')
-    const call = place(alice, 'alice', '0100', sdp(alter(textOf(BROWSER))))
+    const call = place(alice, 'alice', '0100', { body: sdp(alter(textOf(BROWSER))) })
     await gateway.time.advance(1_000)
     const [report] = gateway.calls.history.list()
     expect(report?.verdict).toMatchObject({ stage: 'S2', code })
@@ -83,9 +75,9 @@ describe("S2: a trunk's answer", () => {
     ['sdp.no-usable-crypto', 'sdes', without(/^a=crypto:.*\r\n/gm)],
     ['sdp.crypto-mismatch', 'sdes', (text: string) => text.replace(/^a=crypto:1 /m, 'a=crypto:9 ')],
   ] as const)('%s', async (code, media, alter) => {
-    const gateway = await open({}, { media })
+    const gateway = closing(await ScriptedGateway.open({}, { media }))
     const alice = await gateway.registered('alice')
-    const call = place(alice, 'alice', '0100', offerOf(BROWSER))
+    const call = place(alice, 'alice', '0100')
     const invite = await ringing(gateway, gateway.trunk)
     const local = { ...(PHONE as RtpLocal), crypto: media === 'sdes' ? [KEY] : [] }
     const suites = media === 'sdes' ? [KEY.suite] : []
@@ -104,14 +96,14 @@ describe('S1: trunks', () => {
     ['trunk.too-large-for-udp', 12],
     ['trunk.unreachable', 0],
   ] as const)('%s', async (code, lines) => {
-    const gateway = await open()
+    const gateway = closing(await ScriptedGateway.open())
     const alice = await gateway.registered('alice')
     gateway.trunkFlow.drops = () => true
     const headers = Array.from({ length: lines }, (_, index) => ({
       name: `X-${index}`,
       value: 'x'.repeat(100),
     }))
-    const call = place(alice, 'alice', '0100', offerOf(BROWSER), undefined, headers)
+    const call = place(alice, 'alice', '0100', { headers })
     await gateway.time.advance(40_000)
     expectFailure(gateway, call, code, 'callee')
     gateway.expectsVerdicts(code)
@@ -122,7 +114,9 @@ describe('S6: no port for the trunk', () => {
   const ONE = 2
   async function withoutPorts(): Promise<{ gateway: ScriptedGateway; alice: Peer; call: AnsweredCall }> {
     const rtpPortMin = await freePortRange(ONE)
-    const gateway = await open({}, {}, undefined, {}, { rtpPortMin, rtpPortMax: rtpPortMin + ONE - 1 })
+    const gateway = closing(
+      await ScriptedGateway.open({}, {}, { media: { rtpPortMin, rtpPortMax: rtpPortMin + ONE - 1 } }),
+    )
     const alice = await gateway.registered('alice')
     const from = { peer: alice, user: 'alice', local: BROWSER }
     const call = await answered(gateway, from, { peer: gateway.trunk, number: '0100', local: PHONE })
@@ -131,7 +125,7 @@ describe('S6: no port for the trunk', () => {
 
   it('media.no-port stands on the leg of the trunk', async () => {
     const { gateway, alice, call } = await withoutPorts()
-    const refused = place(alice, 'alice', '0101', offerOf(BROWSER))
+    const refused = place(alice, 'alice', '0101')
     await gateway.time.advance(500)
     expect(reasonText(refused)).toContain('text="media.no-port"')
     const report = gateway.calls.history.list().find(({ state }) => state === 'ended')
@@ -165,7 +159,7 @@ describe('S1: in a call', () => {
     caller: PeerDialog
     callee: PeerDialog
   }> {
-    const gateway = await open()
+    const gateway = closing(await ScriptedGateway.open())
     const alice = await gateway.registered('alice')
     const from = { peer: alice, user: 'alice', local: BROWSER }
     const call = await answered(gateway, from, { peer: gateway.trunk, number: '0100', local: PHONE })
@@ -219,8 +213,8 @@ describe('S1: in a call', () => {
   })
 
   it('call.no-answer-body: the trunk answers a call without SDP', async () => {
-    const gateway = await open()
-    const call = place(await gateway.registered('alice'), 'alice', '0100', offerOf(BROWSER))
+    const gateway = closing(await ScriptedGateway.open())
+    const call = place(await gateway.registered('alice'), 'alice', '0100')
     ;(await ringing(gateway, gateway.trunk)).accept({}, quiet)
     await gateway.time.advance(1_000)
     expectFailure(gateway, call, 'call.no-answer-body', 'callee')
@@ -230,10 +224,10 @@ describe('S1: in a call', () => {
 
 describe('S1: who calls', () => {
   it('call.ack-missing: the caller never acknowledges', async () => {
-    const gateway = await open()
+    const gateway = closing(await ScriptedGateway.open())
     const alice = await gateway.registered('alice')
     alice.flow.drops = (text) => text.startsWith('ACK ')
-    place(alice, 'alice', '0100', offerOf(BROWSER))
+    place(alice, 'alice', '0100')
     const invite = await ringing(gateway, gateway.trunk)
     invite.accept({ body: answerTo(invite, PHONE) }, quiet)
     await gateway.time.advance(70_000)
@@ -245,10 +239,10 @@ describe('S1: who calls', () => {
   })
 
   it('call.internal: a mistake of ours ends this call, with 500 and a stack in the log', async () => {
-    const gateway = await open()
+    const gateway = closing(await ScriptedGateway.open())
     const alice = await gateway.registered('alice')
     gateway.engine.openSession = () => Promise.reject(new Error('a defect'))
-    const call = place(alice, 'alice', '0100', offerOf(BROWSER))
+    const call = place(alice, 'alice', '0100')
     await gateway.time.advance(1_000)
     expect([statusOf(call), reasonText(call)]).toEqual([500, 'SIP;cause=500;text="call.internal"'])
     gateway.expectsInternalErrors(1)
@@ -256,11 +250,15 @@ describe('S1: who calls', () => {
   })
 
   it('trunk.unresolved: the name of the trunk has no address', async () => {
-    const gateway = await open({}, { host: 'nowhere.example' }, undefined, {
-      addresses: () => Promise.reject(new Error('ENOTFOUND')),
-    })
+    const gateway = closing(
+      await ScriptedGateway.open(
+        {},
+        { host: 'nowhere.example' },
+        { resolver: { addresses: () => Promise.reject(new Error('ENOTFOUND')) } },
+      ),
+    )
     const alice = await gateway.registered('alice')
-    const call = place(alice, 'alice', '0100', offerOf(BROWSER))
+    const call = place(alice, 'alice', '0100')
     await gateway.time.advance(1_000)
     expect(reasonText(call)).toContain('text="trunk.unresolved"')
     gateway.expectsVerdicts('trunk.unresolved')

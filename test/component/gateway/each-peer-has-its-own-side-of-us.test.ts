@@ -32,7 +32,7 @@ describe('in Via and Contact', () => {
     const alice = await gateway.registered('alice')
     const out = place(alice, 'alice', '0100')
     const toTrunk = await ringing(gateway, gateway.trunk)
-    const into = place(gateway.trunk, '030', 'alice', offerOf(PHONE))
+    const into = place(gateway.trunk, '030', 'alice', { body: offerOf(PHONE) })
     const toBrowser = await ringing(gateway, alice)
     const seen = [toTrunk, toBrowser].map(({ request }) => [request.via[0]?.host, header(request, 'Contact')])
     expect(seen).toEqual([

@@ -54,7 +54,7 @@ async function open(
 /** 112 of a browser that answers what it is asked in mid-call. */
 function call(alice: Peer) {
   const dialog = new PeerDialog(BROWSER)
-  const made = place(alice, 'alice', '112', offerOf(BROWSER), dialog.handler)
+  const made = place(alice, 'alice', '112', { handler: dialog.handler })
   return { made, dialog }
 }
 
@@ -97,7 +97,7 @@ describe('an emergency call that has rung', () => {
 
   it('while any other call is given up then', async () => {
     await open()
-    const made = place(gateway.trunk, '030', 'alice', offerOf(PHONE))
+    const made = place(gateway.trunk, '030', 'alice', { body: offerOf(PHONE) })
     await gateway.time.advance(200)
     await gateway.time.advance(31_000)
     expect(statusOf(made)).toBe(480)

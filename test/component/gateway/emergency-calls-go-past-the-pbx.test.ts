@@ -2,8 +2,6 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { Secret } from '../../../config/secret.ts'
 import {
   answerTo,
-  BROWSER,
-  offerOf,
   PeerDialog,
   PHONE,
   place,
@@ -40,7 +38,7 @@ const alice = {
 /** Rings at the trunk for emergency calls, is answered there, and the PBX hears nothing of it. */
 async function expectHelp(from: Peer, user: string): Promise<void> {
   const heard = pbx.gateway.pbxFlow.sent.length
-  const call = place(from, user, '112', offerOf(BROWSER))
+  const call = place(from, user, '112')
   const invite = await ringing(pbx.gateway, pbx.gateway.trunk)
   expect(invite.request.uri.text).toBe('sip:112@127.0.0.1:5070')
   const centre = new PeerDialog(PHONE)
@@ -75,7 +73,7 @@ describe('where browsers sign in at the PBX, an emergency call', () => {
     pbx.isSilent = true
     const browser = pbx.browser('1001')
     await pbx.register(browser, '1001')
-    const call = place(browser, '1001', '112', offerOf(BROWSER))
+    const call = place(browser, '1001', '112')
     await pbx.gateway.time.advance(200)
     expect([statusOf(call), reasonText(call)]).toEqual([
       403,

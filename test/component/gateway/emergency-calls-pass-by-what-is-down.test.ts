@@ -1,15 +1,6 @@
 import { afterEach, expect, it } from 'vitest'
 import type { TrunkConfig } from '../../../config/config.ts'
-import {
-  answerTo,
-  BROWSER,
-  offerOf,
-  PeerDialog,
-  PHONE,
-  place,
-  ringing,
-  statusOf,
-} from '../../harness/scripted-calls.ts'
+import { answerTo, PeerDialog, PHONE, place, ringing, statusOf } from '../../harness/scripted-calls.ts'
 import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
 import { trunkConfig } from '../../harness/trunk-config.ts'
 
@@ -33,11 +24,12 @@ async function open(first: Partial<TrunkConfig> = {}): Promise<Peer> {
       },
     },
     {},
-    undefined,
     {
-      addresses: async (host) => {
-        if (host !== '127.0.0.1') throw new Error(`ENOTFOUND ${host}`)
-        return { records: [host], ttlS: undefined }
+      resolver: {
+        addresses: async (host) => {
+          if (host !== '127.0.0.1') throw new Error(`ENOTFOUND ${host}`)
+          return { records: [host], ttlS: undefined }
+        },
       },
     },
   )
@@ -49,7 +41,7 @@ const second = (): Peer => gateway.trunkAt(5071).peer
 /** Within a tenth of a second; nothing is sent to the first trunk. */
 async function expectAtOnce(alice: Peer): Promise<void> {
   const sent = gateway.trunkFlow.sent.length
-  const call = place(alice, 'alice', '112', offerOf(BROWSER))
+  const call = place(alice, 'alice', '112')
   const startMs = gateway.time.nowMs()
   const invite = await ringing(gateway, second())
   expect(gateway.time.nowMs() - startMs).toBeLessThan(100)
@@ -67,7 +59,7 @@ it('a trunk that OPTIONS have found down is passed by, and is tried all the same
   gateway.states.noteHealth('pbx', 'down')
   await expectAtOnce(alice)
   second().invites.length = 0
-  const call = place(alice, 'alice', '112', offerOf(BROWSER))
+  const call = place(alice, 'alice', '112')
   ;(await ringing(gateway, second())).reject(503)
   const invite = await ringing(gateway, gateway.trunk)
   const centre = new PeerDialog(PHONE)
@@ -80,7 +72,7 @@ it('a trunk that OPTIONS have found down is passed by, and is tried all the same
 
 it('a trunk that has asked to be left alone is passed by', async () => {
   const alice = await open()
-  const call = place(alice, 'alice', '112', offerOf(BROWSER))
+  const call = place(alice, 'alice', '112')
   const refused = await ringing(gateway, gateway.trunk)
   refused.reject(503, { headers: [{ name: 'Retry-After', value: '120' }] })
   const invite = await ringing(gateway, second())

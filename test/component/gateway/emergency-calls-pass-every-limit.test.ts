@@ -140,8 +140,7 @@ describe('an emergency number', () => {
     gateway = await ScriptedGateway.open(
       { emergency: EMERGENCY, ...NOTHING, trunks: many },
       {},
-      undefined,
-      resolverOf(addresses),
+      { resolver: resolverOf(addresses) },
     )
     const other = gateway.trunkAt(5070, '127.0.0.9').peer
     call(await gateway.registered('alice'), 'sip:112@example.com')
@@ -153,7 +152,7 @@ describe('an emergency number', () => {
 
   it('is no number like that for a trunk, nor for a message', async () => {
     gateway = await open()
-    const made = place(gateway.trunk, '030', '112', offerOf(PHONE))
+    const made = place(gateway.trunk, '030', '112', { body: offerOf(PHONE) })
     await gateway.time.advance(200)
     expect([statusOf(made), reasonText(made)]).toEqual([404, expect.stringContaining('call.unknown-number')])
     gateway.expectsVerdicts('call.unknown-number')
@@ -417,7 +416,11 @@ describe('where the caller is, and who vouches for it', () => {
   it('passes from a trunk to a browser, without the object, which no browser reads', async () => {
     gateway = await open()
     const alice = await gateway.registered('alice')
-    const made = place(gateway.trunk, '030', 'alice', withLocation(offerOf(PHONE)), quiet, WHERE)
+    const made = place(gateway.trunk, '030', 'alice', {
+      body: withLocation(offerOf(PHONE)),
+      handler: quiet,
+      headers: WHERE,
+    })
     const invite = await ringing(gateway, alice)
     expect(shown(invite.request)).toEqual([...given, undefined])
     expect(header(invite.request, 'Content-Type')).toBe('application/sdp')
@@ -429,9 +432,10 @@ describe('where the caller is, and who vouches for it', () => {
 
   it('asks for no precedence in any other call', async () => {
     gateway = await ScriptedGateway.open()
-    const made = place(await gateway.registered('alice'), 'alice', '0100', offerOf(BROWSER), quiet, [
-      named('Resource-Priority', 'esnet.1'),
-    ])
+    const made = place(await gateway.registered('alice'), 'alice', '0100', {
+      handler: quiet,
+      headers: [named('Resource-Priority', 'esnet.1')],
+    })
     const invite = await ringing(gateway, gateway.trunk)
     expect(header(invite.request, 'Resource-Priority')).toBeUndefined()
     invite.reject(486)

@@ -265,7 +265,9 @@ test.each(CASES)('$name', async ({ trunk: config, keying, suite, protocol }) => 
   const browser = await openBrowser()
   const trunk = await (keying === 'dtls' ? dtlsTrunk() : udpTrunk(suite))
 
-  const call = place(await gateway.registered('alice'), 'alice', '0100', offerOf(ofBrowser(browser)))
+  const call = place(await gateway.registered('alice'), 'alice', '0100', {
+    body: offerOf(ofBrowser(browser)),
+  })
   const invite = await ringing(gateway, gateway.trunk)
   const text = invite.request.body.toString()
   expect(text).toMatch(new RegExp(`^m=audio \\d+ ${protocol} `, 'm'))

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { loadConfig } from '../../../config/load.ts'
 import { sipLimits } from '../../../gateway/calls/capacity.ts'
+import type { UserAgentLimits } from '../../../sip/user-agent.ts'
 import {
   answered,
   answerTo,
@@ -36,14 +37,14 @@ const LIMITS = { maxDialogs: 14, reserved: 4 }
 const DEVICES = 6
 
 /** alice has six devices, and bob one. */
-async function open(limits: Parameters<typeof ScriptedGateway.open>[5] = LIMITS) {
+async function open(limits: Partial<UserAgentLimits> = LIMITS) {
   const trunks = ['pbx', 'second'].map((name, index) => trunkConfig({ name, port: 5070 + index }))
   const groups = [
     { name: 'out', trunks: trunks.map(({ name }, index) => ({ trunk: name, priority: index, weight: 1 })) },
   ]
   const routes = [{ prefix: '0', trunk: 'out', strip: 1, add: '' }]
   const more = { trunks, groups, routes, emergency: EMERGENCY }
-  gateway = await ScriptedGateway.open(more, {}, undefined, {}, {}, limits)
+  gateway = await ScriptedGateway.open(more, {}, { limits })
   const bob = await gateway.registered('bob')
   for (let count = 0; count < DEVICES; count += 1) await gateway.registered('alice', `phone${count}`)
   return bob
@@ -52,8 +53,8 @@ async function open(limits: Parameters<typeof ScriptedGateway.open>[5] = LIMITS)
 /** Calls to all devices of alice until the tables have only their reserve. */
 async function fill() {
   const calls = [
-    place(gateway.trunk, '030', 'alice', offerOf(PHONE)),
-    place(gateway.trunk, '031', 'alice', offerOf(PHONE)),
+    place(gateway.trunk, '030', 'alice', { body: offerOf(PHONE) }),
+    place(gateway.trunk, '031', 'alice', { body: offerOf(PHONE) }),
   ]
   await gateway.time.advance(200)
   return calls
@@ -81,7 +82,7 @@ describe('while devices that ring have all places but those in reserve', () => {
     const bob = await open()
     const calls = await fill()
     const dialog = new PeerDialog(BROWSER)
-    const help = place(bob, 'bob', '112', offerOf(BROWSER), dialog.handler)
+    const help = place(bob, 'bob', '112', { handler: dialog.handler })
     const invite = await ringing(gateway, gateway.trunk)
     const centre = new PeerDialog(PHONE)
     centre.dialog = invite.accept({ body: answerTo(invite, PHONE) }, centre.handler)

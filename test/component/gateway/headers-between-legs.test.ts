@@ -4,7 +4,6 @@ import { Secret } from '../../../config/secret.ts'
 import { header, headerValues } from '../../../sip/message/headers.ts'
 import {
   answerTo,
-  BROWSER,
   offerOf,
   PeerDialog,
   PHONE,
@@ -23,14 +22,7 @@ const named = (name: string, value: string) => ({ name, value })
 describe('an INVITE from a browser to a trunk', () => {
   const invite = async (headers: { name: string; value: string }[], trunk = {}) => {
     gateway = await ScriptedGateway.open({}, trunk)
-    const call = place(
-      await gateway.registered('alice'),
-      'alice',
-      '0100',
-      offerOf(BROWSER),
-      undefined,
-      headers,
-    )
+    const call = place(await gateway.registered('alice'), 'alice', '0100', { headers })
     const incoming = await ringing(gateway, gateway.trunk)
     const finish = async () => {
       incoming.reject(486)
@@ -119,7 +111,7 @@ describe('a call from a trunk', () => {
       named('History-Info', '<sip:+4930999@example.com>;index=1'),
       named('Priority', 'emergency'),
     ]
-    const call = place(gateway.trunk, '0301234', 'alice', offerOf(PHONE), undefined, sent)
+    const call = place(gateway.trunk, '0301234', 'alice', { body: offerOf(PHONE), headers: sent })
     const invite = await ringing(gateway, alice)
     expect(sent.map(({ name }) => header(invite.request, name))).toEqual(sent.map(({ value }) => value))
     invite.reject(486)
@@ -134,9 +126,10 @@ describe('a call from a trunk', () => {
   ])('that is trusted (%s) is shown as %s', async (trusted, expected) => {
     gateway = await ScriptedGateway.open({}, { trusted })
     const alice = await gateway.registered('alice')
-    const call = place(gateway.trunk, '0301234', 'alice', offerOf(PHONE), undefined, [
-      named('P-Asserted-Identity', '"Real" <sip:+4930999@pbx.example.com>'),
-    ])
+    const call = place(gateway.trunk, '0301234', 'alice', {
+      body: offerOf(PHONE),
+      headers: [named('P-Asserted-Identity', '"Real" <sip:+4930999@pbx.example.com>')],
+    })
     const invite = await ringing(gateway, alice)
     expect(invite.request.from.uri.text).toBe(expected)
     invite.reject(486)
@@ -168,16 +161,7 @@ describe('a caller of a trunk who has the name of a user of ours', () => {
     const sent = send(gateway.trunk, 'MESSAGE', user, 'bob', { body: 'x' })
     const message = await asked(gateway, bob)
     message.respond(200)
-    const call = place(
-      gateway.trunk,
-      user,
-      'bob',
-      offerOf(PHONE),
-      undefined,
-      [],
-      undefined,
-      'anything.example',
-    )
+    const call = place(gateway.trunk, user, 'bob', { body: offerOf(PHONE), fromHost: 'anything.example' })
     const invite = await ringing(gateway, bob)
     invite.reject(486)
     await gateway.time.advance(100)
@@ -192,9 +176,9 @@ describe('the two halves of Session-ID', () => {
     gateway = await ScriptedGateway.open()
     const alice = await gateway.registered('alice')
     const [a, b] = ['a'.repeat(32), 'b'.repeat(32)]
-    const call = place(alice, 'alice', '0100', offerOf(BROWSER), undefined, [
-      named('Session-ID', `${a};remote=${'0'.repeat(32)}`),
-    ])
+    const call = place(alice, 'alice', '0100', {
+      headers: [named('Session-ID', `${a};remote=${'0'.repeat(32)}`)],
+    })
     const invite = await ringing(gateway, gateway.trunk)
     const callee = new PeerDialog(PHONE)
     invite.accept(

@@ -111,7 +111,7 @@ describe('calls from a trunk', () => {
   it('one past its share is refused, and there is room for users', async () => {
     gateway = await open(limits({}, { maxShare: 50 }), { calls: { ...demo.calls, maxCalls: 2 } })
     const alice = await gateway.registered('alice')
-    const [first, second] = [1, 2].map(() => place(gateway.trunk, '030', 'alice', offerOf(PHONE)))
+    const [first, second] = [1, 2].map(() => place(gateway.trunk, '030', 'alice', { body: offerOf(PHONE) }))
     const invite = await ringing(gateway, alice)
     invite.accept({ body: answerTo(invite, BROWSER) }, quiet)
     await gateway.time.advance(200)

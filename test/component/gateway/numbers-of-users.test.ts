@@ -46,7 +46,7 @@ describe('a call to several users', () => {
   async function answeredByCarol() {
     gateway = await open()
     const [bob, carol] = [await gateway.registered('bob'), await gateway.registered('carol')]
-    const call = place(gateway.trunk, '04012', '+493012349', offerOf(PHONE))
+    const call = place(gateway.trunk, '04012', '+493012349', { body: offerOf(PHONE) })
     await ringing(gateway, bob)
     const invite = await ringing(gateway, carol)
     const history = gateway.calls.history
@@ -117,7 +117,7 @@ describe('a number called by a trunk', () => {
     async (number) => {
       gateway = await open()
       const alice = await gateway.registered('alice')
-      const call = place(gateway.trunk, '04012', number, offerOf(PHONE))
+      const call = place(gateway.trunk, '04012', number, { body: offerOf(PHONE) })
       const invite = await ringing(gateway, alice)
       // The phone shows which of her numbers was called.
       expect(invite.request.to.uri.text).toBe(
@@ -133,7 +133,7 @@ describe('a number called by a trunk', () => {
   it('of several users rings all that are there; who answers is who may transfer', async () => {
     gateway = await open()
     const [bob, carol] = [await gateway.registered('bob'), await gateway.registered('carol')]
-    const call = place(gateway.trunk, '04012', '+493012349', offerOf(PHONE))
+    const call = place(gateway.trunk, '04012', '+493012349', { body: offerOf(PHONE) })
     const invite = await ringing(gateway, carol)
     expect(bob.invites).toHaveLength(1)
     let isCancelled = false
@@ -146,17 +146,13 @@ describe('a number called by a trunk', () => {
       name: 'Replaces',
       value: `${dialog.callId};to-tag=${dialog.remoteTag};from-tag=${dialog.localTag}`,
     }
-    const stolen = place(bob, 'bob', 'bob', offerOf(BROWSER), quiet, [replaces])
+    const stolen = place(bob, 'bob', 'bob', { handler: quiet, headers: [replaces] })
     await gateway.time.advance(200)
     expect(reasonText(stolen)).toContain('transfer.no-such-call')
-    const taken = place(
-      await gateway.registered('carol', 'tablet'),
-      'carol',
-      'carol',
-      offerOf(BROWSER),
-      quiet,
-      [replaces],
-    )
+    const taken = place(await gateway.registered('carol', 'tablet'), 'carol', 'carol', {
+      handler: quiet,
+      headers: [replaces],
+    })
     await gateway.time.advance(200)
     expect(statusOf(taken)).toBe(200)
     taken.dialog?.bye()
@@ -166,11 +162,11 @@ describe('a number called by a trunk', () => {
 
   it('of several users rings those who are there, and is 480 when none is', async () => {
     gateway = await open()
-    const none = place(gateway.trunk, '04012', '+493012349', offerOf(PHONE))
+    const none = place(gateway.trunk, '04012', '+493012349', { body: offerOf(PHONE) })
     await gateway.time.advance(100)
     expect([statusOf(none), reasonText(none)]).toEqual([480, expect.stringContaining('call.not-registered')])
     const bob = await gateway.registered('bob')
-    const call = place(gateway.trunk, '04012', '+493012349', offerOf(PHONE))
+    const call = place(gateway.trunk, '04012', '+493012349', { body: offerOf(PHONE) })
     ;(await ringing(gateway, bob)).reject(486)
     await gateway.time.advance(100)
     expect(statusOf(call)).toBe(486)
@@ -182,7 +178,7 @@ describe('a number called by a trunk', () => {
       routes: [{ from: 'pbx', prefix: '', pattern: '(\\d\\d)', strip: 0, add: '', replace: '+4930123$1' }],
     })
     const alice = await gateway.registered('alice')
-    place(gateway.trunk, '04012', '41', offerOf(PHONE))
+    place(gateway.trunk, '04012', '41', { body: offerOf(PHONE) })
     const invite = await ringing(gateway, alice)
     expect(invite.request.to.uri.text).toBe('sip:+493012341@example.com')
     invite.reject(486)

@@ -31,8 +31,7 @@ async function open(): Promise<void> {
       routes: [{ prefix: '0', trunk: 'pbx', strip: 1, add: '' }],
     },
     {},
-    undefined,
-    { addresses: async () => ({ records: [FIRST, SECOND], ttlS: undefined }) },
+    { resolver: { addresses: async () => ({ records: [FIRST, SECOND], ttlS: undefined }) } },
   )
   close = () => gateway.close()
 }
@@ -72,7 +71,11 @@ describe.each([
     await open()
     const alice = await gateway.registered('alice')
     const { peer } = gateway.trunkAt(PORT, FIRST)
-    const call = place(peer, '0301234', 'alice', offerOf(PHONE), new PeerDialog(PHONE).handler, headers)
+    const call = place(peer, '0301234', 'alice', {
+      body: offerOf(PHONE),
+      handler: new PeerDialog(PHONE).handler,
+      headers,
+    })
     const invite = await ringing(gateway, alice)
     const browser = new PeerDialog(BROWSER)
     browser.dialog = invite.accept({ body: answerTo(invite, BROWSER) }, browser.handler)

@@ -3,7 +3,7 @@ import { MAX_PENDING_IN_DIALOG } from '../../../gateway/relay/relay-in-dialog.ts
 import { header, rawValues } from '../../../sip/message/headers.ts'
 import type { Header, SipResponse } from '../../../sip/message/message.ts'
 import type { IncomingRequest, InviteDialog, NoAnswer } from '../../../sip/user-agent.ts'
-import { answered, BROWSER, offerOf, PeerDialog, PHONE, place } from '../../harness/scripted-calls.ts'
+import { answered, BROWSER, PeerDialog, PHONE, place } from '../../harness/scripted-calls.ts'
 import { reasonOf, ScriptedGateway } from '../../harness/scripted-gateway.ts'
 
 let gateway: ScriptedGateway
@@ -154,7 +154,7 @@ describe('a request inside a call', () => {
   it('to an application is taken as heard when it is INFO', async () => {
     gateway = await ScriptedGateway.open()
     const dialog = new PeerDialog(BROWSER)
-    const call = place(await gateway.registered('alice'), 'alice', 'echo', offerOf(BROWSER), dialog.handler)
+    const call = place(await gateway.registered('alice'), 'alice', 'echo', { handler: dialog.handler })
     await gateway.time.advance(200)
     if (call.dialog === undefined) throw new Error('the call was not answered')
     const [info, message] = [

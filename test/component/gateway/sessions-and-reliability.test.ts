@@ -46,7 +46,7 @@ describe('session timers', () => {
     await gateway.close()
     gateway = await ScriptedGateway.open({}, { sessionExpiresS: 600 })
     alice = await gateway.registered('alice')
-    const call = place(alice, 'alice', '0100', offerOf(BROWSER))
+    const call = place(alice, 'alice', '0100')
     const invite = await ringing(gateway, gateway.trunk)
     expect(header(invite.request, 'Session-Expires')).toBe('600')
     invite.reject(486)
@@ -59,7 +59,11 @@ describe('session timers', () => {
     const caller = new PeerDialog(PHONE)
     const allow = { name: 'Allow', value: 'INVITE, ACK, BYE, CANCEL' }
     caller.headers = [allow]
-    const call = place(gateway.trunk, '0301234', 'alice', offerOf(PHONE), caller.handler, [allow])
+    const call = place(gateway.trunk, '0301234', 'alice', {
+      body: offerOf(PHONE),
+      handler: caller.handler,
+      headers: [allow],
+    })
     const callee = new PeerDialog(BROWSER)
     const invite = await ringing(gateway, alice)
     callee.dialog = invite.accept({ body: answerTo(invite, BROWSER) }, callee.handler)

@@ -68,7 +68,7 @@ afterEach(() => gateway.close())
 
 async function open(): Promise<void> {
   verifier = new ScriptedVerifier()
-  gateway = await ScriptedGateway.open({ registration, users: [...users, CAROL] }, {}, verifier)
+  gateway = await ScriptedGateway.open({ registration, users: [...users, CAROL] }, {}, { verifier })
 }
 
 const bearer = (token: string): Header => ({ name: 'Authorization', value: `Bearer ${token}` })
@@ -216,7 +216,7 @@ it('is verified once when the request is repeated', async () => {
 it('calls without a registration', async () => {
   await open()
   const bob = await gateway.registered('bob')
-  const call = place(gateway.browser(), 'carol', 'bob', undefined, undefined, [bearer('carol')])
+  const call = place(gateway.browser(), 'carol', 'bob', { headers: [bearer('carol')] })
   await verified()
   const invite = await ringing(gateway, bob)
   expect(invite.request.from.uri).toMatchObject({ user: 'carol' })
@@ -230,10 +230,10 @@ it('calls without a registration', async () => {
 
 it('calls in no other name than the own', async () => {
   await open()
-  const call = place(gateway.browser(), 'alice', 'bob', undefined, undefined, [bearer('carol')])
+  const call = place(gateway.browser(), 'alice', 'bob', { headers: [bearer('carol')] })
   await verified()
   expect(statusOf(call)).toBe(403)
-  const bad = place(gateway.browser(), 'alice', 'bob', undefined, undefined, [bearer('bad')])
+  const bad = place(gateway.browser(), 'alice', 'bob', { headers: [bearer('bad')] })
   await verified()
   expect(statusOf(bad)).toBe(401)
 })
@@ -241,7 +241,7 @@ it('calls in no other name than the own', async () => {
 it('of a call that was cancelled meanwhile rings nobody', async () => {
   await open()
   const bob = await gateway.registered('bob')
-  const call = place(gateway.browser(), 'carol', 'bob', undefined, undefined, [bearer('carol')])
+  const call = place(gateway.browser(), 'carol', 'bob', { headers: [bearer('carol')] })
   await gateway.time.advance(50)
   call.invite.cancel()
   await gateway.time.advance(50)
@@ -255,7 +255,7 @@ it('of a caller who vanished meanwhile rings nobody', async () => {
   await open()
   const bob = await gateway.registered('bob')
   const carol = gateway.browser()
-  place(carol, 'carol', 'bob', undefined, undefined, [bearer('carol')])
+  place(carol, 'carol', 'bob', { headers: [bearer('carol')] })
   await gateway.time.advance(50)
   await gateway.disconnect(carol)
   await verified()
@@ -265,7 +265,7 @@ it('of a caller who vanished meanwhile rings nobody', async () => {
 
 it('means nothing from a trunk', async () => {
   await open()
-  const call = place(gateway.trunk, '4930', 'echo', undefined, undefined, [bearer('carol')])
+  const call = place(gateway.trunk, '4930', 'echo', { headers: [bearer('carol')] })
   await gateway.time.advance(50)
   expect(verifier.waiting).toBe(0)
   expect(statusOf(call)).not.toBe(401)
@@ -284,7 +284,7 @@ it('signed for real registers, and shows in no log line', async () => {
   if (registration.jwt === undefined) throw new Error('no jwt in the configuration')
   const quiet = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {}, child: () => quiet }
   const real = await createTokenVerifier({ config: registration.jwt, log: quiet })
-  gateway = await ScriptedGateway.open({ registration, users: [...users, CAROL] }, {}, real)
+  gateway = await ScriptedGateway.open({ registration, users: [...users, CAROL] }, {}, { verifier: real })
   const signed = await new SignJWT({ sub: 'carol' })
     .setProtectedHeader({ alg: 'HS256' })
     .setIssuer('https://issuer.example')

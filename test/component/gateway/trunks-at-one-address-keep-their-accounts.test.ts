@@ -64,7 +64,10 @@ it.each(['first', 'second'] as const)(
         else reinvite.accept({ body: answerText(reinvite.request.body, PHONE, 'sendrecv') })
       },
     }
-    const call = place(gateway.trunkAt(PORTS[name]).peer, '0301234', 'alice', offerOf(PHONE), handler)
+    const call = place(gateway.trunkAt(PORTS[name]).peer, '0301234', 'alice', {
+      body: offerOf(PHONE),
+      handler,
+    })
     const invite = await ringing(gateway, alice)
     const browser = new PeerDialog(BROWSER)
     browser.dialog = invite.accept({ body: answerTo(invite, BROWSER) }, browser.handler)

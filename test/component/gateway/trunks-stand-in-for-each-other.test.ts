@@ -45,8 +45,7 @@ async function open(
       ...more,
     },
     {},
-    undefined,
-    resolver,
+    { resolver },
   )
   return gateway
 }
@@ -249,7 +248,7 @@ describe('the next trunk', () => {
     await open({ b: { codecs: ['opus'] } })
     const alice = await gateway.registered('alice')
     const pcma = { payloadType: 8, name: 'PCMA', clockRateHz: 8_000, channels: 1, format: undefined }
-    const call = place(alice, 'alice', '0100', offerOf(BROWSER, [pcma]))
+    const call = place(alice, 'alice', '0100', { body: offerOf(BROWSER, [pcma]) })
     await gateway.time.advance(100)
     refuse(A, 503)
     await gateway.time.advance(100)
@@ -320,7 +319,7 @@ describe('trunks of which is known more', () => {
   it('count calls that they send us too', async () => {
     await open({ a: { maxCalls: 1 } })
     const alice = await gateway.registered('alice')
-    const incoming = place(at(A), '0301234', 'alice', offerOf(PHONE))
+    const incoming = place(at(A), '0301234', 'alice', { body: offerOf(PHONE) })
     await gateway.time.advance(100)
     await called()
     expect(callsAt()).toEqual([0, 1, 0])

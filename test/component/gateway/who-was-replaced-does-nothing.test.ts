@@ -6,7 +6,6 @@ import {
   answered,
   answerTo,
   BROWSER,
-  offerOf,
   PeerDialog,
   PHONE,
   place,
@@ -94,7 +93,7 @@ describe('a transferor that is still there after the transfer', () => {
 it('the target of a transfer is told the Session-ID of who will talk to it', async () => {
   const alice = await gateway.registered('alice')
   const transferor = new PeerDialog(BROWSER)
-  const call = place(alice, 'alice', '0100', offerOf(BROWSER), transferor.handler)
+  const call = place(alice, 'alice', '0100', { handler: transferor.handler })
   const first = await ringing(gateway, gateway.trunk)
   const far = new PeerDialog(PHONE)
   const headers = [{ name: 'Session-ID', value: `${'b'.repeat(32)};remote=${'0'.repeat(32)}` }]
