@@ -1,10 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { toneMs } from '../../gateway/selftest/selftest-tone.ts'
-import { Capture, entropyBits, kindOfDatagram, parseRtp } from '../harness/capture.ts'
+import { Capture, entropyBits, kindOfDatagram } from '../harness/capture.ts'
 import { Chromium } from '../harness/chromium.ts'
 import { closeAll, closing } from '../harness/closing.ts'
 import { Daemon } from '../harness/daemon.ts'
 import { decodeG711 } from '../harness/g711.ts'
+import { parseRtp } from '../harness/rtp-packet.ts'
 
 const MICROPHONE_HZ = 620
 

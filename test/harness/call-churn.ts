@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { createSocket, type Socket } from 'node:dgram'
-import { once } from 'node:events'
+import type { Socket } from 'node:dgram'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { LegParameters, MediaEngine, MediaObserver, MediaSession } from '../../media/engine.ts'
@@ -11,6 +10,7 @@ import type { RtpLocal, RtpRemote, WebrtcLocal } from '../../media/parameters.ts
 import { makeDtlsContext } from './dtls-wire.ts'
 import { PCMU, PLAIN, SDES } from './media-bench.ts'
 import { sdesKey } from './scripted-trunk.ts'
+import { openUdpSocket } from './udp-socket.ts'
 import { repeatUntil } from './until.ts'
 
 /** Calls under way at a time. */
@@ -57,10 +57,7 @@ class Peer {
   }
 
   static async open(address: string): Promise<Peer> {
-    const socket = createSocket('udp4')
-    socket.bind(0, address)
-    await once(socket, 'listening')
-    return new Peer(socket)
+    return new Peer(await openUdpSocket(address))
   }
 
   get remote(): RtpRemote {

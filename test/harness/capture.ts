@@ -30,28 +30,6 @@ export const kindOfDatagram = (payload: Uint8Array): DatagramKind => {
   return second >= 192 && second <= 223 ? 'rtcp' : 'rtp'
 }
 
-export interface RtpPacket {
-  readonly payloadType: number
-  readonly sequenceNumber: number
-  readonly ssrc: number
-  /** As on the wire: with the authentication tag when it is SRTP. */
-  readonly payload: Buffer
-}
-
-/** Header and what follows it (RFC 3550 §5.1). */
-export const parseRtp = (packet: Buffer): RtpPacket => {
-  const csrcs = packet.readUInt8(0) & 0x0f
-  const hasExtension = (packet.readUInt8(0) & 0x10) !== 0
-  let start = 12 + 4 * csrcs
-  if (hasExtension) start += 4 + 4 * packet.readUInt16BE(start + 2)
-  return {
-    payloadType: packet.readUInt8(1) & 0x7f,
-    sequenceNumber: packet.readUInt16BE(2),
-    ssrc: packet.readUInt32BE(8),
-    payload: packet.subarray(start),
-  }
-}
-
 /** Shannon entropy in bits per byte: near 8 for ciphertext, well below for coded speech or a tone. */
 export const entropyBits = (bytes: Uint8Array): number => {
   const counts = new Uint32Array(256)

@@ -1,5 +1,4 @@
-import { createSocket, type Socket } from 'node:dgram'
-import { once } from 'node:events'
+import type { Socket } from 'node:dgram'
 import { setTimeout as delay } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
 import { decodeBatch } from '../../media/native/batch.ts'
@@ -14,6 +13,7 @@ import type {
 } from '../../media/native/boundary.ts'
 import { native } from '../../media/native/index.ts'
 import type { SrtpSuite, TransportAddress } from '../../media/parameters.ts'
+import { openUdpSocket } from './udp-socket.ts'
 
 const PATIENCE_MS = 5_000
 
@@ -38,9 +38,7 @@ export class UdpPeer {
   }
 
   static async open(address = '127.0.0.1'): Promise<UdpPeer> {
-    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
-    socket.bind(0, address)
-    await once(socket, 'listening')
+    const socket = await openUdpSocket(address)
     onTestFinished(() => void socket.close())
     return new UdpPeer(socket)
   }
@@ -202,46 +200,6 @@ function onFreePorts<Made>(
 /** Payload types that stay what they are. */
 export function sameTypes(target: LegId, ...types: readonly number[]): NativeRoute {
   return { target, map: types.map((type) => ({ from: type, to: type, clockRateHz: 8_000 })) }
-}
-
-export interface Rtp {
-  readonly payloadType: number
-  readonly marker: boolean
-  readonly sequence: number
-  readonly timestamp: number
-  readonly ssrc: number
-  readonly payload: Buffer
-}
-
-export function rtp(fields: Partial<Rtp> = {}): Buffer {
-  const {
-    payloadType = 0,
-    marker = false,
-    sequence = 1,
-    timestamp = 160,
-    ssrc = 0x11111111,
-    payload = Buffer.from('some media of the peer'),
-  } = fields
-  const header = Buffer.alloc(12)
-  header.writeUInt8(0x80, 0)
-  header.writeUInt8((marker ? 0x80 : 0) | payloadType, 1)
-  header.writeUInt16BE(sequence, 2)
-  header.writeUInt32BE(timestamp, 4)
-  header.writeUInt32BE(ssrc, 8)
-  return Buffer.concat([header, payload])
-}
-
-/** Of a packet with a bare header, as the relay writes it. */
-export function parseRtp(packet: Buffer): Rtp {
-  if (packet.readUInt8(0) !== 0x80) throw new Error(`not a bare RTP header: ${packet.toString('hex')}`)
-  return {
-    payloadType: packet.readUInt8(1) & 0x7f,
-    marker: packet.readUInt8(1) >= 0x80,
-    sequence: packet.readUInt16BE(2),
-    timestamp: packet.readUInt32BE(4),
-    ssrc: packet.readUInt32BE(8),
-    payload: packet.subarray(12),
-  }
 }
 
 /** A receiver report without blocks, alone: reduced size (RFC 5506). */

@@ -1,8 +1,8 @@
-import { createSocket, type Socket } from 'node:dgram'
-import { once } from 'node:events'
+import type { Socket } from 'node:dgram'
 import { type Bencoded, bdecode, bencode } from './bencode.ts'
 import { PeerProcess } from './peer-process.ts'
 import { freePort, freePortRange } from './ports.ts'
+import { openUdpSocket } from './udp-socket.ts'
 import { waitFor } from './wait-for.ts'
 
 export interface RtpengineOptions {
@@ -56,9 +56,7 @@ export class Rtpengine {
       `--port-max=${ports.max}`,
     ]
     const child = new PeerProcess(command ?? 'rtpengine', args)
-    const socket = createSocket('udp4')
-    socket.bind(0, '127.0.0.1')
-    await once(socket, 'listening')
+    const socket = await openUdpSocket()
     const rtpengine = new Rtpengine(child, socket, port)
     try {
       await waitFor(

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { createSocket, type Socket } from 'node:dgram'
-import { once } from 'node:events'
+import type { Socket } from 'node:dgram'
 import { type DtlsSocket, RtpHeader, RtpPacket, SrtcpSession, SrtpSession } from 'werift'
 import { formatAddress } from '../../media/address.ts'
 import {
@@ -17,6 +16,7 @@ import type {
   WebrtcLocal,
   WebrtcRemote,
 } from '../../media/parameters.ts'
+import { openUdpSocket } from './udp-socket.ts'
 import { repeatUntil, until } from './until.ts'
 import {
   type DtlsSuite,
@@ -96,13 +96,13 @@ export class ScriptedBrowser {
   }
 
   static async open(options: ScriptedBrowserOptions = {}): Promise<ScriptedBrowser> {
-    const socket = await openSocket(options.address ?? '127.0.0.1')
+    const socket = await openUdpSocket(options.address ?? '127.0.0.1')
     return new ScriptedBrowser(await makeWeriftCertificate(), socket, options)
   }
 
   /** Joins another network, beside those it is on; `use` it by the number. */
   async join(address = '127.0.0.1'): Promise<number> {
-    const socket = await openSocket(address)
+    const socket = await openUdpSocket(address)
     this.#listen(socket)
     return this.#sockets.push(socket) - 1
   }
@@ -318,13 +318,6 @@ export class ScriptedBrowser {
       password,
     })
   }
-}
-
-async function openSocket(address: string): Promise<Socket> {
-  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
-  socket.bind(0, address)
-  await once(socket, 'listening')
-  return socket
 }
 
 function makeIce(): IceCredentials {

@@ -1,3 +1,4 @@
+import { nameAddr } from '../../gateway/calls/identity.ts'
 import type { Direction, LocalTransport } from '../../media/parameters.ts'
 import { createAnswer } from '../../sdp/answer.ts'
 import { answerableCodecs, STANDARD_CODECS } from '../../sdp/codecs.ts'
@@ -13,7 +14,7 @@ import type {
   NoAnswer,
   OutgoingInvite,
 } from '../../sip/user-agent.ts'
-import { nameAddr, type Peer, reasonOf, type ScriptedGateway } from './scripted-gateway.ts'
+import { type Peer, reasonOf, type ScriptedGateway, statusIn } from './scripted-gateway.ts'
 
 export const BROWSER: LocalTransport = {
   kind: 'webrtc',
@@ -282,8 +283,7 @@ export function place(peer: Peer, from: string, to: string, options: PlaceOption
   return call
 }
 
-export const statusOf = (call: PlacedCall): number | string | undefined =>
-  typeof call.final === 'object' ? call.final.status : call.final
+export const statusOf = (call: PlacedCall): number | string | undefined => statusIn(call.final)
 
 export const reasonText = (call: PlacedCall): string | undefined =>
   typeof call.final === 'object' ? reasonOf(call.final) : undefined

@@ -6,6 +6,7 @@ import type { Log } from '../../config/logging.ts'
 import type { Calls } from '../../gateway/calls/calls.ts'
 import { sipLimits } from '../../gateway/calls/capacity.ts'
 import type { Homes } from '../../gateway/calls/homes.ts'
+import { nameAddr } from '../../gateway/calls/identity.ts'
 import { type Cdr, cdrOf } from '../../gateway/ladder/cdr.ts'
 import type { LadderTickets } from '../../gateway/ladder/ladder-tickets.ts'
 import type { Refusals } from '../../gateway/refusals.ts'
@@ -24,7 +25,7 @@ import { createNativeEngine, type NativeEngineOptions } from '../../media/native
 import { digestResponse } from '../../sip/authentication/digest-response.ts'
 import type { Flow } from '../../sip/flow.ts'
 import { header } from '../../sip/message/headers.ts'
-import type { NameAddr, SipRequest, SipResponse, Uri } from '../../sip/message/message.ts'
+import type { SipRequest, SipResponse } from '../../sip/message/message.ts'
 import { sipUri } from '../../sip/message/uri.ts'
 import { NamedFlow } from '../../sip/named-flow.ts'
 import {
@@ -329,8 +330,7 @@ export class ScriptedGateway {
   ): Promise<number | NoAnswer> {
     const where = { device, name }
     const first = await this.#sendRegister(peer, user, where, undefined)
-    if (typeof first === 'string' || first.status !== 401)
-      return typeof first === 'string' ? first : first.status
+    if (typeof first === 'string' || first.status !== 401) return statusIn(first)
     const challenge = first.headers.filter((row) => row.name === 'WWW-Authenticate').at(-1)?.value ?? ''
     const nonce = /nonce="([^"]*)"/.exec(challenge)?.[1] ?? ''
     const answer = {
@@ -349,7 +349,7 @@ export class ScriptedGateway {
       where,
       `Digest ${fields}, algorithm=MD5, qop=auth, nc=${qop.nc}, cnonce="${qop.cnonce}"`,
     )
-    return typeof second === 'string' ? second : second.status
+    return statusIn(second)
   }
 
   /** The WebSocket of a browser is gone, as the daemon is told by its transport. */
@@ -550,11 +550,9 @@ function expectSame(what: string, actual: unknown, expected: unknown): void {
 
 const sentBy = (flow: Flow) => ({ host: flow.local.address, port: flow.local.port })
 
-export const nameAddr = (uri: Uri): NameAddr => ({
-  displayName: undefined,
-  uri,
-  parameters: new Map(),
-})
-
 /** The Reason header of a response. */
 export const reasonOf = (message: SipResponse | SipRequest): string | undefined => header(message, 'Reason')
+
+/** The status of an answer, or why there is none. */
+export const statusIn = <None extends string | undefined>(answer: SipResponse | None): number | None =>
+  typeof answer === 'object' ? answer.status : answer

@@ -1,5 +1,6 @@
 import type { Config, UpstreamConfig } from '../../config/config.ts'
 import { Secret } from '../../config/secret.ts'
+import { nameAddr } from '../../gateway/calls/identity.ts'
 import { createDigestServer, type DigestServer } from '../../sip/authentication/digest.ts'
 import { buildResponse } from '../../sip/message/build.ts'
 import { formatMessage } from '../../sip/message/format.ts'
@@ -10,7 +11,7 @@ import { parseMessage } from '../../sip/message/parser.ts'
 import { parseUri, sipUri } from '../../sip/message/uri.ts'
 import type { IncomingRequest, NoAnswer } from '../../sip/user-agent.ts'
 import { offerOf, PHONE, type PlacedCall, place } from './scripted-calls.ts'
-import { nameAddr, type Peer, ScriptedGateway } from './scripted-gateway.ts'
+import { type Peer, ScriptedGateway, statusIn } from './scripted-gateway.ts'
 import type { SentRequest } from './scripted-relay.ts'
 import { trunkConfig } from './trunk-config.ts'
 
@@ -96,7 +97,7 @@ export class ScriptedPbx {
     const browser = this.browser(user)
     const answer = await this.register(browser, user, options)
     if (typeof answer === 'string' || answer.status !== 200) {
-      throw new Error(`REGISTER: ${typeof answer === 'string' ? answer : answer.status}`)
+      throw new Error(`REGISTER: ${statusIn(answer)}`)
     }
     return browser
   }
@@ -264,9 +265,6 @@ export class ScriptedPbx {
 
 const claimedBy = (request: SipRequest): string | undefined =>
   /username="([^"]*)"/.exec(header(request, 'Authorization') ?? '')?.[1]
-
-export const statusIn = (answer: SipResponse | NoAnswer | undefined): number | string | undefined =>
-  typeof answer === 'object' ? answer.status : answer
 
 export const valuesIn = (answer: SipResponse | NoAnswer | undefined, name: string): readonly string[] =>
   typeof answer === 'object' ? rawValues(answer, name) : []

@@ -1,3 +1,4 @@
+import { nameAddr } from '../../gateway/calls/identity.ts'
 import type { Header, SipResponse } from '../../sip/message/message.ts'
 import { sipUri } from '../../sip/message/uri.ts'
 import type {
@@ -7,7 +8,7 @@ import type {
   OutgoingSubscription,
   SubscriptionEnd,
 } from '../../sip/user-agent.ts'
-import { nameAddr, type Peer, type ScriptedGateway } from './scripted-gateway.ts'
+import { type Peer, type ScriptedGateway, statusIn } from './scripted-gateway.ts'
 
 export interface SentRequest {
   answer: SipResponse | NoAnswer | undefined
@@ -47,8 +48,7 @@ export function send(
   return sent
 }
 
-export const statusOfSent = ({ answer }: SentRequest): number | string | undefined =>
-  typeof answer === 'object' ? answer.status : answer
+export const statusOfSent = ({ answer }: SentRequest): number | string | undefined => statusIn(answer)
 
 /** Advances until the peer was asked something; its newest request. */
 export async function asked(gateway: ScriptedGateway, peer: Peer): Promise<IncomingRequest> {
@@ -115,5 +115,4 @@ export function subscribe(
   return made
 }
 
-export const endOf = ({ ended }: ScriptedSubscription): number | string | undefined =>
-  typeof ended === 'object' ? ended.status : ended
+export const endOf = ({ ended }: ScriptedSubscription): number | string | undefined => statusIn(ended)

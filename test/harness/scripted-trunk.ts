@@ -1,8 +1,8 @@
-import { createSocket, type Socket } from 'node:dgram'
-import { once } from 'node:events'
+import type { Socket } from 'node:dgram'
 import { RtpHeader, RtpPacket, SrtcpSession, SrtpSession } from 'werift'
 import type { RtpLocal, RtpRemote, SdesKey, SrtpSuite, TransportAddress } from '../../media/parameters.ts'
 import type { ReceivedRtp } from './scripted-browser.ts'
+import { openUdpSocket } from './udp-socket.ts'
 
 export interface ScriptedTrunkOptions {
   readonly hasRtcpPort?: boolean
@@ -41,7 +41,10 @@ export class ScriptedTrunk {
     hasRtcpPort,
     address = '127.0.0.1',
   }: ScriptedTrunkOptions = {}): Promise<ScriptedTrunk> {
-    return new ScriptedTrunk(await openSocket(address), hasRtcpPort ? await openSocket(address) : undefined)
+    return new ScriptedTrunk(
+      await openUdpSocket(address),
+      hasRtcpPort ? await openUdpSocket(address) : undefined,
+    )
   }
 
   get address(): string {
@@ -149,13 +152,6 @@ export class ScriptedTrunk {
 function placeOf(socket: Socket): TransportAddress {
   const { address, port } = socket.address()
   return { address, port }
-}
-
-async function openSocket(address: string): Promise<Socket> {
-  const socket = createSocket('udp4')
-  socket.bind(0, address)
-  await once(socket, 'listening')
-  return socket
 }
 
 export function sdesKey(tag: number, suite: SrtpSuite, keySalt: Buffer): SdesKey {

@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { expect, test } from 'vitest'
 import { sine, toneMs } from '../../gateway/selftest/selftest-tone.ts'
-import { Capture, entropyBits, kindOfDatagram, parseRtp } from '../harness/capture.ts'
+import { Capture, entropyBits, kindOfDatagram } from '../harness/capture.ts'
 import { decodeG711, encodeG711 } from '../harness/g711.ts'
 import { freePort } from '../harness/ports.ts'
+import { parseRtp } from '../harness/rtp-packet.ts'
 import { waitFor } from '../harness/wait-for.ts'
 
 const FRAMES = 50

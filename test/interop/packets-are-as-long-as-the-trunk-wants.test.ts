@@ -1,8 +1,9 @@
 import { afterEach, expect, test } from 'vitest'
 import { Baresip } from '../harness/baresip.ts'
-import { Capture, kindOfDatagram, parseRtp } from '../harness/capture.ts'
+import { Capture, kindOfDatagram } from '../harness/capture.ts'
 import { closeAll, closing } from '../harness/closing.ts'
 import { Daemon, PASSWORDS } from '../harness/daemon.ts'
+import { parseRtp } from '../harness/rtp-packet.ts'
 import { WebrtcClient } from '../harness/webrtc-client.ts'
 
 afterEach(closeAll)

@@ -9,7 +9,8 @@ import type { TrunkTerms } from '../../sdp/trunk-terms.ts'
 import { closeAll, closing } from '../harness/closing.ts'
 import { decodeG711, encodeG711 } from '../harness/g711.ts'
 import { MediaLog, openEngine, PCMU } from '../harness/media-bench.ts'
-import { parseRtp, rtp, UdpPeer } from '../harness/relay-bench.ts'
+import { UdpPeer } from '../harness/relay-bench.ts'
+import { parseBareRtp, rtp } from '../harness/rtp-packet.ts'
 import { Rtpengine } from '../harness/rtpengine.ts'
 
 // rtpengine between a plain telephone and a trunk leg of ours that echoes: a tone that comes back was protected by rtpengine and
@@ -78,7 +79,7 @@ async function echoedTone(phone: UdpPeer, port: number): Promise<number> {
   const to = { address: '127.0.0.1', port }
   const heard = (async () => {
     const payloads: Buffer[] = []
-    while (payloads.length < PACKETS - 5) payloads.push(parseRtp(await phone.next()).payload)
+    while (payloads.length < PACKETS - 5) payloads.push(parseBareRtp(await phone.next()).payload)
     return payloads
   })()
   for (let at = 0; at < PACKETS; at++) {

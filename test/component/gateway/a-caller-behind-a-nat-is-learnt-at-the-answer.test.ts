@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { LocalTransport } from '../../../media/parameters.ts'
-import { rtp, UdpPeer } from '../../harness/relay-bench.ts'
+import { UdpPeer } from '../../harness/relay-bench.ts'
+import { rtp } from '../../harness/rtp-packet.ts'
 import { answerTo, BROWSER, offerOf, PHONE, place, quiet, ringing } from '../../harness/scripted-calls.ts'
 import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
 

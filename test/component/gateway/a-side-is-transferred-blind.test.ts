@@ -11,7 +11,7 @@ import {
   PHONE,
   ringing,
 } from '../../harness/scripted-calls.ts'
-import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { type Peer, ScriptedGateway, statusIn } from '../../harness/scripted-gateway.ts'
 import { aliceCallsTrunk, aliceParty, refer, trunkCallsAlice } from '../../harness/scripted-transfers.ts'
 import { trunkConfig } from '../../harness/trunk-config.ts'
 
@@ -187,7 +187,7 @@ describe('blind transfer', () => {
     inOneBreath(gateway, () => {
       const headers = [{ name: 'Refer-To', value: '<sip:200@127.0.0.1:5070>' }]
       call.callee.dialog?.request('REFER', { headers }, (response) => {
-        status = typeof response === 'object' ? response.status : response
+        status = statusIn(response)
       })
       call.callee.dialog?.bye()
     })

@@ -10,7 +10,8 @@ import {
   ringing,
 } from '../../harness/scripted-calls.ts'
 import type { Peer } from '../../harness/scripted-gateway.ts'
-import { ScriptedPbx, statusIn } from '../../harness/scripted-pbx.ts'
+import { statusIn } from '../../harness/scripted-gateway.ts'
+import { ScriptedPbx } from '../../harness/scripted-pbx.ts'
 
 // The PBX keeps the registrations: who comes back by another WebSocket is whom the PBX has taken.
 

@@ -3,7 +3,8 @@ import type { Config } from '../../../config/config.ts'
 import { loadConfig } from '../../../config/load.ts'
 import type { LocalTransport, TransportAddress } from '../../../media/parameters.ts'
 import type { IncomingInvite, IncomingReinvite } from '../../../sip/user-agent.ts'
-import { rtp, UdpPeer } from '../../harness/relay-bench.ts'
+import { UdpPeer } from '../../harness/relay-bench.ts'
+import { rtp } from '../../harness/rtp-packet.ts'
 import {
   type AnsweredCall,
   answerTo,

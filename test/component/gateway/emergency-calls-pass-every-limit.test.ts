@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Config } from '../../../config/config.ts'
 import { loadConfig } from '../../../config/load.ts'
+import { nameAddr } from '../../../gateway/calls/identity.ts'
 import { header } from '../../../sip/message/headers.ts'
 import type { Header, SipRequest } from '../../../sip/message/message.ts'
 import { parseUri, sipUri } from '../../../sip/message/uri.ts'
@@ -18,7 +19,7 @@ import {
   ringing,
   statusOf,
 } from '../../harness/scripted-calls.ts'
-import { nameAddr, type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { type Peer, ScriptedGateway, statusIn } from '../../harness/scripted-gateway.ts'
 import { send, statusOfSent } from '../../harness/scripted-relay.ts'
 import { resolverOf, trunkConfig } from '../../harness/trunk-config.ts'
 
@@ -86,7 +87,7 @@ function call(
         confirmed.acknowledge()
       },
       onReject: (response) => {
-        made.final = typeof response === 'string' ? response : response.status
+        made.final = statusIn(response)
         made.reason = typeof response === 'string' ? '' : (header(response, 'Reason') ?? '')
       },
     },
@@ -349,7 +350,7 @@ describe('a transfer to it', () => {
       'REFER',
       { headers: [{ name: 'Refer-To', value: '<sip:112@example.com>' }] },
       (response) => {
-        status = typeof response === 'string' ? response : response.status
+        status = statusIn(response)
       },
     )
     await gateway.time.advance(200)

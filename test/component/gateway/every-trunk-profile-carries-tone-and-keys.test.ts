@@ -15,7 +15,8 @@ import { readOffer } from '../../../sdp/offer.ts'
 import type { TrunkTerms } from '../../../sdp/trunk-terms.ts'
 import { decodeG711, encodeG711 } from '../../harness/g711.ts'
 import { openBrowser } from '../../harness/media-bench.ts'
-import { parseRtp, rtp, UdpPeer } from '../../harness/relay-bench.ts'
+import { UdpPeer } from '../../harness/relay-bench.ts'
+import { parseBareRtp, rtp } from '../../harness/rtp-packet.ts'
 import type { ScriptedBrowser } from '../../harness/scripted-browser.ts'
 import { offerOf, place, quiet, ringing, sdp, statusOf } from '../../harness/scripted-calls.ts'
 import { ScriptedGateway } from '../../harness/scripted-gateway.ts'
@@ -175,7 +176,7 @@ async function udpTrunk(suite: SrtpSuite | undefined): Promise<TrunkEnd> {
         const bytes = peer.received[taken]?.bytes ?? Buffer.alloc(0)
         // Each packet is decrypted: what came in clear where keys were agreed on throws.
         if ((bytes.readUInt8(1) & 0x7f) < 72 || (bytes.readUInt8(1) & 0x7f) > 76)
-          heard.push(parseRtp(keys?.unprotect(bytes) ?? bytes))
+          heard.push(parseBareRtp(keys?.unprotect(bytes) ?? bytes))
       }
       return heard
     },

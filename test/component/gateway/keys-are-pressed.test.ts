@@ -4,9 +4,10 @@ import type { LocalTransport } from '../../../media/parameters.ts'
 import { header } from '../../../sip/message/headers.ts'
 import type { SipResponse } from '../../../sip/message/message.ts'
 import type { IncomingRequest, InviteDialog, NoAnswer } from '../../../sip/user-agent.ts'
-import { parseRtp, UdpPeer, until } from '../../harness/relay-bench.ts'
+import { UdpPeer, until } from '../../harness/relay-bench.ts'
+import { parseBareRtp } from '../../harness/rtp-packet.ts'
 import { answered, BROWSER, PHONE } from '../../harness/scripted-calls.ts'
-import { reasonOf, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { reasonOf, ScriptedGateway, statusIn } from '../../harness/scripted-gateway.ts'
 
 let gateway: ScriptedGateway
 afterEach(() => gateway.close())
@@ -32,7 +33,7 @@ async function talk(trunk: Partial<TrunkConfig> = {}) {
     const seen = new Map<number, number>()
     for (const { bytes } of media.received) {
       if ((bytes.readUInt8(1) & 0x7f) < 96) continue
-      const { timestamp, payload } = parseRtp(bytes)
+      const { timestamp, payload } = parseBareRtp(bytes)
       seen.set(timestamp, payload.readUInt8(0))
     }
     return [...seen.values()]
@@ -56,7 +57,7 @@ async function inform(
 
 async function press(dialog: InviteDialog, contentType: string, body: string): Promise<unknown> {
   const answer = await inform(dialog, contentType, body)
-  return typeof answer === 'object' ? answer.status : answer
+  return statusIn(answer)
 }
 
 it('row 27: INFO of browsers, in every spelling, is RFC 4733 at the trunk', async () => {
@@ -132,7 +133,7 @@ it('INFO without a key is 400, and keys beyond what fingers press are 503', asyn
     browser.request('INFO', { body }, (response) => answers.push(response))
   }
   await gateway.time.advance(50)
-  const statuses = answers.map((answer) => (typeof answer === 'object' ? answer.status : answer))
+  const statuses = answers.map((answer) => statusIn(answer))
   const refusals = answers.filter((answer) => typeof answer === 'object' && answer.status === 503)
   expect(refusals).toHaveLength(8)
   for (const refusal of refusals) {

@@ -16,7 +16,7 @@ import {
   ringing,
   statusOf,
 } from '../../harness/scripted-calls.ts'
-import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { type Peer, ScriptedGateway, statusIn } from '../../harness/scripted-gateway.ts'
 import { trunkConfig } from '../../harness/trunk-config.ts'
 
 let gateway: ScriptedGateway
@@ -168,7 +168,7 @@ describe('transfers', () => {
     const fragments: string[] = []
     side.onNotify = (body) => fragments.push(body.trim())
     side.dialog?.request('REFER', { headers: [{ name: 'Refer-To', value: target }] }, (response) => {
-      status = typeof response === 'string' ? response : response.status
+      status = statusIn(response)
     })
     await gateway.time.advance(200)
     return { fragments, status: () => status }
@@ -374,7 +374,7 @@ describe('a number that is denied', () => {
       let status: number | NoAnswer | undefined
       const headers = [{ name: 'Refer-To', value: `<sip:${number}@example.com>` }]
       call.caller.dialog?.request('REFER', { headers }, (response) => {
-        status = typeof response === 'string' ? response : response.status
+        status = statusIn(response)
       })
       await gateway.time.advance(200)
       expect(status, number).toBe(403)

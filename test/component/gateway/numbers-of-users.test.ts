@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Config, TrunkConfig, UserConfig } from '../../../config/config.ts'
 import { Secret } from '../../../config/secret.ts'
+import { nameAddr } from '../../../gateway/calls/identity.ts'
 import { createLadder } from '../../../gateway/ladder/ladder-endpoint.ts'
 import { header } from '../../../sip/message/headers.ts'
 import type { Header } from '../../../sip/message/message.ts'
@@ -19,7 +20,7 @@ import {
   ringing,
   statusOf,
 } from '../../harness/scripted-calls.ts'
-import { nameAddr, type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { type Peer, ScriptedGateway, statusIn } from '../../harness/scripted-gateway.ts'
 
 let gateway: ScriptedGateway
 afterEach(() => gateway.close())
@@ -243,7 +244,7 @@ function callAs(peer: Peer, from: string, headers: readonly Header[]) {
       onProgress: () => {},
       onAccept: () => {},
       onReject: (response) => {
-        final = typeof response === 'string' ? response : response.status
+        final = statusIn(response)
       },
     },
   )

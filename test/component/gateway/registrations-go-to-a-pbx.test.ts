@@ -10,8 +10,8 @@ import type { Header } from '../../../sip/message/message.ts'
 import { MAX_STORED_LENGTH } from '../../../sip/registration/registrar.ts'
 import type { NoAnswer } from '../../../sip/user-agent.ts'
 import { place, reasonText, ringing, statusOf } from '../../harness/scripted-calls.ts'
-import { type Peer, reasonOf } from '../../harness/scripted-gateway.ts'
-import { ScriptedPbx, statusIn, valuesIn } from '../../harness/scripted-pbx.ts'
+import { type Peer, reasonOf, statusIn } from '../../harness/scripted-gateway.ts'
+import { ScriptedPbx, valuesIn } from '../../harness/scripted-pbx.ts'
 import { send } from '../../harness/scripted-relay.ts'
 
 let pbx: ScriptedPbx

@@ -4,7 +4,7 @@ import { header, rawValues } from '../../../sip/message/headers.ts'
 import type { Header, SipResponse } from '../../../sip/message/message.ts'
 import type { IncomingRequest, InviteDialog, NoAnswer } from '../../../sip/user-agent.ts'
 import { answered, BROWSER, PeerDialog, PHONE, place } from '../../harness/scripted-calls.ts'
-import { reasonOf, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { reasonOf, ScriptedGateway, statusIn } from '../../harness/scripted-gateway.ts'
 
 let gateway: ScriptedGateway
 afterEach(() => gateway.close())
@@ -53,8 +53,7 @@ function ask(
   return made
 }
 
-const statusOf = ({ answer }: ReturnType<typeof ask>): number | string | undefined =>
-  typeof answer === 'object' ? answer.status : answer
+const statusOf = ({ answer }: ReturnType<typeof ask>): number | string | undefined => statusIn(answer)
 
 describe('a request inside a call', () => {
   it('INFO and MESSAGE pass both ways, with body, type and what names the package', async () => {

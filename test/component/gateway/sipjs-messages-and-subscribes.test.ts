@@ -16,6 +16,7 @@ import { parseNameAddr } from '../../../sip/message/name-addr.ts'
 import { UdpTransport } from '../../../sip/transport/udp.ts'
 import { createUserAgent, type IncomingRequest, type IncomingSubscribe } from '../../../sip/user-agent.ts'
 import { closeAll, closing } from '../../harness/closing.ts'
+import { statusIn } from '../../harness/scripted-gateway.ts'
 import { trunkConfig } from '../../harness/trunk-config.ts'
 import { until } from '../../harness/until.ts'
 
@@ -163,7 +164,7 @@ test('SIP.js sends messages to another SIP.js and to a PBX, and hears from it', 
         headers: event === undefined ? [] : [{ name: 'Event', value: event }],
         body,
       },
-      (response) => statuses.push(typeof response === 'string' ? response : response.status),
+      (response) => statuses.push(statusIn(response)),
     )
   ask('MESSAGE', { contentType: 'text/plain', bytes: Buffer.from('hello Alice') }, undefined)
   ask('NOTIFY', summary, 'message-summary')
@@ -203,7 +204,7 @@ test('SIP.js subscribes to its mailbox at a PBX, is told, and unsubscribes', asy
   )
   const answers: unknown[] = []
   notifier?.notify({ state: 'active;expires=600', body: summary }, (response) =>
-    answers.push(typeof response === 'string' ? response : response.status),
+    answers.push(statusIn(response)),
   )
   await until(() => answers.length > 0)
   expect([answers, notified]).toEqual([[200], [SUMMARY]])

@@ -2,6 +2,7 @@ import { SignJWT } from 'jose'
 import { afterEach, expect, it } from 'vitest'
 import type { UserConfig } from '../../../config/config.ts'
 import { loadConfig } from '../../../config/load.ts'
+import { nameAddr } from '../../../gateway/calls/identity.ts'
 import {
   createTokenVerifier,
   type TokenVerdict,
@@ -12,7 +13,7 @@ import type { Header, SipResponse } from '../../../sip/message/message.ts'
 import { sipUri } from '../../../sip/message/uri.ts'
 import type { NoAnswer } from '../../../sip/user-agent.ts'
 import { place, ringing, statusOf } from '../../harness/scripted-calls.ts'
-import { nameAddr, type Peer, reasonOf, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { type Peer, reasonOf, ScriptedGateway } from '../../harness/scripted-gateway.ts'
 import { until } from '../../harness/until.ts'
 
 const SECRET = 'a secret of thirty-two characters'

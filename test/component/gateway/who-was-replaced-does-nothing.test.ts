@@ -12,7 +12,7 @@ import {
   reofferOf,
   ringing,
 } from '../../harness/scripted-calls.ts'
-import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { type Peer, ScriptedGateway, statusIn } from '../../harness/scripted-gateway.ts'
 
 // A transferor that answers no NOTIFY has its dialog for half a minute after the others talk. What it asked then was taken for
 // the wish of one of them: a second REFER ended their call, and its INFO and MESSAGE reached them.
@@ -37,7 +37,7 @@ async function transferred() {
   const ask = async (method: string, headers: readonly Header[], body?: Body) => {
     let status: unknown
     transferor.dialog?.request(method, { headers, ...(body === undefined ? {} : { body }) }, (response) => {
-      status = typeof response === 'string' ? response : response.status
+      status = statusIn(response)
     })
     await gateway.time.advance(200)
     return status

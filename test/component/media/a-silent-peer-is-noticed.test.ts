@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import type { RelayRecord } from '../../../media/native/boundary.ts'
 import { addRtp, MediaLog, openEngine, openTrunk, PLAIN } from '../../harness/media-bench.ts'
-import { RelayBench, receiverReport, rtp, UdpPeer } from '../../harness/relay-bench.ts'
+import { RelayBench, receiverReport, UdpPeer } from '../../harness/relay-bench.ts'
+import { rtp } from '../../harness/rtp-packet.ts'
 import { repeatUntil, until } from '../../harness/until.ts'
 
 test('the relay tells once, RTP and RTCP are both signs of life, and who is not watched may be silent', async () => {

@@ -1,13 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import {
-  parseRtp,
-  RelayBench,
-  type Rtp,
-  receiverReport,
-  rtp,
-  UdpPeer,
-  until,
-} from '../../harness/relay-bench.ts'
+import { RelayBench, receiverReport, UdpPeer, until } from '../../harness/relay-bench.ts'
+import { parseBareRtp, type Rtp, rtp } from '../../harness/rtp-packet.ts'
 import { SrtpOracle } from '../../harness/srtp-oracle.ts'
 
 const PACKETS = 60
@@ -46,7 +39,7 @@ describe.each(['plain RTP', 'SDES-SRTP'] as const)('%s', (kind) => {
     }
     await bench.untilDropped(leg, 'media.wrong-source', 4 * PACKETS)
 
-    const heard: Rtp[] = far.received.map(({ bytes }) => parseRtp(bytes))
+    const heard: Rtp[] = far.received.map(({ bytes }) => parseBareRtp(bytes))
     expect(heard.map(({ payload }) => payload.toString())).toEqual(
       Array.from({ length: PACKETS }, (_row, index) => `peer ${index + 1}`),
     )

@@ -6,7 +6,8 @@ import { answerCrypto, createAnswer, readAnswer } from '../../../sdp/answer.ts'
 import { createOffer, readOffer } from '../../../sdp/offer.ts'
 import { decodeG711, encodeG711 } from '../../harness/g711.ts'
 import { MediaLog, openEngine, PCMU } from '../../harness/media-bench.ts'
-import { parseRtp, rtp, UdpPeer } from '../../harness/relay-bench.ts'
+import { UdpPeer } from '../../harness/relay-bench.ts'
+import { parseBareRtp, rtp } from '../../harness/rtp-packet.ts'
 import { SrtpReference } from '../../harness/srtp-reference.ts'
 
 const CODECS: readonly Codec[] = [
@@ -57,7 +58,7 @@ async function echoedTone(peer: UdpPeer, keys: SrtpReference, local: RtpLocal): 
       keys.protect(rtp({ sequence: 65_500 + at - 65_536 * Number(at > 35), timestamp: at * 160, payload })),
       local.rtp,
     )
-    heard.push(parseRtp(keys.unprotect(await peer.next())).payload)
+    heard.push(parseBareRtp(keys.unprotect(await peer.next())).payload)
   }
   return toneMs(decodeG711('PCMU', Buffer.concat(heard)), { sampleRateHz: 8000, frequencyHz: TONE_HZ })
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { parseRtp, RelayBench, rtp, sameTypes, UdpPeer, until } from '../../harness/relay-bench.ts'
+import { RelayBench, sameTypes, UdpPeer, until } from '../../harness/relay-bench.ts'
+import { parseBareRtp, rtp } from '../../harness/rtp-packet.ts'
 
 const FRAME = 240
 
@@ -23,7 +24,7 @@ async function cutCall() {
       at,
     )
   const heard = (fill: number): boolean =>
-    peer.received.some(({ bytes }) => parseRtp(bytes).payload.every((octet) => octet === fill))
+    peer.received.some(({ bytes }) => parseBareRtp(bytes).payload.every((octet) => octet === fill))
   return { bench, leg, send, heard }
 }
 

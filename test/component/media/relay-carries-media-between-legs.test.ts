@@ -3,14 +3,13 @@ import { SRTP_SUITES, type SrtpSuite } from '../../../media/parameters.ts'
 import {
   bindingRequest,
   DTLS_RECORD,
-  parseRtp,
   RelayBench,
   receiverReport,
-  rtp,
   sameTypes,
   UdpPeer,
   until,
 } from '../../harness/relay-bench.ts'
+import { parseBareRtp, rtp } from '../../harness/rtp-packet.ts'
 import { SrtpOracle } from '../../harness/srtp-oracle.ts'
 import { SrtpReference } from '../../harness/srtp-reference.ts'
 
@@ -30,7 +29,11 @@ test.each(['127.0.0.1', '::1'])(
         a.at,
       )
 
-    const seen = [parseRtp(await bob.next()), parseRtp(await bob.next()), parseRtp(await bob.next())]
+    const seen = [
+      parseBareRtp(await bob.next()),
+      parseBareRtp(await bob.next()),
+      parseBareRtp(await bob.next()),
+    ]
     expect(seen.map(({ payload }) => payload.toString())).toEqual(['frame 500', 'frame 501', 'frame 503'])
     expect(seen.map(({ ssrc, payloadType }) => [ssrc, payloadType])).toEqual([
       [0xbbbb, 8],
@@ -68,15 +71,18 @@ test.each(SUITES)('SDES %s on one side, plain RTP on the other', async (suite) =
   bench.relay.setRoute(p.leg, sameTypes(s.leg, 0))
 
   secure.send(oracle.protect(rtp({ payload: Buffer.from('to the trunk') })), s.at)
-  expect(parseRtp(await plain.next())).toMatchObject({ ssrc: 0x6666, payload: Buffer.from('to the trunk') })
+  expect(parseBareRtp(await plain.next())).toMatchObject({
+    ssrc: 0x6666,
+    payload: Buffer.from('to the trunk'),
+  })
 
   for (const sequence of [7, 8])
     plain.send(rtp({ sequence, payload: Buffer.from(`to the browser ${sequence}`) }), p.at)
-  expect(parseRtp(oracle.unprotect(await secure.next()))).toMatchObject({
+  expect(parseBareRtp(oracle.unprotect(await secure.next()))).toMatchObject({
     ssrc: 0x5555,
     payload: Buffer.from('to the browser 7'),
   })
-  expect(parseRtp(oracle.unprotect(await secure.next())).payload.toString()).toBe('to the browser 8')
+  expect(parseBareRtp(oracle.unprotect(await secure.next())).payload.toString()).toBe('to the browser 8')
 })
 
 test.each(['AES_CM_128_HMAC_SHA1_80', 'AEAD_AES_128_GCM'] as const)(
@@ -102,11 +108,11 @@ test.each(['AES_CM_128_HMAC_SHA1_80', 'AEAD_AES_128_GCM'] as const)(
     bench.relay.admit(web, mux.socket, check.remote, true)
     bench.setKeys(web, suite, oracle)
     browser.send(oracle.protect(rtp({ payloadType: 111 })), mux.at)
-    expect(parseRtp(await trunk.next())).toMatchObject({ payloadType: 96, ssrc: 0x8888 })
+    expect(parseBareRtp(await trunk.next())).toMatchObject({ payloadType: 96, ssrc: 0x8888 })
     trunk.send(rtp({ payloadType: 96, payload: Buffer.from('an answer') }), p.at)
     const heard = await browser.next()
     expect(heard.includes('an answer')).toBe(false)
-    expect(parseRtp(oracle.unprotect(heard))).toMatchObject({
+    expect(parseBareRtp(oracle.unprotect(heard))).toMatchObject({
       payloadType: 111,
       ssrc: 0x7777,
       payload: Buffer.from('an answer'),
@@ -147,7 +153,10 @@ test('a leg that is its own target is an echo', async () => {
   const { leg, at } = bench.plain(0xec40, peer)
   bench.relay.setRoute(leg, sameTypes(leg, 0))
   peer.send(rtp({ payload: Buffer.from('hello, hello') }), at)
-  expect(parseRtp(await peer.next())).toMatchObject({ ssrc: 0xec40, payload: Buffer.from('hello, hello') })
+  expect(parseBareRtp(await peer.next())).toMatchObject({
+    ssrc: 0xec40,
+    payload: Buffer.from('hello, hello'),
+  })
 })
 
 test('browser media follows the path that the browser uses', async () => {
@@ -177,7 +186,7 @@ test('browser media follows the path that the browser uses', async () => {
   await until(() => bench.count('dtls') === 2, 'a record that anybody could have written')
   expect(target()).toEqual(first.address)
   third.send(oracle.protect(rtp()), mux.at)
-  expect(parseRtp(oracle.unprotect(await third.next())).ssrc).toBe(0x1234)
+  expect(parseBareRtp(oracle.unprotect(await third.next())).ssrc).toBe(0x1234)
   expect(target()).toEqual(third.address)
   const moves = bench.records.filter((record) => record.kind === 'target-moved')
   expect(moves.map(({ remote }) => remote)).toEqual([second.address, first.address, third.address])

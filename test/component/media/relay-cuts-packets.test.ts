@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { parseRtp, RelayBench, type Rtp, rtp, UdpPeer, until } from '../../harness/relay-bench.ts'
+import { RelayBench, UdpPeer, until } from '../../harness/relay-bench.ts'
+import { parseBareRtp, type Rtp, rtp } from '../../harness/rtp-packet.ts'
 
 const ONE_OCTET = { clockRateHz: 8_000, isOneOctetATick: true }
 
@@ -25,7 +26,7 @@ async function openCall(frameMs: number) {
     octets += ms * 8
     sequence += 1
   }
-  const packets = (): Rtp[] => peer.received.map(({ bytes }) => parseRtp(bytes))
+  const packets = (): Rtp[] => peer.received.map(({ bytes }) => parseBareRtp(bytes))
   return { bench, target, leg, route, send, packets }
 }
 

@@ -4,14 +4,13 @@ import type { LegId } from '../../../media/native/boundary.ts'
 import {
   bindingRequest,
   DTLS_RECORD,
-  parseRtp,
   RelayBench,
   receiverReport,
-  rtp,
   sameTypes,
   UdpPeer,
   until,
 } from '../../harness/relay-bench.ts'
+import { parseBareRtp, rtp } from '../../harness/rtp-packet.ts'
 import { SrtpOracle } from '../../harness/srtp-oracle.ts'
 
 /** An admitted browser leg with keys that echoes, so that what it accepts is heard. */
@@ -138,7 +137,7 @@ test('nothing leaves an encrypted leg before its key is set', async () => {
   bench.relay.setKeys(web, 'send', { suite: oracle.suite, keySalt: oracle.fromRelay })
   plain.send(rtp({ sequence: 900, payload: Buffer.from('now') }), source.at)
   plain.send(rtp({ sequence: 901, payload: Buffer.from('now') }), source.at)
-  expect(parseRtp(oracle.unprotect(await browser.next())).payload.toString()).toBe('now')
+  expect(parseBareRtp(oracle.unprotect(await browser.next())).payload.toString()).toBe('now')
   expect(secure.received).toEqual([])
 })
 
@@ -182,7 +181,7 @@ test.each(['AES_CM_128_HMAC_SHA1_80', 'AES_CM_128_HMAC_SHA1_32', 'AEAD_AES_128_G
     await bench.untilDropped(leg, 'srtp.replay')
     await peer.next()
     peer.send(oracle.protect(rtp({ sequence: 11, payload: Buffer.from('next') })), at)
-    expect(parseRtp(oracle.unprotect(await peer.next())).payload.toString()).toBe('next')
+    expect(parseBareRtp(oracle.unprotect(await peer.next())).payload.toString()).toBe('next')
     expect(bench.count('rtcp')).toBe(0)
   },
 )

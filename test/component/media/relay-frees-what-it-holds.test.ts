@@ -8,11 +8,11 @@ import {
   bindingRequest,
   RelayBench,
   receiverReport,
-  rtp,
   sameTypes,
   UdpPeer,
   until,
 } from '../../harness/relay-bench.ts'
+import { rtp } from '../../harness/rtp-packet.ts'
 
 const NOTHING = { legs: 0, tuples: 0, sockets: 0, players: 0, straySources: 0 }
 const PLAYBACK = { payloadType: 0, frames: [Buffer.alloc(160)], intervalMs: 20, timestampStep: 160 }

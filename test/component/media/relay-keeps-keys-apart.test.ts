@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { SRTP_SUITES, type SrtpSuite } from '../../../media/parameters.ts'
-import { parseRtp, RelayBench, receiverReport, rtp, sameTypes, UdpPeer } from '../../harness/relay-bench.ts'
+import { RelayBench, receiverReport, sameTypes, UdpPeer } from '../../harness/relay-bench.ts'
+import { parseBareRtp, rtp } from '../../harness/rtp-packet.ts'
 import { SrtpReference } from '../../harness/srtp-reference.ts'
 
 test('a key that comes back after others goes on ahead of all it encrypted', async () => {
@@ -20,7 +21,7 @@ test('a key that comes back after others goes on ahead of all it encrypted', asy
     bench.relay.tables()
     sequence += step
     plain.send(rtp({ sequence, payload: Buffer.from('voice') }), source.at)
-    const heard = parseRtp(keys.unprotect(await peer.next()))
+    const heard = parseBareRtp(keys.unprotect(await peer.next()))
     expect(heard.payload.toString()).toBe('voice')
     return heard.sequence
   }
@@ -60,7 +61,7 @@ test('a new key begins behind the wrap rather than right before it', async () =>
   const send = async (keys: SrtpReference, step: number): Promise<number> => {
     sequence += step
     plain.send(rtp({ sequence: sequence & 0xffff }), source.at)
-    return parseRtp(keys.unprotect(await peer.next())).sequence
+    return parseBareRtp(keys.unprotect(await peer.next())).sequence
   }
   bench.setKeys(leg, first.suite, first)
   let heard = await send(first, 1)
@@ -113,7 +114,7 @@ test.each(Object.keys(SRTP_SUITES) as SrtpSuite[])(
     peer.send(other.protectRtcp(receiverReport(1)), at)
     await bench.untilDropped(leg, 'srtp.wrong-mki', 3)
     peer.send(keys.protect(rtp({ payload: Buffer.from('voice') })), at)
-    expect(parseRtp(keys.unprotect(await peer.next())).payload.toString()).toBe('voice')
+    expect(parseBareRtp(keys.unprotect(await peer.next())).payload.toString()).toBe('voice')
     peer.send(keys.protectRtcp(receiverReport(1)), at)
     expect((await bench.record('rtcp')).bytes).toEqual(receiverReport(1))
 

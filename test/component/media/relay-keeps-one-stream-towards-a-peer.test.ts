@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { LegId } from '../../../media/native/boundary.ts'
 import type { TransportAddress } from '../../../media/parameters.ts'
-import { parseRtp, RelayBench, type Rtp, rtp, sameTypes, UdpPeer } from '../../harness/relay-bench.ts'
+import { RelayBench, sameTypes, UdpPeer } from '../../harness/relay-bench.ts'
+import { parseBareRtp, type Rtp, rtp } from '../../harness/rtp-packet.ts'
 import { SrtpOracle } from '../../harness/srtp-oracle.ts'
 
 /** A source may be ahead by this much without having started over, so a few packets go once round. */
@@ -50,7 +51,7 @@ async function openCall(suite: 'none' | 'AES_CM_128_HMAC_SHA1_80' | 'AEAD_AES_12
     readonly marker: boolean | 'with another payload'
   }): Promise<Rtp> {
     const datagram = await peer.next()
-    const packet = parseRtp(oracle?.unprotect(datagram) ?? datagram)
+    const packet = parseBareRtp(oracle?.unprotect(datagram) ?? datagram)
     expect(packet.ssrc).toBe(0x7777)
     const isMarked =
       typeof expected.marker === 'boolean'

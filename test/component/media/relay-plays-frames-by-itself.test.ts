@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { parseRtp, RelayBench, rtp, sameTypes, UdpPeer, until } from '../../harness/relay-bench.ts'
+import { RelayBench, sameTypes, UdpPeer, until } from '../../harness/relay-bench.ts'
+import { parseBareRtp, rtp } from '../../harness/rtp-packet.ts'
 import { SrtpOracle } from '../../harness/srtp-oracle.ts'
 
 const FRAMES = ['one', 'two', 'three'].map((text) => Buffer.from(text))
@@ -11,7 +12,7 @@ test('frames come in turn, forever, as one stream', async () => {
   const { leg } = bench.plain(0xf00d, peer)
   bench.relay.play(leg, PLAYBACK)
   const packets = []
-  for (let i = 0; i < 7; i++) packets.push(parseRtp(await peer.next()))
+  for (let i = 0; i < 7; i++) packets.push(parseBareRtp(await peer.next()))
   bench.relay.play(leg, undefined)
 
   expect(packets.map(({ payload }) => payload.toString()).join(' ')).toBe('one two three one two three one')
@@ -61,7 +62,7 @@ test('media that follows a playback continues its numbers', async () => {
   peer.send(rtp({ sequence: 9_001, timestamp: 5, payload: Buffer.from('live') }), at)
   await until(() => peer.received.at(-1)?.bytes.includes('live') ?? false, 'live media')
 
-  const [before, live] = peer.received.slice(-2).map(({ bytes }) => parseRtp(bytes))
+  const [before, live] = peer.received.slice(-2).map(({ bytes }) => parseBareRtp(bytes))
   expect(live).toMatchObject({ ssrc: 0xcafe, marker: true, payloadType: 0 })
   expect(((live?.sequence ?? 0) - (before?.sequence ?? 0)) & 0xffff).toBe(1)
   const step = ((live?.timestamp ?? 0) - (before?.timestamp ?? 0)) >>> 0
@@ -84,7 +85,7 @@ test('a playback waits, uncounted, until the leg may send, and is encrypted as t
   for (let i = 0; i < 10; i++) await clock.next()
   expect(bench.relay.stats(web)).toMatchObject({ packetsSent: 0, drops: {} })
   bench.setKeys(web, oracle.suite, oracle)
-  expect(parseRtp(oracle.unprotect(await peer.next()))).toMatchObject({ ssrc: 0xbeef, payloadType: 8 })
+  expect(parseBareRtp(oracle.unprotect(await peer.next()))).toMatchObject({ ssrc: 0xbeef, payloadType: 8 })
 })
 
 test('what is no playback is refused', () => {

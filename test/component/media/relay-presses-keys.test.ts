@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { LegId, NativeRoute } from '../../../media/native/boundary.ts'
 import type { TransportAddress } from '../../../media/parameters.ts'
-import { parseRtp, RelayBench, type Rtp, rtp, UdpPeer, until } from '../../harness/relay-bench.ts'
+import { RelayBench, UdpPeer, until } from '../../harness/relay-bench.ts'
+import { parseBareRtp, type Rtp, rtp } from '../../harness/rtp-packet.ts'
 
 const AUDIO = { from: 0, to: 0, clockRateHz: 8_000 }
 const WIDE_AUDIO = { from: 111, to: 96, clockRateHz: 48_000 }
@@ -67,7 +68,7 @@ async function openCall(route: Omit<NativeRoute, 'target'>) {
   const target = bench.plain(0x7777, peer).leg
   const source = new Source(bench, await UdpPeer.open())
   bench.relay.setRoute(source.leg, { target, ...route })
-  const packets = (): Rtp[] => peer.received.map(({ bytes }) => parseRtp(bytes))
+  const packets = (): Rtp[] => peer.received.map(({ bytes }) => parseBareRtp(bytes))
   const ended = async (payloadType: number, count: number): Promise<HeardPress[]> => {
     await until(
       () => presses(packets(), payloadType).filter(({ ends }) => ends === 3).length === count,

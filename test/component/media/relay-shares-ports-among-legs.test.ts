@@ -3,20 +3,19 @@ import type { LegId } from '../../../media/native/boundary.ts'
 import type { TransportAddress } from '../../../media/parameters.ts'
 import {
   DTLS_RECORD,
-  parseRtp,
   RelayBench,
   receiverReport,
-  rtp,
   type SharedSockets,
   sameTypes,
   UdpPeer,
   until,
 } from '../../harness/relay-bench.ts'
+import { parseBareRtp, rtp } from '../../harness/rtp-packet.ts'
 import { SrtpReference } from '../../harness/srtp-reference.ts'
 
 const COLLISION = expect.objectContaining({ code: 'ECOLLISION' })
 
-const said = (packet: Buffer): string => parseRtp(packet).payload.toString()
+const said = (packet: Buffer): string => parseBareRtp(packet).payload.toString()
 const saying = (sequence: number, text: string, ssrc = 0x11111111): Buffer =>
   rtp({ sequence, timestamp: sequence * 160, ssrc, payload: Buffer.from(text) })
 
@@ -64,7 +63,7 @@ test.each(['127.0.0.1', '::1'])('calls on one port are heard apart, both ways, o
     ])
   for (const [at, { far, farAt }] of calls.entries()) far.send(saying(1, `to ${at}`), farAt)
   for (const [at, { peer }] of calls.entries()) {
-    const heard = parseRtp(await peer.next())
+    const heard = parseBareRtp(await peer.next())
     expect([heard.payload.toString(), heard.ssrc]).toEqual([`to ${at}`, 0xa0 + at])
     expect(peer.received[0]?.from).toEqual(shared.at)
   }
@@ -162,7 +161,7 @@ test('a remote of another leg, for RTP or for RTCP, is refused and changes nothi
   const third = bench.sharing(10, elsewhere, peer)
   bench.relay.setRoute(third, sameTypes(third, 0))
   peer.send(saying(2, 'third'), elsewhere.at)
-  expect(parseRtp(await peer.next()).ssrc).toBe(10)
+  expect(parseBareRtp(await peer.next()).ssrc).toBe(10)
 })
 
 test('while another call of the same source is told its own port, a foreign SSRC does not get into the first', async () => {
@@ -198,11 +197,11 @@ test('a leg that moves to ports of its own goes on with stream, keys and target,
   const oracle = new SrtpReference(suite)
   bench.setKeys(leg, suite, oracle)
   peer.send(oracle.protect(saying(1, 'before')), shared.at)
-  const before = parseRtp(oracle.unprotect(await peer.next()))
+  const before = parseBareRtp(oracle.unprotect(await peer.next()))
 
   const own = bench.move(leg)
   peer.send(oracle.protect(saying(2, 'after')), own)
-  const after = parseRtp(oracle.unprotect(await peer.next()))
+  const after = parseBareRtp(oracle.unprotect(await peer.next()))
   expect(after).toMatchObject({ sequence: (before.sequence + 1) & 0xffff, payload: Buffer.from('after') })
   expect(peer.received[1]?.from).toEqual(own)
   peer.send(oracle.protect(saying(3, 'to the old port')), shared.at)
@@ -211,7 +210,7 @@ test('a leg that moves to ports of its own goes on with stream, keys and target,
   const next = bench.sharing(0xe1, shared, peer)
   bench.relay.setRoute(next, sameTypes(next, 0))
   peer.send(saying(1, 'the next call'), shared.at)
-  expect(parseRtp(await peer.next())).toMatchObject({ ssrc: 0xe1, payload: Buffer.from('the next call') })
+  expect(parseBareRtp(await peer.next())).toMatchObject({ ssrc: 0xe1, payload: Buffer.from('the next call') })
   expect(() => bench.move(leg)).toThrow(TypeError)
 })
 
@@ -266,7 +265,7 @@ test('after a hang-up the tuple is free at once, and nothing of the call before 
   const next = bench.sharing(0x77, shared, peer)
   bench.relay.setRoute(next, sameTypes(next, 0))
   peer.send(saying(1, 'to the next'), shared.at)
-  expect(parseRtp(await peer.next())).toMatchObject({ ssrc: 0x77 })
+  expect(parseBareRtp(await peer.next())).toMatchObject({ ssrc: 0x77 })
 })
 
 test('one past the shared sockets is refused, and so is a place that is none', async () => {

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { LegId, NativeRoute, Relay } from '../../../media/native/boundary.ts'
-import { parseRtp, RelayBench, rtp, sameTypes, UdpPeer, until } from '../../harness/relay-bench.ts'
+import { RelayBench, sameTypes, UdpPeer, until } from '../../harness/relay-bench.ts'
+import { parseBareRtp, rtp } from '../../harness/rtp-packet.ts'
 
 const PAYLOAD = Buffer.alloc(160, 7)
 /** So that a leg may send as many as fit into the crossing, and one more, without being too fast. */
@@ -71,7 +72,7 @@ test('packets come over in order, mapped, and each figure is where it belongs', 
     await delay(1)
   }
   await until(() => heard.received.length === 40, 'all of them')
-  const packets = heard.received.map(({ bytes }) => parseRtp(bytes))
+  const packets = heard.received.map(({ bytes }) => parseBareRtp(bytes))
   expect(packets.every(({ payloadType, ssrc }) => payloadType === 0 && ssrc === 0x7777)).toBe(true)
   const steps = packets.slice(1).map(({ sequence }, at) => (sequence - (packets[at]?.sequence ?? 0)) & 0xffff)
   expect(
@@ -104,7 +105,7 @@ test('key presses are told of the visitor, or pressed towards the peer, and pack
   send({ payloadType: 101, timestamp: 9_000, payload: event(7, 400, true) })
   const pressed = (): readonly Buffer[] =>
     heard.received
-      .map(({ bytes }) => parseRtp(bytes))
+      .map(({ bytes }) => parseBareRtp(bytes))
       .filter(({ payloadType }) => payloadType === 96)
       .map(({ payload }) => payload)
   await until(() => pressed().filter((payload) => payload.readUInt8(1) >= 0x80).length === 3, 'three ends')
