@@ -122,27 +122,22 @@ export function joinSignalling(options: SignallingOptions): Signalling {
   const homes = new Homes({ userAgent, relay, registration, environment, log, lostConnectionS })
   const trunkWatch = new TrunkWatch({ ...shared, sentBy: (flow) => sentBy(config, flow) })
   const strangers = new Strangers({ nowMs, log })
-  const { door } = shared
-  const joined = { userAgent, calls, relay, mode, homes, trunks, states, door, trunkWatch, strangers }
   const parts: Signalling = {
-    ...joined,
+    userAgent,
+    calls,
+    relay,
+    mode,
+    homes,
+    trunks,
+    states,
+    door: shared.door,
+    trunkWatch,
+    strangers,
     refusals,
     tickets,
     turn,
-    ofTrunks: {
-      onMessage: (bytes, flow) =>
-        flow.scope === STRANGER ? strangers.receive(bytes, flow) : userAgent.receive(bytes, flow),
-      onClose: (flow) => userAgent.flowClosed(flow),
-    },
-    ofBrowsers: {
-      onMessage: (bytes, flow) => userAgent.receive(bytes, flow),
-      onClose: (flow) => {
-        userAgent.flowClosed(flow)
-        registration.flowClosed(flow)
-        relay.flowClosed(flow)
-        homes.flowClosed(flow)
-      },
-    },
+    ofTrunks: trunkHandler(userAgent, strangers),
+    ofBrowsers: browserHandler({ userAgent, mode, relay, homes }),
     close: () => {
       homes.close()
       registration.close()
@@ -194,6 +189,27 @@ function upstreamLine(options: SignallingOptions): UpstreamLine | undefined {
     sentBy: (flow) => sentBy(config, flow),
   })
 }
+
+const trunkHandler = (userAgent: UserAgent, strangers: Strangers): SocketHandler => ({
+  onMessage: (bytes, flow) => (flow.scope === STRANGER ? strangers : userAgent).receive(bytes, flow),
+  onClose: (flow) => userAgent.flowClosed(flow),
+})
+
+/** A WebSocket that closes takes registrations with it before `homes` asks what is left to wait for. */
+const browserHandler = ({
+  userAgent,
+  mode,
+  relay,
+  homes,
+}: Pick<Signalling, 'userAgent' | 'mode' | 'relay' | 'homes'>): SocketHandler => ({
+  onMessage: (bytes, flow) => userAgent.receive(bytes, flow),
+  onClose: (flow) => {
+    userAgent.flowClosed(flow)
+    mode.registrar.flowClosed(flow)
+    relay.flowClosed(flow)
+    homes.flowClosed(flow)
+  },
+})
 
 /** Requests outside calls: REGISTER from browsers; all else is relayed or answered in its place. */
 function onRequest(incoming: IncomingRequest, { mode, relay }: Pick<Signalling, 'mode' | 'relay'>): void {
