@@ -59,6 +59,8 @@ export interface IceLiteOptions {
   readonly checkTimeoutMs: number
   /** RFC 7675: longest silence of authenticated checks. */
   readonly consentTimeoutMs: number
+  /** Where our description has the peer check, for messages. */
+  readonly places?: readonly string[]
   /** The peer need not check before `expected`. */
   readonly isPatient?: boolean | undefined
 }
@@ -126,7 +128,7 @@ export class IceLite implements Machine<IceInput, IceOutput> {
   /** What is wrong as long as the peer, which has been described, has never checked. */
   get pending(): MediaFailure | undefined {
     const isWaiting = this.#describedMs !== undefined && this.#lastCheckMs === undefined && !this.#hasFailed
-    return isWaiting ? this.#unchecked('a check') : undefined
+    return isWaiting ? this.#unchecked() : undefined
   }
 
   get deadlineMs(): number | undefined {
@@ -279,11 +281,13 @@ export class IceLite implements Machine<IceInput, IceOutput> {
     if (this.#lastCheckMs !== undefined) {
       return new MediaFailure('ice.consent-lost', { expected: `a check every ${consentTimeoutMs} ms` })
     }
-    return this.#unchecked(`a check within ${checkTimeoutMs} ms`)
+    return this.#unchecked(` within ${checkTimeoutMs} ms`)
   }
 
   /** Why there has been no check. */
-  #unchecked(expected: string): MediaFailure {
+  #unchecked(within = ''): MediaFailure {
+    const { places = [] } = this.#options
+    const expected = `a check${places.length === 0 ? '' : ` at ${places.join(' or ')}`}${within}`
     const seen = this.#dropped
     const code = seen === undefined ? undefined : CODE_OF_REFUSAL[seen]
     if (code === 'ice.stale-ufrag') return new MediaFailure(code, { expected: this.#expectedUsername() })

@@ -32,6 +32,7 @@ export class WebrtcLeg {
       local: local.ice,
       checkTimeoutMs: host.timeouts.iceTimeoutMs,
       consentTimeoutMs: host.timeouts.consentTimeoutMs,
+      places: local.candidates.map(formatAddress),
       isPatient,
     })
     this.#keying = new DtlsKeying({
