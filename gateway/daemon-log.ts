@@ -1,5 +1,9 @@
+import type { MediaConfig } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
+import { webrtcPorts } from '../config/webrtc-ports.ts'
+import { formatAddress } from '../media/address.ts'
 import type { MediaEngine } from '../media/engine.ts'
+import { announcedFor } from '../media/ice/host-candidates.ts'
 import type { WebSocketTransport } from '../sip/transport/wss.ts'
 import type { Signalling } from './signalling.ts'
 import type { TrunkSockets } from './trunks/trunk-sockets.ts'
@@ -36,6 +40,22 @@ export function logCounters(log: Log, counted: CountedParts): void {
     ...transports.counters(),
     ...(pbxTransports === undefined ? {} : { upstream: pbxTransports.counters() }),
   })
+}
+
+/** Where browsers send media: the ports bound, and what they are told of them behind a NAT. Nothing for a port that the system picks. */
+export function mediaPlaces({
+  addresses,
+  announced,
+  ...ports
+}: MediaConfig): Readonly<Record<string, readonly string[]>> {
+  const places = (own: readonly string[]): readonly string[] =>
+    webrtcPorts(ports).flatMap((port) => own.map((address) => formatAddress({ address, port })))
+  const told = addresses.map((address) => announcedFor(address, announced))
+  if (ports.webrtcPort === 0) return {}
+  return {
+    media: places(addresses),
+    ...(announced.length === 0 ? {} : { mediaAnnounced: places([...new Set(told)]) }),
+  }
 }
 
 /** Where the daemon can be reached, once, at the start. `others`: what is neither web nor SIP. */

@@ -3,7 +3,7 @@ import type { Log } from '../config/logging.ts'
 import { sipLimits } from './calls/capacity.ts'
 import { Admin } from './commands/admin.ts'
 import { answerCommands } from './daemon-answers.ts'
-import { logCounters, logListening } from './daemon-log.ts'
+import { logCounters, logListening, mediaPlaces } from './daemon-log.ts'
 import { drain } from './drain.ts'
 import { systemEnvironment } from './environment.ts'
 import { CdrWriter, cdrOf } from './ladder/cdr.ts'
@@ -172,6 +172,7 @@ async function compose(
   if (config.admin.socket !== undefined) await admin.listen(config.admin.socket)
 
   logListening(log, web, trunkSockets, {
+    ...mediaPlaces(config.media),
     ...(config.admin.socket === undefined ? {} : { admin: config.admin.socket }),
     ...(scraped === undefined ? {} : { metrics: scraped.port }),
   })

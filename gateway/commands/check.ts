@@ -2,9 +2,10 @@ import { createSocket } from 'node:dgram'
 import { readFileSync } from 'node:fs'
 import { createServer, isIPv6 } from 'node:net'
 import { parseArgs } from 'node:util'
-import type { Config } from '../../config/config.ts'
+import type { Config, TrunkConfig } from '../../config/config.ts'
 import { ConfigFailure } from '../../config/failure.ts'
 import { loadConfig } from '../../config/load.ts'
+import type { Trunk } from '../trunks/trunk.ts'
 import type { Command, CommandIo } from './command.ts'
 import type { BoundSocket, CheckLine, CheckWorld } from './configuration-check.ts'
 import { EX_CONFIG, EX_USAGE } from './exit-status.ts'
@@ -16,8 +17,8 @@ export const check: Command = {
   usage: `webtrunk check --config FILE [--json]
 
 Reads the configuration, then looks at what it names: certificates (how long they are good, whose they are), hosts of trunks (by
-the DNS), ports (whether they can be bound), whether the RTP ports are given to others by the system, and how many packets it
-keeps for us. Warnings are for you to judge. Exit status: 0 without errors, 1 with at least one, 78 when the configuration cannot be used.
+the DNS), ports (whether they can be bound), addresses that others are told, whether there are emergency numbers, whether the RTP
+ports are given to others by the system, and how many packets it keeps for us. Warnings are for you to judge. Exit status: 0 without errors, 1 with at least one, 78 when the configuration cannot be used.
 
   --config FILE    the configuration file; left out: that of WEBTRUNK_CONFIG
   --json           for programs
@@ -56,12 +57,14 @@ function read(file: string, { environment, err }: CommandIo): Config | undefined
 async function linesOf(config: Config): Promise<readonly CheckLine[]> {
   const [
     { bufferLines, certificateLines, portLines, rangeLines, trunkLines },
+    { emergencyLines, reachLines },
     { expandHost },
     { Dns },
     { createTrunkTable },
     { onlyUpstream },
   ] = await Promise.all([
     import('./configuration-check.ts'),
+    import('./reach-check.ts'),
     import('../addresses.ts'),
     import('../trunks/dns.ts'),
     import('../trunks/trunk-lookup.ts'),
@@ -76,10 +79,14 @@ async function linesOf(config: Config): Promise<readonly CheckLine[]> {
       : createTrunkTable(onlyUpstream(config, upstream), dns, () => performance.now())
   await Promise.all([table.refresh(), pbx?.refresh()])
   dns.close()
+  const find = (trunk: TrunkConfig): Trunk | undefined =>
+    (trunk === upstream?.trunk ? pbx : table)?.get(trunk.name)
   return [
     ...certificateLines(config, WORLD),
-    ...trunkLines(config, (trunk) => (trunk === upstream?.trunk ? pbx : table)?.get(trunk.name)),
+    ...trunkLines(config, find),
+    ...emergencyLines(config),
     ...(await portLines(config, WORLD, expandHost)),
+    ...reachLines(config, find),
     ...rangeLines(config, WORLD),
     ...bufferLines(WORLD),
   ]

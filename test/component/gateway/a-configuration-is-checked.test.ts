@@ -163,6 +163,53 @@ describe('webtrunk check', () => {
     ])
   })
 
+  test('warns where only private addresses are told to those outside', async () => {
+    const dns = closing(
+      await DnsServer.start({ hosts: ['carrier.test,203.0.113.10', 'office.test,10.0.0.5'] }),
+    )
+    const trunks = [
+      { name: 'carrier', host: 'carrier.test' },
+      { name: 'office', host: 'office.test' },
+    ]
+    const config = {
+      ...BASE,
+      trunks,
+      udp: { host: '10.0.0.2', port: 0 },
+      media: { ...BASE.media, addresses: ['10.0.0.2', 'fd00::2'] },
+      dns: { servers: [dns.address] },
+    }
+    const of = (more: object) => checked({ ...config, ...more }).then(({ of }) => of)
+    const inside = await of({})
+    expect(inside('media.addresses')).toEqual([
+      'warning: only private ones (10.0.0.2, fd00::2): browsers outside this network will have no audio; behind NAT set media.announced to the public one',
+    ])
+    expect(inside('trunks carrier: host carrier.test')).toEqual([
+      'ok: udp 203.0.113.10:5060',
+      'warning: is outside, and told our private address 10.0.0.2: its audio and requests may not reach us; behind NAT set udp.announced to the public one',
+    ])
+    expect(inside('trunks office: host office.test')).toEqual(['ok: udp 10.0.0.5:5060'])
+    const announced = '198.51.100.20'
+    const behindNat = await of({ udp: { ...config.udp, announced }, media: { ...config.media, announced } })
+    expect(behindNat('media.addresses')).toEqual([])
+    expect(behindNat('trunks carrier: host carrier.test')).toEqual(['ok: udp 203.0.113.10:5060'])
+    const turn = { urls: ['turn:turn.test'], secret: 'a secret of twenty and more' }
+    expect((await of({ turn }))('media.addresses')).toEqual([])
+  })
+
+  test('warns where no number is one of emergency, and calls can go out', async () => {
+    const trunks = [{ name: 'a', host: '127.0.0.1' }]
+    const [alone, without, having] = [
+      await checked(BASE),
+      await checked({ ...BASE, trunks }),
+      await checked({ ...BASE, trunks, emergency: { numbers: ['112'], trunks: ['a'] } }),
+    ]
+    expect(alone.of('emergency.numbers')).toEqual([])
+    expect(without.of('emergency.numbers')).toEqual([
+      'warning: none, so 112, 110 and 911 are calls like others',
+    ])
+    expect(having.of('emergency.numbers')).toEqual([])
+  })
+
   test('looks at a PBX that keeps the registrations as at a trunk: its host, port and certificates', async () => {
     const dns = closing(await DnsServer.start({ hosts: ['pbx.test,127.0.0.2'] }))
     const free = await freePort()

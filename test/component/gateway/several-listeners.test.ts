@@ -48,7 +48,7 @@ const start = async (web: object): Promise<Daemon> => {
   const config = {
     domain: 'example.com',
     web: { page: false, ...web },
-    media: { addresses: ['127.0.0.1'], webrtcPort: 0 },
+    media: { addresses: ['127.0.0.1'], webrtcPort: await freePort() },
   }
   const file = join(folder, 'webtrunk.yaml')
   await writeFile(file, JSON.stringify(config))
@@ -98,6 +98,7 @@ test('each listener shows its own certificate; one that is renewed changes there
   expect(log.find(({ message }) => message === 'listening')?.fields).toMatchObject({
     https: web.https?.port,
     others: web.others,
+    media: [expect.stringMatching(/^127\.0\.0\.1:\d+$/)],
   })
   const names = async () => [
     await shown('127.0.0.1', web.https?.port ?? 0),
