@@ -7,7 +7,7 @@ import {
   UserAgent,
 } from 'sip.js'
 import type { IncomingResponse } from 'sip.js/lib/core/index.js'
-import { failureText } from './failure-text.ts'
+import { failureText, parseReasons } from './failure-text.ts'
 import { type IceServer, parseIceServers } from './ice-servers.ts'
 import type { Source } from './path-watch.ts'
 import { ToldRegisterer } from './told-registerer.ts'
@@ -199,13 +199,12 @@ export class Account {
 
   #onReject({ message }: IncomingResponse): void {
     if (this.#isClosed) return
-    const text = failureText({
-      status: message.statusCode,
-      phrase: message.reasonPhrase ?? '',
-      reasons: message.getHeaders('Reason'),
-    })
+    const reasons = message.getHeaders('Reason')
+    const text = failureText({ status: message.statusCode, phrase: message.reasonPhrase ?? '', reasons })
     const status = message.statusCode ?? 0
-    const isRefused = status === 401 || status === 403 || status === 404 || status === 407
+    // Barred for wrong passwords: only the person can give another one.
+    const isBarred = !this.#wasRegistered && parseReasons(reasons).some(({ text }) => text === 'sip.barred')
+    const isRefused = isBarred || status === 401 || status === 403 || status === 404 || status === 407
     if (!isRefused) {
       this.#retry(text ?? '', retryAfterMs(message.getHeader('Retry-After')))
       return

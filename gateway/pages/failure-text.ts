@@ -1,3 +1,5 @@
+import { CODES, type Code } from '../diagnosis.ts'
+
 /** What a refused or ended request said about itself. */
 export interface FailureSource {
   /** SIP status; undefined for a BYE or CANCEL. */
@@ -33,8 +35,38 @@ const PLAIN_WORDS: Readonly<Record<number, string>> = {
   603: 'Declined',
 }
 
-/** What our gateway gives as the text of its reason, where its status alone says less. */
-const CODE_WORDS: Readonly<Record<string, string>> = { 'sip.bad-credentials': 'Wrong user name or password' }
+/** What our gateway gives as the text of its reason, where status and stage alone say less. */
+const CODE_WORDS: Readonly<Partial<Record<Code, string>>> = {
+  'sip.bad-credentials': 'Wrong user name or password',
+  'sip.barred': 'Too many wrong passwords from here; wait ten seconds',
+  'upstream.foreign-domain': 'Sign in as name@domain',
+  'limit.concurrent': 'All lines are busy',
+  'limit.rate': 'Too many calls in a short time',
+  'limit.destination': 'This number may not be called',
+  'trunk.full': 'All lines are busy',
+  'call.draining': 'The phone service restarts',
+  'call.too-long': 'The call was too long',
+  'media.silent': 'The other side is gone',
+  'media.none-from-trunk': 'No sound from the other side',
+}
+
+/** Of either side: both are told the same code. */
+const AUDIO_WORDS: Readonly<Record<string, string>> = {
+  S3: 'The audio connection failed; another network may help',
+  S4: 'The audio connection failed; another network may help',
+  S6: 'No sound came through',
+}
+
+const isCode = (text: string | undefined): text is Code => text !== undefined && Object.hasOwn(CODES, text)
+
+const wordsOf = (code: Code): string | undefined => {
+  const { stage, status } = CODES[code]
+  const words = CODE_WORDS[code]
+  if (words !== undefined) return words
+  if (code.startsWith('trunk.')) return 'The phone line does not work'
+  // Others are overloads and defects of ours.
+  return status === 480 ? AUDIO_WORDS[stage] : undefined
+}
 
 /** Q.850 16 and SIP 200 say that nothing went wrong. */
 const NORMAL_CAUSES: readonly string[] = ['q.850/16', 'sip/200']
@@ -69,13 +101,16 @@ const describeReason = (reason: Reason): string =>
  * // 'No common audio format (488 Not Acceptable Here: sdp.no-common-codec)'
  */
 export const failureText = ({ status, phrase, reasons }: FailureSource): string | undefined => {
-  const details = parseReasons(reasons)
-    .filter((reason) => !isNormal(reason))
-    .map(describeReason)
-    .join('; ')
-  if (status === undefined) return details === '' ? undefined : `Call ended: ${details}`
+  const abnormal = parseReasons(reasons).filter((reason) => !isNormal(reason))
+  const details = abnormal.map(describeReason).join('; ')
+  const code = abnormal.map(({ text }) => text).find(isCode)
+  const told = code === undefined ? undefined : wordsOf(code)
+  if (status === undefined) {
+    if (details === '') return undefined
+    return told === undefined ? `Call ended: ${details}` : `${told} (${details})`
+  }
   const said = `${status} ${phrase}`.trim()
   const detail = details === '' ? said : `${said}: ${details}`
-  const words = CODE_WORDS[details] ?? PLAIN_WORDS[status]
+  const words = told ?? PLAIN_WORDS[status]
   return words === undefined ? detail : `${words} (${detail})`
 }

@@ -148,6 +148,31 @@ describe('the account of the page', () => {
     },
   )
 
+  test('that is barred for wrong passwords may be given another one', async () => {
+    const barred: Answer = {
+      line: '503 Service Unavailable',
+      headers: [
+        ['Retry-After', '10'],
+        ['Reason', 'SIP;cause=503;text="sip.barred"'],
+      ],
+    }
+    await open(barred)
+    expect(told.at(-1)).toEqual(['failed', expect.stringMatching(/^Too many wrong passwords from here/)])
+    await pass(600_000)
+    expect(registrar.requests).toHaveLength(1)
+  })
+
+  test('that is barred later, for the passwords of others, tries again', async () => {
+    await open()
+    const headers = [['Reason', 'SIP;cause=503;text="sip.barred"']] as const
+    registrar.answer = { line: '503 Service Unavailable', headers }
+    await pass(REFRESH_MS)
+    expect(states()).toEqual(['connecting', 'registered', 'reconnecting'])
+    registrar.answer = { line: '200 OK' }
+    await pass(1_500)
+    expect(states().at(-1)).toBe('registered')
+  })
+
   test.each(['401 Unauthorized', '403 Forbidden', '404 Not Found'])(
     'that is refused with %s later stays open, and tries again with growing pauses',
     async (line) => {

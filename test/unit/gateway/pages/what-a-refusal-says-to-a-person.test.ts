@@ -18,6 +18,24 @@ describe('a final response', () => {
     )
   })
 
+  test.each([
+    [503, 'sip.barred', 'Too many wrong passwords from here; wait ten seconds'],
+    [403, 'upstream.foreign-domain', 'Sign in as name@domain'],
+    [503, 'limit.concurrent', 'All lines are busy'],
+    [503, 'trunk.full', 'All lines are busy'],
+    [503, 'limit.rate', 'Too many calls in a short time'],
+    [403, 'limit.destination', 'This number may not be called'],
+    [503, 'trunk.unreachable', 'The phone line does not work'],
+    [503, 'call.draining', 'The phone service restarts'],
+    [480, 'ice.no-check-seen', 'The audio connection failed; another network may help'],
+    [480, 'call.not-registered', 'Not available'],
+    [503, 'call.overload', 'Service not available'],
+    [503, 'media.overload', 'Service not available'],
+  ])('%i of the gateway for %s says: %s', (status, code, words) => {
+    const reasons = [`SIP;cause=${status};text="${code}"`]
+    expect(failureText({ status, phrase: 'No', reasons })).toBe(`${words} (${status} No: ${code})`)
+  })
+
   test('without plain words or a Reason is told as it came', () => {
     expect(failureText({ status: 499, phrase: 'Odd', reasons: [] })).toBe('499 Odd')
     expect(failureText({ status: 499, phrase: '', reasons: [] })).toBe('499')
@@ -40,11 +58,25 @@ describe('BYE or CANCEL', () => {
   })
 
   test('says why the gateway ended the call', () => {
-    expect(ended(['SIP;cause=480;text="ice.consent-lost"'])).toBe('Call ended: ice.consent-lost')
+    expect(ended(['SIP;cause=480;text="call.connection-lost"'])).toBe('Call ended: call.connection-lost')
+    expect(ended(['Q.850;cause=38'])).toBe('Call ended: Q.850 cause 38')
+  })
+
+  test.each([
+    ['ice.consent-lost', 'The audio connection failed; another network may help'],
+    ['dtls.handshake-timeout', 'The audio connection failed; another network may help'],
+    ['media.none-from-trunk', 'No sound from the other side'],
+    ['media.none-from-browser', 'No sound came through'],
+    ['media.silent', 'The other side is gone'],
+    ['call.too-long', 'The call was too long'],
+  ])('for %s says: %s', (code, words) => {
+    expect(ended([`SIP;cause=480;text="${code}"`])).toBe(`${words} (${code})`)
   })
 
   test('keeps what is wrong beside what is normal', () => {
-    expect(ended(['Q.850;cause=16, SIP;cause=503;text="call.draining"'])).toBe('Call ended: call.draining')
+    expect(ended(['Q.850;cause=16, SIP;cause=503;text="call.draining"'])).toBe(
+      'The phone service restarts (call.draining)',
+    )
   })
 })
 
