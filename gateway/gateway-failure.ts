@@ -42,8 +42,9 @@ export const GATEWAY_CODES = {
     stage: 'S1',
     status: 403,
     text: 'caller is not a known trunk',
-    cause: 'an INVITE from an address that no trunk has',
-    remedy: 'add the address to trunks[].sources if the sender is yours; else a scanner',
+    cause: 'a request from an address that no trunk has, or with a password that is not that of its trunk',
+    remedy:
+      'if the sender is yours, add the address to trunks[].sources, or correct the password of trunks[].inbound; else a scanner',
   },
   'call.wrong-identity': {
     stage: 'S1',

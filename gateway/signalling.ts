@@ -103,7 +103,7 @@ export function joinSignalling(options: SignallingOptions): Signalling {
     trunks,
     states,
     choice: new TrunkChoice({ trunks, groups: config.groups, states, chance: options.chance }),
-    door: new TrunkDoor({ config, trunks, environment }),
+    door: new TrunkDoor({ config, trunks, environment, states, log }),
     flowTo: (path: TrunkPath): Flow => options.flows().flowTo(path),
   }
   const mode = registrarMode({

@@ -1,7 +1,9 @@
 import type { Config } from '../../config/config.ts'
+import type { Log } from '../../config/logging.ts'
 import { Secret } from '../../config/secret.ts'
 import { createDigestServer, type DigestKey, type DigestServer } from '../../sip/authentication/digest.ts'
 import { type DigestAlgorithm, digestHa1 } from '../../sip/authentication/digest-response.ts'
+import type { SipCode } from '../../sip/failure.ts'
 import type { Flow } from '../../sip/flow.ts'
 import { headerValues } from '../../sip/message/headers.ts'
 import { type Header, isSipUri, type SipRequest, type Uri } from '../../sip/message/message.ts'
@@ -9,23 +11,34 @@ import type { SipEnvironment } from '../../sip/user-agent.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { GuessLimiter } from '../registration/guess-limiter.ts'
 import type { Trunk, TrunkTable } from './trunk.ts'
+import type { TrunkStates } from './trunk-states.ts'
 
 export interface TrunkDoorOptions {
   readonly config: Config
   readonly trunks: TrunkTable
   readonly environment: SipEnvironment
+  readonly states: Pick<TrunkStates, 'noteFailure'>
+  readonly log: Log
 }
+
+/** A trunk that comes again without a password, so long after it was asked for one, has none. */
+const ANSWER_MS = 1_000
+/** Of a name that somebody claims, in our log. */
+const MAX_NAME_LENGTH = 64
+const TOLD = Number.POSITIVE_INFINITY
 
 type Respond = (status: number, options: { readonly headers: readonly Header[] }) => void
 
 /**
  * Whose a request is: of the trunks that its source may be, the one that its certificate, port, domain, registered user or
- * digest names. Whoever is none of them is told what a wrong password is told.
+ * digest names. Whoever is none of them is told what a wrong password is told; operators are told which it was.
  */
 export class TrunkDoor {
   readonly #options: TrunkDoorOptions
   readonly #digest: DigestServer
   readonly #guesses = new GuessLimiter()
+  /** Since when a trunk has not answered our challenges, by name; infinite: that has been told. */
+  readonly #unansweredMs = new Map<string, number>()
   readonly #counters = { challenged: 0, refused: 0, barred: 0 }
 
   constructor(options: TrunkDoorOptions) {
@@ -86,14 +99,16 @@ export class TrunkDoor {
     }
     const named = (user: string): Trunk | undefined =>
       secured.find(({ config }) => config.inbound?.credentials?.user === user)
-    const verdict = this.#digest.verify(request, nowMs, (user) => this.#keyOf(named(user)))
+    let user = ''
+    const verdict = this.#digest.verify(request, nowMs, (claimed) => {
+      user = claimed
+      return this.#keyOf(named(claimed))
+    })
+    if (verdict.kind !== 'challenge') for (const { config } of secured) this.#unansweredMs.delete(config.name)
     if (verdict.kind === 'accepted') return named(verdict.user)
-    if (verdict.kind === 'refused') {
-      // Only a nonce of ours shows that the address is not forged, and nobody else's fault is to bar a trunk.
-      if (verdict.failure.code === 'sip.bad-credentials') this.#guesses.failed(address, nowMs)
-      throw this.#refusal(flow)
-    }
+    if (verdict.kind === 'refused') throw this.#wrong(verdict.failure.code, user, secured, flow)
     this.#counters.challenged += 1
+    for (const trunk of secured) this.#challenged(trunk, nowMs, address)
     const takesMd5 = secured.some(({ config }) => config.inbound?.credentials?.md5 === true)
     const headers = this.#digest
       .challenges(nowMs, verdict)
@@ -101,6 +116,31 @@ export class TrunkDoor {
       .map((value) => ({ name: 'WWW-Authenticate', value }))
     respond(401, { headers })
     return undefined
+  }
+
+  #wrong(code: SipCode, user: string, secured: readonly Trunk[], flow: Flow): GatewayFailure {
+    const { environment, states } = this.#options
+    const { address } = flow.remote
+    const names = secured.map(({ config }) => config.name)
+    const how = `${code === 'sip.bad-credentials' ? 'wrong password' : 'unusable credentials'} of ${JSON.stringify(user.slice(0, MAX_NAME_LENGTH))}`
+    // Only a nonce of ours shows that the address is not forged, and nobody else's fault is to bar a trunk.
+    if (code === 'sip.bad-credentials') {
+      this.#guesses.failed(address, environment.nowMs())
+      for (const name of names) states.noteFailure(name, `sign-in from ${address}: ${how}`)
+    }
+    return this.#refusal(flow, { expected: `inbound.user of trunk ${names.join(' or ')}`, seen: how })
+  }
+
+  /** Once until it has answered one. */
+  #challenged(trunk: Trunk, nowMs: number, address: string): void {
+    const { name } = trunk.config
+    const sinceMs = this.#unansweredMs.get(name) ?? nowMs
+    this.#unansweredMs.set(name, sinceMs)
+    if (nowMs - sinceMs < ANSWER_MS) return
+    this.#unansweredMs.set(name, TOLD)
+    const { states, log } = this.#options
+    states.noteFailure(name, `asks from ${address} without a password, and inbound.user is set`)
+    log.warn('trunk does not sign in', { trunk: name, source: address })
   }
 
   #keyOf(trunk: Trunk | undefined): DigestKey | undefined {
@@ -112,9 +152,12 @@ export class TrunkDoor {
     return { ha1: { 'SHA-256': hashed('SHA-256'), 'SHA-512-256': hashed('SHA-512-256') } }
   }
 
-  #refusal(flow: Flow): GatewayFailure {
+  #refusal({ remote }: Flow, { expected = '', seen = '' } = {}): GatewayFailure {
     this.#counters.refused += 1
-    return new GatewayFailure('call.forbidden', { seen: flow.remote.address })
+    return new GatewayFailure('call.forbidden', {
+      ...(expected === '' ? {} : { expected }),
+      seen: seen === '' ? remote.address : `${seen} from ${remote.address}`,
+    })
   }
 }
 

@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import type { TrunkConfig, TrunkInboundConfig } from '../../../../config/config.ts'
 import { loadConfig } from '../../../../config/load.ts'
+import type { Log } from '../../../../config/logging.ts'
 import { Secret } from '../../../../config/secret.ts'
 import { verdictOf } from '../../../../gateway/diagnosis.ts'
 import { reasonHeader } from '../../../../gateway/failure.ts'
 import { Strangers } from '../../../../gateway/trunks/strangers.ts'
 import { TrunkTable } from '../../../../gateway/trunks/trunk.ts'
 import { TrunkDoor } from '../../../../gateway/trunks/trunk-door.ts'
+import { TrunkStates } from '../../../../gateway/trunks/trunk-states.ts'
 import { type DigestAlgorithm, digestResponse } from '../../../../sip/authentication/digest-response.ts'
 import type { Flow } from '../../../../sip/flow.ts'
 import type { Header, SipRequest } from '../../../../sip/message/message.ts'
@@ -62,7 +64,17 @@ async function doorOf(...rows: (Partial<TrunkConfig> & { readonly name: string }
   })
   await trunks.refresh()
   const config = { ...loadConfig(undefined, {}), domain: DOMAIN, trunks: configs }
-  const door = new TrunkDoor({ config, trunks, environment: time })
+  const states = new TrunkStates(() => time.nowMs())
+  const told: string[] = []
+  const log: Log = {
+    error() {},
+    warn: (message, fields) => void told.push(`${message} ${fields?.trunk}`),
+    info() {},
+    debug() {},
+    child: () => log,
+  }
+  const door = new TrunkDoor({ config, trunks, environment: time, states, log })
+  const seen: string[] = []
   const challenges: string[] = []
   const ask = (asked: SipRequest, flow = flowFrom()): string => {
     try {
@@ -72,7 +84,9 @@ async function doorOf(...rows: (Partial<TrunkConfig> & { readonly name: string }
       })
       return trunk?.config.name ?? 'challenged'
     } catch (error) {
-      return verdictOf(error).code
+      const verdict = verdictOf(error)
+      seen.push(verdict.message)
+      return verdict.code
     }
   }
   /** Asks, and answers the challenge of this algorithm. */
@@ -107,7 +121,7 @@ async function doorOf(...rows: (Partial<TrunkConfig> & { readonly name: string }
       flow,
     )
   }
-  return { door, ask, signIn, time, challenges }
+  return { door, ask, signIn, time, challenges, seen, told, states }
 }
 
 describe('a trunk that must sign in', () => {
@@ -165,6 +179,36 @@ describe('a trunk that must sign in', () => {
     })()
     expect(sent[0]).toMatch(new RegExp(`^SIP/2.0 ${wrongPassword.status} `))
     expect(sent[0]).toContain(`Reason: ${reasonHeader(wrongPassword).value}`)
+  })
+
+  it('with a wrong password is told to operators as that, and a stranger by its address', async () => {
+    const { ask, signIn, seen, states } = await doorOf({ name: 'a', inbound: secured('pbx') })
+    signIn('pbx', 'wrong')
+    ask(request(), flowFrom({ remote: { address: '203.0.113.66', port: 5060 } }))
+    expect(seen).toEqual([
+      `caller is not a known trunk, expected inbound.user of trunk a, seen wrong password of "pbx" from ${ADDRESS}`,
+      'caller is not a known trunk, seen 203.0.113.66',
+    ])
+    expect(states.lastFailureOf('a')?.reason).toBe(`sign-in from ${ADDRESS}: wrong password of "pbx"`)
+  })
+
+  it('and comes again without a password is told once, until it has answered a challenge', async () => {
+    const { ask, signIn, time, told, states } = await doorOf({ name: 'a', inbound: secured('pbx') })
+    const come = async () => {
+      ask(request())
+      await time.advance(2_000)
+    }
+    await come()
+    expect(told).toEqual([])
+    await come()
+    await come()
+    expect(told).toEqual(['trunk does not sign in a'])
+    expect(states.lastFailureOf('a')?.reason).toContain('without a password, and inbound.user is set')
+    expect(signIn('pbx', 'open sesame')).toBe('a')
+    await come()
+    expect(told).toHaveLength(1)
+    await come()
+    expect(told).toHaveLength(2)
   })
 
   it('is not looked at for a while after many wrong passwords from its address', async () => {
