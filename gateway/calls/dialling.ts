@@ -19,6 +19,7 @@ import { refusalOf } from './refusal.ts'
 import { Ringing } from './ringing.ts'
 import { serialInvite } from './serial-invite.ts'
 import type { Side } from './side.ts'
+import { unanswered } from './unanswered.ts'
 
 export interface DiallingHandler {
   /** A provisional response, 100 excepted. */
@@ -83,8 +84,9 @@ export class Dialling {
     this.#cancelTimer = options.plan.isEmergency
       ? () => {}
       : environment.schedule(environment.nowMs() + limits.ringTimeoutS * 1_000, () => {
+          const failure = this.#neverHeard() ?? new GatewayFailure('call.no-answer')
           this.cancel([])
-          this.#fail(new GatewayFailure('call.no-answer'), undefined)
+          this.#fail(failure, undefined)
         })
     this.#ring(options.plan.targets)
   }
@@ -117,12 +119,27 @@ export class Dialling {
 
   /** What whoever gives up now should know of a trunk that has not even said 100, which takes no second (RFC 3261 §8.2.6.1). */
   silence(): GatewayFailure | undefined {
-    const { environment, plan } = this.#options
-    if (this.#silentSinceMs === undefined || plan.media.kind !== 'rtp') return undefined
-    const silentMs = environment.nowMs() - this.#silentSinceMs
-    if (silentMs < SILENT_MS) return undefined
-    const seen = `${plan.name}: nothing in ${(silentMs / 1_000).toFixed(1)} s`
+    const silentMs = this.#silentMs()
+    if (silentMs === undefined || silentMs < SILENT_MS) return undefined
+    if (this.#options.plan.media.kind !== 'rtp') return undefined
+    const seen = this.#nothingIn(silentMs)
     return new GatewayFailure('trunk.silent', { expected: '100 or more to our INVITE', seen })
+  }
+
+  /** Why a call that has no more time was not answered, where nobody has even said that it arrived. */
+  #neverHeard(): GatewayFailure | undefined {
+    const silentMs = this.#silentMs()
+    if (silentMs === undefined) return undefined
+    return unanswered('timeout', this.#options.plan.media.kind === 'rtp', this.#nothingIn(silentMs))
+  }
+
+  #silentMs(): number | undefined {
+    const sinceMs = this.#silentSinceMs
+    return sinceMs === undefined ? undefined : this.#options.environment.nowMs() - sinceMs
+  }
+
+  #nothingIn(silentMs: number): string {
+    return `${this.#options.plan.name}: nothing in ${(silentMs / 1_000).toFixed(1)} s`
   }
 
   #ring(targets: readonly Target[]): void {

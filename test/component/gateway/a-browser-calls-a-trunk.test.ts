@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { loadConfig } from '../../../config/load.ts'
 import { header } from '../../../sip/message/headers.ts'
 import {
   answerIn,
@@ -288,6 +289,26 @@ describe('a call from a browser to a trunk', () => {
     expect(statusOf(call)).toBe(487)
     gateway.expectsVerdicts('cancelled')
   })
+
+  it.each([
+    ['0100', 'trunk.unreachable', 'trunk:pbx'],
+    ['bob', 'call.unreachable', 'user:bob'],
+  ] as const)(
+    'to %s that nobody has even heard of has no answer for another reason',
+    async (number, code, party) => {
+      const { calls } = loadConfig(undefined, {})
+      gateway = await ScriptedGateway.open({ calls: { ...calls, ringTimeoutS: 20 } })
+      const bob = await gateway.registered('bob')
+      gateway.gatewayEnd(bob).drops = () => true
+      gateway.trunkFlow.drops = () => true
+      const call = place(await gateway.registered('alice'), 'alice', number)
+      await gateway.time.advance(21_000)
+      expect(reasonText(call)).toContain(code)
+      const [report] = gateway.calls.history.list()
+      expect(report?.verdict).toMatchObject({ code, leg: 'callee', seen: `${party}: nothing in 20.0 s` })
+      gateway.expectsVerdicts(code)
+    },
+  )
 
   it('that nobody answers is given up after the ring limit, and the trunk is cancelled', async () => {
     gateway = await ScriptedGateway.open()
