@@ -68,14 +68,14 @@ export const GATEWAY_CODES = {
       'the callee is busy (486, 600), declined (603) or did not answer (408, 480), the PBX has no such number (404) or does not let us call it (403)',
     remedy: 'look at the status that is seen; at the PBX, at its log for this Call-ID',
   },
-  'call.offer-refused': {
+  'call.sdp-refused': {
     stage: 'S2',
     status: 488,
-    text: 'callee refused our session description',
+    text: 'peer refused our session description',
     cause:
       'the PBX or client has none of the codecs, or wants SRTP where we offered RTP, or RTP where we offered SRTP',
     remedy:
-      'compare media, codecs and suites of trunks[] with what the PBX takes; a Warning that is seen says what it disliked',
+      'compare media, codecs and suites of trunks[] with what the PBX takes; a Warning or Reason that is seen says what it disliked',
   },
   'call.peer-failed': {
     stage: 'S1',

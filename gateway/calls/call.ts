@@ -23,7 +23,7 @@ import { CallCharges } from './call-charges.ts'
 import { type CallEvent, type CallState, nextCallState } from './call-machine.ts'
 import { Conversation, type SilenceLimits } from './conversation.ts'
 import { Dialling, type Progress } from './dialling.ts'
-import { passedReasons } from './header-policy.ts'
+import { isOverSdp, passedReasons, saidReasons } from './header-policy.ts'
 import { KeyPresses } from './key-presses.ts'
 import { Leg, type LegMedia } from './leg.ts'
 import type { AdmittedPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
@@ -177,7 +177,8 @@ export class Call implements SideOwner, JoinableCall {
       findSide: context.findSide,
     })
     invite.handler = {
-      onCancel: (cancel) => this.#end('cancelled', { reasons: passedReasons(cancel) }),
+      onCancel: (cancel) =>
+        this.#end('cancelled', { reasons: passedReasons(cancel), said: saidReasons(cancel) }),
       onPrackTimeout: () => this.#fail(new GatewayFailure('call.prack-missing'), 'caller'),
       onLost: () => this.#fail(new GatewayFailure('call.connection-lost'), 'caller'),
     }
@@ -276,10 +277,11 @@ export class Call implements SideOwner, JoinableCall {
   }
 
   #hungUp(side: Side, request: SipRequest | undefined): void {
-    this.#end('hung-up', {
-      by: side.leg.name,
-      reasons: request === undefined ? [] : passedReasons(request),
-    })
+    const leg = side.leg.name
+    const said = request === undefined ? undefined : saidReasons(request)
+    if (isOverSdp(said))
+      this.#addFinding(verdictOf(new GatewayFailure('call.sdp-refused', { seen: `BYE ${said}` }), { leg }))
+    this.#end('hung-up', { by: leg, reasons: request === undefined ? [] : passedReasons(request), said })
   }
 
   onDialogAck(side: Side, ack: SipRequest): void {
@@ -460,6 +462,8 @@ export class Call implements SideOwner, JoinableCall {
       readonly leg?: LegName
       /** Reason headers of the peer that pass to the other side. */
       readonly reasons?: readonly Header[]
+      /** Why the peer ends it, in its own words. */
+      readonly said?: string | undefined
       /** What the caller must see of the refusal. */
       readonly headers?: readonly Header[]
     },
@@ -470,8 +474,8 @@ export class Call implements SideOwner, JoinableCall {
     if (silence !== undefined) this.#addFinding(verdictOf(silence, { leg: 'callee' }))
     this.charges.stop()
     this.#mediaWatch.stop()
-    this.trace.end({ verdict: why.verdict, by: why.by, isCancelled: event === 'cancelled' })
-    this.#logEnd(event, why.verdict, why.by ?? why.leg)
+    this.trace.end({ verdict: why.verdict, by: why.by, said: why.said, isCancelled: event === 'cancelled' })
+    this.#logEnd(event, why.verdict, why.by ?? why.leg, why.said)
     const reasons = why.verdict === undefined ? (why.reasons ?? []) : [reasonHeader(why.verdict)]
     this.#setUp.cancel(reasons)
     this.#transfers.close(reasons)
@@ -520,9 +524,19 @@ export class Call implements SideOwner, JoinableCall {
     this.#log.info(event.kind, { leg, ...event })
   }
 
-  #logEnd(event: CallEvent, verdict: Verdict | undefined, leg: LegName | undefined): void {
+  #logEnd(
+    event: CallEvent,
+    verdict: Verdict | undefined,
+    leg: LegName | undefined,
+    said: string | undefined,
+  ): void {
     const durationMs = Math.round(this.#context.environment.nowMs() - this.#startedAtMs)
-    const fields = { event, durationMs, ...(leg === undefined ? {} : { leg }) }
+    const fields = {
+      event,
+      durationMs,
+      ...(leg === undefined ? {} : { leg }),
+      ...(said === undefined ? {} : { said }),
+    }
     if (verdict === undefined) this.#log.info('call ended', fields)
     else {
       const level = this.charges.isEmergency ? 'error' : logLevelOf(verdict)

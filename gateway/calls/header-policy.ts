@@ -100,6 +100,18 @@ export function warningsOf(response: SipResponse): readonly string[] {
     .map((value) => `Warning: ${value}`)
 }
 
+/** Why a peer ends a call, in its own words (RFC 3326), for the log. */
+export function saidReasons(message: SipRequest): string | undefined {
+  const said = rawValues(message, 'Reason').filter(
+    (value) => value.length <= MAX_VALUE_LENGTH && isClean(value),
+  )
+  return said.length === 0 ? undefined : said.slice(0, 2).join(', ')
+}
+
+/** A client that can do nothing with our description ends the call by BYE, and says a status for the reason. */
+export const isOverSdp = (reasons: string | undefined): boolean =>
+  reasons !== undefined && /(?:^|,\s*)SIP\s*;[^,]*\bcause\s*=\s*(?:415|488|606)\b/i.test(reasons)
+
 /** Control characters pass no leg. */
 function isClean(value: string): boolean {
   for (let at = 0; at < value.length; at += 1) {

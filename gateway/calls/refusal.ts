@@ -29,7 +29,7 @@ export function refusalOf(response: SipResponse | NoAnswer, plan: PartyPlan): Ga
 }
 
 function codeOf(status: number): GatewayCode {
-  if (OF_THE_OFFER.includes(status)) return 'call.offer-refused'
+  if (OF_THE_OFFER.includes(status)) return 'call.sdp-refused'
   return status >= 500 && status < 600 ? 'call.peer-failed' : 'call.refused'
 }
 

@@ -67,6 +67,8 @@ export interface CallReport {
   readonly endedMs?: CallMs
   /** The leg that hung up. */
   readonly endedBy?: string
+  /** Why, in the words of its BYE or CANCEL (RFC 3326). */
+  readonly said?: string
   /** What it would be if the call ended well now. */
   readonly outcome: Outcome
   /** Of all that was found, what decided the outcome: what ended the call, else the lowest rung. */

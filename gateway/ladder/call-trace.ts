@@ -53,6 +53,7 @@ export class CallTrace {
   #answeredMs: CallMs | undefined
   #endedMs: CallMs | undefined
   #endedBy: string | undefined
+  #said: string | undefined
   #ending: Finding | undefined
   #isCancelled = false
 
@@ -204,17 +205,20 @@ export class CallTrace {
   end(how: {
     readonly verdict?: Verdict | undefined
     readonly by?: string | undefined
+    /** Why, in the words of who hung up. */
+    readonly said?: string | undefined
     readonly isCancelled: boolean
   }): void {
     this.#state = 'ended'
     this.#endedMs = this.#nowMs()
     this.#endedBy = how.by
+    this.#said = how.said
     this.#isCancelled = how.isCancelled
     if (how.verdict !== undefined) this.#ending = this.#addEnding(how.verdict)
     this.note(
       'ended',
       { leg: how.by ?? how.verdict?.leg },
-      how.isCancelled ? 'cancelled' : how.verdict?.code,
+      how.isCancelled ? 'cancelled' : (how.verdict?.code ?? how.said),
       true,
     )
   }
@@ -232,6 +236,7 @@ export class CallTrace {
       ...(this.#answeredMs === undefined ? {} : { answeredMs: this.#answeredMs }),
       ...(this.#endedMs === undefined ? {} : { endedMs: this.#endedMs }),
       ...(this.#endedBy === undefined ? {} : { endedBy: this.#endedBy }),
+      ...(this.#said === undefined ? {} : { said: this.#said }),
       outcome: this.#outcome(),
       ...(verdict === undefined ? {} : { verdict }),
       findings: [...this.#findings],

@@ -14,7 +14,7 @@ interface CdrLeg {
   readonly stats?: Omit<LegStats, 'remote'>
 }
 
-/** One call in one line of JSON: what accounting and statistics want. No address of any kind. */
+/** One call in one line of JSON: what accounting and statistics want. No address, but where a peer said one. */
 export interface Cdr {
   readonly callId: string
   readonly caller: string
@@ -26,6 +26,8 @@ export interface Cdr {
   readonly outcome: Outcome
   /** The leg that hung up. */
   readonly endedBy?: string
+  /** Why, in its own words. */
+  readonly said?: string
   readonly verdict?: {
     readonly stage: string
     readonly code: string
@@ -39,7 +41,7 @@ export interface Cdr {
 }
 
 export function cdrOf(report: CallReport): Cdr {
-  const { callId, caller, callee, startedAt, answeredMs, endedMs, outcome, endedBy, verdict } = report
+  const { callId, caller, callee, startedAt, answeredMs, endedMs, outcome, endedBy, said, verdict } = report
   return {
     callId,
     caller,
@@ -49,6 +51,7 @@ export function cdrOf(report: CallReport): Cdr {
     durationS: answeredMs === undefined || endedMs === undefined ? 0 : seconds(endedMs - answeredMs),
     outcome,
     ...(endedBy === undefined ? {} : { endedBy }),
+    ...(said === undefined ? {} : { said }),
     ...(verdict === undefined
       ? {}
       : {

@@ -227,9 +227,9 @@ describe('a call from a browser to a trunk', () => {
     [302, 480, 'call.refused'],
     [401, 503, 'trunk.credentials-wanted'],
     [407, 503, 'trunk.credentials-wanted'],
-    [488, 488, 'call.offer-refused'],
-    [415, 415, 'call.offer-refused'],
-    [606, 606, 'call.offer-refused'],
+    [488, 488, 'call.sdp-refused'],
+    [415, 415, 'call.sdp-refused'],
+    [606, 606, 'call.sdp-refused'],
     [500, 500, 'call.peer-failed'],
     [503, 503, 'call.peer-failed'],
   ] as const)('that the trunk answers %i ends with %i and the code %s', async (status, expected, code) => {
@@ -256,8 +256,8 @@ describe('a call from a browser to a trunk', () => {
     await gateway.time.advance(50)
     const seen = 'trunk:pbx: 488 Not Acceptable Here; Warning: 304 pbx.example "Media type not available"'
     const [report] = gateway.calls.history.list()
-    expect(report?.verdict).toMatchObject({ code: 'call.offer-refused', stage: 'S2', seen })
-    gateway.expectsVerdicts('call.offer-refused')
+    expect(report?.verdict).toMatchObject({ code: 'call.sdp-refused', stage: 'S2', seen })
+    gateway.expectsVerdicts('call.sdp-refused')
   })
 
   it('is cancelled while it rings', async () => {

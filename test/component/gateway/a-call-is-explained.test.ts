@@ -105,6 +105,38 @@ describe('the history of a call', () => {
     gateway.expectsVerdicts('call.unknown-number')
   })
 
+  it.each([
+    ['X.int;cause=102;text="RTP Timeout"', 'ok', undefined],
+    ['SIP;cause=488;text="Bad Media Description"', 'impaired', 'call.sdp-refused'],
+  ] as const)('keeps why a peer hung up: %s', async (said, outcome, code) => {
+    const gateway = await open()
+    const alice = { peer: await signedIn(gateway), user: 'alice', local: BROWSER }
+    const { caller } = await answered(gateway, alice, { peer: gateway.trunk, number: '0123', local: PHONE })
+    caller.dialog?.bye([{ name: 'Reason', value: said }])
+    await gateway.time.advance(1_000)
+    const [report] = gateway.calls.history.list()
+    expect(report).toMatchObject({ outcome, endedBy: 'caller', said })
+    expect(report?.findings).toEqual(
+      code === undefined ? [] : [expect.objectContaining({ code, leg: 'caller', seen: `BYE ${said}` })],
+    )
+    const end = report?.timeline.find(({ what }) => what === 'ended')
+    expect(end).toMatchObject({ leg: 'caller', detail: said })
+    expect(gateway.records[0]).toMatchObject({ outcome, said })
+    expect(gateway.logged('call ended')[0]?.fields).toMatchObject({ leg: 'caller', said })
+    if (code !== undefined) gateway.expectsVerdicts(code)
+  })
+
+  it('keeps no reason that is longer than a line should be', async () => {
+    const said = `SIP;cause=488;text="${'x'.repeat(600)}"`
+    const gateway = await open()
+    const alice = { peer: await signedIn(gateway), user: 'alice', local: BROWSER }
+    const { caller } = await answered(gateway, alice, { peer: gateway.trunk, number: '0123', local: PHONE })
+    caller.dialog?.bye([{ name: 'Reason', value: said }])
+    await gateway.time.advance(1_000)
+    expect(gateway.records[0]).toMatchObject({ outcome: 'ok', endedBy: 'caller' })
+    expect(gateway.records[0]?.said).toBeUndefined()
+  })
+
   it('that the caller gave up is cancelled, and no failure', async () => {
     const gateway = closing(await ScriptedGateway.open())
     const alice = await signedIn(gateway)
@@ -112,9 +144,10 @@ describe('the history of a call', () => {
     const invite = await ringing(gateway, gateway.trunk)
     invite.progress(180)
     await gateway.time.advance(100)
-    call.invite.cancel()
+    const said = 'SIP;cause=200;text="Call completed elsewhere"'
+    call.invite.cancel([{ name: 'Reason', value: said }])
     await gateway.time.advance(1_000)
-    expect(gateway.calls.history.list()[0]).toMatchObject({ outcome: 'cancelled', findings: [] })
+    expect(gateway.calls.history.list()[0]).toMatchObject({ outcome: 'cancelled', findings: [], said })
     gateway.expectsVerdicts('cancelled')
   })
 
