@@ -109,7 +109,7 @@ describe('the history of a call', () => {
     ['X.int;cause=102;text="RTP Timeout"', 'ok', undefined],
     ['SIP;cause=488;text="Bad Media Description"', 'impaired', 'call.sdp-refused'],
   ] as const)('keeps why a peer hung up: %s', async (said, outcome, code) => {
-    const gateway = await open()
+    const gateway = closing(await ScriptedGateway.open())
     const alice = { peer: await signedIn(gateway), user: 'alice', local: BROWSER }
     const { caller } = await answered(gateway, alice, { peer: gateway.trunk, number: '0123', local: PHONE })
     caller.dialog?.bye([{ name: 'Reason', value: said }])
@@ -128,7 +128,7 @@ describe('the history of a call', () => {
 
   it('keeps no reason that is longer than a line should be', async () => {
     const said = `SIP;cause=488;text="${'x'.repeat(600)}"`
-    const gateway = await open()
+    const gateway = closing(await ScriptedGateway.open())
     const alice = { peer: await signedIn(gateway), user: 'alice', local: BROWSER }
     const { caller } = await answered(gateway, alice, { peer: gateway.trunk, number: '0123', local: PHONE })
     caller.dialog?.bye([{ name: 'Reason', value: said }])
