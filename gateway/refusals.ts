@@ -1,12 +1,20 @@
 import type { LogFields } from '../config/log-line.ts'
 import type { Log } from '../config/logging.ts'
 import { TokenBucket } from '../sip/token-bucket.ts'
+import { isTrunkParty } from './calls/party.ts'
+import { PartyRates, type Rate } from './calls/party-rates.ts'
 import type { Verdict } from './diagnosis.ts'
 import { logLevelOf, verdictFields } from './failure.ts'
 
 /** Lines about all strangers together: enough for an operator who looks for a mistake, no use for filling the disk. */
 const LINES_PER_SECOND = 10
 const LINE_BURST = 20
+
+/** Of what one party is refused: a page that tries again and again by itself, or a trunk with many callers, stays below. */
+export const REFUSAL_RATES: Readonly<Record<'party' | 'trunk', Rate>> = {
+  party: { perSecond: 5, burst: 60 },
+  trunk: { perSecond: 50, burst: 600 },
+}
 
 export interface RefusalsOptions {
   readonly nowMs: () => number
@@ -18,14 +26,15 @@ export interface Refusal {
   /** What was thrown: told where it is our own mistake. */
   readonly error: unknown
   readonly fields: LogFields
-  /** A user or trunk, who has been seen to be the one. */
-  readonly isKnown: boolean
+  /** A user or trunk, who has been seen to be the one, or its scope of flows; undefined for strangers. */
+  readonly party: string | undefined
 }
 
-/** What is said of refused requests. Those of strangers are as many as strangers like: beyond a rate they are counted. */
+/** What is said of refused requests. They are as many as peers like: beyond a rate, of strangers together and of each party, they are counted. */
 export class Refusals {
   readonly #options: RefusalsOptions
   readonly #bucket: TokenBucket
+  readonly #rates = new PartyRates()
   readonly #counters = { unlogged: 0 }
 
   constructor(options: RefusalsOptions) {
@@ -33,11 +42,20 @@ export class Refusals {
     this.#bucket = new TokenBucket(LINES_PER_SECOND, LINE_BURST, options.nowMs())
   }
 
-  tell(message: string, { verdict, error, fields, isKnown }: Refusal): void {
-    const { log, nowMs } = this.#options
-    if (isKnown || this.#bucket.take(nowMs()))
-      log[logLevelOf(verdict)](message, { ...fields, ...verdictFields(verdict, error) })
-    else this.#counters.unlogged += 1
+  /** False past the rate: then nothing else is to be kept of it either. */
+  tell(message: string, { verdict, error, fields, party }: Refusal): boolean {
+    if (!this.#take(party)) {
+      this.#counters.unlogged += 1
+      return false
+    }
+    this.#options.log[logLevelOf(verdict)](message, { ...fields, ...verdictFields(verdict, error) })
+    return true
+  }
+
+  #take(party: string | undefined): boolean {
+    const nowMs = this.#options.nowMs()
+    if (party === undefined) return this.#bucket.take(nowMs)
+    return this.#rates.take(party, isTrunkParty(party) ? REFUSAL_RATES.trunk : REFUSAL_RATES.party, nowMs)
   }
 
   counters(): Readonly<Record<string, number>> {

@@ -253,15 +253,15 @@ export class Calls {
 
   #refuse(invite: IncomingInvite, error: unknown, caller: string | undefined): void {
     const verdict = verdictOf(error)
-    // A stranger must not crowd our own calls out of the history.
-    if (caller !== undefined) this.#remember(invite, caller, verdict)
     const { callId } = invite.request
-    this.#options.refusals.tell('call refused', {
+    const isTold = this.#options.refusals.tell('call refused', {
       verdict,
       error,
       fields: { callId, source: invite.flow.remote.address },
-      isKnown: caller !== undefined,
+      party: caller,
     })
+    // A stranger must not crowd our own calls out of the history.
+    if (isTold && caller !== undefined) this.#remember(invite, caller, verdict)
     invite.reject(verdict.status, { headers: refusalHeaders(verdict), isOnce: caller === undefined })
   }
 }

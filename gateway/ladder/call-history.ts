@@ -1,5 +1,5 @@
 import type { CallReport } from './call-report.ts'
-import type { CallTrace } from './call-trace.ts'
+import { type CallTrace, keptCallId } from './call-trace.ts'
 
 export interface HistoryOptions {
   /** Calls that are kept after their end; of attempts that were refused at once, a quarter of it more. */
@@ -17,8 +17,9 @@ interface Kept {
 export class CallHistory {
   readonly #options: HistoryOptions
   readonly #live = new Set<CallTrace>()
-  #ended: Kept[] = []
-  #refused: Kept[] = []
+  /** The oldest first, and so are those refused. */
+  readonly #ended: Kept[] = []
+  readonly #refused: Kept[] = []
 
   constructor(options: HistoryOptions) {
     this.#options = options
@@ -35,16 +36,14 @@ export class CallHistory {
 
   end(trace: CallTrace): void {
     this.#live.delete(trace)
-    this.#ended = this.#kept(
-      [...this.#ended, { trace, endedMs: this.#options.nowMs() }],
-      this.#options.maxCalls,
-    )
+    this.#ended.push({ trace, endedMs: this.#options.nowMs() })
+    this.#forgetOld()
   }
 
   /** An attempt that never became a call. */
   refuse(trace: CallTrace): void {
-    const all = [...this.#refused, { trace, endedMs: this.#options.nowMs() }]
-    this.#refused = this.#kept(all, Math.ceil(this.#options.maxCalls / 4))
+    this.#refused.push({ trace, endedMs: this.#options.nowMs() })
+    this.#forgetOld()
   }
 
   /** The newest first, those that are live before all others. */
@@ -57,7 +56,8 @@ export class CallHistory {
   /** By the Call-ID of any of its legs. */
   findExactly(callId: string): CallTrace | undefined {
     this.#forgetOld()
-    return [...this.#live, ...this.#past()].find((trace) => idsOf(trace).includes(callId))
+    const kept = keptCallId(callId)
+    return [...this.#live, ...this.#past()].find((trace) => idsOf(trace).includes(kept))
   }
 
   /** By the Call-ID of any of its legs, or by the first characters of one when only one call has them. */
@@ -75,14 +75,14 @@ export class CallHistory {
 
   #forgetOld(): void {
     const { maxCalls } = this.#options
-    this.#ended = this.#kept(this.#ended, maxCalls)
-    this.#refused = this.#kept(this.#refused, Math.ceil(maxCalls / 4))
+    this.#trim(this.#ended, maxCalls)
+    this.#trim(this.#refused, Math.ceil(maxCalls / 4))
   }
 
-  #kept(all: readonly Kept[], max: number): Kept[] {
+  #trim(all: Kept[], max: number): void {
     const oldestMs = this.#options.nowMs() - this.#options.keepMs
-    const young = all.filter(({ endedMs }) => endedMs > oldestMs)
-    return max === 0 ? [] : young.slice(-max)
+    const isOver = (kept: Kept): boolean => all.length > max || kept.endedMs <= oldestMs
+    for (let [oldest] = all; oldest !== undefined && isOver(oldest); [oldest] = all) all.shift()
   }
 }
 

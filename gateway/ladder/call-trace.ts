@@ -1,11 +1,18 @@
 import type { Stage } from '../../config/stage.ts'
 import type { LegStats } from '../../media/engine.ts'
+import { detached } from '../../sip/message/characters.ts'
 import type { CallState } from '../calls/call-machine.ts'
 import type { Place, Verdict } from '../diagnosis.ts'
 import type { CallMs, CallReport, Finding, LegReport, Outcome, Rung, TimelineEntry } from './call-report.ts'
 
 /** What one call may keep. A peer can cause lines (re-INVITEs, handshake datagrams), so they end somewhere. */
 export const TRACE_LIMITS = { entries: 160, bytes: 32_768, entryBytes: 6_144, findings: 24, legs: 8 } as const
+
+/** Of a Call-ID: it stands in each record, and a peer may make it as long as a line. */
+export const MAX_CALL_ID = 256
+
+/** As a trace has it. Cut from a message, text would keep all of that, for as long as the call is remembered. */
+export const keptCallId = (callId: string): string => detached(callId.slice(0, MAX_CALL_ID))
 
 /** Lines that come as the call ends shall still find room. */
 const RESERVED_ENTRIES = 16
@@ -58,9 +65,15 @@ export class CallTrace {
   #isCancelled = false
 
   constructor(options: TraceOptions) {
-    this.#options = options
+    const { callId, caller, callee } = options
+    this.#options = {
+      ...options,
+      callId: keptCallId(callId),
+      caller: detached(caller),
+      callee: detached(callee),
+    }
     this.#startMs = options.nowMs()
-    this.#callee = options.callee
+    this.#callee = this.#options.callee
   }
 
   get callId(): string {
@@ -71,7 +84,7 @@ export class CallTrace {
   goesOn(leg: string, to: string, why: string): void {
     this.note('goes on', { leg }, `${why}; to ${to}`)
     this.#legs.delete(leg)
-    this.#callee = to
+    this.#callee = detached(to)
   }
 
   /** The target of a transfer that has failed, or that found no place: the call goes on without it. */
@@ -112,7 +125,7 @@ export class CallTrace {
     const rungs = new Map(climbed.map((rung) => [rung, now]))
     const changedMs = this.#state === 'connected' ? now : undefined
     const none = { codec: undefined, stats: undefined, isAgreed: false }
-    this.#legs.set(name, { party, kind, ...none, changedMs, climbed: rungs })
+    this.#legs.set(name, { party: detached(party), kind, ...none, changedMs, climbed: rungs })
   }
 
   /** Of several users that a leg was for, the one that has answered. */
@@ -120,8 +133,8 @@ export class CallTrace {
     const leg = this.#legs.get(name)
     if (leg === undefined) return
     // A party that a transfer calls later is a leg of its own, and the call stays one to the party called first.
-    if (this.#callee === leg.party) this.#callee = party
-    leg.party = party
+    if (this.#callee === leg.party) this.#callee = detached(party)
+    leg.party = detached(party)
   }
 
   /** What a leg has climbed. */
@@ -130,7 +143,8 @@ export class CallTrace {
   }
 
   dialog(callId: string): void {
-    if (callId !== this.callId && this.#callIds.size < TRACE_LIMITS.legs) this.#callIds.add(callId)
+    const kept = keptCallId(callId)
+    if (kept !== this.callId && this.#callIds.size < TRACE_LIMITS.legs) this.#callIds.add(kept)
   }
 
   climb(name: string, stage: Stage, direction?: 'received' | 'sent'): void {
@@ -169,7 +183,7 @@ export class CallTrace {
     const text =
       detail === undefined || detail.length <= TRACE_LIMITS.entryBytes
         ? detail
-        : `${detail.slice(0, TRACE_LIMITS.entryBytes)}...`
+        : `${detached(detail.slice(0, TRACE_LIMITS.entryBytes))}...`
     const size = what.length + (text?.length ?? 0)
     const [entries, bytes] = isLast ? [0, 0] : [RESERVED_ENTRIES, RESERVED_BYTES]
     if (

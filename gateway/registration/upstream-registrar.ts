@@ -385,7 +385,7 @@ export class UpstreamRegistrar implements Registrar {
       verdict,
       error,
       fields: { from: request.from.uri.text, source: flow.remote.address },
-      isKnown: this.isKnown(flow),
+      party: this.isKnown(flow) ? flow.scope : undefined,
     })
     const unsupported = error instanceof SipFailure && error.code === 'sip.unsupported-extension'
     const headers = [

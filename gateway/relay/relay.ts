@@ -261,7 +261,7 @@ export class Relay {
       verdict,
       error,
       fields: { callId, method, source: flow.remote.address },
-      isKnown: this.#identified.has(incoming),
+      party: this.#identified.has(incoming) ? flow.scope : undefined,
     })
     const headers = [...passed, ...ownHeadersOf(error), ...refusalHeaders(verdict)]
     incoming.respond(verdict.status, { headers, isOnce: ONCE.has(verdict.code) })

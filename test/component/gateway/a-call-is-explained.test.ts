@@ -220,6 +220,18 @@ describe('a trace', () => {
     expect(timelineText(trace.report())).toContain('more lines had no room')
   })
 
+  it('has 256 characters of a Call-ID, by which its call is found', () => {
+    const long = 'c'.repeat(8_000)
+    const history = new CallHistory({ maxCalls: 4, keepMs: 1_000, nowMs: () => 0 })
+    const trace = traceOf(long)
+    trace.dialog('d'.repeat(257))
+    history.end(trace)
+    const report = trace.report()
+    expect([report.callId.length, report.otherCallIds[0]?.length]).toEqual([256, 256])
+    expect(cdrOf(report).callId).toBe('c'.repeat(256))
+    expect([history.findExactly(long), history.findExactly('d'.repeat(257))]).toEqual([trace, trace])
+  })
+
   it('keeps a finding once for each place, and no more than its limit', () => {
     const trace = traceOf('a')
     const verdict = verdictOf(mismatch, { leg: 'caller' })

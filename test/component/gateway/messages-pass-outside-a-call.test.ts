@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { REFUSAL_RATES } from '../../../gateway/refusals.ts'
 import { PENDING_MOST } from '../../../gateway/relay/relay-limits.ts'
 import { MAX_RELAYED_BODY_BYTES } from '../../../gateway/relay/relay-policy.ts'
 import { header, rawValues } from '../../../sip/message/headers.ts'
@@ -333,13 +334,17 @@ describe('a request of who has not signed in', () => {
     expect(gateway.logged('request refused')).toHaveLength(lines + 1)
   })
 
-  it('does not keep the refusals of users out of the log', async () => {
+  it('keeps no refusal of a user out of the log; one past the rate of a user is counted, and keeps out none of another', async () => {
     gateway = await ScriptedGateway.open()
-    const alice = await gateway.registered('alice')
-    const sent = Array.from({ length: 100 }, () => send(alice, 'MESSAGE', 'alice', '77', { body: 'x' }))
+    const [alice, bob] = [await gateway.registered('alice'), await gateway.registered('bob')]
+    const { burst } = REFUSAL_RATES.party
+    const sent = Array.from({ length: burst + 1 }, () => send(alice, 'MESSAGE', 'alice', '77', { body: 'x' }))
     await gateway.time.advance(50)
     expect(new Set(sent.map(statusOfSent))).toEqual(new Set([404]))
-    expect(gateway.logged('request refused')).toHaveLength(100)
-    expect(gateway.refusals.counters()).toEqual({ unlogged: 0 })
+    expect(gateway.logged('request refused')).toHaveLength(burst)
+    expect(gateway.refusals.counters()).toEqual({ unlogged: 1 })
+    send(bob, 'MESSAGE', 'bob', '77', { body: 'x' })
+    await gateway.time.advance(50)
+    expect(gateway.logged('request refused')).toHaveLength(burst + 1)
   })
 })

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { REFUSAL_RATES } from '../../../gateway/refusals.ts'
 import {
   MAX_CREDENTIAL_LENGTH,
   MAX_PASSED_CREDENTIALS,
@@ -433,13 +434,14 @@ describe('who has not signed in', () => {
     expect(gateway.refusals.counters()).toEqual({ unlogged: 1_000 - lines })
   })
 
-  it('is not who has: a device that is refused is told of always', async () => {
+  it('is not who has: of a device that is refused is told up to a rate of its own', async () => {
     pbx = await ScriptedPbx.open()
     const browser = await pbx.registered('1001')
     const before = pbx.gateway.logged('REGISTER refused').length
-    for (let turn = 0; turn < 100; turn += 1) send(browser, 'REGISTER', '1001', '1001', { headers: CONTACTS })
+    for (let turn = 0; turn <= REFUSAL_RATES.party.burst; turn += 1)
+      send(browser, 'REGISTER', '1001', '1001', { headers: CONTACTS })
     await pbx.gateway.time.advance(20)
-    expect(pbx.gateway.logged('REGISTER refused')).toHaveLength(before + 100)
+    expect(pbx.gateway.logged('REGISTER refused')).toHaveLength(before + REFUSAL_RATES.party.burst)
   })
 })
 
