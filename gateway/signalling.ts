@@ -90,7 +90,11 @@ export function joinSignalling(options: SignallingOptions): Signalling {
   const nowMs = (): number => environment.nowMs()
   const states = new TrunkStates(nowMs)
   const refusals = new Refusals({ nowMs, log })
-  const tokens = new TokenGate(verifier, logMistake(log))
+  const tokens = new TokenGate({
+    verifier,
+    isBarred: (flow) => registration.isBarred(flow),
+    onError: logMistake(log),
+  })
   const turn = config.turn === undefined ? undefined : new TurnCredentials(config.turn)
   const tickets = new LadderTickets(nowMs)
   const userAgent = joinUserAgent(options, tokens, () => parts)

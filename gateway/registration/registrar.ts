@@ -43,6 +43,8 @@ export interface Registrar {
   bindingsOf(user: string): readonly Device[]
   /** Whether somebody has signed in by this WebSocket, and not off. */
   isKnown(flow: Flow): boolean
+  /** Whether what comes by this WebSocket is refused without a look at its credentials: its address has guessed too often. */
+  isBarred(flow: Flow): boolean
   /** Everybody's registrations, for operators. */
   list(): readonly RegistrationSummary[]
   /** What was reached by this WebSocket is reached no more. */

@@ -186,6 +186,10 @@ export class Registration implements Registrar {
     return this.#location.bindingsOf(user, environment.nowMs()).filter((binding) => binding.flow.isOpen)
   }
 
+  isBarred(flow: Flow): boolean {
+    return this.#guard.refusalOf(flow, this.isKnown(flow)) !== undefined
+  }
+
   isKnown(flow: Flow): boolean {
     return this.#usersOn(flow).length > 0
   }
@@ -228,9 +232,7 @@ export class Registration implements Registrar {
 
   /** The user, or undefined after a 401 or a refusal has been sent. */
   #authenticate(request: SipRequest, flow: Flow, respond: Respond): Authenticated | undefined {
-    // A user who has signed in here, and guessed nothing, goes on: a stranger at the same address must not end their calls.
-    const isTrusted = this.isKnown(flow) && !this.#guard.hasFailed(flow)
-    const barred = isTrusted ? undefined : this.#guard.refusal(flow.remote.address)
+    const barred = this.#guard.refusalOf(flow, this.isKnown(flow))
     if (barred !== undefined) {
       respond(barred.status, barred.headers)
       return undefined

@@ -12,6 +12,11 @@ const MAX_FAILURES_PER_FLOW = 10
 const STALE_PER_SECOND = 0.1
 const STALE_BURST = 10
 
+export interface BarredRefusal {
+  readonly status: number
+  readonly headers: readonly Header[]
+}
+
 /** Makes guessing slow and dear, whoever judges the passwords: a WebSocket that goes on is cut, an address is barred for a while. */
 export class SignInGuard {
   readonly #nowMs: () => number
@@ -28,8 +33,16 @@ export class SignInGuard {
     return this.#failures.has(flow)
   }
 
+  /**
+   * As `refusal`, of what comes by a WebSocket. A user who has signed in by it (`isKnown`), and guessed nothing, goes on: a stranger
+   * at the same address must not end their calls.
+   */
+  refusalOf(flow: Flow, isKnown: boolean): BarredRefusal | undefined {
+    return isKnown && !this.hasFailed(flow) ? undefined : this.refusal(flow.remote.address)
+  }
+
   /** What whoever comes from a barred address is told: to come again. Undefined: it is not barred. */
-  refusal(address: string): { readonly status: number; readonly headers: readonly Header[] } | undefined {
+  refusal(address: string): BarredRefusal | undefined {
     const barredMs = this.#guesses.barredForMs(address, this.#nowMs())
     if (barredMs === 0) return undefined
     const verdict = verdictOf(new SipFailure('sip.barred'))

@@ -9,6 +9,15 @@ interface Incoming {
   readonly flow: Flow
 }
 
+export interface TokenGateOptions {
+  /** Without one nobody signs in by token. */
+  readonly verifier: TokenVerifier | undefined
+  /** Whether what comes by a flow is refused in any case: then its token is not worth a quarter of a millisecond. */
+  readonly isBarred: (flow: Flow) => boolean
+  /** Gets what `next` threw after a verification. */
+  readonly onError: (error: unknown, request: SipRequest) => void
+}
+
 /**
  * Verifying a token takes a turn of the event loop, deciding about a request must not: so the token of a request is
  * verified before anyone sees the request, and whoever then asks who sent it is answered at once.
@@ -17,13 +26,12 @@ interface Incoming {
  */
 export class TokenGate {
   readonly #verifier: TokenVerifier | undefined
-  readonly #onError: (error: unknown, request: SipRequest) => void
+  readonly #options: TokenGateOptions
   readonly #verdicts = new WeakMap<SipRequest, TokenVerdict>()
 
-  /** Without a verifier nobody signs in by token. `onError` gets what `next` threw after a verification. */
-  constructor(verifier: TokenVerifier | undefined, onError: (error: unknown, request: SipRequest) => void) {
-    this.#verifier = verifier
-    this.#onError = onError
+  constructor(options: TokenGateOptions) {
+    this.#options = options
+    this.#verifier = options.verifier
   }
 
   /** What the request's token has proven; undefined when it had none. */
@@ -37,7 +45,7 @@ export class TokenGate {
     return token === undefined ? undefined : this.#verifier?.verify(token)
   }
 
-  /** Calls `next` when the request's token has been verified: at once when there is none. */
+  /** Calls `next` when the request's token has been verified: at once when there is none, or it changes nothing. */
   passRequest(incoming: IncomingRequest, next: () => void): void {
     this.#pass(incoming, next, () => incoming.respond(500))
   }
@@ -71,7 +79,7 @@ export class TokenGate {
   #pass(incoming: Incoming, next: () => void, abandon: () => void): void {
     const { request, flow } = incoming
     const token = tokenOf(incoming)
-    if (token === undefined || this.#verifier === undefined) {
+    if (token === undefined || this.#verifier === undefined || this.#options.isBarred(flow)) {
       next()
       return
     }
@@ -83,7 +91,7 @@ export class TokenGate {
         else abandon()
       })
       .catch((error: unknown) => {
-        this.#onError(error, request)
+        this.#options.onError(error, request)
         abandon()
       })
   }

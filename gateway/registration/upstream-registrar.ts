@@ -100,6 +100,10 @@ export class UpstreamRegistrar implements Registrar {
     return { relayedRegisters: this.#waiting.size, upstreamBindings: this.size }
   }
 
+  isBarred(flow: Flow): boolean {
+    return this.guard.refusalOf(flow, this.isKnown(flow)) !== undefined
+  }
+
   isKnown(flow: Flow): boolean {
     return this.location.ofFlow(flow).length > 0
   }
@@ -110,9 +114,7 @@ export class UpstreamRegistrar implements Registrar {
       return
     }
     const { request, flow } = incoming
-    // As in `Registration`.
-    const isTrusted = this.isKnown(flow) && !this.guard.hasFailed(flow)
-    const barred = isTrusted ? undefined : this.guard.refusal(flow.remote.address)
+    const barred = this.guard.refusalOf(flow, this.isKnown(flow))
     if (barred !== undefined) {
       incoming.respond(barred.status, { headers: barred.headers })
       return

@@ -8,7 +8,7 @@ import { ScriptedGateway } from '../../harness/scripted-gateway.ts'
 let gateway: ScriptedGateway
 afterEach(() => gateway.close())
 
-const attempt = (peer: Parameters<typeof place>[0], user: string) => place(peer, user, '77', 'none')
+const attempt = (peer: Parameters<typeof place>[0], user: string) => place(peer, user, '77', { body: 'none' })
 
 it('one past the rate of a user is refused as ever and counted, without a record; those of another are recorded', async () => {
   gateway = await ScriptedGateway.open()

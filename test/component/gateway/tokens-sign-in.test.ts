@@ -12,7 +12,7 @@ import { SipFailure } from '../../../sip/failure.ts'
 import type { Header, SipResponse } from '../../../sip/message/message.ts'
 import { sipUri } from '../../../sip/message/uri.ts'
 import type { NoAnswer } from '../../../sip/user-agent.ts'
-import { place, ringing, statusOf } from '../../harness/scripted-calls.ts'
+import { place, reasonText, ringing, statusOf } from '../../harness/scripted-calls.ts'
 import { type Peer, reasonOf, ScriptedGateway } from '../../harness/scripted-gateway.ts'
 import { until } from '../../harness/until.ts'
 
@@ -262,6 +262,28 @@ it('of a caller who vanished meanwhile rings nobody', async () => {
   await verified()
   await gateway.time.advance(1_000)
   expect(bob.invites).toEqual([])
+})
+
+it('is not looked at where its address is barred, but of who has signed in there', async () => {
+  await open()
+  const carol = gateway.browser()
+  expect((await registered(carol, 'carol')).status).toBe(200)
+  // Each browser has the same address, and each is cut after ten.
+  for (let browser = 0; browser < 7; browser += 1) {
+    const guesser = gateway.browser()
+    for (let guess = 0; guess < 9; guess += 1) register(guesser, 'carol', 'bad')
+    await verified()
+  }
+  const sent = register(gateway.browser(), 'carol', 'carol')
+  const call = place(gateway.browser(), 'carol', 'bob', { headers: [bearer('carol')] })
+  const again = register(carol, 'carol', 'carol')
+  await gateway.time.advance(50)
+  expect(verifier.waiting).toBe(1)
+  await verified()
+  expect([sent, again].map(({ response }) => typeof response === 'object' && response.status)).toEqual([
+    503, 200,
+  ])
+  expect(reasonText(call)).toContain('sip.barred')
 })
 
 it('means nothing from a trunk', async () => {

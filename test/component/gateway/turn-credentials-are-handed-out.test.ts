@@ -68,7 +68,7 @@ describe('/ice-servers', () => {
         : { kind: 'accepted', user: token, remainingS: 60 }
     const verifier = { verify, reload: async () => {}, close: () => {} }
     const log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {}, child: () => log }
-    const tokens = new TokenGate(verifier, () => {})
+    const tokens = new TokenGate({ verifier, isBarred: () => false, onError: () => {} })
     const registration = new Registration({ config, environment: new VirtualTime(), log, tokens })
     const clients = new ClientAddresses(new TrustedProxies(config.web.trustedProxies))
     const web = await openWeb({
