@@ -88,11 +88,11 @@ export function loadConfig(
       mistakes.push(...find(settings, isDemo))
     }
   }
-  if (mistakes.length > 0) throw new ConfigFailure('config.invalid', source, mistakes)
+  if (mistakes.length > 0) throw new ConfigFailure('config.invalid', source, traced(mistakes, own))
 
   const base = path === undefined ? process.cwd() : dirname(resolve(path))
   const config = build(settings, { isDemo, base, machine, mistakes })
-  if (mistakes.length > 0) throw new ConfigFailure('config.invalid', source, mistakes)
+  if (mistakes.length > 0) throw new ConfigFailure('config.invalid', source, traced(mistakes, own))
   return deepFreeze(config)
 }
 
@@ -186,11 +186,23 @@ function merge(tree: Tree, variables: Record<string, string>, mistakes: Mistake[
   return withRowDefaults(merged.getProperties())
 }
 
-/** One is the other or lies within it: `users` and `users[3].name`. */
-function isRelated(one: string, other: string): boolean {
-  const [short, long] = one.length < other.length ? [one, other] : [other, one]
-  return long.startsWith(short) && ['', '.', '['].includes(long.charAt(short.length))
+/** A value of the environment stands in no file: its variable is named before the key. */
+function traced(
+  mistakes: readonly Mistake[],
+  variables: Readonly<Record<string, string>>,
+): readonly Mistake[] {
+  const given = fieldsOf(SCHEMA).filter(([, { env }]) => env !== undefined && Object.hasOwn(variables, env))
+  return mistakes.map((mistake) => {
+    const [, field] = given.find(([key]) => isWithin(mistake.key, key)) ?? []
+    return field === undefined ? mistake : { ...mistake, key: `${field.env} (${mistake.key})` }
+  })
 }
+
+/** One is the other or lies within it: `users` and `users[3].name`. */
+const isRelated = (one: string, other: string): boolean => isWithin(one, other) || isWithin(other, one)
+
+const isWithin = (key: string, section: string): boolean =>
+  key.startsWith(section) && ['', '.', '['].includes(key.charAt(section.length))
 
 function withRowDefaults(settings: Settings): Settings {
   const filled = (rows: readonly unknown[], fields: Readonly<Record<string, Field>>): readonly unknown[] =>

@@ -64,8 +64,19 @@ export function readNamedFile(
   try {
     return machine.readText(path)
   } catch (error) {
-    mistakes.push({ key, expected: 'a readable file', seen: errorCode(error) })
+    mistakes.push({ key, expected: 'a readable file', seen: unreadable(path, errorCode(error)) })
     return undefined
+  }
+}
+
+function unreadable(path: string, code: string): string {
+  switch (code) {
+    case 'ENOENT':
+      return `no file ${path} (${code})`
+    case 'EACCES':
+      return `${path}, which this user may not read (${code})`
+    default:
+      return `${path}: ${code}`
   }
 }
 

@@ -41,7 +41,7 @@ describe('without a config file', () => {
 
   test('a trunk in the environment is refused', () => {
     expect(() => loadDemo({ WEBTRUNK_TRUNKS: '[{ name: pbx, host: 192.0.2.9 }]' })).toThrow(
-      'trunks: expected none without a config file, seen a list of 1',
+      'WEBTRUNK_TRUNKS (trunks): expected none without a config file, seen a list of 1',
     )
   })
 })

@@ -63,10 +63,26 @@ describe('config/webtrunk.example.yaml', () => {
     expect(() => loadConfig('/etc/webtrunk/c.yaml', {}, WITHOUT_CERTIFICATE)).toThrow(
       expect.objectContaining({
         mistakes: [
-          { key: 'web.https.certificate', expected: 'a readable file', seen: 'ENOENT' },
-          { key: 'web.https.key', expected: 'a readable file', seen: 'ENOENT' },
-          { key: 'tls.certificate', expected: 'a readable file', seen: 'ENOENT' },
-          { key: 'tls.key', expected: 'a readable file', seen: 'ENOENT' },
+          {
+            key: 'web.https.certificate',
+            expected: 'a readable file',
+            seen: 'no file /etc/webtrunk/tls/fullchain.pem (ENOENT)',
+          },
+          {
+            key: 'web.https.key',
+            expected: 'a readable file',
+            seen: 'no file /etc/webtrunk/tls/privkey.pem (ENOENT)',
+          },
+          {
+            key: 'tls.certificate',
+            expected: 'a readable file',
+            seen: 'no file /etc/webtrunk/tls/fullchain.pem (ENOENT)',
+          },
+          {
+            key: 'tls.key',
+            expected: 'a readable file',
+            seen: 'no file /etc/webtrunk/tls/privkey.pem (ENOENT)',
+          },
         ],
       }),
     )

@@ -229,6 +229,23 @@ describe('the environment', () => {
     expect(() => load(VALID, { [name]: value })).toThrow(expect.objectContaining({ code: 'config.invalid' }))
   })
 
+  test('a mistake in a variable is told by its name, one in the file is not', () => {
+    const environment = { WEBTRUNK_CALLS_MAX_CALLS: 'lots', WEBTRUNK_TRUNKS: '[{ name: "a b", host: h }]' }
+    expect(() => load(`${VALID}log: { level: loud }\n`, environment)).toThrow(
+      expect.objectContaining({
+        mistakes: expect.arrayContaining([
+          expect.objectContaining({ key: 'WEBTRUNK_CALLS_MAX_CALLS (calls.maxCalls)' }),
+          expect.objectContaining({ key: 'WEBTRUNK_TRUNKS (trunks[0].name)' }),
+          expect.objectContaining({ key: 'log.level' }),
+        ]),
+      }),
+    )
+    // Of a rule that is asked after that.
+    expect(() => load(VALID, { WEBTRUNK_MEDIA_RTP_PORT_MIN: '20001' })).toThrow(
+      'WEBTRUNK_MEDIA_RTP_PORT_MIN (media.rtpPortMin): expected an even port',
+    )
+  })
+
   test('the command line of the process is not read', () => {
     const before = process.argv
     process.argv = [...before, '--calls.maxCalls=5', '--domain=evil.example']

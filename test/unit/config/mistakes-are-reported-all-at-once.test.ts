@@ -130,7 +130,7 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
   [
     'unreadable password file',
     'users: [{ name: a, passwordFile: none }]',
-    ['users[0].passwordFile: expected a readable file, seen ENOENT'],
+    ['users[0].passwordFile: expected a readable file, seen no file /etc/none (ENOENT)'],
   ],
   [
     'password and hashes',
@@ -186,7 +186,7 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
   [
     'missing key set',
     'registration: { jwt: { jwksFile: k, issuer: i, audience: a } }',
-    ['registration.jwt.jwksFile: expected a readable file, seen ENOENT'],
+    ['registration.jwt.jwksFile: expected a readable file, seen no file /etc/k (ENOENT)'],
   ],
   [
     'file that is no key set',
@@ -389,8 +389,8 @@ const MISTAKES: readonly (readonly [name: string, yaml: string, mistakes: readon
     'missing certificate files',
     'web: { https: { port: 8443, certificate: c, key: k } }',
     [
-      'web.https.certificate: expected a readable file, seen ENOENT',
-      'web.https.key: expected a readable file, seen ENOENT',
+      'web.https.certificate: expected a readable file, seen no file /etc/c (ENOENT)',
+      'web.https.key: expected a readable file, seen no file /etc/k (ENOENT)',
     ],
   ],
   [
@@ -608,7 +608,7 @@ registration: { minExpiresS: 600, maxExpiresS: 300 }`,
         'users[0].name',
         'users[0].password',
         'users[1]',
-        'log.level',
+        'WEBTRUNK_LOG_LEVEL (log.level)',
         'web',
         'trunks[1]',
         'registration.minExpiresS',
@@ -679,6 +679,6 @@ describe('secrets stay out of every message', () => {
   test('in a variable', () => {
     const failure = failureOf(VALID, { WEBTRUNK_USERS: `[{"name":"a","password":"${SECRET}","x":1}` })
     expect(inspect(failure, { depth: 10, showHidden: true })).not.toContain(SECRET)
-    expect(keysOf(failure)).toEqual(['users'])
+    expect(keysOf(failure)).toEqual(['WEBTRUNK_USERS (users)'])
   })
 })

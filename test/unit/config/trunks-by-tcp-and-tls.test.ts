@@ -107,7 +107,7 @@ describe('a trunk over TLS', () => {
     ],
     [
       `${LISTENER}trunks: [{ name: p, host: h, transport: tls, tls: { ca: none } }]`,
-      'trunks[0].tls.ca: a readable file, ENOENT',
+      'trunks[0].tls.ca: a readable file, no file /etc/none (ENOENT)',
     ],
     [
       `${LISTENER}trunks: [{ name: p, host: h, transport: tls }, { name: q, host: H, port: 5061 }]`,
