@@ -59,6 +59,11 @@ function version(): string {
 }
 
 async function run(args: Arguments): Promise<void> {
+  if (args.isCheck && args.config === undefined) {
+    process.stderr.write(`which configuration? Give --config FILE\n\n${USAGE}`)
+    process.exitCode = EX_USAGE
+    return
+  }
   const config = loadConfig(args.config, process.env)
   if (args.isCheck) {
     process.stdout.write('configuration is valid\n')
@@ -134,6 +139,8 @@ function stopOnSignals(daemon: Daemon, log: Log): void {
 }
 
 async function runCommand(command: Command, args: readonly string[]): Promise<void> {
+  // A reader that goes away, as `head` does, costs lines.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   if (args.includes('--help') || args.includes('-h')) {
     process.stdout.write(command.usage)
     return
