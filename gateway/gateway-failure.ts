@@ -332,6 +332,13 @@ export const GATEWAY_CODES = {
     cause: "the trunk's host name has no address in DNS",
     remedy: 'check trunks[].host and the resolver of this machine',
   },
+  'trunk.no-route': {
+    stage: 'S1',
+    status: 503,
+    text: 'no way leads to the trunk from this machine',
+    cause: 'the trunk has an address, and we have no address of its family, or no route to it',
+    remedy: 'give udp.host (or tcp, tls) an address of that family; look at ip route get ADDRESS',
+  },
   'trunk.credentials-wanted': {
     stage: 'S1',
     status: 503,

@@ -1,7 +1,6 @@
 import type { GroupConfig } from '../../config/config.ts'
 import { weightedOrder } from '../../sip/routing/weighted-order.ts'
-import { GatewayFailure } from '../gateway-failure.ts'
-import type { Trunk, TrunkPath, TrunkTable } from './trunk.ts'
+import { noWayTo, type Trunk, type TrunkPath, type TrunkTable } from './trunk.ts'
 import type { TrunkStates } from './trunk-states.ts'
 
 /** More ways are not tried for one call. */
@@ -28,7 +27,7 @@ export class TrunkChoice {
   /**
    * Every way that a request for these trunks or groups may take, in the order to try: name by name, within a group by
    * priority and weight, within a trunk as the DNS ranks its servers. Those of a trunk that is down, and addresses that rest,
-   * come after all others. Throws `trunk.unresolved` when there is none.
+   * come after all others. Throws `trunk.unresolved` or `trunk.no-route` when there is none.
    */
   waysTo(names: readonly string[]): readonly TrunkPath[] {
     const { states, chance } = this.#options
@@ -39,11 +38,7 @@ export class TrunkChoice {
     const isPoor = (path: TrunkPath): boolean =>
       states.healthOf(path.trunk.name) === 'down' || states.isResting(path)
     const ordered = [...ways.filter((path) => !isPoor(path)), ...ways.filter(isPoor)]
-    if (ordered.length === 0) {
-      throw new GatewayFailure('trunk.unresolved', {
-        seen: trunks.map(({ config }) => config.host).join(', '),
-      })
-    }
+    if (ordered.length === 0) throw noWayTo(trunks)
     // Each of the trunks has its turn, however many addresses those before it have.
     const share = Math.max(1, Math.floor(MAX_WAYS / trunks.length))
     const taken = new Map<string, number>()

@@ -30,7 +30,9 @@ export class TrunkLookup {
     const { trunks, log } = this.#options
     await trunks.refresh()
     const without = trunks.names.filter((name) => trunks.get(name)?.servers.length === 0)
-    for (const trunk of without) if (!this.#without.has(trunk)) log.warn('trunk has no address', { trunk })
+    for (const trunk of without)
+      if (!this.#without.has(trunk))
+        log.warn('trunk has no address', { trunk, seen: trunks.get(trunk)?.noWay })
     for (const trunk of this.#without) {
       if (!without.includes(trunk)) log.info('trunk has an address again', { trunk })
     }

@@ -9,7 +9,7 @@ import { nameAddr } from '../calls/identity.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { AccountRegistration, type Registered } from '../registration/account-registration.ts'
 import { RegistrationWay } from './registration-way.ts'
-import type { TrunkPath, TrunkTable } from './trunk.ts'
+import { noWayTo, type TrunkPath, type TrunkTable } from './trunk.ts'
 import { domainAt } from './trunk-account.ts'
 import type { TrunkChoice } from './trunk-choice.ts'
 import { isAlive, TrunkHealth, type TrunkState } from './trunk-health.ts'
@@ -107,8 +107,9 @@ export class TrunkWatch {
   /** Every address is asked, so that calls know which of them answer; one that does is a trunk that lives. */
   #ask(trunk: TrunkConfig, done: (outcome: SipResponse | NoAnswer) => void): void {
     const { states, trunks } = this.#options
-    const paths = trunks.get(trunk.name)?.servers.flatMap((server) => server.paths) ?? []
-    if (paths.length === 0) throw new GatewayFailure('trunk.unresolved', { seen: trunk.host })
+    const now = trunks.get(trunk.name)
+    const paths = now?.servers.flatMap((server) => server.paths) ?? []
+    if (paths.length === 0) throw noWayTo(now === undefined ? [] : [now])
     let waiting = Math.min(paths.length, MAX_ASKED)
     for (const path of paths.slice(0, MAX_ASKED)) {
       const headers = [{ name: 'Accept', value: 'application/sdp' }]

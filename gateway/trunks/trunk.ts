@@ -33,6 +33,16 @@ export interface Trunk {
   readonly media: TrunkMedia
   /** Best priority first; empty while the name has no address. */
   readonly servers: readonly TrunkServer[]
+  /** Why no way leads to an address that its name has; left out: one does, or the name has none. */
+  readonly noWay?: string | undefined
+}
+
+/** Why there is no way to any of these trunks. */
+export function noWayTo(trunks: readonly Trunk[]): GatewayFailure {
+  const reasons = trunks.flatMap(({ noWay }) => (noWay === undefined ? [] : [noWay]))
+  return reasons.length > 0
+    ? new GatewayFailure('trunk.no-route', { seen: reasons.join(', ') })
+    : new GatewayFailure('trunk.unresolved', { seen: trunks.map(({ config }) => config.host).join(', ') })
 }
 
 /** The network's answers, injected. */
@@ -107,10 +117,11 @@ export class TrunkTable {
     return this.#entries.get(name)?.trunk
   }
 
-  /** Throws `trunk.unresolved`. */
+  /** Throws `trunk.unresolved`, `trunk.no-route`. */
   pathOf(trunk: Trunk): TrunkPath {
-    const path = this.get(trunk.config.name)?.servers[0]?.paths[0]
-    if (path === undefined) throw new GatewayFailure('trunk.unresolved', { seen: trunk.config.host })
+    const now = this.get(trunk.config.name) ?? trunk
+    const path = now.servers[0]?.paths[0]
+    if (path === undefined) throw noWayTo([now])
     return path
   }
 
@@ -168,7 +179,7 @@ export class TrunkTable {
     const { resolver, supported } = this.#options
     const { config } = trunk
     const located = await locate({ ...config, supported }, resolver)
-    const servers = await this.#serversOf(config, located)
+    const { servers, noWay } = await this.#serversOf(config, located)
     // Answers that are missing take nothing away from what was known; a name server that has never told more is believed.
     const isWorse = servers.length === 0 || (located.isDoubtful && !wasDoubtful)
     const kept = isWorse ? trunk.servers : servers
@@ -179,7 +190,7 @@ export class TrunkTable {
     const isSure = kept.length > 0 && !located.isDoubtful
     const goodMs = Math.min(isSure ? MAX_LOOKUP_MS : RETRY_MS, ttlS * 1_000)
     return {
-      trunk: { ...trunk, servers: kept },
+      trunk: { ...trunk, servers: kept, noWay: kept.length === 0 ? noWay : undefined },
       sources: config.sources.length === 0 ? own : config.sources,
       former: formerServers(former, remotesOf(trunk.servers), remotes, nowMs),
       isDoubtful: isWorse ? wasDoubtful : located.isDoubtful,
@@ -187,27 +198,33 @@ export class TrunkTable {
     }
   }
 
-  async #serversOf(config: TrunkConfig, { servers }: Located): Promise<readonly TrunkServer[]> {
+  async #serversOf(config: TrunkConfig, { servers }: Located): Promise<Pick<Trunk, 'servers' | 'noWay'>> {
+    let noWay: string | undefined
     const found = await Promise.all(
       servers.map(async ({ priority, weight, ...server }) => {
         const paths = await Promise.all(
-          server.addresses.map((address) => this.#pathTo(config, server, address)),
+          server.addresses.map((address) =>
+            this.#pathTo(config, server, address).catch((error: unknown) => {
+              noWay = `${address}: ${error instanceof Error ? error.message : String(error)}`
+              return undefined
+            }),
+          ),
         )
         return { priority, weight, paths: paths.filter((path) => path !== undefined) }
       }),
     )
-    return found.filter(({ paths }) => paths.length > 0)
+    return { servers: found.filter(({ paths }) => paths.length > 0), noWay }
   }
 
+  /** Rejects when there is no way to it now. */
   async #pathTo(
     trunk: TrunkConfig,
     { transport, port }: Pick<SipServer, 'transport' | 'port'>,
     address: string,
-  ): Promise<TrunkPath | undefined> {
+  ): Promise<TrunkPath> {
     const remote = { address, port }
-    // No way to it now: the caller reports trunks that are left without one.
-    const localAddress = await this.#options.resolver.localAddressTowards(remote).catch(() => undefined)
-    return localAddress === undefined ? undefined : { trunk, transport, remote, localAddress }
+    const localAddress = await this.#options.resolver.localAddressTowards(remote)
+    return { trunk, transport, remote, localAddress }
   }
 }
 

@@ -263,4 +263,24 @@ describe('S1: who calls', () => {
     expect(reasonText(call)).toContain('text="trunk.unresolved"')
     gateway.expectsVerdicts('trunk.unresolved')
   })
+
+  it('trunk.no-route: the trunk has an address that no way leads to', async () => {
+    const gateway = closing(
+      await ScriptedGateway.open(
+        {},
+        { host: '2001:db8::1' },
+        { resolver: { localAddressTowards: () => Promise.reject(new Error('connect ENETUNREACH')) } },
+      ),
+    )
+    const alice = await gateway.registered('alice')
+    const call = place(alice, 'alice', '0100')
+    await gateway.time.advance(1_000)
+    expect(reasonText(call)).toContain('text="trunk.no-route"')
+    const [report] = gateway.calls.history.list()
+    expect(report?.verdict).toMatchObject({
+      code: 'trunk.no-route',
+      seen: '2001:db8::1: connect ENETUNREACH',
+    })
+    gateway.expectsVerdicts('trunk.no-route')
+  })
 })

@@ -192,6 +192,20 @@ describe('trunk table', () => {
     expect(() => trunk && table.pathOf(trunk)).toThrow(expect.objectContaining({ code: 'trunk.unresolved' }))
   })
 
+  it('tells why no way leads to the address that a trunk has, as long as none does', async () => {
+    const far = new Set(['2001:db8::1'])
+    const names = new Map([['pbx.example.com', ['2001:db8::1']]])
+    const { table, clock } = tableOf({ names, far }, config())
+    await table.refresh()
+    const trunk = table.get('pbx')
+    expect(trunk?.noWay).toContain('2001:db8::1: ')
+    expect(() => trunk && table.pathOf(trunk)).toThrow(expect.objectContaining({ code: 'trunk.no-route' }))
+    far.clear()
+    clock.nowMs = table.nextRefreshMs
+    await table.refresh()
+    expect(table.get('pbx')?.noWay).toBeUndefined()
+  })
+
   it('offers crypto suites only to a trunk of SDES media', () => {
     const suites = ['AES_CM_128_HMAC_SHA1_80'] as const
     const { table } = tableOf({}, config({ suites }), config({ name: 'safe', media: 'sdes', suites }))
