@@ -36,7 +36,7 @@ export const GATEWAY_CODES = {
     status: 480,
     text: 'user is not registered',
     cause: "the callee's softphone is closed or has lost its connection",
-    remedy: "open the softphone; look for its last 'registration' line in the log",
+    remedy: "open the softphone; look for its last lines 'registration' and 'registration ended' in the log",
   },
   'call.forbidden': {
     stage: 'S1',
@@ -157,8 +157,10 @@ export const GATEWAY_CODES = {
     stage: 'S1',
     status: 408,
     text: 'ACK never came',
-    cause: 'the caller never acknowledged our 200: it is gone, or our Contact cannot be reached',
-    remedy: 'set udp.announced to an address that the trunk can reach; look for SIP ALG in the router',
+    cause:
+      'the peer never acknowledged our 200, to its call or to its change of one: it is gone, or our Contact cannot be reached',
+    remedy:
+      'leg of a trunk: set udp.announced to an address that it can reach, look for SIP ALG in the router; of a browser: look at its network and at proxies before us',
   },
   'call.no-offer': {
     stage: 'S2',
@@ -278,8 +280,8 @@ export const GATEWAY_CODES = {
     stage: 'S6',
     status: 480,
     text: 'target of the transfer has no media',
-    cause: "the target's media failed at the stage of the cause",
-    remedy: 'look at the cause in the log line',
+    cause: "the target's media failed as is seen",
+    remedy: 'webtrunk codes tells what to do about the code that is seen',
   },
   'relay.refused': {
     stage: 'S1',

@@ -52,6 +52,8 @@ export interface Party {
   readonly from: NameAddr
   readonly to: NameAddr
   readonly headers: readonly Header[]
+  /** User name of our account there, that answers its challenges. */
+  readonly account?: string | undefined
   /** Through where it goes (RFC 3608). */
   readonly route?: readonly string[]
   /** What it goes on with, where it is the second half of a sign-in. */
@@ -164,6 +166,7 @@ export class Parties {
       name: `trunk:${name}`,
       targets: [{ flow: flowTo(path), uri: to, party: `trunk:${name}` }],
       to: nameAddr(to),
+      account: account?.authUser ?? account?.user,
       ...fromForTrunk(identity, {
         callerId,
         accountUser: account?.user,

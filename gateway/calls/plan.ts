@@ -58,6 +58,8 @@ export interface PartyPlan {
    * call of it takes one way off the list.
    */
   readonly next?: (how: Unreached) => PartyPlan | undefined
+  /** User name of our account there, that answers its challenges. */
+  readonly account?: string | undefined
   /** Through where the INVITE goes (RFC 3608). */
   readonly route?: readonly string[]
   /** What it goes on with, where it is the second half of a sign-in. */

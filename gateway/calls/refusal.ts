@@ -16,7 +16,9 @@ export function refusalOf(response: SipResponse | NoAnswer, plan: PartyPlan): Ga
   const said = [`${response.status} ${response.reason}`, ...warningsOf(response)].join('; ')
   const seen = `${plan.name}: ${said}`
   if (response.status === 401 || response.status === 407) {
-    return new GatewayFailure('trunk.credentials-wanted', { seen })
+    const { account } = plan
+    const whose = account === undefined ? 'without an account of ours' : `to the password of ${account}`
+    return new GatewayFailure('trunk.credentials-wanted', { seen: `${seen}, ${whose}` })
   }
   // A redirection is ours to follow or to refuse, never the browser's: its Contact may be a private address.
   return response.status < 400

@@ -185,7 +185,13 @@ export class Transfers {
     const { target } = transfer
     this.#options.run(async () => {
       if (this.#transfer === transfer)
-        await this.#leave(transfer, new GatewayFailure('transfer.no-media', { cause: failure }))
+        await this.#leave(
+          transfer,
+          new GatewayFailure('transfer.no-media', {
+            seen: `${failure.code}: ${failure.message}`,
+            cause: failure,
+          }),
+        )
       // Its answer came first, and now it is part of the call.
       else if (this.#options.conversation.sides.includes(target)) throw target.blamed(failure)
     })

@@ -202,7 +202,7 @@ export class Registration implements Registrar {
 
   /** What was reached by this WebSocket is reached no more. */
   flowClosed(flow: Flow): void {
-    this.#gone(this.#location.removeFlow(flow.id))
+    this.#gone(this.#location.removeFlow(flow.id), 'connection')
   }
 
   async stop(): Promise<void> {
@@ -214,8 +214,13 @@ export class Registration implements Registrar {
     this.#cancelSweep = undefined
   }
 
-  #gone(bindings: readonly Binding[]): void {
-    for (const user of new Set(bindings.map(({ aor }) => aor))) this.#options.onDevices?.(user)
+  #gone(gone: readonly Binding[], why: 'connection' | 'expired'): void {
+    const nowMs = this.#options.environment.nowMs()
+    for (const user of new Set(gone.map(({ aor }) => aor))) {
+      const bindings = this.#location.bindingsOf(user, nowMs).length
+      this.#options.log.info('registration ended', { user, bindings, why })
+      this.#options.onDevices?.(user)
+    }
   }
 
   #usersOn(flow: Flow): readonly string[] {
@@ -318,7 +323,7 @@ export class Registration implements Registrar {
     const { deadlineMs } = this.#location
     if (deadlineMs === undefined) return
     this.#cancelSweep = this.#options.environment.schedule(deadlineMs, () => {
-      this.#gone(this.#location.expire(this.#options.environment.nowMs()))
+      this.#gone(this.#location.expire(this.#options.environment.nowMs()), 'expired')
       this.#scheduleSweep()
     })
   }

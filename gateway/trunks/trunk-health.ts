@@ -10,6 +10,8 @@ export interface TrunkHealthOptions {
   readonly log: Log
   /** Sends OPTIONS to the trunk. May throw when there is no way. */
   readonly ask: (done: (outcome: SipResponse | NoAnswer) => void) => void
+  /** What an outcome is called. */
+  readonly seenOf: (outcome: SipResponse | NoAnswer) => string
   readonly onState: (state: TrunkState) => void
 }
 
@@ -87,8 +89,7 @@ export class TrunkHealth {
     this.#against = 0
     const { trunk, log, onState } = this.#options
     onState(next)
-    const seen = typeof outcome === 'string' ? outcome : `${outcome.status} ${outcome.reason}`
-    if (lives) log.info('trunk is up', { trunk, seen })
-    else log.warn('trunk is down', { trunk, seen })
+    if (lives) log.info('trunk is up', { trunk, seen: this.#options.seenOf(outcome) })
+    else log.warn('trunk is down', { trunk, seen: this.#options.seenOf(outcome) })
   }
 }

@@ -64,7 +64,7 @@ export class TrunkStates {
   /** An address that did not answer rests, and so does one that asks for it (RFC 3261 §21.5.4); not one that was not asked. */
   failed(path: TrunkPath, how: Exclude<Unreached, 'overload'>): void {
     const { address, port } = path.remote
-    const seen = typeof how === 'string' ? how : `${how.status} ${how.reason}`
+    const seen = this.seenOf(path.trunk.name, how)
     const nowMs = this.#nowMs()
     this.#failures.set(path.trunk.name, {
       atMs: nowMs,
@@ -88,6 +88,13 @@ export class TrunkStates {
   troubleOf(trunk: string): string | undefined {
     const trouble = this.#troubles.get(trunk)
     return trouble === undefined || this.#nowMs() - trouble.atMs > TROUBLE_MS ? undefined : trouble.reason
+  }
+
+  /** What an outcome is called: a connection that failed says why. */
+  seenOf(trunk: string, how: Unreached): string {
+    if (typeof how === 'object') return `${how.status} ${how.reason}`
+    const trouble = how === 'transport' ? this.troubleOf(trunk) : undefined
+    return trouble === undefined ? how : `${how}: ${trouble}`
   }
 
   /** A registration that failed, for operators. */

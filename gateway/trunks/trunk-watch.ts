@@ -55,7 +55,11 @@ export class TrunkWatch {
           log,
           send: (headers, done) => this.#register(trunk, way, headers, done),
           contact: () => this.#contact(trunk, way, account),
-          onFailed: (reason) => states.noteFailure(name, `REGISTER: ${reason}`),
+          onFailed: (reason) =>
+            states.noteFailure(
+              name,
+              `REGISTER: ${reason === 'transport' ? states.seenOf(name, reason) : reason}`,
+            ),
         })
         return [[name, registration] as const]
       }),
@@ -66,7 +70,8 @@ export class TrunkWatch {
         const { name, optionsS: intervalS } = trunk
         const ask = (done: (outcome: SipResponse | NoAnswer) => void): void => this.#ask(trunk, done)
         const onState = (state: TrunkState): void => this.#onHealth(name, state)
-        return new TrunkHealth({ trunk: name, intervalS, environment, log, ask, onState })
+        const seenOf = (outcome: SipResponse | NoAnswer): string => states.seenOf(name, outcome)
+        return new TrunkHealth({ trunk: name, intervalS, environment, log, ask, seenOf, onState })
       })
   }
 

@@ -96,12 +96,31 @@ describe('a call by an account is from there', () => {
     await stopped
   })
 
+  const CHALLENGE = {
+    headers: [{ name: 'Proxy-Authenticate', value: 'Digest realm="provider", nonce="n", algorithm=MD5' }],
+  }
+
+  it.each([
+    ['wrong', {}, 'to the password of id-1'],
+    ['missing', { account: undefined }, 'without an account of ours'],
+  ] as const)('and a password that is %s is told as that', async (_name, trunk, whose) => {
+    await open({ authUser: 'id-1' }, trunk)
+    place(await gateway.registered('bob'), 'bob', '0100')
+    await ringing(gateway, gateway.trunk)
+    for (let at = 0; at < gateway.trunk.invites.length; at += 1) {
+      gateway.trunk.invites[at]?.reject(407, CHALLENGE)
+      await gateway.time.advance(100)
+    }
+    const [report] = gateway.calls.history.list()
+    const seen = `trunk:pbx: 407 Proxy Authentication Required, ${whose}`
+    expect(report?.verdict).toMatchObject({ code: 'trunk.credentials-wanted', seen })
+    gateway.expectsVerdicts('trunk.credentials-wanted')
+  })
+
   it('and a challenge is answered with the name for that', async () => {
     await open({ authUser: 'account-1@provider.example' })
     const call = await called('bob')
-    call.invite.reject(407, {
-      headers: [{ name: 'Proxy-Authenticate', value: 'Digest realm="provider", nonce="n", algorithm=MD5' }],
-    })
+    call.invite.reject(407, CHALLENGE)
     await gateway.time.advance(100)
     const [, again] = gateway.trunk.invites
     if (again === undefined) throw new Error('no second INVITE')

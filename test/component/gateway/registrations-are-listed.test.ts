@@ -23,6 +23,19 @@ it('with user, device, flow, address, time left and client', async () => {
   ])
 })
 
+it('and one that ends by itself is a line of the log, with what is left', async () => {
+  gateway = await ScriptedGateway.open()
+  const desk = await gateway.registered('alice', 'desk')
+  await gateway.time.advance(10_000)
+  await gateway.registered('alice', 'pocket')
+  await gateway.disconnect(desk)
+  await gateway.time.advance(301_000)
+  expect(gateway.logged('registration ended').map(({ fields }) => fields)).toEqual([
+    { user: 'alice', bindings: 1, why: 'connection' },
+    { user: 'alice', bindings: 0, why: 'expired' },
+  ])
+})
+
 it('for people as a table, for programs as JSON; an expired or closed one is not there', async () => {
   gateway = await ScriptedGateway.open()
   const alice = await gateway.registered('alice')

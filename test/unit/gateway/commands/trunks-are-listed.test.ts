@@ -21,6 +21,9 @@ async function report() {
   states.noteHealth('carrier', 'down')
   const path = trunks.get('carrier')?.servers[0]?.paths[0]
   if (path !== undefined) states.failed(path, 'timeout')
+  const idle = trunks.get('idle')?.servers[0]?.paths[0]
+  states.noteTrouble('idle', 'DEPTH_ZERO_SELF_SIGNED_CERT')
+  if (idle !== undefined) states.failed(idle, 'transport')
   return trunkReport({
     trunks,
     groups: [{ name: 'out', trunks: [{ trunk: 'pbx' }, { trunk: 'carrier' }] }],
@@ -51,7 +54,12 @@ describe('webtrunk trunks', () => {
       lastFailure: { at: '2026-01-01T00:00:01.000Z', reason: 'timeout (udp 192.0.2.2:5080)' },
     })
     expect(lost).toMatchObject({ state: 'unresolved', health: 'not asked', addresses: [] })
-    expect(idle).toMatchObject({ state: 'ready', groups: [], calls: 0 })
+    expect(idle).toMatchObject({
+      state: 'ready',
+      groups: [],
+      calls: 0,
+      lastFailure: { reason: 'transport: DEPTH_ZERO_SELF_SIGNED_CERT (udp 192.0.2.3:5060)' },
+    })
   })
 
   it('is a table for people', async () => {

@@ -223,6 +223,7 @@ describe('the health of a trunk', () => {
       intervalS: 10,
       environment: time,
       log,
+      seenOf: String,
       onState: (state) => states.push(state),
       ask: (done) => {
         const next = rest.shift() ?? 200
