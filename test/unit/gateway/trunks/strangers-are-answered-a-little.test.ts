@@ -81,6 +81,15 @@ describe('a peer that is no trunk', () => {
     expect(sent).toHaveLength(30)
   })
 
+  it('is not read past those, whatever it sends', () => {
+    for (let turn = 0; turn < 20; turn += 1) strangers.receive(Buffer.from([0]), flow)
+    expect(strangers.counters()).toEqual({ refused: 0, silent: 0, garbage: 20 })
+    strangers.receive(Buffer.from([0]), flow)
+    strangers.receive(request(), flow)
+    expect(strangers.counters()).toEqual({ refused: 0, silent: 2, garbage: 20 })
+    expect([sent, closed]).toEqual([[], 22])
+  })
+
   it('never gets an answer much longer than its request', () => {
     strangers.receive(request(), flow)
     expect(sent[0]?.length).toBeLessThanOrEqual(request().length + 128)
