@@ -118,10 +118,17 @@ function readMediaLine(value: string, limits: SdpLimits) {
   return { media, port, portCount, protocol, formats }
 }
 
+const ORDINARY: ReadonlySet<string> = new Set(['rtpmap', 'fmtp', 'mid', 'ptime', 'maxptime', 'rtcp'])
+
+/** Attributes of one kind that are read in a section: as many as there are payload types. The others are kept as they stand. */
+const MAX_OF_A_KIND = 128
+
 /** Collects the attributes of one section that `sdp-transform` reads for us. */
 class OrdinaryAttributes {
   readonly #rtpmaps = new Map<number, Rtpmap>()
   readonly #fmtps = new Map<number, Fmtp>()
+  /** How many of each kind there were. */
+  readonly #counts = new Map<string, number>()
   #mid: string | undefined
   #ptime: number | undefined
   #maxptime: number | undefined
@@ -130,7 +137,10 @@ class OrdinaryAttributes {
   /** True when the attribute is ordinary, readable and the first of its kind. */
   take(attribute: Attribute): boolean {
     const { name, value } = attribute
-    if (value === undefined) return false
+    if (value === undefined || !ORDINARY.has(name)) return false
+    const count = (this.#counts.get(name) ?? 0) + 1
+    this.#counts.set(name, count)
+    if (count > MAX_OF_A_KIND) return false
     switch (name) {
       case 'rtpmap':
         return this.#takeRtpmap(value)

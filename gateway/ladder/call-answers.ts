@@ -2,7 +2,8 @@ import type { CallState } from '../calls/call-machine.ts'
 import type { Admin } from '../commands/admin.ts'
 import { AdminRefusal } from '../commands/admin.ts'
 import type { CallHistory } from './call-history.ts'
-import type { CallReport, Outcome } from './call-report.ts'
+import type { Outcome } from './call-report.ts'
+import type { CallTrace } from './call-trace.ts'
 
 /** One line of `webtrunk calls`. */
 export interface CallLine {
@@ -29,7 +30,7 @@ export interface Listening {
 
 /** What the command line may ask about calls. */
 export function answerAboutCalls(admin: Admin, history: CallHistory): void {
-  admin.handle('calls', () => history.list().map((report) => lineOf(report)))
+  admin.handle('calls', () => history.traces().map(lineOf))
   admin.handle('call', (query) => {
     const callId = query.get('id') ?? ''
     const trace = history.find(callId)
@@ -38,9 +39,9 @@ export function answerAboutCalls(admin: Admin, history: CallHistory): void {
   })
 }
 
-function lineOf(report: CallReport): CallLine {
-  const { callId, caller, callee, state, startedAt, outcome, verdict, endedMs } = report
-  const spentMs = endedMs ?? Date.now() - Date.parse(startedAt)
+function lineOf(trace: CallTrace): CallLine {
+  const { callId, caller, callee, state, startedAt, outcome, verdict, endedMs } = trace.report()
+  const spentMs = endedMs ?? trace.nowMs
   return {
     callId,
     caller,

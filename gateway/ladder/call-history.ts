@@ -48,9 +48,14 @@ export class CallHistory {
 
   /** The newest first, those that are live before all others. */
   list(): readonly CallReport[] {
+    return this.traces().map((trace) => trace.report())
+  }
+
+  /** In that order. */
+  traces(): readonly CallTrace[] {
     this.#forgetOld()
     const past = [...this.#ended, ...this.#refused].sort((one, other) => other.endedMs - one.endedMs)
-    return [...[...this.#live].reverse(), ...past.map(({ trace }) => trace)].map((trace) => trace.report())
+    return [...[...this.#live].reverse(), ...past.map(({ trace }) => trace)]
   }
 
   /** By the Call-ID of any of its legs. */

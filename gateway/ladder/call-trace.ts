@@ -120,7 +120,11 @@ export class CallTrace {
 
   /** A leg that comes to the call; `climbed`: what `rungsOf` said of it in the call that it was one of before. */
   leg(name: string, party: string, kind: LegReport['kind'], climbed: readonly string[] = []): void {
-    if (this.#legs.has(name) || this.#legs.size >= TRACE_LIMITS.legs) return
+    if (this.#legs.has(name)) return
+    if (this.#legs.size >= TRACE_LIMITS.legs) {
+      this.#omitted += 1
+      return
+    }
     const now = this.#nowMs()
     const rungs = new Map(climbed.map((rung) => [rung, now]))
     const changedMs = this.#state === 'connected' ? now : undefined

@@ -12,6 +12,7 @@ import { canonicalAddress, expandHost } from '../addresses.ts'
 import { type KeyPair, readKeyPair } from '../web/certificate.ts'
 import type { MarkableSocket } from '../web/socket-marks.ts'
 import { readPeerTls, unaskedTls } from './peer-tls.ts'
+import { TroubleLog } from './trouble-log.ts'
 import type { TrunkPath, TrunkTable } from './trunk.ts'
 
 /** Scope of peers that are no trunk. */
@@ -34,6 +35,7 @@ type Transport = UdpTransport | StreamTransport
 /** Every socket towards trunks: one transport for each kind and own address. */
 export class TrunkTransports {
   readonly #options: TrunkTransportsOptions
+  readonly #troubles: TroubleLog
   readonly #udp = new Map<string, UdpTransport>()
   readonly #tcp = new Map<string, StreamTransport>()
   readonly #tls = new Map<string, StreamTransport>()
@@ -61,6 +63,7 @@ export class TrunkTransports {
 
   private constructor(options: TrunkTransportsOptions, peerTls: Map<string, PeerTls>) {
     this.#options = options
+    this.#troubles = new TroubleLog(options.log, () => performance.now())
     this.#peerTls = peerTls
   }
 
@@ -197,19 +200,14 @@ export class TrunkTransports {
   }
 
   #streamOptions(transport: SipTransport, address: SocketAddress) {
-    const { handler, trunks, token, log, onSocket } = this.#options
+    const { handler, trunks, token, onSocket } = this.#options
     return {
       address,
       handler: {
         ...handler,
         onTrouble: ({ peer, remote, reason }) => {
           this.#options.onTrouble?.(peer, reason)
-          log.warn('trunk connection failed', {
-            trunk: peer,
-            transport,
-            remote: formatHostPort(remote.address, remote.port),
-            reason,
-          })
+          this.#troubles.tell(peer, transport, remote, reason)
         },
       } satisfies StreamHandler,
       peersAt: (remote: SocketAddress) => {

@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Log } from '../../../config/logging.ts'
+import type { Admin } from '../../../gateway/commands/admin.ts'
 import { verdictOf } from '../../../gateway/diagnosis.ts'
+import { answerAboutCalls } from '../../../gateway/ladder/call-answers.ts'
 import { CallHistory } from '../../../gateway/ladder/call-history.ts'
 import { CallTrace, TRACE_LIMITS } from '../../../gateway/ladder/call-trace.ts'
 import { CdrWriter, cdrOf } from '../../../gateway/ladder/cdr.ts'
@@ -220,6 +222,14 @@ describe('a trace', () => {
     expect(timelineText(trace.report())).toContain('more lines had no room')
   })
 
+  it('has eight legs; one more is counted among what is left out', () => {
+    const trace = traceOf('a')
+    for (let leg = 0; leg < TRACE_LIMITS.legs; leg += 1) trace.leg(`transfer-${leg}`, 'user:bob', 'webrtc')
+    expect(trace.report()).toMatchObject({ omitted: 0 })
+    trace.leg('transfer-8', 'user:bob', 'webrtc')
+    expect([trace.report().legs.length, trace.report().omitted]).toEqual([TRACE_LIMITS.legs, 1])
+  })
+
   it('has 256 characters of a Call-ID, by which its call is found', () => {
     const long = 'c'.repeat(8_000)
     const history = new CallHistory({ maxCalls: 4, keepMs: 1_000, nowMs: () => 0 })
@@ -306,6 +316,21 @@ describe('the history', () => {
     nowMs = 1_000
     expect(history.list()).toEqual([])
     expect(history.size).toBe(0)
+  })
+
+  it('tells how long a live call has been by the clock of the call, whatever the time of day has become', () => {
+    let nowMs = 1_000
+    const history = new CallHistory({ maxCalls: 4, keepMs: 1_000, nowMs: () => nowMs })
+    history.begin(traceOf('live', () => nowMs))
+    nowMs += 12_345
+    let listed: unknown
+    const admin: Partial<Admin> = {
+      handle: (name, answer) => {
+        if (name === 'calls') listed = answer(new URLSearchParams())
+      },
+    }
+    answerAboutCalls(admin as Admin, history)
+    expect(listed).toMatchObject([{ callId: 'live', durationS: 12 }])
   })
 
   it('finds a call by the beginning of its Call-ID when that is one call only', () => {

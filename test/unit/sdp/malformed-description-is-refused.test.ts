@@ -50,6 +50,32 @@ describe('limits hold at the maximum and one past it', () => {
   const limits = DEFAULT_SDP_LIMITS
   const start = bytes(`${HEAD.join('\r\n')}\r\n`).length
 
+  it.each([
+    [
+      'rtpmap',
+      'x',
+      '0 PCMU/8000',
+      'rtpmaps',
+      [{ payloadType: 0, name: 'PCMU', clockRateHz: 8_000, channels: 1 }],
+      [],
+    ],
+    ['ptime', 'x', '20', 'ptime', 20, undefined],
+    ['rtcp', 'x', '4000', 'rtcp', { port: 4_000 }, undefined],
+  ] as const)('attributes of a kind that are read: %s', (name, bad, good, key, read, unread) => {
+    const sectionOf = (count: number) => {
+      const before = Array.from({ length: count - 1 }, () => `a=${name}:${bad}`)
+      const description = parseDescription(
+        sdp(...HEAD, 'm=audio 1 RTP/AVP 0', ...before, `a=${name}:${good}`),
+      )
+      return description.sections[0]
+    }
+    if (typeof read === 'object') expect(sectionOf(128)?.[key]).toMatchObject(read)
+    else expect(sectionOf(128)?.[key]).toBe(read)
+    expect(sectionOf(129)?.[key]).toEqual(unread)
+    // Nothing is lost.
+    expect(sectionOf(129)?.attributes.at(-1)).toEqual({ name, value: good })
+  })
+
   it('bytes', () => {
     const pad = 'a=x\r\n'.repeat(20)
     const fill = (total: number) =>
