@@ -164,7 +164,7 @@ export class Call implements SideOwner, JoinableCall {
       conversation: this.#conversation,
       log: this.#log,
       owner: this,
-      token: () => context.environment.token(),
+      environment: context.environment,
       isConnected: () => this.#state === 'connected',
       run: (step, lost) => this.#run(step, lost),
       session: () => this.#requireSession(),

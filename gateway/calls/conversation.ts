@@ -243,6 +243,7 @@ export class Conversation {
       )
     }
     if (mustOffer) this.#offer(side)
+    if (side.renegotiation.state === 'idle') side.onSettled()
   }
 
   #offer(side: Side): void {
@@ -292,8 +293,8 @@ export class Conversation {
     const chance = Number.parseInt(this.#options.environment.token().slice(0, 8), 16) / 2 ** 32
     const backOffMs = retryMs(response, side.isCallIdOwner, chance)
     this.#renegotiate(side, backOffMs === undefined ? { kind: 'refused' } : { kind: 'glare', backOffMs })
-    // One that is made again has not been refused yet, and what a table of ours has no place for never is.
-    if (status === undefined || side.renegotiation.state === 'backing-off') return
+    // One that is made again has not been refused yet, what a table of ours has no place for never is, and BYE follows a 487.
+    if (status === undefined || status === 487 || side.renegotiation.state === 'backing-off') return
     const code = status < 300 ? 'call.no-answer-body' : 'call.change-refused'
     this.#tellRefused(side, new GatewayFailure(code, { seen }))
   }

@@ -45,6 +45,8 @@ export class Side {
   sessionUuid: string | undefined
   dialog: InviteDialog | undefined
   cancelBackOff: () => void = () => {}
+  /** No offer of ours is under way any more. */
+  onSettled: () => void = () => {}
 
   constructor({ leg, party, isCallIdOwner, owner }: SideOptions) {
     this.leg = leg

@@ -24,6 +24,7 @@ export class TransferReport {
   }
 
   accept(): void {
+    if (this.#isAccepted) return
     this.#isAccepted = true
     this.#refer.respond(202, this.#isSilent ? { headers: [{ name: 'Refer-Sub', value: 'false' }] } : {})
     this.#notify(100, 'Trying', `active;expires=${EXPIRES_S}`)

@@ -4,7 +4,7 @@ import type { MediaFailure } from '../../media/failure.ts'
 import type { Codec } from '../../media/parameters.ts'
 import { answerableCodecs, isAudio, isSameCodec } from '../../sdp/codecs.ts'
 import type { Header, SipResponse, Uri } from '../../sip/message/message.ts'
-import type { IncomingInvite, IncomingRequest } from '../../sip/user-agent.ts'
+import type { IncomingInvite, IncomingRequest, SipEnvironment } from '../../sip/user-agent.ts'
 import { verdictOf } from '../diagnosis.ts'
 import { logLevelOf, refusalHeaders, verdictFields } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
@@ -52,7 +52,7 @@ export interface TransferOptions {
   readonly log: Log
   readonly conversation: Conversation
   readonly owner: SideOwner & JoinableCall
-  readonly token: () => string
+  readonly environment: SipEnvironment
   readonly isConnected: () => boolean
   /** Runs a step in the call's queue; `lost`: the call has ended before its turn. */
   readonly run: (step: () => Promise<void> | void, lost?: () => void) => void
@@ -74,6 +74,9 @@ interface Transfer extends AskedTransfer {
   readonly dialling: Dialling
 }
 
+/** How long an attended transfer waits for the answer to an offer; phones put the second call on hold right before it. */
+const JOIN_WAIT_MS = 5_000
+
 interface AskedTransfer {
   readonly transferor: Side
   /** The party that stays. */
@@ -88,6 +91,8 @@ export class Transfers {
   /** Sides that have been replaced and not been hung up yet. */
   readonly #leaving = new Set<Side>()
   #transfer: Transfer | undefined
+  /** Of an attended transfer that waits for the party it joins. */
+  #cancelWait: (() => void) | undefined
   #legCount = 0
 
   constructor(options: TransferOptions) {
@@ -96,11 +101,23 @@ export class Transfers {
 
   /** REFER: the gateway makes the transfer itself; the transferor hears of it by NOTIFY and is hung up at the end. */
   async onRefer(side: Side, incoming: IncomingRequest): Promise<void> {
-    const { conversation, owner, planTransfer, findSide, isConnected } = this.#options
+    const { environment } = this.#options
     const report = new TransferReport(side, incoming)
+    await this.#follow(side, incoming, report, environment.nowMs() + JOIN_WAIT_MS)
+  }
+
+  /** `untilMs`: how long the party of another call may take until it can be joined. */
+  async #follow(
+    side: Side,
+    incoming: IncomingRequest,
+    report: TransferReport,
+    untilMs: number,
+  ): Promise<void> {
+    const { conversation, owner, planTransfer, findSide, isConnected } = this.#options
     try {
       const far = conversation.other(side)
-      if (far?.dialog === undefined || this.#transfer !== undefined || !isConnected()) {
+      const isBusy = this.#transfer !== undefined || this.#cancelWait !== undefined
+      if (far?.dialog === undefined || isBusy || !isConnected()) {
         throw new GatewayFailure('transfer.not-now')
       }
       const refer = readRefer(incoming.request)
@@ -110,7 +127,12 @@ export class Transfers {
       }
       const found = findSide(refer.replaces, side.party)
       if (found === undefined || found.call === owner) throw new GatewayFailure('transfer.no-such-call')
-      await this.#joinWith(side, far, found, report)
+      const moved = movedBy(found)
+      if (moved.renegotiation.state === 'idle') await this.#joinWith(side, far, { ...found, moved }, report)
+      else {
+        this.#await(moved, untilMs, () => this.#follow(side, incoming, report, untilMs))
+        report.accept()
+      }
     } catch (error) {
       const verdict = verdictOf(error)
       this.#options.log[logLevelOf(verdict)]('transfer refused', {
@@ -118,6 +140,23 @@ export class Transfers {
         ...verdictFields(verdict, error),
       })
       report.refuse(verdict)
+    }
+  }
+
+  /** Until no offer to `moved` is under way. */
+  #await(moved: Side, untilMs: number, next: () => Promise<void>): void {
+    const { environment, run } = this.#options
+    if (environment.nowMs() >= untilMs) throw new GatewayFailure('transfer.not-now')
+    const go = (): void => {
+      this.#cancelWait?.()
+      run(next)
+    }
+    const cancelTimer = environment.schedule(untilMs, go)
+    moved.onSettled = go
+    this.#cancelWait = () => {
+      cancelTimer()
+      moved.onSettled = () => {}
+      this.#cancelWait = undefined
     }
   }
 
@@ -200,6 +239,7 @@ export class Transfers {
 
   /** The call ends, and with it what is under way here. */
   close(reasons: readonly Header[]): void {
+    this.#cancelWait?.()
     this.#transfer?.dialling.cancel(reasons)
     this.#transfer?.target.dialog?.bye(reasons)
     for (const side of this.#leaving) side.dialog?.bye(reasons)
@@ -254,7 +294,7 @@ export class Transfers {
         if (await this.#agree(target, response, answers)) report.progress(response.status, response.reason)
       },
       onAnswered: async (response) => {
-        target.sessionUuid = sessionUuidOf(response) ?? this.#options.token()
+        target.sessionUuid = sessionUuidOf(response) ?? this.#options.environment.token()
         if (!(await this.#agree(target, response, answers))) return
         this.#transfer = undefined
         await this.#replace(transferor, target)
@@ -353,14 +393,10 @@ export class Transfers {
   async #joinWith(
     transferor: Side,
     far: Side,
-    { call: other, side: otherSide }: FoundSide,
+    { call: other, moved }: FoundSide & { readonly moved: Side },
     report: TransferReport,
   ): Promise<void> {
     const { log, owner, session, charges } = this.#options
-    if (other.isWithApplication) throw new GatewayFailure('transfer.to-application')
-    const moved = other.farSideOf(otherSide)
-    if (moved?.dialog === undefined) throw new GatewayFailure('transfer.no-such-call')
-    if (moved.renegotiation.state !== 'idle') throw new GatewayFailure('transfer.not-now')
     if (
       !far.leg.codecs.filter(isAudio).some((codec) => moved.leg.codecs.some((row) => isSameCodec(row, codec)))
     ) {
@@ -383,7 +419,7 @@ export class Transfers {
 
   async #takeOver(side: Side, invite: IncomingInvite, plan: CallerPlan): Promise<void> {
     const sdp = requireSdp(invite.request)
-    const { log, conversation, openSide, headers, token } = this.#options
+    const { log, conversation, openSide, headers, environment } = this.#options
     const far = conversation.other(side)
     if (far === undefined || !conversation.sides.includes(side)) {
       throw new GatewayFailure('transfer.no-such-call')
@@ -396,7 +432,7 @@ export class Transfers {
       const offer = taker.leg.read(sdp)
       const codecs = answerableCodecs(offer, far.leg.codecs, keysOn(taker.leg.media))
       const text = await taker.leg.answer(offer, { direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
-      taker.sessionUuid = sessionUuidOf(invite.request) ?? token()
+      taker.sessionUuid = sessionUuidOf(invite.request) ?? environment.token()
       taker.dialog = invite.accept({ headers: headers(taker, far), body: sdpBody(text) }, taker.dialogHandler)
     } catch (error) {
       this.#options.dropped(taker, `take-over refused: ${verdictOf(error).message}`)
@@ -432,4 +468,12 @@ export class Transfers {
     this.#legCount += 1
     return `transfer-${this.#legCount}`
   }
+}
+
+/** Who an attended transfer takes out of the other call. */
+function movedBy({ call, side }: FoundSide): Side {
+  if (call.isWithApplication) throw new GatewayFailure('transfer.to-application')
+  const moved = call.farSideOf(side)
+  if (moved?.dialog === undefined) throw new GatewayFailure('transfer.no-such-call')
+  return moved
 }
