@@ -23,7 +23,7 @@ import { CallCharges } from './call-charges.ts'
 import { type CallEvent, type CallState, nextCallState } from './call-machine.ts'
 import { Conversation, type SilenceLimits } from './conversation.ts'
 import { Dialling, type Progress } from './dialling.ts'
-import { isOverSdp, passedReasons, saidReasons } from './header-policy.ts'
+import { cancelReasons, isOverSdp, passedReasons, saidReasons } from './header-policy.ts'
 import { KeyPresses } from './key-presses.ts'
 import { Leg, type LegMedia } from './leg.ts'
 import type { AdmittedPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
@@ -178,7 +178,7 @@ export class Call implements SideOwner, JoinableCall {
     })
     invite.handler = {
       onCancel: (cancel) =>
-        this.#end('cancelled', { reasons: passedReasons(cancel), said: saidReasons(cancel) }),
+        this.#end('cancelled', { reasons: cancelReasons(cancel), said: saidReasons(cancel) }),
       onPrackTimeout: () => this.#fail(new GatewayFailure('call.prack-missing'), 'caller'),
       onLost: () => this.#fail(new GatewayFailure('call.connection-lost'), 'caller'),
     }

@@ -1,5 +1,6 @@
-import { rawValues } from '../../sip/message/headers.ts'
+import { rawValues, reasons } from '../../sip/message/headers.ts'
 import type { Header, SipRequest, SipResponse } from '../../sip/message/message.ts'
+import { readable } from '../../sip/message/readable.ts'
 import { isUserParty } from './party.ts'
 
 /** What an INVITE and its answers may carry from one leg to the other, beside any `X-` header. */
@@ -111,6 +112,19 @@ export function saidReasons(message: SipRequest): string | undefined {
 /** A client that can do nothing with our description ends the call by BYE, and says a status for the reason. */
 export const isOverSdp = (reasons: string | undefined): boolean =>
   reasons !== undefined && /(?:^|,\s*)SIP\s*;[^,]*\bcause\s*=\s*(?:415|488|606)\b/i.test(reasons)
+
+/** Of the CANCEL to a phone whose call was answered by another: it shows no missed call. */
+export const ANSWERED_ELSEWHERE: Header = {
+  name: 'Reason',
+  value: 'SIP;cause=200;text="Call completed elsewhere"',
+}
+
+/** What a CANCEL tells the phones that ring: Q.850 causes, and that somebody else has the call, which a PBX says of its own phones. */
+export function cancelReasons(cancel: SipRequest): readonly Header[] {
+  const said = readable(() => reasons(cancel)) ?? []
+  const isElsewhere = said.some(({ protocol, cause }) => protocol === 'SIP' && cause === 200)
+  return isElsewhere ? [ANSWERED_ELSEWHERE, ...passedReasons(cancel)] : passedReasons(cancel)
+}
 
 /** Control characters pass no leg. */
 function isClean(value: string): boolean {

@@ -1,6 +1,7 @@
 import type { Header, SipResponse } from '../../sip/message/message.ts'
 import type { InviteDialog, NoAnswer, OutgoingInvite, OutgoingInviteHandler } from '../../sip/user-agent.ts'
 import { rankOf } from './answer-rank.ts'
+import { ANSWERED_ELSEWHERE } from './header-policy.ts'
 
 export interface RingingHandler {
   /** 100 of any target. */
@@ -65,7 +66,7 @@ export class Ringing {
       dialog.bye()
       return
     }
-    this.cancel([{ name: 'Reason', value: 'SIP;cause=200;text="Call completed elsewhere"' }])
+    this.cancel([ANSWERED_ELSEWHERE])
     this.#handler.onAccept(response, dialog)
   }
 

@@ -87,8 +87,15 @@ const parseReason = (value: string): Reason => {
 export const parseReasons = (lines: readonly string[]): Reason[] =>
   lines.flatMap(splitValues).map(parseReason)
 
-const isNormal = (reason: Reason): boolean =>
-  NORMAL_CAUSES.includes(`${reason.protocol.toLowerCase()}/${reason.cause}`)
+const causeOf = ({ protocol, cause }: Reason): string => `${protocol.toLowerCase()}/${cause}`
+
+const isNormal = (reason: Reason): boolean => NORMAL_CAUSES.includes(causeOf(reason))
+
+/** A phone of ours, or one at the PBX (which may say so as Q.850 26, non-selected user clearing), has the call. */
+const ELSEWHERE_CAUSES: readonly string[] = ['sip/200', 'q.850/26']
+
+export const wasTakenElsewhere = (reasons: readonly string[]): boolean =>
+  parseReasons(reasons).some((reason) => ELSEWHERE_CAUSES.includes(causeOf(reason)))
 
 const describeReason = (reason: Reason): string =>
   reason.text ?? (reason.cause === undefined ? reason.protocol : `${reason.protocol} cause ${reason.cause}`)

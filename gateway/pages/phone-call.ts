@@ -14,7 +14,7 @@ import { CODES, type Code } from '../diagnosis.ts'
 import { CallWatch } from './call-watch.ts'
 import { audioConstraints } from './devices.ts'
 import { infoOf, sendInAudio } from './dtmf.ts'
-import { failureText, parseReasons } from './failure-text.ts'
+import { failureText, parseReasons, wasTakenElsewhere } from './failure-text.ts'
 import { climbed, ended, type Ladder, newLadder, type RungEvent, rungOf } from './ladder.ts'
 import { replaceMicrophone } from './microphone.ts'
 import { PathWatch } from './path-watch.ts'
@@ -282,8 +282,7 @@ export class PhoneCall {
 
   #onCancel({ request }: Cancel): void {
     const reasons = request.getHeaders('Reason')
-    const wasTakenElsewhere = reasons.some((reason) => /^\s*SIP\s*;.*cause\s*=\s*200\b/i.test(reason))
-    if (wasTakenElsewhere) return
+    if (wasTakenElsewhere(reasons)) return
     this.#problem =
       failureText({ status: undefined, phrase: '', reasons }) ?? `Missed call from ${this.peer}.`
   }

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { loadConfig } from '../../../config/load.ts'
 import { Secret } from '../../../config/secret.ts'
 import { header, headerValues } from '../../../sip/message/headers.ts'
+import type { SipRequest } from '../../../sip/message/message.ts'
 import {
   answerTo,
   offerOf,
@@ -204,6 +205,33 @@ describe('Reason', () => {
     expect(reasons).toEqual(['SIP;cause=404;text="call.refused"', 'Q.850;cause=1;text="unallocated"'])
     gateway.expectsVerdicts('call.refused')
   })
+
+  it.each([
+    ['SIP;cause=200;text="10.0.0.7 has it"', 'SIP;cause=200;text="Call completed elsewhere"'],
+    ['Q.850;cause=26, SIP;cause=200', 'SIP;cause=200;text="Call completed elsewhere"'],
+    ['Q.850;cause=26;text="taken"', 'Q.850;cause=26;text="taken"'],
+    ['SIP;cause=487;text="whatever"', undefined],
+  ])(
+    'of a CANCEL tells a phone that another has the call, and nothing more of the PBX: %s',
+    async (said, heard) => {
+      gateway = await ScriptedGateway.open()
+      const alice = await gateway.registered('alice')
+      const call = place(gateway.trunk, '0301234', 'alice', offerOf(PHONE))
+      const invite = await ringing(gateway, alice)
+      let cancel: SipRequest | undefined
+      invite.handler = {
+        onCancel: (request) => {
+          cancel = request
+        },
+      }
+      invite.progress(180)
+      await gateway.time.advance(100)
+      call.invite.cancel([named('Reason', said)])
+      await gateway.time.advance(100)
+      expect(cancel === undefined ? [] : headerValues(cancel, 'Reason')[0]).toBe(heard)
+      gateway.expectsVerdicts('cancelled')
+    },
+  )
 
   it('of a BYE passes to the other side with its Q.850 cause', async () => {
     gateway = await ScriptedGateway.open()

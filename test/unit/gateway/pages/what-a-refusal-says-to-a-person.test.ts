@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { failureText, parseReasons } from '../../../../gateway/pages/failure-text.ts'
+import { failureText, parseReasons, wasTakenElsewhere } from '../../../../gateway/pages/failure-text.ts'
 
 describe('a final response', () => {
   test('is told in plain words, with status, phrase and the text of its Reason', () => {
@@ -55,6 +55,17 @@ describe('BYE or CANCEL', () => {
     expect(ended([])).toBeUndefined()
     expect(ended(['Q.850;cause=16;text="Normal call clearing"'])).toBeUndefined()
     expect(ended(['SIP;cause=200;text="Call completed elsewhere"'])).toBeUndefined()
+  })
+
+  test.each([
+    ['SIP;cause=200;text="Call completed elsewhere"', true],
+    ['Q.850;cause=16, SIP ; cause=200', true],
+    ['Q.850;cause=26', true],
+    ['SIP;cause=2000', false],
+    ['Q.850;cause=200', false],
+    ['SIP;cause=603', false],
+  ])('of a call that another phone has taken is no missed call: %s %s', (reason, isTaken) => {
+    expect(wasTakenElsewhere([reason])).toBe(isTaken)
   })
 
   test('says why the gateway ended the call', () => {
