@@ -295,6 +295,8 @@ export class Conversation {
     this.#renegotiate(side, backOffMs === undefined ? { kind: 'refused' } : { kind: 'glare', backOffMs })
     // One that is made again has not been refused yet, what a table of ours has no place for never is, and BYE follows a 487.
     if (status === undefined || status === 487 || side.renegotiation.state === 'backing-off') return
+    // With a refresh nothing is lost but time.
+    if (side.leg.isTold(this.wishFor(side))) return
     const code = status < 300 ? 'call.no-answer-body' : 'call.change-refused'
     this.#tellRefused(side, new GatewayFailure(code, { seen }))
   }
