@@ -1,7 +1,6 @@
 import type { Config } from '../../config/config.ts'
 import { UPSTREAM } from '../../config/upstream.ts'
 import { announcedFor } from '../../media/ice/host-candidates.ts'
-import type { Flow } from '../../sip/flow.ts'
 import type { Uri } from '../../sip/message/message.ts'
 import type { IncomingInvite } from '../../sip/user-agent.ts'
 import { dialledOf } from '../trunks/dialled.ts'
@@ -16,6 +15,7 @@ import type { LegMedia } from './leg.ts'
 import { Parties, type PartiesOptions, type Party, type UpstreamParty } from './parties.ts'
 import { callerOf, partyName } from './party.ts'
 import type { AdmittedPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
+import type { Side } from './side.ts'
 
 /** Codecs a browser leg may carry; nothing is transcoded. */
 const BROWSER_CODECS: readonly string[] = ['opus', 'G722', 'PCMU', 'PCMA']
@@ -27,6 +27,15 @@ export interface CallPlansOptions extends PartiesOptions {
   readonly admission: Admission
   /** Calls that a trunk carries now, both ways. */
   readonly callsOver: (trunk: string) => number
+}
+
+/** Who takes part in a transfer: `identity` where the party does not say who. */
+type TransferParty = Pick<Side, 'party' | 'identity'>
+
+/** Whom the target of a transfer talks to, and who has made it. */
+interface Transferred {
+  readonly shown: Identity
+  readonly by: Identity
 }
 
 /** Where a call leads and what each of its legs is like, with its place among the calls of the party that placed it. */
@@ -47,12 +56,14 @@ export class CallPlans {
     })
   }
 
-  /** The caller's leg. `flow`: by which the INVITE came. */
-  ofCaller(caller: Caller, flow: Flow): CallerPlan {
+  /** The caller's leg. */
+  ofCaller(caller: Caller, { request, flow }: Pick<IncomingInvite, 'request' | 'flow'>): CallerPlan {
+    const identity = this.parties.identityOf(request, caller)
     if (caller.kind === 'user') {
       const { user } = caller
       return {
         name: `user:${user}`,
+        identity,
         media: { kind: 'webrtc', codecs: BROWSER_CODECS },
         passHeaders: 'all',
       }
@@ -60,15 +71,20 @@ export class CallPlans {
     const trunk = this.#trunk(caller.trunk)
     return {
       name: `trunk:${caller.trunk}`,
+      identity,
       media: this.#trunkMedia(trunk, flow.local.address),
       passHeaders: trunk.config.passHeaders,
     }
   }
 
   /** Where a call leads that `caller` has dialled; `invite`: the caller's. */
-  ofCall(caller: Caller, dialled: string, invite: Pick<IncomingInvite, 'request' | 'flow'>): AdmittedPlan {
+  ofCall(
+    caller: Caller,
+    identity: Identity,
+    dialled: string,
+    invite: Pick<IncomingInvite, 'request' | 'flow'>,
+  ): AdmittedPlan {
     const { router } = this.parties
-    const identity = this.parties.identityOf(invite.request, caller)
     const payer = partyName(caller)
     if (isPbx(caller)) {
       // It calls what it has registered, not numbers.
@@ -82,16 +98,17 @@ export class CallPlans {
   }
 
   /**
-   * A transfer leads where a call of the transferor would; a trunk may send the call back to itself too. `far`: who will talk
-   * to the target.
+   * A transfer leads where a call of the transferor would; a trunk may send the call back to itself too. `far`: who will talk to the
+   * target, and whom a user is shown. A trunk is shown the transferor, who pays.
    */
-  ofTransfer(party: string, target: Uri, far: string): AdmittedPlan {
+  ofTransfer(transferor: TransferParty, target: Uri, far: TransferParty): AdmittedPlan {
     const { router } = this.parties
+    const { party } = transferor
     const caller = callerOf(party)
     if (isPbx(caller)) {
       // What the PBX asks of a call of a user's, it asks of that user.
       const asked = { payer: party, forms: undefined, isEmergency: false, isTransfer: true }
-      return this.#admitted(asked, () => this.#toPbx(this.parties.toPbxFor(callerOf(far), target)))
+      return this.#admitted(asked, () => this.#toPbx(this.parties.toPbxFor(callerOf(far.party), target)))
     }
     const { numbers, emergency } = this.#options.config
     const dialled = dialledOf(target, numbers, emergency?.numbers)
@@ -100,7 +117,12 @@ export class CallPlans {
         ? (router.find(dialled, caller) ?? router.toTrunk(caller.trunk, dialled))
         : router.route(dialled, caller)
     const toPbx = () => this.parties.toPbxFor(caller, target)
-    return this.#planFor(party, destination, this.parties.knownIdentityOf(caller), toPbx, true)
+    const transfer = { shown: this.#identityOf(far), by: this.#identityOf(transferor) }
+    return this.#planFor(party, destination, this.parties.knownIdentityOf(caller), toPbx, transfer)
+  }
+
+  #identityOf({ party, identity }: TransferParty): Identity {
+    return identity ?? this.parties.knownIdentityOf(callerOf(party))
   }
 
   /** Takes a place, and plans the way. Throws what refuses either; no place is taken then. */
@@ -109,17 +131,19 @@ export class CallPlans {
     destination: Destination,
     identity: Identity,
     toPbx: () => UpstreamParty,
-    isTransfer = false,
+    transfer?: Transferred,
   ): AdmittedPlan {
     const asked = {
       payer,
       forms: destination.kind === 'trunk' ? destination.forms : undefined,
       pbxForms: destination.kind === 'upstream' ? destination.forms : undefined,
       isEmergency: destination.kind === 'emergency',
-      isTransfer,
+      isTransfer: transfer !== undefined,
     }
     return this.#admitted(asked, () =>
-      destination.kind === 'upstream' ? this.#toPbx(toPbx()) : this.#plan(payer, destination, identity),
+      destination.kind === 'upstream'
+        ? this.#toPbx(toPbx())
+        : this.#plan(payer, destination, identity, transfer),
     )
   }
 
@@ -137,12 +161,20 @@ export class CallPlans {
     payer: string,
     destination: Exclude<Destination, { kind: 'upstream' }>,
     identity: Identity,
+    transfer?: Transferred,
   ): CalleePlan {
     switch (destination.kind) {
       case 'application':
         return { kind: 'application', name: `app:${destination.name}`, application: destination.name }
       case 'users':
-        return this.#toBrowsers(this.parties.ofUsers(destination.users, destination.number, identity))
+        return this.#toBrowsers(
+          this.parties.ofUsers(
+            destination.users,
+            destination.number,
+            transfer?.shown ?? identity,
+            transfer?.by,
+          ),
+        )
       case 'trunk':
         return this.#trunkPlans.plan({
           names: [destination.trunk],

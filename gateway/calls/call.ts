@@ -43,8 +43,8 @@ export interface CallContext {
   readonly silence: SilenceLimits
   /** The side of a live call that a transfer names; undefined when there is none that `party` may take part in. */
   readonly findSide: (replaces: Replaces, party: string) => FoundSide | undefined
-  /** Where a transfer by `party` leads; throws what a call of theirs to there would be refused with. */
-  readonly planTransfer: (party: string, target: Uri, far: string) => AdmittedPlan
+  /** Where a transfer leads; throws what a call of the transferor's to there would be refused with. */
+  readonly planTransfer: (transferor: Side, target: Uri, far: Side) => AdmittedPlan
   /** One more MESSAGE inside a call. Throws `limit.rate`. */
   readonly admitMessage: (payer: string) => void
   /** How long a call of these parties may last. */

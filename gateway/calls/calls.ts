@@ -22,6 +22,7 @@ import type { TrunkStates } from '../trunks/trunk-states.ts'
 import { Admission } from './admission.ts'
 import { Call } from './call.ts'
 import { CallPlans } from './call-plans.ts'
+import { partyName } from './party.ts'
 import type { AdmittedPlan, CallerPlan } from './plan.ts'
 import { type Replaces, readReplaces } from './refer.ts'
 import type { Side } from './side.ts'
@@ -154,17 +155,18 @@ export class Calls {
     if (this.#isOver || (this.#isDraining && !isEmergency)) throw new GatewayFailure('call.draining')
     const caller = parties.identify(invite)
     if (caller === undefined) return undefined
-    const plan = this.#plans.ofCaller(caller, invite.flow)
-    if (caller.kind === 'user') invite.party = plan.name
+    const name = partyName(caller)
+    if (caller.kind === 'user') invite.party = name
     else invite.peer = caller.trunk
-    identified(plan.name)
+    identified(name)
+    const plan = this.#plans.ofCaller(caller, invite)
     const replaces = header(invite.request, 'Replaces')
     if (replaces !== undefined && !isEmergency) {
       this.#replace(invite, plan, readReplaces(replaces))
       return undefined
     }
     const called = parties.calledBy(caller, invite.request) ?? dialled
-    return { caller: plan, callee: this.#plans.ofCall(caller, called, invite) }
+    return { caller: plan, callee: this.#plans.ofCall(caller, plan.identity, called, invite) }
   }
 
   /** RFC 3891 §3: the dialog must be there, confirmed, and of the same party as the one who wants to replace it. */
@@ -183,9 +185,10 @@ export class Calls {
     return undefined
   }
 
-  #planTransfer(party: string, target: Uri, far: string): AdmittedPlan {
-    const planned = this.#plans.ofTransfer(party, target, far)
-    if (planned.ticket.isEmergency) this.#logEmergency({ caller: party, callee: planned.callee.name })
+  #planTransfer(transferor: Side, target: Uri, far: Side): AdmittedPlan {
+    const planned = this.#plans.ofTransfer(transferor, target, far)
+    if (planned.ticket.isEmergency)
+      this.#logEmergency({ caller: transferor.party, callee: planned.callee.name })
     return planned
   }
 
@@ -205,7 +208,7 @@ export class Calls {
         limits: config.calls,
         silence: config.media,
         findSide: (replaces, party) => this.#find(replaces, party),
-        planTransfer: (party, target, far) => this.#planTransfer(party, target, far),
+        planTransfer: (transferor, target, far) => this.#planTransfer(transferor, target, far),
         admitMessage: (payer) => this.admission.passMessage({ payer, forms: undefined }),
         reporters: this.#reporters,
         maxDurationS: (parties) => this.admission.limits.maxDurationS(parties),

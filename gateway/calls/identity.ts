@@ -5,6 +5,7 @@ import { formatNameAddr } from '../../sip/message/name-addr.ts'
 import { readable } from '../../sip/message/readable.ts'
 import { sipUri } from '../../sip/message/uri.ts'
 import type { NumberDirectory } from '../trunks/number-directory.ts'
+import { isTrunkParty } from './party.ts'
 
 /** Who calls, as the callee's side may know it. */
 export interface Identity {
@@ -92,6 +93,19 @@ export function identityWithoutRequest(
   }
 }
 
+/** Of a trunk's party that was called, whom nothing names but the number; users have names of their own. */
+export function calledIdentity({
+  name,
+  to,
+}: {
+  readonly name: string
+  readonly to: NameAddr
+}): Identity | undefined {
+  if (!isTrunkParty(name)) return undefined
+  const user = userOf(to.uri)
+  return { user, isForeignNumber: isNumber(user), displayName: undefined, isPrivate: false }
+}
+
 /** The number of a user who chooses none. */
 export const shownNumberOf = ({
   numbers = [],
@@ -111,6 +125,12 @@ function userOf(uri: Uri): string {
 export function fromForUser(identity: Identity, domain: string): NameAddr {
   if (identity.isPrivate) return anonymous()
   return nameAddr(sipUri({ user: identity.user, host: domain }), identity.displayName)
+}
+
+/** Who has transferred a call to a user (RFC 3892); one who is not to be known is not named. */
+export function referredBy(by: Identity | undefined, domain: string): readonly Header[] {
+  if (by === undefined || by.isPrivate) return []
+  return [{ name: 'Referred-By', value: formatNameAddr(fromForUser(by, domain)) }]
 }
 
 /** From and identity headers towards a trunk; a trusted one is told who it is even when the callee shall not know. */

@@ -30,6 +30,7 @@ import {
   identityOfUser,
   identityWithoutRequest,
   nameAddr,
+  referredBy,
 } from './identity.ts'
 import type { Target } from './plan.ts'
 
@@ -131,11 +132,12 @@ export class Parties {
     return identityWithoutRequest(caller.kind === 'user' ? this.#user(caller.user) : undefined)
   }
 
-  /** `number`: what was called, when it is not their name. Throws `call.not-registered`. */
-  ofUsers(users: readonly string[], number: string | undefined, identity: Identity): Party {
+  /** `number`: what was called, when it is not their name; `by`: who sends `identity` there. Throws `call.not-registered`. */
+  ofUsers(users: readonly string[], number: string | undefined, identity: Identity, by?: Identity): Party {
     const { registration } = this.#options
     const targets = users.flatMap((user) => this.#targetsOf(user, registration.bindingsOf(user)))
-    return this.#userParty(users, targets, number, identity)
+    const { domain } = this.#options.config
+    return { ...this.#userParty(users, targets, number, identity), headers: referredBy(by, domain) }
   }
 
   /** The user that the PBX asks for by one of its registrations. Throws `upstream.unknown-token`, `call.not-registered`. */

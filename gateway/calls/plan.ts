@@ -6,12 +6,15 @@ import type { ApplicationName } from '../trunks/router.ts'
 import type { Unreached } from '../trunks/trunk-states.ts'
 import type { Ticket } from './admission.ts'
 import type { HeaderPolicy } from './header-policy.ts'
+import type { Identity } from './identity.ts'
 import type { LegMedia } from './leg.ts'
 
 /** Who calls, as far as a call needs to know. */
 export interface CallerPlan {
   /** `user:alice` or `trunk:pbx`. */
   readonly name: string
+  /** Who calls, for a party that is called for them later. */
+  readonly identity: Identity
   readonly media: LegMedia
   /** What it sees of the callee's headers. */
   readonly passHeaders: HeaderPolicy

@@ -17,6 +17,7 @@ import type { Dialling, Progress } from './dialling.ts'
 import { EarlyAnswers } from './early-answers.ts'
 import { fittingPlan } from './fail-over.ts'
 import { inviteHeaders, passedHeaders, visibleHeaders } from './header-policy.ts'
+import { calledIdentity } from './identity.ts'
 import type { LegMedia } from './leg.ts'
 import { keysOn } from './leg-route.ts'
 import type { ApplicationPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
@@ -104,6 +105,7 @@ export class SetUp {
     const session = await host.openSession()
     if (host.hasEnded()) return
     const caller = await host.openSide('caller', this.#callerPlan.name, this.#callerPlan.media, false)
+    caller.identity = this.#callerPlan.identity
     caller.sessionUuid = sessionUuidOf(request) ?? host.token()
     this.#caller = caller
     host.conversation.add(caller)
@@ -138,6 +140,7 @@ export class SetUp {
     this.#dialled = plan.name
     const callee = await host.openSide('callee', plan.name, plan.media, true)
     this.#callee = callee
+    callee.identity = calledIdentity(plan)
     host.conversation.add(callee)
     if (host.hasEnded()) return
     const text = callee.leg.offer({

@@ -1,5 +1,6 @@
 import type { SipRequest } from '../../sip/message/message.ts'
 import type { DialogHandler, IncomingReinvite, IncomingRequest, InviteDialog } from '../../sip/user-agent.ts'
+import type { Identity } from './identity.ts'
 import type { Leg } from './leg.ts'
 import { Renegotiation } from './renegotiation.ts'
 
@@ -44,6 +45,8 @@ export class Side {
   /** The peer's half of Session-ID; ours on its behalf when it has none of its own. */
   sessionUuid: string | undefined
   dialog: InviteDialog | undefined
+  /** Who its peer is, where its INVITE has said so; else its party, or the number that was called there. */
+  identity: Identity | undefined
   cancelBackOff: () => void = () => {}
   /** No offer of ours is under way any more. */
   onSettled: () => void = () => {}

@@ -15,6 +15,7 @@ import type { Conversation } from './conversation.ts'
 import type { Dialling, Progress } from './dialling.ts'
 import { EarlyAnswers } from './early-answers.ts'
 import { fittingPlan } from './fail-over.ts'
+import { calledIdentity } from './identity.ts'
 import type { LegMedia } from './leg.ts'
 import { keysOn } from './leg-route.ts'
 import type { AdmittedPlan, CallerPlan, PartyPlan } from './plan.ts'
@@ -61,7 +62,7 @@ export interface TransferOptions {
   readonly place: (side: Side, plan: PartyPlan, text: string, progress: Progress) => Dialling
   readonly headers: (side: Side, other?: Side) => readonly Header[]
   /** `far`: who will talk to the target. */
-  readonly planTransfer: (party: string, target: Uri, far: string) => AdmittedPlan
+  readonly planTransfer: (transferor: Side, target: Uri, far: Side) => AdmittedPlan
   /** A side that was opened is no part of the call; `why` for its history. */
   readonly dropped: (side: Side, why: string) => void
   readonly charges: CallCharges
@@ -122,7 +123,7 @@ export class Transfers {
       }
       const refer = readRefer(incoming.request)
       if (refer.replaces === undefined) {
-        await this.#transferTo(side, far, planTransfer(side.party, refer.target, far.party), report)
+        await this.#transferTo(side, far, planTransfer(side, refer.target, far), report)
         return
       }
       const found = findSide(refer.replaces, side.party)
@@ -294,6 +295,7 @@ export class Transfers {
         if (await this.#agree(target, response, answers)) report.progress(response.status, response.reason)
       },
       onAnswered: async (response) => {
+        target.identity = calledIdentity(plan)
         target.sessionUuid = sessionUuidOf(response) ?? this.#options.environment.token()
         if (!(await this.#agree(target, response, answers))) return
         this.#transfer = undefined
@@ -432,6 +434,7 @@ export class Transfers {
       const offer = taker.leg.read(sdp)
       const codecs = answerableCodecs(offer, far.leg.codecs, keysOn(taker.leg.media))
       const text = await taker.leg.answer(offer, { direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
+      taker.identity = plan.identity
       taker.sessionUuid = sessionUuidOf(invite.request) ?? environment.token()
       taker.dialog = invite.accept({ headers: headers(taker, far), body: sdpBody(text) }, taker.dialogHandler)
     } catch (error) {

@@ -90,7 +90,12 @@ const userAgent = createUserAgent({
           onEnded: () => {},
         },
         invite,
-        { name: 'trunk:a', media, passHeaders: 'all' },
+        {
+          name: 'trunk:a',
+          identity: { user: 'a', isForeignNumber: false, displayName: undefined, isPrivate: false },
+          media,
+          passHeaders: 'all',
+        },
         {
           ticket: { payer: 'trunk:a', isEmergency: false, isOutside: true, release: () => {} },
           callee: {

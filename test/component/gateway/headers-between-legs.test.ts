@@ -216,7 +216,7 @@ describe('Reason', () => {
     async (said, heard) => {
       gateway = await ScriptedGateway.open()
       const alice = await gateway.registered('alice')
-      const call = place(gateway.trunk, '0301234', 'alice', offerOf(PHONE))
+      const call = place(gateway.trunk, '0301234', 'alice', { body: offerOf(PHONE) })
       const invite = await ringing(gateway, alice)
       let cancel: SipRequest | undefined
       invite.handler = {
