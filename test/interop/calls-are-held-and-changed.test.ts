@@ -5,6 +5,7 @@ import { attributeOf, type Direction, directionOf } from '../harness/redescribe.
 import { methodOf, statusOf } from '../harness/sip-text.ts'
 import type { Sipp } from '../harness/sipp.ts'
 import { TrunkSite } from '../harness/trunk-site.ts'
+import { waitFor } from '../harness/wait-for.ts'
 import type { WebrtcCall } from '../harness/webrtc-call.ts'
 
 const TRUNK_HZ = 425
@@ -178,10 +179,18 @@ describe('glare', () => {
   })
 })
 
+const refusals = (): number =>
+  site.daemon.log.filter(({ message }) => message === 'change refused by peer').length
+
 test('a change that the trunk refuses leaves the call as it was', async () => {
   const trunk = await site.trunk('uas-refuses-reinvites', { toneHz: TRUNK_HZ })
   const call = await talk()
+  const before = refusals()
   const held = await call.reoffer('sendonly')
+  await waitFor('a refused hold', () => refusals() > before)
+  await call.reoffer('sendonly')
+  await waitFor('the next one, which the trunk is told though it had refused', () => refusals() > before + 1)
+  // The trunk holds nothing, and has nothing to resume.
   const resumed = await call.reoffer('sendrecv')
   // The hold of the browser is between it and us: whatever the trunk says, what it sends is not passed on.
   expect([statusOf(held), directionOf(held.body)]).toEqual([200, 'recvonly'])
@@ -190,6 +199,7 @@ test('a change that the trunk refuses leaves the call as it was', async () => {
   await call.hangUp()
   await expectSuccess(trunk)
   expect(call.received.filter((message) => methodOf(message) === 'INVITE')).toEqual([])
+  site.daemon.expectsVerdicts('call.change-refused')
 })
 
 test.each(['sendonly', 'inactive'] satisfies Direction[])(
