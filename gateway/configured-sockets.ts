@@ -4,7 +4,7 @@ import { formatAddress } from '../media/address.ts'
 import { webListenersOf } from './web/web-listeners.ts'
 
 /** What a key of the configuration makes the daemon bind. */
-export interface ConfiguredSocket {
+interface ConfiguredSocket {
   /** The key, as `web.https`. */
   readonly what: string
   readonly kind: 'udp' | 'tcp'
