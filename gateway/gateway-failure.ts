@@ -15,6 +15,14 @@ export const GATEWAY_CODES = {
     cause: 'more than six keys a second after a burst of 32',
     remedy: 'make the client slower',
   },
+  'dtmf.refused': {
+    stage: 'S1',
+    status: 480,
+    text: 'peer does not take a key pressed by INFO',
+    cause: 'trunks[].dtmf is info-relay or info-dtmf, and the PBX knows no INFO, or not of that type (415)',
+    remedy: 'set trunks[].dtmf to the other kind of INFO, or to rfc4733',
+    isWarning: true,
+  },
   'call.unknown-number': {
     stage: 'S1',
     status: 404,

@@ -120,7 +120,11 @@ export class Call implements SideOwner, JoinableCall {
       }),
     )
     this.charges = new CallCharges({ ...context, onTooLong: (failure) => this.#fail(failure) }, ticket)
-    this.#keys = new KeyPresses(() => context.environment.nowMs(), [ALLOW])
+    this.#keys = new KeyPresses(
+      () => context.environment.nowMs(),
+      [ALLOW],
+      ({ leg }, error) => this.#addFinding(verdictOf(error, { leg: leg.name })),
+    )
     this.#conversation = new Conversation({
       environment: context.environment,
       log: this.#log,

@@ -1,8 +1,8 @@
 import type { DtmfWay } from '../../config/trunk-profiles.ts'
 import type { KeyPress } from '../../media/parameters.ts'
-import type { Header } from '../../sip/message/message.ts'
+import type { Header, SipResponse } from '../../sip/message/message.ts'
 import { TokenBucket } from '../../sip/token-bucket.ts'
-import type { Body, IncomingRequest } from '../../sip/user-agent.ts'
+import type { Body, IncomingRequest, NoAnswer } from '../../sip/user-agent.ts'
 import { verdictOf } from '../diagnosis.ts'
 import { refusalHeaders } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
@@ -14,6 +14,15 @@ const PER_SECOND = 6
 const BURST = 32
 /** Presses that wait for the answers to those before them. */
 const MAX_WAITING = 32
+
+/** `side`: whose peer has pressed it wrongly, or does not take it. */
+type KeysLost = (side: Side, error: unknown) => void
+
+const refusedKey = (answer: SipResponse | NoAnswer): GatewayFailure =>
+  new GatewayFailure('dtmf.refused', {
+    expected: '200 to INFO',
+    seen: typeof answer === 'string' ? answer : `${answer.status} ${answer.reason}`,
+  })
 
 /** One side as far as key presses go. */
 interface Keyboard {
@@ -31,11 +40,13 @@ export class KeyPresses {
   readonly #keyboards = new WeakMap<Side, Keyboard>()
   readonly #nowMs: () => number
   readonly #headers: readonly Header[]
+  readonly #onLost: KeysLost
 
-  /** `headers`: of each answer and request. */
-  constructor(nowMs: () => number, headers: readonly Header[]) {
+  /** `headers`: of each answer and request; `onLost`: a key that does not arrive. */
+  constructor(nowMs: () => number, headers: readonly Header[], onLost: KeysLost) {
     this.#nowMs = nowMs
     this.#headers = headers
+    this.#onLost = onLost
   }
 
   /**
@@ -52,6 +63,7 @@ export class KeyPresses {
       incoming.respond(200, { headers: this.#headers })
     } catch (error) {
       const verdict = verdictOf(error)
+      this.#onLost(from, error)
       incoming.respond(verdict.status, { headers: refusalHeaders(verdict) })
     }
     return true
@@ -84,8 +96,11 @@ export class KeyPresses {
     const body = keyboard.waiting.shift()
     if (body === undefined) return
     keyboard.isSending = true
-    dialog.request('INFO', { headers: this.#headers, body }, () => {
+    dialog.request('INFO', { headers: this.#headers, body }, (answer) => {
       keyboard.isSending = false
+      const isTaken = typeof answer === 'object' && answer.status < 300
+      // A call that has ended takes no keys, and nothing is wrong with it.
+      if (!isTaken && dialog.state !== 'ended') this.#onLost(to, refusedKey(answer))
       this.#sendNext(to, keyboard)
     })
   }

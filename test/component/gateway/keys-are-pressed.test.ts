@@ -140,6 +140,37 @@ it('INFO without a key is 400, and keys beyond what fingers press are 503', asyn
     expect(typeof refusal === 'object' && reasonOf(refusal)).toContain('dtmf.too-many')
   }
   expect(statuses.filter((status) => status === 200)).toHaveLength(32)
+  // Once each.
+  const [report] = gateway.calls.history.list()
+  expect(report?.findings.map(({ code, leg }) => [code, leg])).toEqual([
+    ['dtmf.bad-info', 'caller'],
+    ['dtmf.too-many', 'caller'],
+  ])
   browser.bye()
-  gateway.expectsVerdicts('climbed callee S6 sent')
+  gateway.expectsVerdicts(['dtmf.bad-info', 'dtmf.too-many'])
+})
+
+it('a trunk that does not take keys by INFO is found out once', async () => {
+  const { browser, atTrunk } = await talk({ dtmf: 'info-relay' })
+  for (const key of ['1', '2']) {
+    await press(browser, 'application/dtmf', key)
+    for (const request of atTrunk.splice(0)) request.respond(415)
+    await gateway.time.advance(100)
+  }
+  const [report] = gateway.calls.history.list()
+  expect(report?.findings).toMatchObject([
+    { code: 'dtmf.refused', stage: 'S1', leg: 'callee', seen: '415 Unsupported Media Type' },
+  ])
+  expect(gateway.logged('call impaired')).toHaveLength(1)
+  browser.bye()
+  await gateway.time.advance(50)
+  gateway.expectsVerdicts('dtmf.refused')
+})
+
+it('a key under way when the call ends is not lost', async () => {
+  const { browser, pbx } = await talk({ dtmf: 'info-relay' })
+  await press(browser, 'application/dtmf', '1')
+  pbx.bye()
+  await gateway.time.advance(40_000)
+  expect(gateway.calls.history.list()[0]?.findings).toEqual([])
 })
