@@ -246,6 +246,7 @@ const MAY_HAPPEN = [
   'call.unreachable',
   'call.no-answer',
   'call.refused',
+  'call.peer-failed',
   'call.connection-lost',
   'call.dialog-lost',
   'media.none-from-trunk',
