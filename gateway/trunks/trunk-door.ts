@@ -21,11 +21,15 @@ export interface TrunkDoorOptions {
   readonly log: Log
 }
 
-/** A trunk that comes again without a password, so long after it was asked for one, has none. */
+/**
+ * A trunk has no password when so many INVITEs in a row were asked for one in vain. Each comes so long after the one before, since
+ * calls begin together; one that comes later than FORGET_MS begins a new row.
+ */
+const UNANSWERED = 3
 const ANSWER_MS = 1_000
+const FORGET_MS = 32_000
 /** Of a name that somebody claims, in our log. */
 const MAX_NAME_LENGTH = 64
-const TOLD = Number.POSITIVE_INFINITY
 
 type Respond = (status: number, options: { readonly headers: readonly Header[] }) => void
 
@@ -37,8 +41,8 @@ export class TrunkDoor {
   readonly #options: TrunkDoorOptions
   readonly #digest: DigestServer
   readonly #guesses = new GuessLimiter()
-  /** Since when a trunk has not answered our challenges, by name; infinite: that has been told. */
-  readonly #unansweredMs = new Map<string, number>()
+  /** Challenges in a row without an answer, by the names of those who may have been meant. */
+  readonly #unanswered = new Map<string, { readonly count: number; readonly lastMs: number }>()
   readonly #counters = { challenged: 0, refused: 0, barred: 0 }
 
   constructor(options: TrunkDoorOptions) {
@@ -104,11 +108,12 @@ export class TrunkDoor {
       user = claimed
       return this.#keyOf(named(claimed))
     })
-    if (verdict.kind !== 'challenge') for (const { config } of secured) this.#unansweredMs.delete(config.name)
+    if (verdict.kind !== 'challenge') this.#unanswered.delete(namesOf(secured))
     if (verdict.kind === 'accepted') return named(verdict.user)
     if (verdict.kind === 'refused') throw this.#wrong(verdict.failure.code, user, secured, flow)
     this.#counters.challenged += 1
-    for (const trunk of secured) this.#challenged(trunk, nowMs, address)
+    // A ping is as good without the answer, and credentials that are out of date are some.
+    if (request.method === 'INVITE' && !verdict.stale) this.#challenged(secured, nowMs, address)
     const takesMd5 = secured.some(({ config }) => config.inbound?.credentials?.md5 === true)
     const headers = this.#digest
       .challenges(nowMs, verdict)
@@ -121,26 +126,29 @@ export class TrunkDoor {
   #wrong(code: SipCode, user: string, secured: readonly Trunk[], flow: Flow): GatewayFailure {
     const { environment, states } = this.#options
     const { address } = flow.remote
-    const names = secured.map(({ config }) => config.name)
     const how = `${code === 'sip.bad-credentials' ? 'wrong password' : 'unusable credentials'} of ${JSON.stringify(user.slice(0, MAX_NAME_LENGTH))}`
     // Only a nonce of ours shows that the address is not forged, and nobody else's fault is to bar a trunk.
     if (code === 'sip.bad-credentials') {
       this.#guesses.failed(address, environment.nowMs())
-      for (const name of names) states.noteFailure(name, `sign-in from ${address}: ${how}`)
+      for (const { config } of secured) states.noteFailure(config.name, `sign-in from ${address}: ${how}`)
     }
-    return this.#refusal(flow, { expected: `inbound.user of trunk ${names.join(' or ')}`, seen: how })
+    return this.#refusal(flow, { expected: `inbound.user of trunk ${namesOf(secured)}`, seen: how })
   }
 
-  /** Once until it has answered one. */
-  #challenged(trunk: Trunk, nowMs: number, address: string): void {
-    const { name } = trunk.config
-    const sinceMs = this.#unansweredMs.get(name) ?? nowMs
-    this.#unansweredMs.set(name, sinceMs)
-    if (nowMs - sinceMs < ANSWER_MS) return
-    this.#unansweredMs.set(name, TOLD)
+  /** Told once, until one is answered. */
+  #challenged(secured: readonly Trunk[], nowMs: number, address: string): void {
+    const names = namesOf(secured)
+    const { count, lastMs } = this.#unanswered.get(names) ?? { count: 0, lastMs: Number.NEGATIVE_INFINITY }
+    const sinceMs = nowMs - lastMs
+    if (count === UNANSWERED || sinceMs < ANSWER_MS) return
+    const next = sinceMs > FORGET_MS ? 1 : count + 1
+    this.#unanswered.set(names, { count: next, lastMs: nowMs })
+    if (next < UNANSWERED) return
     const { states, log } = this.#options
-    states.noteFailure(name, `asks from ${address} without a password, and inbound.user is set`)
-    log.warn('trunk does not sign in', { trunk: name, source: address })
+    log.warn('trunk does not sign in', { trunk: names, source: address })
+    const [only, another] = secured
+    if (only === undefined || another !== undefined) return
+    states.noteFailure(only.config.name, `asks from ${address} without a password, and inbound.user is set`)
   }
 
   #keyOf(trunk: Trunk | undefined): DigestKey | undefined {
@@ -166,6 +174,8 @@ function narrowed(trunks: readonly Trunk[], holds: (trunk: Trunk) => boolean): r
   const found = trunks.filter(holds)
   return trunks.length < 2 || found.length === 0 ? trunks : found
 }
+
+const namesOf = (trunks: readonly Trunk[]): string => trunks.map(({ config }) => config.name).join(' or ')
 
 const hostOf = (uri: Uri): readonly string[] => (isSipUri(uri) ? [uri.host.toLowerCase()] : [])
 

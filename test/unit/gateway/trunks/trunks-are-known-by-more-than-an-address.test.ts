@@ -37,14 +37,14 @@ const flowFrom = (over: Partial<Flow> = {}): Flow => ({
   ...over,
 })
 
-function request(uri = `sip:alice@${DOMAIN}`, authorization?: string): SipRequest {
+function request(uri = `sip:alice@${DOMAIN}`, authorization?: string, method = 'INVITE'): SipRequest {
   const lines = [
-    `INVITE ${uri} SIP/2.0`,
+    `${method} ${uri} SIP/2.0`,
     'Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx',
     'From: <sip:100@192.0.2.1>;tag=1',
     `To: <sip:alice@${DOMAIN}>`,
     'Call-ID: c',
-    'CSeq: 1 INVITE',
+    `CSeq: 1 ${method}`,
     'Contact: <sip:100@192.0.2.1>',
     ...(authorization === undefined ? [] : [`Authorization: ${authorization}`]),
     'Content-Length: 0',
@@ -192,23 +192,61 @@ describe('a trunk that must sign in', () => {
     expect(states.lastFailureOf('a')?.reason).toBe(`sign-in from ${ADDRESS}: wrong password of "pbx"`)
   })
 
-  it('and comes again without a password is told once, until it has answered a challenge', async () => {
-    const { ask, signIn, time, told, states } = await doorOf({ name: 'a', inbound: secured('pbx') })
-    const come = async () => {
-      ask(request())
-      await time.advance(2_000)
+  describe('and comes without a password', () => {
+    async function comingTo(...names: readonly string[]) {
+      const opened = await doorOf(...names.map((name) => ({ name, inbound: secured(name) })))
+      const { ask, time, told } = opened
+      const come = async (times: number, everyMs = 2_000, asked = request()): Promise<readonly string[]> => {
+        for (let count = 0; count < times; count += 1) {
+          expect(ask(asked)).toBe('challenged')
+          await time.advance(everyMs)
+        }
+        return told
+      }
+      return { ...opened, come }
     }
-    await come()
-    expect(told).toEqual([])
-    await come()
-    await come()
-    expect(told).toEqual(['trunk does not sign in a'])
-    expect(states.lastFailureOf('a')?.reason).toContain('without a password, and inbound.user is set')
-    expect(signIn('pbx', 'open sesame')).toBe('a')
-    await come()
-    expect(told).toHaveLength(1)
-    await come()
-    expect(told).toHaveLength(2)
+
+    it('three times in a row is told once, until it has answered a challenge', async () => {
+      const { come, signIn, states } = await comingTo('a')
+      expect(await come(2)).toEqual([])
+      expect(await come(2)).toEqual(['trunk does not sign in a'])
+      expect(states.lastFailureOf('a')?.reason).toContain('without a password, and inbound.user is set')
+      expect(await come(3, 60_000)).toHaveLength(1)
+      expect(signIn('a', 'open sesame')).toBe('a')
+      expect(await come(2)).toHaveLength(1)
+      expect(await come(1)).toHaveLength(2)
+    })
+
+    it('and then with it has been slow, and each of its calls is asked anew', async () => {
+      const { come, signIn, states } = await comingTo('a')
+      for (let call = 0; call < 5; call += 1) {
+        expect(await come(1)).toEqual([])
+        expect(signIn('a', 'open sesame')).toBe('a')
+      }
+      expect(states.lastFailureOf('a')).toBeUndefined()
+    })
+
+    it('with many calls at once has not been asked in vain', async () => {
+      const { come } = await comingTo('a')
+      await come(1)
+      expect(await come(20, 0)).toEqual([])
+    })
+
+    it('only now and then is one whose callers give up', async () => {
+      const { come } = await comingTo('a')
+      expect(await come(10, 33_000)).toEqual([])
+    })
+
+    it.each(['OPTIONS', 'NOTIFY', 'MESSAGE'])('by %s is not told: it needs no answer', async (method) => {
+      const { come } = await comingTo('a')
+      expect(await come(10, 2_000, request(undefined, undefined, method))).toEqual([])
+    })
+
+    it('at an address of several is told of all together, and marks none', async () => {
+      const { come, states } = await comingTo('a', 'b')
+      expect(await come(5)).toEqual(['trunk does not sign in a or b'])
+      expect(['a', 'b'].map((name) => states.lastFailureOf(name))).toEqual([undefined, undefined])
+    })
   })
 
   it('is not looked at for a while after many wrong passwords from its address', async () => {
