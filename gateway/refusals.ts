@@ -28,6 +28,8 @@ export interface Refusal {
   readonly fields: LogFields
   /** A user or trunk, who has been seen to be the one, or its scope of flows; undefined for strangers. */
   readonly party: string | undefined
+  /** A call for help, which no other refusals of the party may hide: it counts by itself. */
+  readonly isEmergency?: boolean
 }
 
 /** What is said of refused requests. They are as many as peers like: beyond a rate, of strangers together and of each party, they are counted. */
@@ -35,6 +37,7 @@ export class Refusals {
   readonly #options: RefusalsOptions
   readonly #bucket: TokenBucket
   readonly #rates = new PartyRates()
+  readonly #emergencyRates = new PartyRates()
   readonly #counters = { unlogged: 0 }
 
   constructor(options: RefusalsOptions) {
@@ -43,8 +46,8 @@ export class Refusals {
   }
 
   /** False past the rate: then nothing else is to be kept of it either. */
-  tell(message: string, { verdict, error, fields, party }: Refusal): boolean {
-    if (!this.#take(party)) {
+  tell(message: string, { verdict, error, fields, party, isEmergency = false }: Refusal): boolean {
+    if (!this.#take(party, isEmergency)) {
       this.#counters.unlogged += 1
       return false
     }
@@ -52,10 +55,11 @@ export class Refusals {
     return true
   }
 
-  #take(party: string | undefined): boolean {
+  #take(party: string | undefined, isEmergency: boolean): boolean {
     const nowMs = this.#options.nowMs()
     if (party === undefined) return this.#bucket.take(nowMs)
-    return this.#rates.take(party, isTrunkParty(party) ? REFUSAL_RATES.trunk : REFUSAL_RATES.party, nowMs)
+    const rates = isEmergency ? this.#emergencyRates : this.#rates
+    return rates.take(party, isTrunkParty(party) ? REFUSAL_RATES.trunk : REFUSAL_RATES.party, nowMs)
   }
 
   counters(): Readonly<Record<string, number>> {

@@ -46,6 +46,14 @@ export interface CallsOptions {
   readonly onReport?: (report: CallReport) => void
 }
 
+/** Of somebody we know, whether a call comes of it or not. */
+interface Attempt {
+  readonly caller: string
+  /** Whom it was for, as far as that is known before it is routed. */
+  readonly callee: string
+  readonly isEmergency: boolean
+}
+
 /** Turns INVITEs into calls and keeps those that are live. */
 export class Calls {
   readonly #options: CallsOptions
@@ -94,14 +102,14 @@ export class Calls {
 
   /** A new INVITE: challenged, refused with a reason, or a call from here on. Never throws. */
   onInvite(invite: IncomingInvite): void {
-    let caller: string | undefined
+    let attempt: Attempt | undefined
     try {
-      const plan = this.#admit(invite, (name) => {
-        caller = name
+      const plan = this.#admit(invite, (identified) => {
+        attempt = identified
       })
       if (plan !== undefined) this.#start(invite, plan.caller, plan.callee)
     } catch (error) {
-      this.#refuse(invite, error, caller)
+      this.#refuse(invite, error, attempt)
     }
   }
 
@@ -146,7 +154,7 @@ export class Calls {
   /** Undefined: the caller has been challenged and will come again, or has joined a live call. */
   #admit(
     invite: IncomingInvite,
-    identified: (caller: string) => void,
+    identified: (attempt: Attempt) => void,
   ): { caller: CallerPlan; callee: AdmittedPlan } | undefined {
     const { parties } = this.#plans
     const { numbers, emergency } = this.#options.config
@@ -158,15 +166,19 @@ export class Calls {
     const name = partyName(caller)
     if (caller.kind === 'user') invite.party = name
     else invite.peer = caller.trunk
-    identified(name)
+    const called = parties.calledBy(caller, invite.request)
+    identified({
+      caller: name,
+      callee: called ?? askedFor(invite.request.uri),
+      isEmergency: isEmergency && caller.kind === 'user',
+    })
     const plan = this.#plans.ofCaller(caller, invite)
     const replaces = header(invite.request, 'Replaces')
     if (replaces !== undefined && !isEmergency) {
       this.#replace(invite, plan, readReplaces(replaces))
       return undefined
     }
-    const called = parties.calledBy(caller, invite.request) ?? dialled
-    return { caller: plan, callee: this.#plans.ofCall(caller, plan.identity, called, invite) }
+    return { caller: plan, callee: this.#plans.ofCall(caller, plan.identity, called ?? dialled, invite) }
   }
 
   /** RFC 3891 §3: the dialog must be there, confirmed, and of the same party as the one who wants to replace it. */
@@ -240,12 +252,12 @@ export class Calls {
     }
   }
 
-  #remember({ request }: IncomingInvite, caller: string, verdict: Verdict): void {
+  #remember({ request }: IncomingInvite, { caller, callee }: Attempt, verdict: Verdict): void {
     const { environment, onReport } = this.#options
     const trace = new CallTrace({
       callId: request.callId,
       caller,
-      callee: askedFor(request.uri),
+      callee,
       nowMs: () => environment.nowMs(),
       startedAt: new Date(),
     })
@@ -254,18 +266,19 @@ export class Calls {
     onReport?.(trace.report())
   }
 
-  #refuse(invite: IncomingInvite, error: unknown, caller: string | undefined): void {
+  #refuse(invite: IncomingInvite, error: unknown, attempt: Attempt | undefined): void {
     const verdict = verdictOf(error)
     const { callId } = invite.request
     const isTold = this.#options.refusals.tell('call refused', {
       verdict,
       error,
       fields: { callId, source: invite.flow.remote.address },
-      party: caller,
+      party: attempt?.caller,
+      isEmergency: attempt?.isEmergency ?? false,
     })
     // A stranger must not crowd our own calls out of the history.
-    if (isTold && caller !== undefined) this.#remember(invite, caller, verdict)
-    invite.reject(verdict.status, { headers: refusalHeaders(verdict), isOnce: caller === undefined })
+    if (isTold && attempt !== undefined) this.#remember(invite, attempt, verdict)
+    invite.reject(verdict.status, { headers: refusalHeaders(verdict), isOnce: attempt === undefined })
   }
 }
 

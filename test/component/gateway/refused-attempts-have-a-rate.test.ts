@@ -32,3 +32,31 @@ it('one past the rate of a user is refused as ever and counted, without a record
     ...Array.from({ length: burst + 1 + perSecond }, () => 'call.unknown-number' as const),
   )
 })
+
+it('calls for help are told past what else a user was refused, and have the same rate by themselves', async () => {
+  const emergency = {
+    numbers: ['112'],
+    prefix: '0',
+    trunks: ['pbx'],
+    callerId: undefined,
+    maxCalls: 0,
+    drainTimeoutS: 60,
+  }
+  gateway = await ScriptedGateway.open({ emergency })
+  const alice = await gateway.registered('alice')
+  const { burst } = REFUSAL_RATES.party
+  for (let count = 0; count <= burst; count += 1) attempt(alice, 'alice')
+  for (let count = 0; count <= burst; count += 1) place(alice, 'alice', '112')
+  await gateway.time.advance(100)
+  const helped = gateway.records.filter(({ callee }) => callee === '112')
+  expect([helped.length, gateway.records.length, gateway.logged('call refused').length]).toEqual([
+    burst,
+    2 * burst,
+    2 * burst,
+  ])
+  expect(gateway.refusals.counters()).toEqual({ unlogged: 2 })
+  gateway.expectsVerdicts(
+    ...Array.from({ length: burst }, () => 'call.unknown-number' as const),
+    ...Array.from({ length: burst }, () => 'call.overload' as const),
+  )
+})
