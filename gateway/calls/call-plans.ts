@@ -84,7 +84,6 @@ export class CallPlans {
     dialled: string,
     invite: Pick<IncomingInvite, 'request' | 'flow'>,
   ): AdmittedPlan {
-    const { router } = this.parties
     const payer = partyName(caller)
     if (isPbx(caller)) {
       // It calls what it has registered, not numbers.
@@ -92,9 +91,8 @@ export class CallPlans {
         this.#toBrowsers(this.parties.ofPbx(invite.request, identity)),
       )
     }
-    return this.#planFor(payer, router.route(dialled, caller), identity, () =>
-      this.parties.toPbx(caller, invite),
-    )
+    const destination = this.parties.destinationOf(caller, dialled, invite.request)
+    return this.#planFor(payer, destination, identity, () => this.parties.toPbx(caller, invite))
   }
 
   /**

@@ -146,16 +146,23 @@ export function fromForTrunk(
     readonly host: string
   },
 ): { readonly from: NameAddr; readonly headers: readonly Header[] } {
-  const own = trunk.showsUsers ? identity.number : undefined
+  const known = (trunk.showsUsers ? identity.number : undefined) ?? trunk.callerId
   const nameless = identity.isForeignNumber ? identity.user : (trunk.accountUser ?? identity.user)
-  const shown = nameAddr(
-    sipUri({ user: own ?? trunk.callerId ?? nameless, host: trunk.host }),
-    identity.displayName,
-  )
-  const asserted = trunk.isTrusted ? [{ name: 'P-Asserted-Identity', value: formatNameAddr(shown) }] : []
-  if (!identity.isPrivate) return { from: shown, headers: asserted }
-  return { from: anonymous(), headers: [...asserted, { name: 'Privacy', value: 'id' }] }
+  const at = (user: string): NameAddr => nameAddr(sipUri({ user, host: trunk.host }), identity.displayName)
+  const shown = at(known ?? nameless)
+  // A PBX that is trusted has a use for the names of our users, whatever else it knows us by.
+  const asserted = at(known ?? (identity.user === ANONYMOUS ? nameless : identity.user))
+  const headers = trunk.isTrusted ? [named('P-Asserted-Identity', asserted)] : []
+  if (!identity.isPrivate) return { from: shown, headers }
+  // Nothing else would say there whose call it is (RFC 3325 §9.2), and a provider calls for nobody.
+  const isOnlyPreferred = trunk.accountUser !== undefined && !trunk.isTrusted
+  const preferred = isOnlyPreferred
+    ? [named('P-Preferred-Identity', nameAddr(sipUri({ user: trunk.accountUser, host: trunk.host })))]
+    : []
+  return { from: anonymous(), headers: [...headers, ...preferred, { name: 'Privacy', value: 'id' }] }
 }
+
+const named = (name: string, address: NameAddr): Header => ({ name, value: formatNameAddr(address) })
 
 /** RFC 3323 §4.1. */
 const anonymous = (): NameAddr =>

@@ -16,7 +16,7 @@ import { GatewayFailure } from '../gateway-failure.ts'
 import { type Device, type Registrar, waysToDevices } from '../registration/registrar.ts'
 import { PBX, type Upstream, type UpstreamWay } from '../registration/upstream.ts'
 import { dialledOf } from '../trunks/dialled.ts'
-import { type Caller, isPbx, Router } from '../trunks/router.ts'
+import { type Caller, type Destination, isPbx, type RouteOptions, Router } from '../trunks/router.ts'
 import type { Trunk, TrunkPath, TrunkTable } from '../trunks/trunk.ts'
 import { domainAt } from '../trunks/trunk-account.ts'
 import type { TrunkDoor } from '../trunks/trunk-door.ts'
@@ -33,6 +33,9 @@ import {
   referredBy,
 } from './identity.ts'
 import type { Target } from './plan.ts'
+
+/** Of a To that names nobody, in our log. */
+const MAX_TO = 128
 
 export interface PartiesOptions {
   readonly config: Config
@@ -104,18 +107,41 @@ export class Parties {
    * What a provider says was dialled. It calls what we have registered, our Contact with the account in it; which number of the
    * account that was is in To. Undefined: that names nobody here, and the Request-URI is to be read.
    */
-  calledBy(caller: Caller, { uri, to }: SipRequest): string | undefined {
-    const { numbers, trunks: rows } = this.#options.config
-    const account = rows.find(({ name }) => caller.kind === 'trunk' && name === caller.trunk)?.account
-    const isContact = account?.register === true && isSipUri(uri) && uri.user === account.user
-    if (!isContact || !isSipUri(to.uri) || to.uri.user === uri.user) return undefined
+  calledBy(caller: Caller, request: SipRequest): string | undefined {
+    const { to, uri } = request
+    if (!this.#isForAccount(caller, request) || userOf(to.uri) === userOf(uri)) return undefined
     try {
-      const called = dialledOf(to.uri, numbers)
+      const called = dialledOf(to.uri, this.#options.config.numbers)
       return this.router.find(called, caller) === undefined ? undefined : called
     } catch (error) {
       if (error instanceof GatewayFailure) return undefined
       throw error
     }
+  }
+
+  /** Where what `caller` has dialled leads. Throws `call.unknown-number`, `call.nothing-to-dial`. */
+  destinationOf(
+    caller: Caller,
+    dialled: string,
+    request: SipRequest,
+    options: Pick<RouteOptions, 'isMailbox'> = {},
+  ): Destination {
+    const found = this.router.find(dialled, caller, options)
+    if (found !== undefined) return found
+    // Its calls look alike but for that.
+    const to = this.#isForAccount(caller, request)
+      ? `, To ${JSON.stringify(request.to.uri.text.slice(0, MAX_TO))}`
+      : ''
+    throw new GatewayFailure('call.unknown-number', { seen: `${dialled}${to}` })
+  }
+
+  /** Not where it has registered in bulk: then the number is in the Request-URI, and To what was dialled first (RFC 6140 §5.2). */
+  #isForAccount(caller: Caller, { uri }: SipRequest): boolean {
+    const row = this.#options.config.trunks.find(
+      ({ name }) => caller.kind === 'trunk' && name === caller.trunk,
+    )
+    const { account } = row ?? {}
+    return account?.register === true && !account.bulk && userOf(uri) === account.user
   }
 
   identityOf(request: SipRequest, caller: Caller): Identity {
@@ -217,3 +243,5 @@ export class Parties {
     return this.#users.get(name) ?? { name }
   }
 }
+
+const userOf = (uri: Uri): string | undefined => (isSipUri(uri) ? uri.user : undefined)

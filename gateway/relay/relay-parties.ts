@@ -5,7 +5,7 @@ import { Parties, type PartiesOptions, type Party } from '../calls/parties.ts'
 import { partyName } from '../calls/party.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { dialledOf } from '../trunks/dialled.ts'
-import { type Caller, isPbx } from '../trunks/router.ts'
+import { type Caller, type Destination, isPbx } from '../trunks/router.ts'
 import type { TrunkPath } from '../trunks/trunk.ts'
 import type { TrunkChoice } from '../trunks/trunk-choice.ts'
 
@@ -39,8 +39,9 @@ export class RelayParties {
     return dialledOf(request.uri, this.#options.config.numbers)
   }
 
-  #calledBy(caller: Caller, request: SipRequest): string {
-    return this.#parties.calledBy(caller, request) ?? this.dialledOf(request)
+  #destinationOf(caller: Caller, request: SipRequest, isMailbox = false): Destination {
+    const called = this.#parties.calledBy(caller, request) ?? this.dialledOf(request)
+    return this.#parties.destinationOf(caller, called, request, { isMailbox })
   }
 
   /**
@@ -60,7 +61,7 @@ export class RelayParties {
       admit()
       return { ...this.#parties.ofPbx(request, identity), isTrunk: false }
     }
-    const destination = this.#parties.router.route(this.#calledBy(caller, request), caller, { isMailbox })
+    const destination = this.#destinationOf(caller, request, isMailbox)
     switch (destination.kind) {
       case 'users':
         admit()
@@ -108,7 +109,7 @@ export class RelayParties {
       this.#parties.ofPbx(request, this.#parties.identityOf(request, caller))
       return
     }
-    const destination = this.#parties.router.route(this.#calledBy(caller, request), caller)
+    const destination = this.#destinationOf(caller, request)
     if (destination.kind !== 'users') return
     const { users } = destination
     if (users.every((user) => this.#options.registration.bindingsOf(user).length === 0)) {

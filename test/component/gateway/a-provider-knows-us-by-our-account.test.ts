@@ -7,7 +7,9 @@ import type { TrunkAccountConfig, TrunkConfig } from '../../../config/config.ts'
 import { loadConfig } from '../../../config/load.ts'
 import { Secret } from '../../../config/secret.ts'
 import { header } from '../../../sip/message/headers.ts'
+import type { Header } from '../../../sip/message/message.ts'
 import { sipUri } from '../../../sip/message/uri.ts'
+import type { IncomingInvite } from '../../../sip/user-agent.ts'
 import { offerOf, PHONE, place, ringing, statusOf } from '../../harness/scripted-calls.ts'
 import { ScriptedGateway } from '../../harness/scripted-gateway.ts'
 import { asked, send } from '../../harness/scripted-relay.ts'
@@ -31,8 +33,8 @@ const open = async (account: Partial<TrunkAccountConfig> = {}, trunk: Partial<Tr
 }
 
 /** Request-URI, From and To of what the trunk is called with, and the INVITE. */
-async function called(user: 'alice' | 'bob') {
-  place(await gateway.registered(user), user, '0100')
+async function called(user: 'alice' | 'bob', headers: readonly Header[] = []) {
+  place(await gateway.registered(user), user, '0100', { headers })
   const invite = await ringing(gateway, gateway.trunk)
   const { uri, from, to } = invite.request
   gateway.expectsVerdicts('call.refused')
@@ -71,6 +73,34 @@ describe('a call by an account is from there', () => {
     expect(call.uris[1]).toBe('sip:4930123459@127.0.0.1')
     await refuse(call)
   })
+
+  const identitiesOf = ({ request }: IncomingInvite) =>
+    ['P-Preferred-Identity', 'P-Asserted-Identity', 'Privacy'].map((name) => header(request, name))
+
+  it.each(['alice', 'bob'] as const)('whose number the callee shall not know: %s', async (user) => {
+    await open({ domain: 'provider.example' })
+    const call = await called(user, [{ name: 'Privacy', value: 'id' }])
+    expect(call.uris[1]).toBe('sip:anonymous@anonymous.invalid')
+    expect(identitiesOf(call.invite)).toEqual(['<sip:4930123450@provider.example>', undefined, 'id'])
+    await refuse(call)
+  })
+
+  it('and shows no more of it where it may be shown', async () => {
+    await open()
+    const call = await called('alice')
+    expect(identitiesOf(call.invite)).toEqual([undefined, undefined, undefined])
+    await refuse(call)
+  })
+
+  it.each([[], [{ name: 'Privacy', value: 'id' }]])(
+    'and names the user to a PBX that is trusted: %j',
+    async (...headers) => {
+      await open({}, { trusted: true })
+      const call = await called('bob', headers)
+      expect(identitiesOf(call.invite).slice(0, 2)).toEqual([undefined, '<sip:bob@127.0.0.1>'])
+      await refuse(call)
+    },
+  )
 
   it('and so is a message, and what we send by ourselves', async () => {
     await open({ domain: 'provider.example' }, { optionsS: 1 })
@@ -175,17 +205,51 @@ describe('a call to the Contact of a registered account', () => {
     await gateway.time.advance(100)
   })
 
+  const callees = (): unknown[] => gateway.calls.history.list().map(({ callee }) => callee)
+  const seen = (): unknown => gateway.logged('call refused')[0]?.fields
+
   it.each([
-    ['To names nobody here', { register: true }, '+4930999'],
-    ['it is not registered, so that the provider knows no Contact', { register: false }, '+493012345611'],
-    ['To cannot be read as a number', { register: true }, 'a\u0001b'],
-  ] as const)('is for the account itself when %s', async (_name, account, to) => {
+    [
+      'To names nobody here',
+      { register: true },
+      '+4930999',
+      '4930123450, To "sip:+4930999@provider.example"',
+    ],
+    [
+      'it is not registered, so that the provider knows no Contact',
+      { register: false },
+      '+493012345611',
+      '4930123450',
+    ],
+    [
+      'it has registered in bulk, and To is what was dialled first',
+      { register: true, bulk: true },
+      '+493012345611',
+      '4930123450',
+    ],
+    [
+      'To cannot be read as a number',
+      { register: true },
+      'a\u0001b',
+      '4930123450, To "sip:a%01b@provider.example"',
+    ],
+  ] as const)('is for the account itself when %s', async (_name, account, to, said) => {
     await open(account)
     await gateway.registered('alice')
     const call = callFrom(to)
     await gateway.time.advance(100)
     expect(statusOf(call)).toBe(404)
-    expect(gateway.calls.history.list()[0]?.callee).toBe('4930123450')
+    expect(callees()).toEqual(['4930123450'])
+    expect(seen()).toMatchObject({ seen: said })
     gateway.expectsVerdicts('call.unknown-number')
+  })
+
+  it('that is refused is remembered by the number in To', async () => {
+    await open()
+    callFrom('+493012345611')
+    await gateway.time.advance(100)
+    expect(callees()).toEqual(['+493012345611'])
+    expect(gateway.records.map(({ callee }) => callee)).toEqual(['+493012345611'])
+    gateway.expectsVerdicts('call.not-registered')
   })
 })
