@@ -29,8 +29,8 @@ afterAll(() => {
 const MESSAGES_EACH = 1_500
 /** Where a message costs a connection, or most of them do. */
 const CONNECTIONS_EACH = 200
-/** Below the burst that a connection may send, so that every message is read. */
-const FRAMES_EACH = 150
+/** Below the bytes that a connection may send, so that every message is read. */
+const FRAMES_EACH = 50
 const BATCH = 20
 const BATCH_PAUSE_MS = 10
 
@@ -161,8 +161,14 @@ test('mutated torture messages on every front end leave a daemon that serves the
   const portOf = (address = ''): number => Number(address.split(':').at(-1))
   const plain = (port: number) => () => connectTcp(port, '127.0.0.1')
   const secret = (port: number) => () => connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
-  const http = oneByOne(plain(Number(new URL(daemon.webSocketUrl).port)))
-  const https = oneByOne(secret(Number(new URL(daemon.securePageUrl ?? '').port)))
+  // Each of many clients opens fewer than are refused to one.
+  let clients = 0
+  const from = () => ({ host: '127.0.0.1', localAddress: `127.0.2.${1 + (clients++ % 200)}` })
+  const web = (url: string): number => Number(new URL(url).port)
+  const http = oneByOne(() => connectTcp({ port: web(daemon.webSocketUrl), ...from() }))
+  const https = oneByOne(() =>
+    connectTls({ port: web(daemon.securePageUrl ?? ''), ...from(), rejectUnauthorized: false }),
+  )
   await Promise.all([
     pour(tirelessWebSocket(daemon.webSocketUrl), 1),
     // 127.0.0.1 is the trunk's address: these are read as the trunk's.
