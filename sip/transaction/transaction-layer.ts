@@ -113,6 +113,8 @@ export class TransactionLayer {
         const again = this.#begin(request, flow, events)
         events.onReplaced?.(again)
       },
+      // One of which nothing was heard goes by UDP now.
+      onFlowLost: () => hasResponse && (events.onFlowLost?.() ?? false),
     })
   }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Flow } from '../../../sip/flow.ts'
+import { agrees } from '../../harness/sip/browser-site.ts'
 import { Link, type LinkOptions } from '../../harness/sip/link.ts'
 import { AGES_MS, expectNothingLeft, howMany, pair } from '../../harness/sip/pair.ts'
 import { type Phone, type PhoneOptions, sdp } from '../../harness/sip/phone.ts'
@@ -134,4 +135,17 @@ test('a re-INVITE is as large as its offer', () => {
   expect(howMany(sentByAlice, 'INVITE')).toBe(1)
   expect(howMany(sentByTcp, 'INVITE')).toBe(1)
   expect(bob.diary).toContain('reinvite INVITE')
+})
+
+test('and goes by UDP where TCP is refused', () => {
+  const { clock, alice, bob, from, sentByAlice, sentByTcp } = wide({ tcp: 'refused', bob: agrees })
+  alice.call(from, { body: sdp('small') })
+  clock.advance(1_000)
+  alice.dialogs[0]?.reinvite({ body: LARGE }, alice.note)
+  clock.advance(1_000)
+  expect(alice.diary).toEqual(['accept 200', 'done 200'])
+  expect([howMany(sentByTcp, 'INVITE'), howMany(sentByAlice, 'INVITE')]).toEqual([1, 2])
+  alice.dialogs[0]?.bye()
+  clock.advance(AGES_MS)
+  expectNothingLeft(alice, bob)
 })
