@@ -129,7 +129,7 @@ export interface OutgoingInviteOptions {
   readonly flow: Flow
   /**
    * Who is called, when they may come back by another connection: see `UserAgent.rehome`. Without it a lost connection
-   * is 'transport', but for a call that rings where the peer can be connected to again.
+   * is 'transport', but for a call that rings where the peer can be connected to again: it is asked whether it still knows it.
    */
   readonly party?: string
   readonly uri: Uri

@@ -90,6 +90,7 @@ export class UserAgentCore implements UserAgent, TransactionUser {
       flow,
       firstCseq: head.cseq,
       party: options.party,
+      isUrgent: options.isUrgent ?? false,
       compose: (cseq, session) =>
         this.#stack.compose(flow, { ...head, cseq }, { ...options, headers: [...headers, ...session] }),
       handler,

@@ -1,11 +1,14 @@
 import type { Dialog } from '../dialog/dialog.ts'
 import { DialogRequests } from '../dialog/dialog-requests.ts'
+import { allowsUpdate } from '../dialog/session-terms.ts'
 import type { Stack } from '../dialog/stack.ts'
 import type { Flow } from '../flow.ts'
 import { rseq } from '../message/headers.ts'
 import type { Header, SipRequest, SipResponse } from '../message/message.ts'
 import { hasBody, hasOption } from '../message/request-checks.ts'
 import type { ServerExchange } from '../transaction/server-exchange.ts'
+import type { NoAnswer } from '../user-agent-contract.ts'
+import { questionFor } from './known-dialog.ts'
 
 export const RETRY_LATER: readonly Header[] = [{ name: 'Retry-After', value: '5' }]
 
@@ -18,6 +21,8 @@ export class EarlyDialog {
   /** CSeq number of the INVITE. */
   readonly #cseq: number
   #rseq: number | undefined
+  /** The callee takes UPDATE. */
+  #isUpdateAllowed = false
   /** A reliable response has answered our offer. */
   #isAgreed = false
 
@@ -34,6 +39,7 @@ export class EarlyDialog {
    * way, or one that came too soon and will come again.
    */
   take(response: SipResponse): boolean {
+    this.#isUpdateAllowed = allowsUpdate(response) ?? this.#isUpdateAllowed
     const number = hasOption(response, 'Require', '100rel') ? rseq(response) : undefined
     if (number === undefined) return true
     if (this.#rseq !== undefined && number !== this.#rseq + 1) {
@@ -43,10 +49,24 @@ export class EarlyDialog {
     this.#rseq = number
     if (hasBody(response)) this.#isAgreed = true
     this.dialog.refreshTarget(response)
-    const headers = [{ name: 'RAck', value: `${number} ${this.#cseq} INVITE` }]
-    // Without an answer the response simply comes again or the peer ends the INVITE; there is nothing for us to do.
-    this.#requests.tell(this.#requests.compose('PRACK', { headers }))
+    this.#acknowledge(number)
     return true
+  }
+
+  /** Whether the callee still has this dialog: told once. */
+  ask(done: (answer: SipResponse | NoAnswer) => void): void {
+    this.#requests.send(this.#requests.compose(questionFor(this.#isUpdateAllowed)), {
+      onResponse: (response) => {
+        if (response.status >= 200) done(response)
+      },
+      onFailed: done,
+    })
+  }
+
+  /** Without an answer the response simply comes again or the peer ends the INVITE. */
+  #acknowledge(number: number): void {
+    const headers = [{ name: 'RAck', value: `${number} ${this.#cseq} INVITE` }]
+    this.#requests.tell(this.#requests.compose('PRACK', { headers }))
   }
 
   /** A request of the callee before its 2xx: a target can change, nothing else (RFC 3311 §5.2, RFC 3261 §14.2). */

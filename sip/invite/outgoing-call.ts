@@ -22,6 +22,7 @@ import type {
 import { ConfirmedDialog } from './confirmed-dialog.ts'
 import { EarlyDialog, RETRY_LATER } from './early-dialog.ts'
 import { Farewell, RECONNECT_MS } from './farewell.ts'
+import { askLostCallee } from './lost-callee.ts'
 import { offerStateAfterAnswer } from './offer-answer.ts'
 
 /** Each hop on the way may ask for more; nobody asks often. */
@@ -32,6 +33,8 @@ export interface OutgoingCallOptions {
   readonly flow: Flow
   readonly firstCseq: number
   readonly party: string | undefined
+  /** See `OutgoingInviteOptions`. */
+  readonly isUrgent: boolean
   /** The INVITE with this CSeq number, session interval and credentials; the same in all else. */
   readonly compose: (cseq: number, more: readonly Header[]) => SipRequest
   /** It goes on by another flow than the one it was found by. */
@@ -72,6 +75,8 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
   #cancel: SipRequest | undefined
   #isCancelSent = false
   #stopWaiting: (() => void) | undefined
+  /** The connection was lost while it rang, and it is not known yet whether it still does. */
+  #stopAsking: (() => void) | undefined
 
   constructor(options: OutgoingCallOptions) {
     this.#options = options
@@ -93,11 +98,6 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
     return this.#flow.transport === 'udp' ? (this.#exchange?.flow ?? this.#flow) : this.#flow
   }
 
-  /** Whose answer comes by the peer's next connection, where there can be one (RFC 3261 §18.2.2). */
-  get #isRinging(): boolean {
-    return this.#early.size > 0 && this.#exchange?.flow.isOpen === true
-  }
-
   start(): void {
     const { stack } = this.#options
     const request = this.#request
@@ -116,8 +116,38 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
       onReplaced: (exchange) => {
         this.#exchange = exchange
       },
-      onFlowLost: () => this.party !== undefined || this.#isRinging,
+      onFlowLost: () => this.#mayBeAnsweredLater(),
     })
+  }
+
+  /**
+   * Its connection is gone. One that rings is answered by the peer's next connection, where there can be one (RFC 3261 §18.2.2):
+   * if the peer still knows it.
+   */
+  #mayBeAnsweredLater(): boolean {
+    if (this.party !== undefined || this.#isCancelSent || this.#stopAsking !== undefined) return true
+    if (this.#early.size === 0 || this.#exchange?.flow.isOpen !== true) return false
+    if (!this.#isDecided) this.#askCallee()
+    return true
+  }
+
+  #askCallee(): void {
+    const { stack, isUrgent } = this.#options
+    this.#stopAsking = askLostCallee({
+      clock: stack.clock,
+      dialogs: this.#early.values(),
+      isUrgent,
+      onKnown: () => this.#endAsking(),
+      onForgotten: () => {
+        this.#endAsking()
+        this.#exchange?.fail()
+      },
+    })
+  }
+
+  #endAsking(): void {
+    this.#stopAsking?.()
+    this.#stopAsking = undefined
   }
 
   /**
@@ -185,6 +215,7 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
       ...(this.#digest?.headers('INVITE', uri.text) ?? []),
     ])
     this.#isProceeding = false
+    this.#endAsking()
     this.#early.clear()
     this.start()
     return true
@@ -281,12 +312,14 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
   #decide(): void {
     this.#isDecided = true
     this.#stopWaiting?.()
+    this.#endAsking()
     this.#options.onDecided()
   }
 
   #sendCancel(cancel: SipRequest): void {
     if (this.#isCancelSent) return
     this.#isCancelSent = true
+    this.#endAsking()
     const { stack } = this.#options
     const { clock } = stack
     stack.transactions.send(cancel, this.#flow, {

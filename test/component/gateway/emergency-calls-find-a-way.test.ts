@@ -81,6 +81,26 @@ describe('an emergency call that has rung', () => {
     await gateway.time.advance(200)
   })
 
+  it('and whose trunk was started anew goes to the next trunk', async () => {
+    const { made } = call(await open())
+    gateway.trunkFlow.transport = 'tcp'
+    gateway.trunk.flow.transport = 'tcp'
+    const invite = await ringing(gateway, gateway.trunk)
+    invite.progress(180)
+    await gateway.time.advance(1_000)
+    gateway.trunk.flow.drops = () => true
+    invite.reject(480)
+    gateway.trunk.flow.drops = () => false
+    gateway.userAgent.flowClosed(gateway.trunkFlow)
+    const other = await ringing(gateway, second())
+    const phone = new PeerDialog(PHONE)
+    phone.dialog = other.accept({ body: answerTo(other, PHONE) }, phone.handler)
+    await gateway.time.advance(200)
+    expect(statusOf(made)).toBe(200)
+    phone.dialog.bye()
+    await gateway.time.advance(200)
+  })
+
   it('rings on past calls.ringTimeoutS: it may wait in a queue', async () => {
     const { made } = call(await open())
     const invite = await ringing(gateway, gateway.trunk)
