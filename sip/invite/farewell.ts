@@ -25,6 +25,7 @@ export class Farewell {
   readonly #owner: FarewellOwner
   #deferred: (() => void) | undefined
   #cancelNext: () => void = () => {}
+  #isStopped = false
 
   constructor(clock: Clock, requests: DialogRequests, owner = NOBODY) {
     this.#clock = clock
@@ -50,6 +51,7 @@ export class Farewell {
 
   /** Sends nothing more. */
   stop(): void {
+    this.#isStopped = true
     this.#deferred = undefined
     this.#cancelNext()
   }
@@ -60,6 +62,7 @@ export class Farewell {
         if (response.status >= 200) this.#owner.onOver()
       },
       onFailed: (reason) => {
+        if (this.#isStopped) return
         const nextMs = this.#clock.nowMs() + RECONNECT_MS
         if (reason === 'timeout') this.#owner.onOver()
         else if (this.#owner.isAway) this.#deferred = () => this.send(this.#again(bye))

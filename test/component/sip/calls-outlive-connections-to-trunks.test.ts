@@ -254,6 +254,18 @@ test('and is given up after 64*T1', () => {
   expectNothingLeft(alice)
 })
 
+test('BYE is not said again to a peer whose own has ended the dialog', () => {
+  const { clock, alice, bob, from, ofAlice, ofBob, sentByAlice } = inCall(OVER_TCP)
+  ofAlice.bye()
+  ofBob.bye()
+  // Before the answer to hers.
+  clock.advance(10)
+  alice.agent.flowClosed(from)
+  clock.advance(AGES_MS)
+  expect(howMany(sentByAlice, 'BYE ')).toBe(1)
+  expectNothingLeft(alice, bob)
+})
+
 test('the fork that nobody wanted hears it again too', () => {
   const { clock, alice, bob, from, sentByAlice, call } = ringing()
   call.cancel()
