@@ -21,6 +21,8 @@ export class EarlyDialog {
   /** CSeq number of the INVITE. */
   readonly #cseq: number
   #rseq: number | undefined
+  /** The PRACK for it was lost with its connection, or found none. */
+  #isPrackLost = false
   /** The callee takes UPDATE. */
   #isUpdateAllowed = false
   /** A reliable response has answered our offer. */
@@ -36,7 +38,7 @@ export class EarlyDialog {
 
   /**
    * Acknowledges a reliable response (RFC 3262 §4). False when it is to be passed over: a repetition, whose PRACK is under
-   * way, or one that came too soon and will come again.
+   * way if it was not lost, or one that came too soon and will come again.
    */
   take(response: SipResponse): boolean {
     this.#isUpdateAllowed = allowsUpdate(response) ?? this.#isUpdateAllowed
@@ -44,6 +46,7 @@ export class EarlyDialog {
     if (number === undefined) return true
     if (this.#rseq !== undefined && number !== this.#rseq + 1) {
       this.#stack.count(number > this.#rseq ? 'provisional-out-of-order' : 'provisional-repeated')
+      if (number === this.#rseq && this.#isPrackLost) this.#acknowledge(number)
       return false
     }
     this.#rseq = number
@@ -65,8 +68,14 @@ export class EarlyDialog {
 
   /** Without an answer the response simply comes again or the peer ends the INVITE. */
   #acknowledge(number: number): void {
+    this.#isPrackLost = false
     const headers = [{ name: 'RAck', value: `${number} ${this.#cseq} INVITE` }]
-    this.#requests.tell(this.#requests.compose('PRACK', { headers }))
+    this.#requests.send(this.#requests.compose('PRACK', { headers }), {
+      onResponse: () => {},
+      onFailed: (reason) => {
+        if (reason === 'transport' && number === this.#rseq) this.#isPrackLost = true
+      },
+    })
   }
 
   /** A request of the callee before its 2xx: a target can change, nothing else (RFC 3311 §5.2, RFC 3261 §14.2). */

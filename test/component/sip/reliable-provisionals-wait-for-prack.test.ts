@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { IncomingInvite } from '../../../sip/user-agent.ts'
+import type { LinkOptions } from '../../harness/sip/link.ts'
 import { AGES_MS, expectNothingLeft, howMany, pair } from '../../harness/sip/pair.ts'
 import { type Phone, sdp } from '../../harness/sip/phone.ts'
 import { ask, lineOf, reply, scripted, statusOf, tagOf } from '../../harness/sip/scripted-peer.ts'
@@ -307,8 +308,8 @@ test('UPDATE in an early dialog: without a body 200, with an offer it must wait'
 
 // ----- as caller
 
-const calling = () => {
-  const made = scripted()
+const calling = (link: LinkOptions = {}) => {
+  const made = scripted({}, link)
   made.phone.call(made.flow)
   const [invite = ''] = made.sent
   const reliable = (status: number, number: number, tag = 'bob', body = '') =>
@@ -351,6 +352,19 @@ test('each reliable response gets one PRACK in order; repeated and early ones ar
     'provisional-out-of-order': 1,
   })
   clock.advance(100)
+})
+
+test('a PRACK that was lost with its connection is said anew when the response comes again, once', () => {
+  const { phone, flow, sent, say, reliable, pracks } = calling({ transport: 'tcp' })
+  reliable(183, 20)
+  phone.agent.flowClosed(flow)
+  // Whether it still rings.
+  say(reply(sent.at(-1) ?? '', 200))
+  reliable(183, 20)
+  reliable(183, 20)
+  expect(pracks().map((text) => lineOf(text, 'RAck'))).toEqual(['RAck: 20 1 INVITE', 'RAck: 20 1 INVITE'])
+  expect(pracks().map((text) => lineOf(text, 'CSeq'))).toEqual(['CSeq: 2 PRACK', 'CSeq: 4 PRACK'])
+  expect(phone.diary).toEqual(['progress 183'])
 })
 
 test('PRACK goes where the latest Contact says', () => {
