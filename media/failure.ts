@@ -340,6 +340,15 @@ export const MEDIA_CODES = {
     remedy: 'look at loss and jitter of the leg; mark voice in the network (DSCP)',
     isWarning: true,
   },
+  'media.shed': {
+    stage: 'S6',
+    status: 480,
+    text: 'the media thread of this call cannot carry all of its calls, and drops what would be late',
+    cause: 'more calls than a core carries, a flood, or another program on that core',
+    remedy:
+      'see webtrunk_media_load and webtrunk_drops_total; give it another core (media.threads), or lower media.maxLoad',
+    isWarning: true,
+  },
   'media.lost-towards-peer': {
     stage: 'S6',
     status: 480,

@@ -17,6 +17,7 @@ import { type GatewayCode, GatewayFailure } from '../gateway-failure.ts'
 import { CallObserver } from '../ladder/call-observer.ts'
 import { CallTrace } from '../ladder/call-trace.ts'
 import { MediaWatch } from '../ladder/media-watch.ts'
+import type { Reporters } from '../ladder/reporters.ts'
 import { relayInDialog } from '../relay/relay-in-dialog.ts'
 import { bodyWith, sdpBody } from './body.ts'
 import { CallCharges } from './call-charges.ts'
@@ -50,7 +51,7 @@ export interface CallContext {
   /** How long a call of these parties may last. */
   readonly maxDurationS: (parties: readonly string[]) => number
   /** As `MediaWatchOptions` has them. */
-  readonly reporters: Set<string>
+  readonly reporters: Reporters
   /** The call has given everything back: dialogs ended, media closed. */
   readonly onEnded: (call: Call) => void
 }

@@ -11,6 +11,7 @@ import { GatewayFailure } from '../gateway-failure.ts'
 import { CallHistory } from '../ladder/call-history.ts'
 import type { CallReport } from '../ladder/call-report.ts'
 import { CallTrace } from '../ladder/call-trace.ts'
+import { Reporters } from '../ladder/reporters.ts'
 import type { Refusals } from '../refusals.ts'
 import type { Registrar } from '../registration/registrar.ts'
 import type { Upstream } from '../registration/upstream.ts'
@@ -58,8 +59,7 @@ interface Attempt {
 export class Calls {
   readonly #options: CallsOptions
   readonly #live = new Set<Call>()
-  /** One for each trunk at most. */
-  readonly #reporters = new Set<string>()
+  readonly #reporters = new Reporters()
   /** What limits let pass, of calls and of messages. */
   readonly admission: Admission
   readonly #plans: CallPlans

@@ -47,6 +47,7 @@ const SHARES: readonly { readonly drop: string; readonly code: MediaCode; readon
   { drop: 'srtp.auth-failed', code: 'srtp.auth-failed', expected: 'packets made with the agreed key' },
   { drop: 'srtp.replay', code: 'srtp.replay', expected: 'sequence numbers that go up' },
   { drop: 'media.wrong-source', code: 'media.wrong-source', expected: 'packets from one source' },
+  { drop: 'media.shed', code: 'media.shed', expected: 'a media thread that carries all that comes' },
 ]
 
 /** Handshakes over a path that loses packets take some seconds: they have so many times the patience. */

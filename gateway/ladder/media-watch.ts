@@ -8,14 +8,14 @@ import { legKind } from './call-observer.ts'
 import type { CallTrace } from './call-trace.ts'
 import { LegActivity } from './leg-activity.ts'
 import { dropShare, type JudgedLeg, judgeMedia, type MediaFinding } from './media-judge.ts'
+import type { Reporters } from './reporters.ts'
 
 export interface MediaWatchOptions {
   readonly environment: SipEnvironment
   readonly trace: CallTrace
   readonly session: () => MediaSession | undefined
   readonly sides: () => readonly Side[]
-  /** Trunks of whom one knows that their RTCP reports on what they hear; who is found to do so is added. */
-  readonly reporters: Set<string>
+  readonly reporters: Reporters
   readonly onFinding: (finding: MediaFinding) => void
   /** An error of our own, contained. */
   readonly onError: (error: unknown) => void
@@ -123,7 +123,7 @@ export class MediaWatch {
     const isToReceive = receives(leg.direction) && sends(theirs)
     const activity = this.#activities.get(leg.name) ?? new LegActivity(kind)
     activity.look(stats, isToSend && isToReceive, trace.nowMs)
-    if (kind !== 'webrtc' && stats.remoteLossRatio !== undefined) reporters.add(party)
+    if (kind !== 'webrtc' && stats.remoteLossRatio !== undefined) reporters.add(party, stats.remote)
     return {
       name: leg.name,
       kind,
@@ -136,7 +136,7 @@ export class MediaWatch {
       activity,
       // What ended the call says why it is gone.
       goneForMs: trace.failedLeg === leg.name ? undefined : activity.goneForMs(trace.nowMs),
-      isReporting: reporters.has(party),
+      isReporting: reporters.has(party, stats.remote),
       codec: leg.codecs[0]?.name,
       ptimeMs: leg.toldPtimeMs,
     }

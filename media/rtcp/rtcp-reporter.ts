@@ -201,8 +201,10 @@ export class RtcpReporter implements Machine<RtcpReporterInput, RtcpReporterOutp
   #countReport(blocks: readonly ReportBlock[], sentPackets: number): void {
     this.#peerReports += 1
     // RFC 3550 §6.4: of each source that was heard since the last report. Of another than ours: somebody on the way has changed SSRCs.
-    if (blocks.length > 0) this.#emptyReports = 0
-    else if (sentPackets - this.#sentAtReport >= MIN_SENT) this.#emptyReports += 1
+    const isAboutUs = blocks.length > 0
+    // Those that follow each other more closely are counted as one.
+    if (!isAboutUs && sentPackets - this.#sentAtReport < MIN_SENT) return
+    this.#emptyReports = isAboutUs ? 0 : this.#emptyReports + 1
     this.#sentAtReport = sentPackets
   }
 

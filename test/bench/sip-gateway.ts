@@ -3,11 +3,13 @@
  * the daemon's router never does), so that SIPp can stand on both legs. Prints its UDP port, then its CPU time in
  * microseconds for each line on standard input.
  */
+
 import { createInterface } from 'node:readline'
 import type { Log } from '../../config/logging.ts'
 import { Call } from '../../gateway/calls/call.ts'
 import type { LegMedia } from '../../gateway/calls/leg.ts'
 import { systemEnvironment } from '../../gateway/environment.ts'
+import { Reporters } from '../../gateway/ladder/reporters.ts'
 import { createNativeEngine } from '../../media/native-engine.ts'
 import type { Flow } from '../../sip/flow.ts'
 import type { NameAddr } from '../../sip/message/message.ts'
@@ -80,7 +82,7 @@ const userAgent = createUserAgent({
           log: silent,
           limits: { ringTimeoutS: 60, attemptS: 4, progressS: 20 },
           admitMessage: () => {},
-          reporters: new Set(),
+          reporters: new Reporters(),
           maxDurationS: () => 3_600,
           silence: { rtpTimeoutS: 0, rtpHoldTimeoutS: 0 },
           findSide: () => undefined,

@@ -29,20 +29,33 @@ TEST(patience_burst, "a burst that is worked off in time, and another soon after
   }
 }
 
-TEST(patience_overload, "a backlog that lasts is too much, until there has been none for a packet's length") {
+TEST(patience_overload, "a backlog that lasts is too much, until there has been none for some milliseconds") {
   Patience patience(kLastsMs * kMs);
   int64_t now_ns = 5'000'000 * kMs;
   rounds(patience, now_ns, false, 10);
   rounds(patience, now_ns, true, kLastsMs + 1);
   CHECK(patience.is_over());
   for (int gap = 0; gap < 10; gap++) {
-    rounds(patience, now_ns, false, 19);
+    rounds(patience, now_ns, false, 3);
     CHECK(patience.is_over());
     rounds(patience, now_ns, true, 1);
     CHECK(patience.is_over());
   }
-  rounds(patience, now_ns, false, 20);
+  rounds(patience, now_ns, false, 5);
   CHECK(!patience.is_over());
   rounds(patience, now_ns, true, kLastsMs);
   CHECK(!patience.is_over());
+}
+
+TEST(patience_beat, "calls whose packets come all at once, each 20 ms, do not keep it from coming back") {
+  Patience patience(kLastsMs * kMs);
+  int64_t now_ns = 5'000'000 * kMs;
+  rounds(patience, now_ns, true, kLastsMs + 1);
+  CHECK(patience.is_over());
+  // The thread sleeps in between: no round says that there is calm.
+  for (int beat = 0; beat < 20; beat++) {
+    now_ns += 20 * kMs;
+    patience.note(true, now_ns);
+    CHECK(!patience.is_over());
+  }
 }

@@ -86,7 +86,7 @@ class Scene {
   uint16_t mux_port() const { return mux_port_; }
   uint16_t trunk_port() const { return trunk_port_; }
   uint64_t accepted(LegId id) { return directory_.find(id)->counters->packets_received.get(); }
-  uint64_t shed(LegId id) { return counted(directory_.find(id)->counters->drops, Drop::media_overload); }
+  uint64_t shed(LegId id) { return counted(directory_.find(id)->counters->drops, Drop::media_shed); }
   uint64_t dropped(Drop drop) { return counted(relay_.counters.drops, drop); }
   /** Takes what was told; whether there was such a record. */
   bool has_told(RecordKind kind) {

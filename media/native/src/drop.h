@@ -41,7 +41,7 @@ namespace webtrunk {
   X(media_key_down, "media.key-down")                          \
   X(media_late, "media.late")                                  \
   X(media_rate, "media.rate")                                  \
-  X(media_overload, "media.overload")                          \
+  X(media_shed, "media.shed")                                  \
   X(media_crossing_full, "media.crossing-full")                \
   X(media_crossing_late, "media.crossing-late")                \
   X(dtmf_bad_event, "dtmf.bad-event")                          \

@@ -11,19 +11,23 @@ namespace webtrunk {
  */
 class Patience {
  public:
-  /** Without any backlog for a packet's length: the thread keeps up again. */
-  static constexpr int64_t kCalmNs = 20'000'000;
+  /**
+   * Without any backlog for as long, the thread keeps up again. Past its capacity each round has one, two milliseconds after the other; calls
+   * whose packets all come at the same beat make one of them now and then.
+   */
+  static constexpr int64_t kCalmNs = 5'000'000;
 
   /** `lasts_ns`: how long one round after the other may leave something unserved. */
   explicit Patience(int64_t lasts_ns) : lasts_ns_(lasts_ns) {}
 
   void note(bool has_backlog, int64_t now_ns) {
+    if (now_ns - newest_ns_ >= kCalmNs) is_over_ = false;
     if (has_backlog) {
       if (!was_backlog_) began_ns_ = now_ns;
       newest_ns_ = now_ns;
+      if (now_ns - began_ns_ >= lasts_ns_) is_over_ = true;
     }
     was_backlog_ = has_backlog;
-    is_over_ = is_over_ ? now_ns - newest_ns_ < kCalmNs : has_backlog && now_ns - began_ns_ >= lasts_ns_;
   }
   bool is_over() const { return is_over_; }
 

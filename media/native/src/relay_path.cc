@@ -136,7 +136,7 @@ bool RelayLoop::on_browser_media(const Tuple& tuple, Leg* owner, Packet* packet,
     return false;
   }
   if (is_shedding_ && !is_rtcp) {
-    count(owner->counters->drops, Drop::media_overload);
+    count(owner->counters->drops, Drop::media_shed);
     return false;
   }
   if (const Drop drop = unprotect(*owner, *packet, is_rtcp); drop != Drop::none) {
@@ -196,7 +196,7 @@ void RelayLoop::on_trunk_dtls(Leg& leg, const Packet& packet, const Endpoint& fr
 
 bool RelayLoop::on_trunk_rtp(Leg& leg, Packet* packet, const Endpoint& from) {
   if (is_shedding_) {
-    count(leg.counters->drops, Drop::media_overload);
+    count(leg.counters->drops, Drop::media_shed);
     return false;
   }
   const auto now_ms = static_cast<uint64_t>(now_ns_ / 1'000'000);

@@ -33,3 +33,9 @@ test('a call that began with another codec is judged by the packets of the one i
   // What came since the last look is of both.
   expect(judged(stats(800, first + 300 * 480), false)).toEqual([])
 })
+
+test('media that a thread past its capacity drops is told as that', () => {
+  const shed = (count: number) => ({ ...stats(800, 500 * 60 + 300 * 160), drops: { 'media.shed': count } })
+  expect(judged(shed(100), true)).toEqual(['media.shed'])
+  expect(judged(shed(50), true), 'a short time of it').toEqual([])
+})
