@@ -491,8 +491,10 @@ export const GATEWAY_CODES = {
     stage: 'S1',
     status: 503,
     text: 'certificate is not one to trust',
-    cause: 'self-signed, its chain is not complete, or the daemon still serves the one before the renewal',
-    remedy: 'put the whole chain into web.https.certificate and reload; --insecure takes any certificate',
+    cause:
+      'self-signed, its chain is not complete, an authority that this machine does not know, or the daemon still serves the one before the renewal',
+    remedy:
+      'put the whole chain into web.https.certificate and reload; NODE_EXTRA_CA_CERTS=FILE names an authority of your own; --insecure takes any certificate',
   },
   'selftest.certificate-expired': {
     stage: 'S1',

@@ -84,7 +84,7 @@ function chainLines(
   return [
     warning(
       what,
-      `its file has no certificate of its issuer (${issuer}): most ${peers} then refuse it; use fullchain.pem`,
+      `its file has no certificate of its issuer (${issuer}): most ${peers} then refuse it, unless that is a root they know; use fullchain.pem`,
     ),
   ]
 }

@@ -46,7 +46,7 @@ const CODE_WORDS: Readonly<Partial<Record<Code, string>>> = {
   'trunk.full': 'All lines are busy',
   'call.draining': 'The phone service restarts',
   'call.too-long': 'The call was too long',
-  'media.silent': 'The other side is gone',
+  'media.silent': 'The audio connection was lost',
   'media.none-from-trunk': 'No sound from the other side',
 }
 

@@ -91,7 +91,7 @@ describe('webtrunk check', () => {
     expect(await ofChain(certificate)).toEqual([])
     const [leaf = ''] = certificate.split(/(?<=-----END CERTIFICATE-----\n)/)
     const missing =
-      'warning: its file has no certificate of its issuer (CN=below): most browsers then refuse it; use fullchain.pem'
+      'warning: its file has no certificate of its issuer (CN=below): most browsers then refuse it, unless that is a root they know; use fullchain.pem'
     expect(await ofChain(leaf)).toEqual([missing])
     // That of another authority does not help.
     expect(await ofChain(leaf + authority.certificate)).toEqual([missing])

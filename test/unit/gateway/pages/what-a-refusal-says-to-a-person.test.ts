@@ -78,7 +78,7 @@ describe('BYE or CANCEL', () => {
     ['dtls.handshake-timeout', 'The audio connection failed; another network may help'],
     ['media.none-from-trunk', 'No sound from the other side'],
     ['media.none-from-browser', 'No sound came through'],
-    ['media.silent', 'The other side is gone'],
+    ['media.silent', 'The audio connection was lost'],
     ['call.too-long', 'The call was too long'],
   ])('for %s says: %s', (code, words) => {
     expect(ended([`SIP;cause=480;text="${code}"`])).toBe(`${words} (${code})`)
