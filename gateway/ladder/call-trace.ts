@@ -187,7 +187,7 @@ export class CallTrace {
     const text =
       detail === undefined || detail.length <= TRACE_LIMITS.entryBytes
         ? detail
-        : `${detached(detail.slice(0, TRACE_LIMITS.entryBytes))}...`
+        : `${detail.slice(0, TRACE_LIMITS.entryBytes)}...`
     const size = what.length + (text?.length ?? 0)
     const [entries, bytes] = isLast ? [0, 0] : [RESERVED_ENTRIES, RESERVED_BYTES]
     if (
@@ -203,7 +203,7 @@ export class CallTrace {
       what,
       ...(leg === undefined ? {} : { leg }),
       ...(direction === undefined ? {} : { direction }),
-      ...(text === undefined ? {} : { detail: text }),
+      ...(text === undefined ? {} : { detail: detached(text) }),
     })
   }
 
@@ -230,7 +230,7 @@ export class CallTrace {
     this.#state = 'ended'
     this.#endedMs = this.#nowMs()
     this.#endedBy = how.by
-    this.#said = how.said
+    this.#said = how.said === undefined ? undefined : detached(how.said)
     this.#isCancelled = how.isCancelled
     if (how.verdict !== undefined) this.#ending = this.#addEnding(how.verdict)
     this.note(
@@ -278,9 +278,16 @@ export class CallTrace {
   }
 
   #add(verdict: Verdict): Finding {
-    const finding: Finding = { ...verdict, atMs: this.#nowMs() }
+    const { stage, code, message, expected, seen } = verdict
+    const finding: Finding = {
+      ...verdict,
+      message: detached(message),
+      ...(expected === undefined ? {} : { expected: detached(expected) }),
+      ...(seen === undefined ? {} : { seen: detached(seen) }),
+      atMs: this.#nowMs(),
+    }
     this.#findings.push(finding)
-    this.note('finding', verdict, `${verdict.stage} ${verdict.code}: ${verdict.message}`, true)
+    this.note('finding', verdict, `${stage} ${code}: ${message}`, true)
     return finding
   }
 
