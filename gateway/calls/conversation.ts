@@ -243,7 +243,7 @@ export class Conversation {
       )
     }
     if (mustOffer) this.#offer(side)
-    if (side.renegotiation.state === 'idle') side.onSettled()
+    if (side.renegotiation.state !== 'offering') side.onSettled()
   }
 
   #offer(side: Side): void {

@@ -129,7 +129,9 @@ export class Transfers {
       const found = findSide(refer.replaces, side.party)
       if (found === undefined || found.call === owner) throw new GatewayFailure('transfer.no-such-call')
       const moved = movedBy(found)
-      if (moved.renegotiation.state === 'idle') await this.#joinWith(side, far, { ...found, moved }, report)
+      // One that is to be offered something again later can be joined: it is offered what holds by then.
+      if (moved.renegotiation.state !== 'offering')
+        await this.#joinWith(side, far, { ...found, moved }, report)
       else {
         this.#await(moved, untilMs, () => this.#follow(side, incoming, report, untilMs))
         report.accept()
@@ -144,7 +146,7 @@ export class Transfers {
     }
   }
 
-  /** Until no offer to `moved` is under way. */
+  /** Until no offer to `moved` waits for its answer. */
   #await(moved: Side, untilMs: number, next: () => Promise<void>): void {
     const { environment, run } = this.#options
     if (environment.nowMs() >= untilMs) throw new GatewayFailure('transfer.not-now')

@@ -18,10 +18,12 @@ beforeEach(async () => {
 afterEach(() => gateway.close())
 
 /** Alice holds her second call, whose other side answers after so long, and transfers in the same breath. */
-async function holdAndRefer(answerMs: number) {
+async function holdAndRefer(answerMs: number, isRefused = false) {
   second.callee.answers = (reinvite) => {
     const body = answerText(reinvite.request.body, BROWSER, 'sendrecv')
-    gateway.time.schedule(gateway.time.nowMs() + answerMs, () => reinvite.accept({ body }))
+    gateway.time.schedule(gateway.time.nowMs() + answerMs, () =>
+      isRefused ? reinvite.reject(500) : reinvite.accept({ body }),
+    )
   }
   await second.caller.reoffer(gateway, reofferOf(BROWSER, 'sendonly'))
   second.callee.answers = undefined
@@ -39,6 +41,22 @@ describe('an attended transfer right behind a hold', () => {
     expect([gateway.calls.size, ends()]).toEqual([1, ['bye', 'bye', undefined, undefined]])
     gateway.expectsVerdicts('media.none-from-trunk')
     // Both are off hold.
+    expect(second.callee.offers.at(-1)).toContain('a=sendrecv')
+    first.caller.dialog?.bye()
+    await gateway.time.advance(100)
+    expect(second.callee.ended).toBe('bye')
+  })
+
+  it.each([50, 1_000])('is made as soon as the hold is refused for now, after %i ms', async (answerMs) => {
+    const transfer = await holdAndRefer(answerMs, true)
+    await gateway.time.advance(answerMs)
+    expect([transfer.status(), transfer.fragments.at(-1)]).toEqual([202, 'SIP/2.0 200 OK'])
+    expect([gateway.calls.size, ends()]).toEqual([1, ['bye', 'bye', undefined, undefined]])
+    gateway.expectsVerdicts('media.none-from-trunk')
+    // When it is asked again it is told what holds by then.
+    const before = second.callee.offers.length
+    await gateway.time.advance(5_000)
+    expect(second.callee.offers).toHaveLength(before + 1)
     expect(second.callee.offers.at(-1)).toContain('a=sendrecv')
     first.caller.dialog?.bye()
     await gateway.time.advance(100)
