@@ -37,9 +37,6 @@ const ALLOW: Header = {
 }
 const ACCEPT: Header = { name: 'Accept', value: 'application/sdp, text/plain' }
 
-/** Refusals of strangers, and of whoever is past a rate: they hold no places, and a copy of what was refused is refused again. */
-const ONCE: ReadonlySet<string> = new Set(['call.forbidden', 'limit.rate', 'relay.overload'])
-
 /** Everything that passes the gateway beside calls: MESSAGE, SUBSCRIBE and NOTIFY; and OPTIONS, which it answers itself. */
 export class Relay {
   readonly #options: RelayOptions
@@ -264,6 +261,7 @@ export class Relay {
       party: this.#identified.has(incoming) ? flow.scope : undefined,
     })
     const headers = [...passed, ...ownHeadersOf(error), ...refusalHeaders(verdict)]
-    incoming.respond(verdict.status, { headers, isOnce: ONCE.has(verdict.code) })
+    // A stranger's holds no place: a copy is refused again. One that was past a rate might pass by then, and its sender send anew.
+    incoming.respond(verdict.status, { headers, isOnce: verdict.code === 'call.forbidden' })
   }
 }

@@ -160,18 +160,40 @@ describe('MESSAGE to a user', () => {
 })
 
 describe('MESSAGE of a trunk', () => {
-  it('past those that may wait holds no place, over UDP either', async () => {
+  it('past those that may wait is refused, and so is its copy when there is room again', async () => {
     gateway = await ScriptedGateway.open()
     const alice = await gateway.registered('alice')
     alice.answers = () => false
     const { each } = PENDING_MOST
+    // The refusals are lost.
+    gateway.trunkFlow.drops = () => true
     const sent = Array.from({ length: each + 2 }, () => message(gateway.trunk, 'pbx', 'alice'))
     await gateway.time.advance(50)
-    expect(sent.slice(-2).map(statusOfSent)).toEqual([503, 503])
-    expect(gateway.userAgent.tables()).toMatchObject({ serverTransactions: each })
+    gateway.trunkFlow.drops = () => false
     for (const incoming of alice.requests) incoming.respond(200)
+    await gateway.time.advance(2_000)
+    expect(alice.requests).toHaveLength(each)
+    expect(sent.map(statusOfSent)).toEqual([...Array(each).fill(200), 503, 503])
+  })
+
+  it('past the rate is refused, and so is its copy when the rate allows more', async () => {
+    gateway = await ScriptedGateway.open()
+    const alice = await gateway.registered('alice')
+    answersAll(alice)
+    const { burst } = MESSAGE_RATES.trunk
+    const { each } = PENDING_MOST
+    for (let count = 0; count < burst; count += each) {
+      for (let one = 0; one < each; one += 1) message(gateway.trunk, 'pbx', 'alice')
+      await gateway.time.advance(5)
+    }
+    gateway.trunkFlow.drops = () => true
+    const sent = Array.from({ length: each }, () => message(gateway.trunk, 'pbx', 'alice'))
     await gateway.time.advance(50)
-    expect(sent.slice(0, each).map(statusOfSent)).toEqual(Array(each).fill(200))
+    gateway.trunkFlow.drops = () => false
+    const heard = alice.requests.length
+    await gateway.time.advance(2_000)
+    expect(alice.requests).toHaveLength(heard)
+    expect(sent.map(statusOfSent)).toContain(503)
   })
 })
 
