@@ -1,6 +1,6 @@
 import type { CallsConfig } from '../../config/config.ts'
 import type { Log } from '../../config/logging.ts'
-import type { LegName, MediaEngine, MediaSession, MediaStageEvent } from '../../media/engine.ts'
+import type { LegName, MediaEngine } from '../../media/engine.ts'
 import { type MediaFailure, SILENCE_CODES } from '../../media/failure.ts'
 import type { Header, SipRequest, Uri } from '../../sip/message/message.ts'
 import type {
@@ -16,17 +16,17 @@ import { logLevelOf, reasonHeader, refusalHeaders, verdictFields } from '../fail
 import { type GatewayCode, GatewayFailure } from '../gateway-failure.ts'
 import { CallObserver } from '../ladder/call-observer.ts'
 import { CallTrace } from '../ladder/call-trace.ts'
-import { MediaWatch } from '../ladder/media-watch.ts'
 import type { Reporters } from '../ladder/reporters.ts'
 import { relayInDialog } from '../relay/relay-in-dialog.ts'
 import { bodyWith, sdpBody } from './body.ts'
 import { CallCharges } from './call-charges.ts'
 import { type CallEvent, type CallState, nextCallState } from './call-machine.ts'
+import { CallMedia } from './call-media.ts'
 import { Conversation, type SilenceLimits } from './conversation.ts'
 import { Dialling, type Progress } from './dialling.ts'
 import { cancelReasons, isOverSdp, passedReasons, saidReasons } from './header-policy.ts'
 import { KeyPresses } from './key-presses.ts'
-import { Leg, type LegMedia } from './leg.ts'
+import type { LegMedia } from './leg.ts'
 import type { AdmittedPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
 import type { Replaces } from './refer.ts'
 import { sessionIdHeader } from './session-id.ts'
@@ -87,7 +87,7 @@ export class Call implements SideOwner, JoinableCall {
   readonly #log: Log
   readonly #startedAtMs: number
   readonly #observer: CallObserver
-  readonly #mediaWatch: MediaWatch
+  readonly #media: CallMedia
   readonly #conversation: Conversation
   readonly #keys: KeyPresses
   readonly #setUp: SetUp
@@ -96,7 +96,6 @@ export class Call implements SideOwner, JoinableCall {
   readonly charges: CallCharges
   #state: CallState = 'routing'
   #steps: Promise<void> = Promise.resolve()
-  #session: MediaSession | undefined
 
   constructor(
     context: CallContext,
@@ -134,14 +133,18 @@ export class Call implements SideOwner, JoinableCall {
       headers: (side) => this.#headers(side),
       onChangeRefused: (verdict) => this.#onChangeRefused(verdict),
     })
-    this.#mediaWatch = new MediaWatch({
+    this.#media = new CallMedia({
+      callId: this.id,
+      engine: context.engine,
       environment: context.environment,
-      trace: this.trace,
-      session: () => this.#session,
-      sides: () => this.#conversation.sides,
+      log: this.#log,
+      observer: this.#observer,
       reporters: context.reporters,
+      sides: () => this.#conversation.sides,
+      onFailure: (leg, failure) => this.#onMediaFailure(leg, failure),
+      onKeyPress: (leg, key) => this.#keys.onHeard(this.#conversation.otherThan(leg), key),
+      onMoved: (leg, local) => this.#run(() => this.#conversation.moved(leg, local)),
       onFinding: ({ failure, ...place }) => this.#addFinding(verdictOf(failure, place)),
-      onError: (error) => this.#log.error('internal error', { error }),
     })
     this.#setUp = new SetUp({
       host: {
@@ -149,7 +152,7 @@ export class Call implements SideOwner, JoinableCall {
         trace: this.trace,
         conversation: this.#conversation,
         token: () => context.environment.token(),
-        openSession: () => this.#openSession(),
+        openSession: () => this.#media.open(),
         openSide: (name, party, media, isCallIdOwner) => this.#openSide(name, party, media, isCallIdOwner),
         place: (side, plan, text, progress) => this.#place(side, plan, text, progress),
         headers: (side) => this.#headers(side),
@@ -172,7 +175,7 @@ export class Call implements SideOwner, JoinableCall {
       environment: context.environment,
       isConnected: () => this.#state === 'connected',
       run: (step, lost) => this.#run(step, lost),
-      session: () => this.#requireSession(),
+      session: () => this.#media.session,
       openSide: (name, party, media, isCallIdOwner) => this.#openSide(name, party, media, isCallIdOwner),
       place: (side, plan, text, handler) => this.#place(side, plan, text, handler),
       headers: (side, other) => this.#headers(side, other),
@@ -332,40 +335,18 @@ export class Call implements SideOwner, JoinableCall {
       .catch((error: unknown) => this.#fail(error))
   }
 
-  async #openSession(): Promise<MediaSession> {
-    const session = await this.#context.engine.openSession(this.id, {
-      onStage: (leg, event) => {
-        this.#observer.stage(leg, event)
-        this.#logStage(leg, event)
-      },
-      onFailure: (leg, failure) => this.#onMediaFailure(leg, failure),
-      onKeyPress: (leg, key) => this.#keys.onHeard(this.#conversation.otherThan(leg), key),
-      onMoved: (leg, local) => this.#run(() => this.#conversation.moved(leg, local)),
-      onNote: (leg, note) => this.#observer.note(leg, note),
-    })
-    this.#session = session
-    return session
-  }
-
   async #openSide(name: LegName, party: string, media: LegMedia, isCallIdOwner: boolean): Promise<Side> {
     // Before it is there: what keeps it from being opened is its own.
     this.#observer.opened(name, party, media)
     // Who has called us need not take an answer before it is final.
-    const leg = await this.#openLeg(name, media, !isCallIdOwner)
+    const leg = await this.#media.openLeg(name, media, {
+      isCaller: !isCallIdOwner,
+      // Only a transfer fails then.
+      isPassing: this.#state === 'connected',
+    })
     // A party that we did not call has called us.
     if (!isCallIdOwner) this.trace.climb(name, 'S1')
     return new Side({ leg, party, isCallIdOwner, owner: this })
-  }
-
-  async #openLeg(name: LegName, media: LegMedia, isCaller: boolean): Promise<Leg> {
-    try {
-      return await Leg.open(this.#requireSession(), name, media, this.#newSessionId(), isCaller)
-    } catch (error) {
-      this.#observer.blame(name, error)
-      // Only a transfer fails then.
-      if (this.#state === 'connected') this.trace.dropped(name, verdictOf(error).message)
-      throw error
-    }
   }
 
   #place(side: Side, plan: PartyPlan, text: string, progress: Progress): Dialling {
@@ -401,14 +382,14 @@ export class Call implements SideOwner, JoinableCall {
     this.charges.answered(this.parties)
     this.#log.info('call answered')
     this.#run(() => this.#conversation.watch())
-    this.#mediaWatch.start()
+    this.#media.startWatching()
   }
 
   #onMediaFailure(leg: LegName, failure: MediaFailure): void {
     // The target of a transfer is no part of the conversation yet: only the transfer fails.
     if (this.#transfers.onMediaFailure(leg, failure)) return
     if (SILENCE_CODES.has(failure.code)) {
-      this.#run(async () => this.#fail((await this.#mediaWatch.whySilent(leg)) ?? failure, leg, 'received'))
+      this.#run(async () => this.#fail((await this.#media.whySilent(leg)) ?? failure, leg, 'received'))
       return
     }
     const side = this.#conversation.sides.find((one) => one.leg.name === leg)
@@ -478,7 +459,7 @@ export class Call implements SideOwner, JoinableCall {
     const silence = event === 'cancelled' ? this.#setUp.silence() : undefined
     if (silence !== undefined) this.#addFinding(verdictOf(silence, { leg: 'callee' }))
     this.charges.stop()
-    this.#mediaWatch.stop()
+    this.#media.stopWatching()
     this.trace.end({ verdict: why.verdict, by: why.by, said: why.said, isCancelled: event === 'cancelled' })
     this.#logEnd(event, why.verdict, why.by ?? why.leg, why.said)
     const reasons = why.verdict === undefined ? (why.reasons ?? []) : [reasonHeader(why.verdict)]
@@ -491,42 +472,16 @@ export class Call implements SideOwner, JoinableCall {
     }
     for (const side of this.#conversation.sides) side.dialog?.bye(reasons)
     // Behind the step under way, so that nothing it still opens is left.
-    this.#steps = this.#steps.then(() => this.#closeMedia())
-  }
-
-  async #closeMedia(): Promise<void> {
-    try {
-      const session = this.#session
-      if (session !== undefined) {
-        await this.#mediaWatch.finish()
-        const { legs } = await session.stats()
-        await session.close()
-        this.#log.info('media closed', { legs })
-      }
-    } catch (error) {
-      this.#log.error('media did not close', { error })
-    }
-    this.charges.close()
-    this.#context.onEnded(this)
+    this.#steps = this.#steps.then(async () => {
+      await this.#media.close()
+      this.charges.close()
+      this.#context.onEnded(this)
+    })
   }
 
   /** What each of our requests and answers to a side carries. `other`: who it will talk to, when not yet in place. */
   #headers(side: Side, other: Side | undefined = this.#conversation.other(side)): readonly Header[] {
     return [ALLOW, sessionIdHeader(other?.sessionUuid, side.sessionUuid)]
-  }
-
-  #requireSession(): MediaSession {
-    if (this.#session === undefined) throw new Error('a leg before its session')
-    return this.#session
-  }
-
-  /** RFC 8866 §5.2: unique numbers; 52 bits so that every reader can hold them. */
-  #newSessionId(): string {
-    return String(Number.parseInt(this.#context.environment.token().slice(-13), 16))
-  }
-
-  #logStage(leg: LegName, event: MediaStageEvent): void {
-    this.#log.info(event.kind, { leg, ...event })
   }
 
   #logEnd(
