@@ -52,10 +52,22 @@ TEST(patience_beat, "calls whose packets come all at once, each 20 ms, do not ke
   int64_t now_ns = 5'000'000 * kMs;
   rounds(patience, now_ns, true, kLastsMs + 1);
   CHECK(patience.is_over());
-  // The thread sleeps in between: no round says that there is calm.
+  rounds(patience, now_ns, false, 1);
   for (int beat = 0; beat < 20; beat++) {
-    now_ns += 20 * kMs;
-    patience.note(true, now_ns);
+    now_ns += 18 * kMs;
+    rounds(patience, now_ns, true, 1);
     CHECK(!patience.is_over());
+    rounds(patience, now_ns, false, 1);
+    CHECK(!patience.is_over());
+  }
+}
+
+TEST(patience_quota, "a thread that is stopped for longer than it runs has no calm by that") {
+  Patience patience(kLastsMs * kMs);
+  int64_t now_ns = 5'000'000 * kMs;
+  for (int round = 0; round < 10; round++) {
+    now_ns += 50 * kMs;
+    patience.note(true, now_ns);
+    CHECK(patience.is_over() == (round >= 2));
   }
 }

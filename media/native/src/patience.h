@@ -21,7 +21,9 @@ class Patience {
   explicit Patience(int64_t lasts_ns) : lasts_ns_(lasts_ns) {}
 
   void note(bool has_backlog, int64_t now_ns) {
-    if (now_ns - newest_ns_ >= kCalmNs) is_over_ = false;
+    // A round has shown it: that no time was given to the thread is no calm.
+    const bool is_calm = (!has_backlog || !was_backlog_) && now_ns - newest_ns_ >= kCalmNs;
+    if (is_calm) is_over_ = false;
     if (has_backlog) {
       if (!was_backlog_) began_ns_ = now_ns;
       newest_ns_ = now_ns;
