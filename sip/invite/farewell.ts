@@ -17,7 +17,7 @@ const NOBODY: FarewellOwner = { isAway: false, onOver: () => {} }
 
 /**
  * A BYE of ours until it is answered. It waits for who is away. Where there is no connection to the peer, whose end would go on
- * and be charged, it is sent anew for 64*T1, as long as any request is waited with.
+ * and be charged, it is sent anew for 64*T1, which is how long a request waits for its answer.
  */
 export class Farewell {
   readonly #clock: Clock

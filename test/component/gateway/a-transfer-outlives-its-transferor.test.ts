@@ -95,7 +95,7 @@ describe('a transfer under way goes on', () => {
     call.target.dialog?.bye()
   })
 
-  it('not when it has failed before: the call ends as any other', async () => {
+  it('not when it has failed before: the call ends for all', async () => {
     const call = await transferring()
     gateway.trunk.invites.at(-1)?.reject(486)
     await gateway.time.advance(200)
