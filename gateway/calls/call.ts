@@ -24,10 +24,9 @@ import { type CallEvent, type CallState, nextCallState } from './call-machine.ts
 import { CallMedia } from './call-media.ts'
 import { Conversation, type SilenceLimits } from './conversation.ts'
 import { Dialling, type Progress } from './dialling.ts'
-import { cancelReasons, isOverSdp, passedReasons, saidReasons } from './header-policy.ts'
+import { cancelReasons, headersInCall, isOverSdp, passedReasons, saidReasons } from './header-policy.ts'
 import { KeyPresses } from './key-presses.ts'
-import type { LegMedia } from './leg.ts'
-import type { AdmittedPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
+import type { AdmittedPlan, CalleePlan, CallerPlan, LegPlan, PartyPlan } from './plan.ts'
 import type { Replaces } from './refer.ts'
 import { sessionIdHeader } from './session-id.ts'
 import { SetUp } from './set-up.ts'
@@ -153,7 +152,7 @@ export class Call implements SideOwner, JoinableCall {
         conversation: this.#conversation,
         token: () => context.environment.token(),
         openSession: () => this.#media.open(),
-        openSide: (name, party, media, isCallIdOwner) => this.#openSide(name, party, media, isCallIdOwner),
+        openSide: (name, plan, isCallIdOwner) => this.#openSide(name, plan, isCallIdOwner),
         place: (side, plan, text, progress) => this.#place(side, plan, text, progress),
         headers: (side) => this.#headers(side),
         move: (event) => this.#move(event),
@@ -176,7 +175,7 @@ export class Call implements SideOwner, JoinableCall {
       isConnected: () => this.#state === 'connected',
       run: (step, lost) => this.#run(step, lost),
       session: () => this.#media.session,
-      openSide: (name, party, media, isCallIdOwner) => this.#openSide(name, party, media, isCallIdOwner),
+      openSide: (name, plan, isCallIdOwner) => this.#openSide(name, plan, isCallIdOwner),
       place: (side, plan, text, handler) => this.#place(side, plan, text, handler),
       headers: (side, other) => this.#headers(side, other),
       planTransfer: context.planTransfer,
@@ -289,7 +288,16 @@ export class Call implements SideOwner, JoinableCall {
     const said = request === undefined ? undefined : saidReasons(request)
     if (isOverSdp(said))
       this.#addFinding(verdictOf(new GatewayFailure('call.sdp-refused', { seen: `BYE ${said}` }), { leg }))
-    this.#end('hung-up', { by: leg, reasons: request === undefined ? [] : passedReasons(request), said })
+    const other = this.#conversation.other(side)
+    this.#end('hung-up', {
+      by: leg,
+      reasons: request === undefined ? [] : passedReasons(request),
+      farewell:
+        request === undefined || other === undefined
+          ? []
+          : headersInCall(request, side.party, other.passHeaders),
+      said,
+    })
   }
 
   onDialogAck(side: Side, ack: SipRequest): void {
@@ -315,7 +323,12 @@ export class Call implements SideOwner, JoinableCall {
       const other = this.#conversation.other(side)
       if (!this.#keys.takeInfo(side, other, request)) {
         const admitMessage = (): void => this.#context.admitMessage(side.party)
-        relayInDialog(request, other?.dialog, { allowed: ALLOW, admitMessage })
+        relayInDialog(request, other?.dialog, {
+          allowed: ALLOW,
+          admitMessage,
+          headers: (message, named) =>
+            headersInCall(message, side.party, other?.passHeaders ?? 'none', named),
+        })
       }
     }
   }
@@ -335,7 +348,8 @@ export class Call implements SideOwner, JoinableCall {
       .catch((error: unknown) => this.#fail(error))
   }
 
-  async #openSide(name: LegName, party: string, media: LegMedia, isCallIdOwner: boolean): Promise<Side> {
+  async #openSide(name: LegName, plan: LegPlan, isCallIdOwner: boolean): Promise<Side> {
+    const { name: party, media, passHeaders } = plan
     // Before it is there: what keeps it from being opened is its own.
     this.#observer.opened(name, party, media)
     // Who has called us need not take an answer before it is final.
@@ -346,7 +360,7 @@ export class Call implements SideOwner, JoinableCall {
     })
     // A party that we did not call has called us.
     if (!isCallIdOwner) this.trace.climb(name, 'S1')
-    return new Side({ leg, party, isCallIdOwner, owner: this })
+    return new Side({ leg, party, passHeaders, isCallIdOwner, owner: this })
   }
 
   #place(side: Side, plan: PartyPlan, text: string, progress: Progress): Dialling {
@@ -448,6 +462,8 @@ export class Call implements SideOwner, JoinableCall {
       readonly leg?: LegName
       /** Reason headers of the peer that pass to the other side. */
       readonly reasons?: readonly Header[]
+      /** What else its BYE hands over to the other side. */
+      readonly farewell?: readonly Header[]
       /** Why the peer ends it, in its own words. */
       readonly said?: string | undefined
       /** What the caller must see of the refusal. */
@@ -470,7 +486,8 @@ export class Call implements SideOwner, JoinableCall {
       const headers = [...refusalHeaders(why.verdict), ...(why.headers ?? [])]
       this.#invite.reject(why.verdict.status, { headers })
     }
-    for (const side of this.#conversation.sides) side.dialog?.bye(reasons)
+    const farewell = [...reasons, ...(why.farewell ?? [])]
+    for (const side of this.#conversation.sides) side.dialog?.bye(farewell)
     // Behind the step under way, so that nothing it still opens is left.
     this.#steps = this.#steps.then(async () => {
       await this.#media.close()

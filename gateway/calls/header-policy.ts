@@ -3,7 +3,7 @@ import type { Header, SipRequest, SipResponse } from '../../sip/message/message.
 import { readable } from '../../sip/message/readable.ts'
 import { isUserParty } from './party.ts'
 
-/** What an INVITE and its answers may carry from one leg to the other, beside any `X-` header. */
+/** What an INVITE, its answers and requests inside the call may carry from one leg to the other, beside any `X-` header. */
 const CALL_HEADERS = [
   'User-to-User',
   'Alert-Info',
@@ -53,7 +53,7 @@ export function passedHeaders(
     .slice(0, MAX_PASSED)
 }
 
-/** How much of what passes a peer is told when a call is set up: all, only what is on the list, or nothing. */
+/** How much of what passes a peer is told: all, only what is on the list, or nothing. */
 export type HeaderPolicy = 'all' | 'known' | 'none'
 
 /** Those of the passed headers that a peer with this policy is to see. */
@@ -77,13 +77,32 @@ export function inviteHeaders(
   callee: { readonly passHeaders: HeaderPolicy; readonly isEmergency?: boolean },
 ): readonly Header[] {
   const { passHeaders, isEmergency = false } = callee
-  const isUser = isUserParty(caller.name)
   const visible = (more: readonly string[], policy: HeaderPolicy): readonly Header[] =>
-    visibleHeaders(passedHeaders(request, more), policy).filter((row) => !(isUser && isClaimed(row)))
+    claimedBy(caller.name, visibleHeaders(passedHeaders(request, more), policy))
   if (!isEmergency) return visible([], passHeaders)
   const passed = visible(EMERGENCY_HEADERS, passHeaders === 'none' ? 'known' : passHeaders)
   return [...passed.filter(({ name }) => name !== 'Priority'), { name: 'Priority', value: 'emergency' }]
 }
+
+/** What a request inside a call, its BYE too, has of the one of `sender`: the rule of INVITE. `named`: what its body needs, which passes to all. */
+export function headersInCall(
+  request: SipRequest,
+  sender: string,
+  policy: HeaderPolicy,
+  named: readonly string[] = [],
+): readonly Header[] {
+  const needed = new Set(named.map((name) => name.toLowerCase()))
+  const passed = passedHeaders(request, named)
+  const visible = new Set(visibleHeaders(passed, policy))
+  return claimedBy(
+    sender,
+    passed.filter((row) => visible.has(row) || needed.has(row.name.toLowerCase())),
+  )
+}
+
+/** Without what this party may not claim. */
+const claimedBy = (party: string, headers: readonly Header[]): readonly Header[] =>
+  isUserParty(party) ? headers.filter((row) => !isClaimed(row)) : headers
 
 /** Q.850 causes pass through the gateway (RFC 3326); SIP causes are each leg's own. */
 export function passedReasons(message: SipRequest | SipResponse): readonly Header[] {

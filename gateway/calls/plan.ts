@@ -20,6 +20,9 @@ export interface CallerPlan {
   readonly passHeaders: HeaderPolicy
 }
 
+/** What a leg is opened for. */
+export type LegPlan = Pick<CallerPlan, 'name' | 'media' | 'passHeaders'>
+
 /** One way to reach the callee: a device of a user, or the trunk. */
 export interface Target {
   readonly flow: Flow

@@ -18,9 +18,8 @@ import { EarlyAnswers } from './early-answers.ts'
 import { fittingPlan } from './fail-over.ts'
 import { inviteHeaders, passedHeaders, visibleHeaders } from './header-policy.ts'
 import { calledIdentity } from './identity.ts'
-import type { LegMedia } from './leg.ts'
 import { keysOn } from './leg-route.ts'
-import type { ApplicationPlan, CalleePlan, CallerPlan, PartyPlan } from './plan.ts'
+import type { ApplicationPlan, CalleePlan, CallerPlan, LegPlan, PartyPlan } from './plan.ts'
 import { sessionUuidOf } from './session-id.ts'
 import type { Side } from './side.ts'
 
@@ -33,7 +32,7 @@ export interface SetUpHost {
   readonly conversation: Conversation
   token(): string
   openSession(): Promise<MediaSession>
-  openSide(name: LegName, party: string, media: LegMedia, isCallIdOwner: boolean): Promise<Side>
+  openSide(name: LegName, plan: LegPlan, isCallIdOwner: boolean): Promise<Side>
   place(side: Side, plan: PartyPlan, text: string, progress: Progress): Dialling
   /** What each of our requests and answers to a side carries. */
   headers(side: Side): readonly Header[]
@@ -104,7 +103,7 @@ export class SetUp {
     const sdp = requireSdp(request)
     const session = await host.openSession()
     if (host.hasEnded()) return
-    const caller = await host.openSide('caller', this.#callerPlan.name, this.#callerPlan.media, false)
+    const caller = await host.openSide('caller', this.#callerPlan, false)
     caller.identity = this.#callerPlan.identity
     caller.sessionUuid = sessionUuidOf(request) ?? host.token()
     this.#caller = caller
@@ -138,7 +137,7 @@ export class SetUp {
     const told = caller.leg.codecs
     const { plan, codecs } = fittingPlan(first, told.length > 0 ? told : wanted, wanted)
     this.#dialled = plan.name
-    const callee = await host.openSide('callee', plan.name, plan.media, true)
+    const callee = await host.openSide('callee', plan, true)
     this.#callee = callee
     callee.identity = calledIdentity(plan)
     host.conversation.add(callee)

@@ -1,5 +1,6 @@
 import type { SipRequest } from '../../sip/message/message.ts'
 import type { DialogHandler, IncomingReinvite, IncomingRequest, InviteDialog } from '../../sip/user-agent.ts'
+import type { HeaderPolicy } from './header-policy.ts'
 import type { Identity } from './identity.ts'
 import type { Leg } from './leg.ts'
 import { Renegotiation } from './renegotiation.ts'
@@ -28,6 +29,8 @@ export interface SideOptions {
   readonly leg: Leg
   /** `user:alice` or `trunk:pbx`. */
   readonly party: string
+  /** What it sees of the other side's headers. */
+  readonly passHeaders: HeaderPolicy
   /** We sent the INVITE (RFC 3261 §14.1: the owner waits longer after glare). */
   readonly isCallIdOwner: boolean
   readonly owner: SideOwner
@@ -38,6 +41,7 @@ export class Side {
   readonly leg: Leg
   /** As long as several users ring, all of them; then the one that has answered. */
   party: string
+  readonly passHeaders: HeaderPolicy
   readonly isCallIdOwner: boolean
   readonly renegotiation = new Renegotiation()
   readonly dialogHandler: DialogHandler
@@ -51,9 +55,10 @@ export class Side {
   /** No offer of ours is under way any more. */
   onSettled: () => void = () => {}
 
-  constructor({ leg, party, isCallIdOwner, owner }: SideOptions) {
+  constructor({ leg, party, passHeaders, isCallIdOwner, owner }: SideOptions) {
     this.leg = leg
     this.party = party
+    this.passHeaders = passHeaders
     this.isCallIdOwner = isCallIdOwner
     this.owner = owner
     leg.observer = {

@@ -16,9 +16,8 @@ import type { Dialling, Progress } from './dialling.ts'
 import { EarlyAnswers } from './early-answers.ts'
 import { fittingPlan } from './fail-over.ts'
 import { calledIdentity } from './identity.ts'
-import type { LegMedia } from './leg.ts'
 import { keysOn } from './leg-route.ts'
-import type { AdmittedPlan, CallerPlan, PartyPlan } from './plan.ts'
+import type { AdmittedPlan, CallerPlan, LegPlan, PartyPlan } from './plan.ts'
 import { type Replaces, readRefer } from './refer.ts'
 import { sessionUuidOf } from './session-id.ts'
 import type { Side, SideOwner } from './side.ts'
@@ -58,7 +57,7 @@ export interface TransferOptions {
   /** Runs a step in the call's queue; `lost`: the call has ended before its turn. */
   readonly run: (step: () => Promise<void> | void, lost?: () => void) => void
   readonly session: () => MediaSession
-  readonly openSide: (name: LegName, party: string, media: LegMedia, isCallIdOwner: boolean) => Promise<Side>
+  readonly openSide: (name: LegName, plan: LegPlan, isCallIdOwner: boolean) => Promise<Side>
   readonly place: (side: Side, plan: PartyPlan, text: string, progress: Progress) => Dialling
   readonly headers: (side: Side, other?: Side) => readonly Header[]
   /** `far`: who will talk to the target. */
@@ -274,7 +273,7 @@ export class Transfers {
   async #callTarget(asked: AskedTransfer, first: PartyPlan): Promise<void> {
     const { plan, codecs } = fittingPlan(first, asked.far.leg.codecs)
     const { openSide, isConnected } = this.#options
-    const target = await openSide(this.#newLegName(), plan.name, plan.media, true)
+    const target = await openSide(this.#newLegName(), plan, true)
     try {
       // The call may have ended meanwhile.
       if (!isConnected()) throw new GatewayFailure('transfer.not-now')
@@ -431,7 +430,7 @@ export class Transfers {
     // Its successor is being called, and both cannot have the place.
     if (this.isTransferor(side)) throw new GatewayFailure('transfer.not-now')
     if (sdp.length === 0) throw new GatewayFailure('call.no-offer')
-    const taker = await openSide(this.#newLegName(), plan.name, plan.media, false)
+    const taker = await openSide(this.#newLegName(), plan, false)
     try {
       const offer = taker.leg.read(sdp)
       const codecs = answerableCodecs(offer, far.leg.codecs, keysOn(taker.leg.media))

@@ -1,7 +1,6 @@
 import { header } from '../../sip/message/headers.ts'
 import type { Header, SipRequest, SipResponse } from '../../sip/message/message.ts'
 import type { Body, IncomingRequest, InviteDialog, NoAnswer } from '../../sip/user-agent.ts'
-import { passedHeaders } from '../calls/header-policy.ts'
 import { verdictOf } from '../diagnosis.ts'
 import { reasonHeader, refusalHeaders, refuseMethod } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
@@ -39,7 +38,7 @@ export type InDialogPlan =
  *
  * Candidates of a browser (RFC 8840) stay here: each leg has its own ICE, and they would tell a trunk its addresses.
  */
-function planInDialog(request: SipRequest): InDialogPlan {
+function planInDialog(request: SipRequest, headersOf: InDialogRules['headers']): InDialogPlan {
   const { method } = request
   if (method === 'OPTIONS') return { kind: 'absorb' }
   if (method === 'NOTIFY') return { kind: 'no-subscription' }
@@ -48,7 +47,7 @@ function planInDialog(request: SipRequest): InDialogPlan {
   if (method === 'INFO' && /^\s*trickle-ice\b/i.test(header(request, 'Info-Package') ?? '')) {
     return { kind: 'absorb' }
   }
-  const headers = [nextHops(request), ...passedHeaders(request, names)]
+  const headers = [nextHops(request), ...headersOf(request, names)]
   return { kind: 'pass', method, headers, ...relayedBody(request) }
 }
 
@@ -57,6 +56,8 @@ export interface InDialogRules {
   readonly allowed: Header
   /** Throws where its sender may not send one more MESSAGE now. */
   readonly admitMessage: () => void
+  /** What of a request's headers may pass to the other leg; `named`: those that its body needs. */
+  readonly headers: (request: SipRequest, named: readonly string[]) => readonly Header[]
 }
 
 const pendingOf = new WeakMap<InviteDialog, number>()
@@ -68,10 +69,10 @@ const pendingOf = new WeakMap<InviteDialog, number>()
 export function relayInDialog(
   incoming: IncomingRequest,
   other: InviteDialog | undefined,
-  { allowed, admitMessage }: InDialogRules,
+  { allowed, admitMessage, headers }: InDialogRules,
 ): void {
   try {
-    const plan = planInDialog(incoming.request)
+    const plan = planInDialog(incoming.request, headers)
     if (plan.kind === 'pass' && other !== undefined) {
       if (plan.method === 'MESSAGE') admitMessage()
       pass(incoming, plan, other)

@@ -4,7 +4,9 @@ import { Secret } from '../../../config/secret.ts'
 import { header, headerValues } from '../../../sip/message/headers.ts'
 import type { SipRequest } from '../../../sip/message/message.ts'
 import {
+  answered,
   answerTo,
+  BROWSER,
   offerOf,
   PeerDialog,
   PHONE,
@@ -243,6 +245,86 @@ describe('Reason', () => {
     await gateway.time.advance(100)
     expect(call.endedBy).toBe('Q.850;cause=31;text="normal, unspecified"')
   })
+})
+
+describe('the headers of a BYE, as call centres hand over outcome codes', () => {
+  const OUTCOME = [
+    named('X-Outcome', 'sold'),
+    named('User-to-User', '56a;encoding=hex'),
+    named('P-Asserted-Identity', '<sip:president@example.com>'),
+    named('Diversion', '<sip:+4930999@example.com>;reason=unconditional'),
+    ...Array.from({ length: 20 }, (_, at) => named(`X-More-${at}`, String(at))),
+    named('X-Long', 'x'.repeat(513)),
+  ]
+  const namesIn = (request: SipRequest | undefined): string[] =>
+    OUTCOME.map(({ name }) => name).filter((name) => request && header(request, name) !== undefined)
+
+  /** A call between alice and the trunk; what each of them is hung up by. */
+  const talk = async (trunk = {}) => {
+    gateway = await ScriptedGateway.open({}, trunk)
+    const call = await answered(
+      gateway,
+      { peer: await gateway.registered('alice'), user: 'alice', local: BROWSER },
+      { peer: gateway.trunk, number: '0100', local: PHONE },
+    )
+    const byes: { browser?: SipRequest; trunk?: SipRequest } = {}
+    call.caller.handler.onEnd = (_reason, request) => Object.assign(byes, { browser: request })
+    call.callee.handler.onEnd = (_reason, request) => Object.assign(byes, { trunk: request })
+    return { browser: call.caller.dialog, trunk: call.callee.dialog, byes }
+  }
+
+  it.each([
+    ['all', ['X-Outcome', 'User-to-User', ...Array.from({ length: 13 }, (_, at) => `X-More-${at}`)]],
+    ['known', ['User-to-User']],
+    ['none', []],
+  ] as const)('pass to a trunk with passHeaders %s as those of an INVITE do', async (passHeaders, names) => {
+    const { browser, byes } = await talk({ passHeaders })
+    browser?.bye(OUTCOME)
+    await gateway.time.advance(100)
+    expect(byes.trunk?.method).toBe('BYE')
+    expect(namesIn(byes.trunk)).toEqual(names)
+  })
+
+  it('pass to a browser, who has diverted a call included, since a trunk says so', async () => {
+    const { trunk, byes } = await talk({ passHeaders: 'none' })
+    trunk?.bye(OUTCOME)
+    await gateway.time.advance(100)
+    expect(namesIn(byes.browser).slice(0, 4)).toEqual(['X-Outcome', 'User-to-User', 'Diversion', 'X-More-0'])
+    expect(namesIn(byes.browser)).toHaveLength(16)
+  })
+})
+
+describe('the headers of INFO inside a call', () => {
+  it.each([
+    ['all', ['X-Step', 'Info-Package']],
+    ['known', ['Info-Package']],
+    ['none', ['Info-Package']],
+  ] as const)(
+    'have the rule of the INVITE (%s), but for what names its body; a browser does not say who diverted the call',
+    async (passHeaders, names) => {
+      gateway = await ScriptedGateway.open({}, { passHeaders })
+      const call = await answered(
+        gateway,
+        { peer: await gateway.registered('alice'), user: 'alice', local: BROWSER },
+        { peer: gateway.trunk, number: '0100', local: PHONE },
+      )
+      let info: SipRequest | undefined
+      call.callee.handler.onRequest = (incoming) => {
+        info = incoming.request
+        incoming.respond(200)
+      }
+      const headers = [
+        named('X-Step', '1'),
+        named('Info-Package', 'knock'),
+        named('Diversion', '<sip:+4930999@example.com>'),
+      ]
+      const body = { contentType: 'application/x-knock', bytes: Buffer.from('knock') }
+      call.caller.dialog?.request('INFO', { headers, body }, () => {})
+      await gateway.time.advance(100)
+      expect(headers.map(({ name }) => name).filter((name) => info && header(info, name))).toEqual(names)
+      call.caller.dialog?.bye()
+    },
+  )
 })
 
 describe('early media', () => {
