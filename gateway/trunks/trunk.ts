@@ -117,14 +117,6 @@ export class TrunkTable {
     return this.#entries.get(name)?.trunk
   }
 
-  /** Throws `trunk.unresolved`, `trunk.no-route`. */
-  pathOf(trunk: Trunk): TrunkPath {
-    const now = this.get(trunk.config.name) ?? trunk
-    const path = now.servers[0]?.paths[0]
-    if (path === undefined) throw noWayTo([now])
-    return path
-  }
-
   /** The trunks that a new request from there may be of, in the order of the configuration. */
   bySource(remote: SocketAddress, transport: TransportName): readonly Trunk[] {
     return this.#sources.at(remote.address).filter((trunk) => isHeardBy(trunk, transport))

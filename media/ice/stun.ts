@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { addressBytes, addressText } from '../address.ts'
+import { addressBytes } from '../address.ts'
 import type { TransportAddress } from '../parameters.ts'
 import { crc32 } from './crc32.ts'
 
@@ -103,27 +103,6 @@ export function stunUsername(message: StunMessage): string | undefined {
   const value = message.attributes.get(STUN_ATTRIBUTE.username)
   if (value === undefined || value.length === 0 || value.length > 508) return undefined
   return Buffer.from(value).toString('utf8')
-}
-
-/** XOR-MAPPED-ADDRESS of a response; undefined when absent or malformed. */
-export function stunMappedAddress(message: StunMessage): TransportAddress | undefined {
-  const value = message.attributes.get(STUN_ATTRIBUTE.xorMappedAddress)
-  if (value === undefined || value.length < 8) return undefined
-  const length = value[1] === 1 ? 4 : value[1] === 2 ? 16 : undefined
-  if (length === undefined || value.length !== 4 + length) return undefined
-  const mask = addressMask(message.transactionId)
-  const address = value.subarray(4).map((byte, at) => byte ^ (mask[at] ?? 0))
-  return {
-    address: addressText(address),
-    port: (((value[2] ?? 0) << 8) | (value[3] ?? 0)) ^ (MAGIC_COOKIE >>> 16),
-  }
-}
-
-/** The code of an error response, 300..699; undefined when absent or malformed. */
-export function stunErrorCode(message: StunMessage): number | undefined {
-  const value = message.attributes.get(STUN_ATTRIBUTE.errorCode)
-  if (value === undefined || value.length < 4) return undefined
-  return ((value[2] ?? 0) & 7) * 100 + (value[3] ?? 0)
 }
 
 export interface StunFields {

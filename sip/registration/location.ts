@@ -27,12 +27,6 @@ export interface LocationLimits {
   readonly maxBindings: number
 }
 
-export const DEFAULT_LOCATION_LIMITS: LocationLimits = {
-  maxBindingsPerAor: 10,
-  maxFlowsPerAor: 10,
-  maxBindings: 50_000,
-}
-
 /** How often expired bindings are swept out at most; readers never see an expired one. */
 const SWEEP_MS = 1_000
 
@@ -53,10 +47,6 @@ export function isSameDevice(
 /** How many flows the bindings are on. */
 export const flowsOf = (bindings: readonly Binding[]): number =>
   new Set(bindings.map(({ flow }) => flow.id)).size
-
-/** What is not given is the default. */
-export const createLocation = (limits: Partial<LocationLimits> = {}): Location =>
-  new Location({ ...DEFAULT_LOCATION_LIMITS, ...limits })
 
 /** Where users are. Pure: time is given, nothing is sent; what may be stored is the registrar's to decide. */
 export class Location {

@@ -1,14 +1,8 @@
 import { expect, test } from 'vitest'
 import { IceLite } from '../../media/ice/ice-lite.ts'
-import {
-  formatStun,
-  parseStun,
-  STUN_ATTRIBUTE,
-  stunErrorCode,
-  stunMappedAddress,
-  stunUsername,
-} from '../../media/ice/stun.ts'
+import { formatStun, parseStun, STUN_ATTRIBUTE, stunUsername } from '../../media/ice/stun.ts'
 import { seeded } from '../harness/seeded.ts'
+import { stunErrorCode, stunMappedAddress } from '../harness/stun-answers.ts'
 
 const LOCAL = { ufrag: 'localfrag', pwd: 'local-password-of-24-chars' }
 const ROUNDS = 20_000

@@ -2,13 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:dgram'
 import { type DtlsSocket, RtpHeader, RtpPacket, SrtcpSession, SrtpSession } from 'werift'
 import { formatAddress } from '../../media/address.ts'
-import {
-  formatStun,
-  parseStun,
-  STUN_ATTRIBUTE,
-  stunErrorCode,
-  verifyIntegrity,
-} from '../../media/ice/stun.ts'
+import { formatStun, parseStun, STUN_ATTRIBUTE, verifyIntegrity } from '../../media/ice/stun.ts'
 import type {
   IceCredentials,
   RtpRemote,
@@ -16,6 +10,7 @@ import type {
   WebrtcLocal,
   WebrtcRemote,
 } from '../../media/parameters.ts'
+import { stunErrorCode } from './stun-answers.ts'
 import { openUdpSocket } from './udp-socket.ts'
 import { repeatUntil, until } from './until.ts'
 import {

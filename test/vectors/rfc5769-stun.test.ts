@@ -3,10 +3,10 @@ import {
   parseStun,
   STUN_ATTRIBUTE,
   type StunMessage,
-  stunMappedAddress,
   stunUsername,
   verifyIntegrity,
 } from '../../media/ice/stun.ts'
+import { stunMappedAddress } from '../harness/stun-answers.ts'
 
 /** RFC 5769 §2: short-term credentials. */
 const PASSWORD = 'VOkJxbRl1RmTxUk/WvJxBt'

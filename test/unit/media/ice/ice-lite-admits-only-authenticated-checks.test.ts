@@ -10,10 +10,9 @@ import {
   parseStun,
   STUN_ATTRIBUTE,
   type StunClass,
-  stunErrorCode,
-  stunMappedAddress,
   verifyIntegrity,
 } from '../../../../media/ice/stun.ts'
+import { stunErrorCode, stunMappedAddress } from '../../../harness/stun-answers.ts'
 
 const LOCAL = { ufrag: 'localfrag', pwd: 'local-password-of-24-chars' }
 const REMOTE = { ufrag: 'peer', pwd: 'remote-password-of-24-char' }

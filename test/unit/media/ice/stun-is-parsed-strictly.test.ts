@@ -7,11 +7,10 @@ import {
   STUN_ATTRIBUTE,
   STUN_MAX_ATTRIBUTES,
   STUN_MAX_LENGTH,
-  stunErrorCode,
-  stunMappedAddress,
   stunUsername,
   verifyIntegrity,
 } from '../../../../media/ice/stun.ts'
+import { stunErrorCode, stunMappedAddress } from '../../../harness/stun-answers.ts'
 
 const TRANSACTION = Buffer.from('0102030405060708090a0b0c', 'hex')
 

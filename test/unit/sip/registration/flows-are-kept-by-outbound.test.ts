@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { createLocation, deviceOf, type Location } from '../../../../sip/registration/location.ts'
+import { deviceOf, type Location } from '../../../../sip/registration/location.ts'
 import { handleRegister, type RegisterAnswer } from '../../../../sip/registration/registrar.ts'
+import { createLocation } from '../../../harness/sip/location.ts'
 import { flowTo } from '../../../harness/sip/memory-flows.ts'
 import { parseRequest, requestText } from '../../../harness/sip/sip-messages.ts'
 

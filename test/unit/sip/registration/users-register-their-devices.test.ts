@@ -1,10 +1,11 @@
 import { describe, expect, it, vi } from 'vitest'
-import { createLocation, type Location } from '../../../../sip/registration/location.ts'
+import type { Location } from '../../../../sip/registration/location.ts'
 import {
   handleRegister,
   MAX_STORED_LENGTH,
   type RegisterAnswer,
 } from '../../../../sip/registration/registrar.ts'
+import { createLocation } from '../../../harness/sip/location.ts'
 import { flowTo } from '../../../harness/sip/memory-flows.ts'
 import { parseRequest, requestText } from '../../../harness/sip/sip-messages.ts'
 
