@@ -10,29 +10,44 @@ export const withoutSeparators = (text: string): string =>
     : text
 
 /**
- * What else somebody on the way may read in a number: `~0900`, `++49900`, `00+49900`, `0900#`, full-width digits, more digits than a number
- * has, or the national prefix behind a country code are 0900 and +49900 to many. Lists of denied numbers look at all of it.
+ * What else somebody on the way may read in a number: `~0900`, `++49900`, `00+49900`, `0900#`, `p0900123`, digits of another script, more
+ * digits than a number has, the national prefix behind a country code, or no + before it, are 0900 and +49900 to many. Lists of denied
+ * numbers look at all of it.
  */
 export function guisesOf(number: string, plan: NumbersConfig): readonly string[] {
   const behind = behindServiceCode(number)
   if (behind !== undefined) return [behind, ...internationalGuises(behind, plan), ...guisesOf(behind, plan)]
-  if (PLAIN.test(number)) return internationalGuises(number, plan)
-  const bare = number.normalize('NFKC').replace(/[^0-9A-Za-z+*#]/g, '')
-  // A dialled name is no number.
-  if (!/^[0-9+*#]/.test(bare)) return []
-  const [leading = ''] = /^\+*\d*/.exec(bare) ?? []
+  if (PLAIN.test(number)) return [...internationalGuises(number, plan), ...guisesWithoutPlus(number, plan)]
+  const bare = inAsciiDigits(number).replace(/[^0-9A-Za-z+*#]/g, '')
   const digits = bare.replace(/(?!^)\+|[^0-9+]/g, '')
-  const forms = [bare, leading, digits].flatMap((text) => {
+  // A dialled name is no number, but may hold one.
+  if (!/^[0-9+*#]/.test(bare) && digits.length < SHORTEST_HIDDEN) return []
+  const [leading = ''] = /^\+*\d*/.exec(bare) ?? []
+  const [behindLastPlus = ''] = /\+\d+$/.exec(bare) ?? []
+  const forms = [bare, leading, digits, behindLastPlus].flatMap((text) => {
     const behindPlus = text.replace(/^\++/, '')
     return text === behindPlus ? [text] : [`+${behindPlus}`, behindPlus]
   })
   return forms
     .filter((form) => form !== '' && form !== '+')
-    .flatMap((form) => [form, ...internationalGuises(form, plan)])
+    .flatMap((form) => [form, ...internationalGuises(form, plan), ...guisesWithoutPlus(form, plan)])
 }
 
 /** Without anything to pass over; how long it is, is looked at all the same. */
 const PLAIN = /^(?:\+[1-9])?\d*$/
+
+/** Names with as many digits are few. */
+const SHORTEST_HIDDEN = 7
+
+/** Those of other scripts, as keyboards there write them: full-width ones, and all others that Unicode has in rows of ten. */
+export function inAsciiDigits(text: string): string {
+  return text.normalize('NFKC').replace(/[^\P{Nd}0-9]/gu, (digit) => {
+    const code = digit.codePointAt(0) ?? 0
+    let value = 0
+    while (/\p{Nd}/u.test(String.fromCodePoint(code - value - 1))) value += 1
+    return String(value % 10)
+  })
+}
 
 /**
  * What a number may be that a trunk has written: `4930123` is +4930123 to many of them. Where it begins with another country's code it
@@ -42,21 +57,34 @@ export function guisesByTrunk(number: string, plan: NumbersConfig): readonly str
   const { countryCode } = plan
   const isOwn =
     countryCode !== undefined && number.startsWith(countryCode) && number.length >= countryCode.length + 6
-  if (!/^[1-9]\d*$/.test(number) || !(isOwn || number.length >= LONGER_THAN_NATIONAL)) return []
-  return internationalGuises(`+${number}`, plan)
+  return isOwn && /^\d+$/.test(number)
+    ? internationalGuises(`+${number}`, plan)
+    : guisesWithoutPlus(number, plan)
+}
+
+/** Trunks that leave the + away where they write take numbers without it too; who dials so means one that is longer than any here. */
+function guisesWithoutPlus(number: string, plan: NumbersConfig): readonly string[] {
+  const isLong = number.length >= LONGER_THAN_NATIONAL && /^[1-9]\d*$/.test(number)
+  return isLong ? internationalGuises(`+${number}`, plan) : []
 }
 
 const LONGER_THAN_NATIONAL = 11
 
 /** Cut to what a number may have; and without the national prefix, which `+49(0)30` has behind its country code. */
 function internationalGuises(number: string, plan: NumbersConfig): readonly string[] {
-  const digits = internationalDigits(number, plan)?.slice(0, MAX_DIGITS)
+  const digits = (internationalDigits(number, plan) ?? digitsFromAbroad(number, plan))?.slice(0, MAX_DIGITS)
   const form = digits === undefined ? undefined : e164(digits)
   if (form === undefined) return []
   const { countryCode, nationalPrefix } = plan
   const doubled = `+${countryCode}${nationalPrefix}`
   const isDoubled = countryCode !== undefined && nationalPrefix !== '' && form.startsWith(doubled)
   return isDoubled ? [form, `+${countryCode}${form.slice(doubled.length)}`] : [form]
+}
+
+/** Where we are nobody has said, but what is dialled from there to other countries needs no more. */
+function digitsFromAbroad(number: string, { internationalPrefix }: NumbersConfig): string | undefined {
+  if (internationalPrefix === '' || !number.startsWith(internationalPrefix)) return undefined
+  return number.slice(internationalPrefix.length)
 }
 
 /** `*31#0900` and `*670900` are calls of 0900 to networks that know such codes (3GPP TS 22.030 §6.5.2; `*67` of North America). */

@@ -3,7 +3,7 @@ import { UPSTREAM } from '../../config/upstream.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import { isSos } from './dialled.ts'
 import { NumberDirectory } from './number-directory.ts'
-import { guisesByTrunk, guisesOf, internationalForm } from './number-plan.ts'
+import { guisesByTrunk, guisesOf, inAsciiDigits, internationalForm } from './number-plan.ts'
 import { RouteRule } from './route-rule.ts'
 
 /** Who places the call. A trunk reaches users only: it must never get out by another trunk. */
@@ -130,8 +130,8 @@ export class Router {
     if (emergency === undefined) return undefined
     const { numbers, prefix, trunks } = emergency
     const [usual = ''] = numbers
-    // Full-width digits and blanks around them are typed, or come out of an address book.
-    const asked = dialled.normalize('NFKC').trim()
+    // Digits of other scripts and blanks around them are typed, or come out of an address book.
+    const asked = inAsciiDigits(dialled).trim()
     // `tel:112;phone-context=+49`, as telephones of networks write it (RFC 3966 §5.1.5).
     const { countryCode } = this.#config.numbers
     const inCountry = (known: string): string =>

@@ -303,6 +303,11 @@ describe('a number that is denied', () => {
     ['with a plus inside', '00+49900123'],
     ['with the prefix of the country behind its code', '+49(0)900123'],
     ['with that and the end of dialling', '+490900123#'],
+    ['without the plus that many trunks leave away', '49900123456'],
+    ['without it, behind what carriers pass over', '~49900123456'],
+    ['behind a letter', 'p0900123'],
+    ['with a plus behind a digit', '0+49900123'],
+    ['in digits of another script', '\u0660\u0669\u0660\u0660\u0661\u0662\u0663'],
   ])('is denied %s', async (_, number) => {
     gateway = await open(limits({ deny: ['0900', '+49900'] }), {
       numbers: { countryCode: '49', nationalPrefix: '0', internationalPrefix: '00' },
@@ -313,6 +318,29 @@ describe('a number that is denied', () => {
     expect(seen(call)).toEqual([403, 'limit.destination'])
     expect(gateway.trunk.invites).toEqual([])
     gateway.expectsVerdicts('limit.destination')
+  })
+
+  it.each(['00881612345678', '+881612345678', '881612345678'])(
+    'is denied as %s where nobody has said which country this is',
+    async (number) => {
+      gateway = await open(limits({}))
+      const call = place(await gateway.registered('alice'), 'alice', `0${number}`)
+      await gateway.time.advance(200)
+      expect([seen(call), gateway.trunk.invites]).toEqual([[403, 'limit.destination'], []])
+      gateway.expectsVerdicts('limit.destination')
+    },
+  )
+
+  // An extension, a name with a number in it, and a number of the place.
+  it.each(['8812345', 'room0900', '4990012345'])('is not %s', async (number) => {
+    gateway = await open(limits({ deny: ['+49900', '+881'] }), {
+      numbers: { countryCode: '49', nationalPrefix: '0', internationalPrefix: '00' },
+    })
+    const call = place(await gateway.registered('alice'), 'alice', `0${number}`)
+    ;(await ringing(gateway, gateway.trunk)).reject(486)
+    await gateway.time.advance(100)
+    expect(statusOf(call)).toBe(486)
+    gateway.expectsVerdicts('call.refused')
   })
 
   it('is denied where a trunk sends a call on to it, and a number that is not is called', async () => {

@@ -55,6 +55,8 @@ describe('a number dialled by a user', () => {
     ['0110', { kind: 'emergency', trunks: ['carrier', 'pbx'], number: '110' }],
     ['urn:service:sos', { kind: 'emergency', trunks: ['carrier', 'pbx'], number: '112' }],
     ['urn:service:sos.fire', { kind: 'emergency', trunks: ['carrier', 'pbx'], number: '112' }],
+    // Digits of a keyboard in Arabic.
+    ['\u0661\u0661\u0662', { kind: 'emergency', trunks: ['carrier', 'pbx'], number: '112' }],
     // Names and numbers of users first.
     ['bob', users(['bob'])],
     ['4711', users(['4711'])],
