@@ -24,7 +24,7 @@ import { type CallEvent, type CallState, nextCallState } from './call-machine.ts
 import { CallMedia } from './call-media.ts'
 import { Conversation, type SilenceLimits } from './conversation.ts'
 import { Dialling, type Progress } from './dialling.ts'
-import { cancelReasons, headersInCall, isOverSdp, passedReasons, saidReasons } from './header-policy.ts'
+import { cancelReasons, isOverSdp, passedReasons, requestHeaders, saidReasons } from './header-policy.ts'
 import { KeyPresses } from './key-presses.ts'
 import type { AdmittedPlan, CalleePlan, CallerPlan, LegPlan, PartyPlan } from './plan.ts'
 import type { Replaces } from './refer.ts'
@@ -295,7 +295,7 @@ export class Call implements SideOwner, JoinableCall {
       farewell:
         request === undefined || other === undefined
           ? []
-          : headersInCall(request, side.party, other.passHeaders),
+          : requestHeaders(request, side.party, other.passHeaders),
       said,
     })
   }
@@ -327,7 +327,7 @@ export class Call implements SideOwner, JoinableCall {
           allowed: ALLOW,
           admitMessage,
           headers: (message, named) =>
-            headersInCall(message, side.party, other?.passHeaders ?? 'none', named),
+            requestHeaders(message, side.party, other?.passHeaders ?? 'none', named),
         })
       }
     }

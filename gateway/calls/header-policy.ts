@@ -1,7 +1,7 @@
 import { rawValues, reasons } from '../../sip/message/headers.ts'
 import type { Header, SipRequest, SipResponse } from '../../sip/message/message.ts'
 import { readable } from '../../sip/message/readable.ts'
-import { isUserParty } from './party.ts'
+import { isTrunkParty } from './party.ts'
 
 /** What an INVITE, its answers and requests inside the call may carry from one leg to the other, beside any `X-` header. */
 const CALL_HEADERS = [
@@ -84,8 +84,8 @@ export function inviteHeaders(
   return [...passed.filter(({ name }) => name !== 'Priority'), { name: 'Priority', value: 'emergency' }]
 }
 
-/** What a request inside a call, its BYE too, has of the one of `sender`: the rule of INVITE. `named`: what its body needs, which passes to all. */
-export function headersInCall(
+/** What a request inside a call, its BYE too, or beside calls, has of the one of `sender`: the rule of INVITE. `named`: what its body needs, which passes to all. */
+export function requestHeaders(
   request: SipRequest,
   sender: string,
   policy: HeaderPolicy,
@@ -100,9 +100,16 @@ export function headersInCall(
   )
 }
 
+/** What a caller sees of an answer of `callee`. */
+export const answerHeaders = (
+  response: SipResponse,
+  callee: string,
+  policy: HeaderPolicy,
+): readonly Header[] => claimedBy(callee, visibleHeaders(passedHeaders(response), policy))
+
 /** Without what this party may not claim. */
 const claimedBy = (party: string, headers: readonly Header[]): readonly Header[] =>
-  isUserParty(party) ? headers.filter((row) => !isClaimed(row)) : headers
+  isTrunkParty(party) ? headers : headers.filter((row) => !isClaimed(row))
 
 /** Q.850 causes pass through the gateway (RFC 3326); SIP causes are each leg's own. */
 export function passedReasons(message: SipRequest | SipResponse): readonly Header[] {

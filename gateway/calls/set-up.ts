@@ -16,7 +16,7 @@ import type { Conversation } from './conversation.ts'
 import type { Dialling, Progress } from './dialling.ts'
 import { EarlyAnswers } from './early-answers.ts'
 import { fittingPlan } from './fail-over.ts'
-import { inviteHeaders, passedHeaders, visibleHeaders } from './header-policy.ts'
+import { answerHeaders, inviteHeaders } from './header-policy.ts'
 import { calledIdentity } from './identity.ts'
 import { keysOn } from './leg-route.ts'
 import type { ApplicationPlan, CalleePlan, CallerPlan, LegPlan, PartyPlan } from './plan.ts'
@@ -222,7 +222,7 @@ export class SetUp {
     if (!this.#host.move('progressed')) return
     const body = hasAnswer ? this.#answer : undefined
     callee.sessionUuid = sessionUuidOf(response)
-    const headers = [...this.#host.headers(caller), ...this.#passed(response)]
+    const headers = [...this.#host.headers(caller), ...this.#passed(callee, response)]
     // SIP.js plays early media only from a reliable response, JsSIP takes any.
     this.#invite.progress(
       response.status,
@@ -243,7 +243,7 @@ export class SetUp {
     callee.sessionUuid = sessionUuidOf(response) ?? callee.sessionUuid ?? this.#host.token()
     // Without an offer in the INVITE the 200 carries ours, and ACK the answer (RFC 3261 §13.2.1).
     this.#answer ??= sdpBody(caller.leg.offer(conversation.wishFor(caller)))
-    if (!this.#host.hasEnded()) this.#accept(caller, this.#passed(response))
+    if (!this.#host.hasEnded()) this.#accept(caller, this.#passed(callee, response))
     if (this.#offer === undefined) conversation.offered(caller)
     // Its answer may be that of a party that has refused since, or of one that wanted something else then.
     if (hasEarlyAnswer) conversation.follow(callee)
@@ -251,8 +251,8 @@ export class SetUp {
   }
 
   /** Headers of the callee's response that the caller may see. */
-  #passed(response: SipResponse): readonly Header[] {
-    return visibleHeaders(passedHeaders(response), this.#callerPlan.passHeaders)
+  #passed({ party }: Side, response: SipResponse): readonly Header[] {
+    return answerHeaders(response, party, this.#callerPlan.passHeaders)
   }
 
   /** Takes the callee's answer and makes the caller's, once: what a later one changes, the caller is told by a re-INVITE. */

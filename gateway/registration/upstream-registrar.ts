@@ -186,7 +186,6 @@ export class UpstreamRegistrar implements Registrar {
     const headers = [nextHops(request), ...this.#contactHeaders(wish, token, way.flow), ...credentials]
     const plan = {
       name: PBX,
-      isTrunk: true,
       targets: [{ flow: way.flow, uri: request.uri, party: PBX }],
       from: derived.from,
       to: { ...request.to, parameters: new Map<string, string>() },

@@ -1,6 +1,7 @@
 import type { SipRequest } from '../../sip/message/message.ts'
 import type { IncomingInvite, IncomingRequest } from '../../sip/user-agent.ts'
 import type { Admission, Asked } from '../calls/admission.ts'
+import type { HeaderPolicy } from '../calls/header-policy.ts'
 import { Parties, type PartiesOptions, type Party } from '../calls/parties.ts'
 import { partyName } from '../calls/party.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
@@ -17,6 +18,10 @@ export interface RelayPartiesOptions extends PartiesOptions {
 /** Where a request goes: a device of a user each, or a trunk. */
 export interface RelayPlan extends Party {
   readonly isTrunk: boolean
+  /** Who sends it, `user:alice` or `trunk:pbx`. */
+  readonly sender: string
+  /** What is seen of the headers of the other: there, and by the sender of what comes back. */
+  readonly passHeaders: { readonly there: HeaderPolicy; readonly back: HeaderPolicy }
 }
 
 /** Who sends a request outside a call and whom it is for: the rules of calls, without media. */
@@ -57,31 +62,48 @@ export class RelayParties {
     const admit = (of: Partial<Pick<Asked, 'forms' | 'pbxForms'>> = {}): void => {
       if (isMessage(request)) admission.passMessage({ payer: partyName(caller), forms: undefined, ...of })
     }
+    const sent = (there: HeaderPolicy): Pick<RelayPlan, 'sender' | 'passHeaders'> => ({
+      sender: partyName(caller),
+      passHeaders: { there, back: this.#policyOf(caller) },
+    })
     if (isPbx(caller)) {
       admit()
-      return { ...this.#parties.ofPbx(request, identity), isTrunk: false }
+      return { ...this.#parties.ofPbx(request, identity), ...sent('all'), isTrunk: false }
     }
     const destination = this.#destinationOf(caller, request, isMailbox)
     switch (destination.kind) {
       case 'users':
         admit()
-        return { ...this.#parties.ofUsers(destination.users, destination.number, identity), isTrunk: false }
+        return {
+          ...this.#parties.ofUsers(destination.users, destination.number, identity),
+          ...sent('all'),
+          isTrunk: false,
+        }
       case 'trunk': {
         admit({ forms: destination.forms })
         const way = this.#wayTo(request, destination.trunk, destination.forms)
-        return { ...this.#parties.byPath(way, destination.number, identity), isTrunk: true }
+        const party = this.#parties.byPath(way, destination.number, identity)
+        return { ...party, ...sent(way.trunk.passHeaders), isTrunk: true }
       }
       case 'emergency':
         throw new GatewayFailure('call.unknown-number', { seen: destination.number })
-      case 'upstream':
+      case 'upstream': {
         admit({ pbxForms: destination.forms })
-        return { ...this.#parties.toPbx(caller, incoming), isTrunk: true }
+        const party = this.#parties.toPbx(caller, incoming)
+        return { ...party, ...sent(party.trunk.config.passHeaders), isTrunk: true }
+      }
       case 'application':
         // An application speaks and hears, and reads nothing.
         throw new GatewayFailure('call.unknown-number', { seen: destination.name })
       default:
         return destination satisfies never
     }
+  }
+
+  #policyOf(caller: Caller): HeaderPolicy {
+    const { trunks, upstream } = this.#options
+    if (caller.kind === 'user') return 'all'
+    return (isPbx(caller) ? upstream?.trunk : trunks.get(caller.trunk))?.config.passHeaders ?? 'none'
   }
 
   /** By the way that is tried first; `name`: of a trunk or a group, of which a MESSAGE goes by the first trunk that is for it. */

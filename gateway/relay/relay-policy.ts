@@ -3,7 +3,7 @@ import { header, maxForwards, seconds } from '../../sip/message/headers.ts'
 import type { Header, SipRequest, SipResponse } from '../../sip/message/message.ts'
 import { eventOf } from '../../sip/subscription/event.ts'
 import type { Body, NoAnswer } from '../../sip/user-agent.ts'
-import { passedHeaders } from '../calls/header-policy.ts'
+import { type HeaderPolicy, passedHeaders, requestHeaders } from '../calls/header-policy.ts'
 import { unanswered } from '../calls/unanswered.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { Caller } from '../trunks/router.ts'
@@ -41,9 +41,14 @@ export function nextHops(request: SipRequest): Header {
   return { name: 'Max-Forwards', value: String(left - 1) }
 }
 
-/** Headers of the next leg. Throws `sip.too-many-hops`. */
-export function relayedHeaders(method: RelayedMethod, request: SipRequest): readonly Header[] {
-  return [nextHops(request), ...passedHeaders(request, METHOD_HEADERS[method])]
+/** Headers of the next leg: what `sender` may claim, and its receiver is to see. Throws `sip.too-many-hops`. */
+export function relayedHeaders(
+  method: RelayedMethod,
+  request: SipRequest,
+  sender: string,
+  policy: HeaderPolicy,
+): readonly Header[] {
+  return [nextHops(request), ...requestHeaders(request, sender, policy, METHOD_HEADERS[method])]
 }
 
 /** The body as it came, of whatever type. Throws `sip.too-large`. */

@@ -1,7 +1,7 @@
 import type { Header, SipResponse } from '../../sip/message/message.ts'
 import type { Body, NoAnswer, SipEnvironment, UserAgent } from '../../sip/user-agent.ts'
 import { rankOf } from '../calls/answer-rank.ts'
-import type { RelayPlan } from './relay-parties.ts'
+import type { Party } from '../calls/parties.ts'
 
 /**
  * How long the other side may take. A request that is not an INVITE must be answered within 32 s (RFC 4320 §4.2), or its
@@ -22,7 +22,7 @@ export interface RelayRequest {
  */
 export function relayRequest(
   { userAgent, environment }: { readonly userAgent: UserAgent; readonly environment: SipEnvironment },
-  plan: RelayPlan,
+  plan: Party,
   request: RelayRequest,
   done: (response: SipResponse | NoAnswer) => void,
 ): () => void {

@@ -1,7 +1,7 @@
 import type { Log } from '../../config/logging.ts'
 import type { Flow } from '../../sip/flow.ts'
 import { header, seconds } from '../../sip/message/headers.ts'
-import type { SipResponse } from '../../sip/message/message.ts'
+import type { Header, SipRequest, SipResponse } from '../../sip/message/message.ts'
 import { subscriptionState } from '../../sip/subscription/event.ts'
 import type {
   IncomingRefresh,
@@ -73,7 +73,7 @@ export class RelaySubscription {
     const { request } = subscribe
     const [target] = plan.targets
     if (target === undefined) throw new Error('a plan without a target')
-    const headers = [...plan.headers, ...relayedHeaders('SUBSCRIBE', request)]
+    const headers = [...plan.headers, ...this.#asked(request)]
     const body = relayedBody(request)
     this.#upstream = userAgent.subscribe(
       {
@@ -177,8 +177,14 @@ export class RelaySubscription {
     }
   }
 
+  #asked(request: SipRequest): readonly Header[] {
+    const { sender, passHeaders } = this.#options.plan
+    return relayedHeaders('SUBSCRIBE', request, sender, passHeaders.there)
+  }
+
   #passNotify(notifier: Notifier, { request, respond }: IncomingRequest): void {
-    const headers = relayedHeaders('NOTIFY', request)
+    const { name, passHeaders } = this.#options.plan
+    const headers = relayedHeaders('NOTIFY', request, name, passHeaders.back)
     const body = relayedBody(request)
     const state = header(request, 'Subscription-State') ?? 'active'
     this.#pendingNotify += 1
@@ -195,7 +201,7 @@ export class RelaySubscription {
       const asked = askedExpires(request)
       const options = {
         expiresS: asked,
-        headers: relayedHeaders('SUBSCRIBE', request),
+        headers: this.#asked(request),
         ...relayedBody(request),
       }
       this.#upstream.refresh(options, (response) => this.#onRefreshed(refresh, asked, response))

@@ -178,9 +178,10 @@ export class Relay {
     const { request } = incoming
     const caller = this.#identify(incoming)
     if (caller === undefined) return
-    const headers = relayedHeaders('MESSAGE', request)
     const body = relayedBody(request)
-    this.#pass(incoming, this.#parties.plan(incoming, caller), { method: 'MESSAGE', headers, ...body })
+    const plan = this.#parties.plan(incoming, caller)
+    const headers = relayedHeaders('MESSAGE', request, plan.sender, plan.passHeaders.there)
+    this.#pass(incoming, plan, { method: 'MESSAGE', headers, ...body })
   }
 
   /** A PBX tells of messages waiting without being asked (RFC 3842 wants a subscription, phones do without); nobody else may. */
@@ -191,9 +192,10 @@ export class Relay {
     if (isBrowserFlow(flow) || relayedEvent(request) !== 'message-summary')
       throw new GatewayFailure('relay.no-subscription')
     const told = request.headers.filter(({ name }) => name === 'Event' || name === 'Subscription-State')
-    const headers = [...relayedHeaders('NOTIFY', request), ...told]
     const body = relayedBody(request)
-    this.#pass(incoming, this.#parties.plan(incoming, caller), { method: 'NOTIFY', headers, ...body })
+    const plan = this.#parties.plan(incoming, caller)
+    const headers = [...relayedHeaders('NOTIFY', request, plan.sender, plan.passHeaders.there), ...told]
+    this.#pass(incoming, plan, { method: 'NOTIFY', headers, ...body })
   }
 
   #pass(incoming: IncomingRequest, plan: RelayPlan, relayed: RelayRequest): void {

@@ -15,7 +15,7 @@ import {
   statusOf,
 } from '../../harness/scripted-calls.ts'
 import { ScriptedGateway } from '../../harness/scripted-gateway.ts'
-import { asked, send, statusOfSent } from '../../harness/scripted-relay.ts'
+import { asked, endOf, send, statusOfSent, subscribe, subscribedTo } from '../../harness/scripted-relay.ts'
 
 let gateway: ScriptedGateway
 afterEach(() => gateway.close())
@@ -325,6 +325,68 @@ describe('the headers of INFO inside a call', () => {
       call.caller.dialog?.bye()
     },
   )
+})
+
+describe('the headers of requests beside calls', () => {
+  const sent = [
+    named('X-Step', '1'),
+    named('Subject', 'order'),
+    named('Diversion', '<sip:+4930999@example.com>'),
+    named('History-Info', '<sip:+4930999@example.com>;index=1'),
+    named('Priority', 'emergency'),
+  ]
+  const namesIn = ({ request }: { readonly request: SipRequest }) =>
+    sent.map(({ name }) => name).filter((name) => header(request, name) !== undefined)
+
+  it.each([
+    ['all', ['X-Step', 'Subject']],
+    ['known', ['Subject']],
+    ['none', []],
+  ] as const)(
+    'have the rule of the INVITE (%s): a browser does not say that one was diverted',
+    async (passHeaders, names) => {
+      gateway = await ScriptedGateway.open({}, { passHeaders })
+      const alice = await gateway.registered('alice')
+      const message = send(alice, 'MESSAGE', 'alice', '0100', { body: 'x', headers: sent })
+      const written = await asked(gateway, gateway.trunk)
+      written.respond(200)
+      const own = subscribe(alice, 'alice', '0100', 'presence', { headers: sent })
+      const subscribed = await subscribedTo(gateway, gateway.trunk)
+      subscribed.reject(404)
+      await gateway.time.advance(100)
+      expect([namesIn(written), namesIn(subscribed)]).toEqual([names, names])
+      expect([statusOfSent(message), endOf(own)]).toEqual([200, 404])
+    },
+  )
+
+  it('pass to a browser, who has diverted them included, since a trunk says so', async () => {
+    gateway = await ScriptedGateway.open({}, { passHeaders: 'none' })
+    const alice = await gateway.registered('alice')
+    const message = send(gateway.trunk, 'MESSAGE', '0100', 'alice', { body: 'x', headers: sent })
+    const written = await asked(gateway, alice)
+    written.respond(200)
+    await gateway.time.advance(100)
+    expect(namesIn(written)).toEqual(sent.map(({ name }) => name))
+    expect(statusOfSent(message)).toBe(200)
+  })
+})
+
+describe('the headers of an answer', () => {
+  it('pass to a trunk, but a browser does not say that the call was diverted', async () => {
+    gateway = await ScriptedGateway.open()
+    const alice = await gateway.registered('alice')
+    const call = place(gateway.trunk, '0301234', 'alice', { body: offerOf(PHONE) })
+    const invite = await ringing(gateway, alice)
+    const headers = [named('X-Step', '1'), named('Diversion', '<sip:+4930999@example.com>')]
+    invite.progress(180, { headers })
+    await gateway.time.advance(100)
+    const [rung] = call.progress
+    expect(rung && [header(rung, 'X-Step'), header(rung, 'Diversion')]).toEqual(['1', undefined])
+    invite.reject(486)
+    await gateway.time.advance(100)
+    expect(statusOf(call)).toBe(486)
+    gateway.expectsVerdicts('call.refused')
+  })
 })
 
 describe('early media', () => {
