@@ -51,10 +51,12 @@ function kernelsChoice(remote: SocketAddress): Promise<string> {
       socket.close()
       reject(error)
     })
-    socket.connect(remote.port, remote.address, () => {
+    // Given to `connect`, a listener is called with the error too, and nothing is emitted.
+    socket.once('connect', () => {
       const { address } = socket.address()
       socket.close()
       resolve(address)
     })
+    socket.connect(remote.port, remote.address)
   })
 }
