@@ -129,6 +129,7 @@ async function compose(
       log,
       onSocket: marks.mark,
       onTrouble: (trunk, reason) => signalling.states.noteTrouble(trunk, reason),
+      onUnsent: (trunk, reason) => signalling.states.noteUnsent(trunk, reason),
       handler: signalling.ofTrunks,
     }),
   )

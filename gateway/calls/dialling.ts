@@ -139,7 +139,9 @@ export class Dialling {
   }
 
   #nothingIn(silentMs: number): string {
-    return `${this.#options.plan.name}: nothing in ${(silentMs / 1_000).toFixed(1)} s`
+    const { name, trouble } = this.#options.plan
+    const why = trouble?.('timeout')
+    return `${name}: nothing in ${(silentMs / 1_000).toFixed(1)} s${why === undefined ? '' : `, ${why}`}`
   }
 
   #ring(targets: readonly Target[]): void {

@@ -55,8 +55,8 @@ export interface PartyPlan {
   readonly redirectHosts: ReadonlySet<string>
   /** Throws when that is not for this call; left out: it is. */
   readonly checkRedirection?: (uri: Uri) => void
-  /** Why there was no connection to it just now; undefined: none was tried, or it came about. */
-  readonly trouble?: () => string | undefined
+  /** Why there was no connection to it just now, or no answer of it, when we know more than that. */
+  readonly trouble?: (how: NoAnswer) => string | undefined
   /** The party has shown a sign of life. */
   readonly onReached?: () => void
   /**

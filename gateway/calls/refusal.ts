@@ -35,9 +35,9 @@ function codeOf(status: number): GatewayCode {
   return status >= 500 && status < 600 ? 'call.peer-failed' : 'call.refused'
 }
 
-/** A connection that failed says more than that there is no answer. */
+/** A connection that failed, or a datagram that was not sent, says more than that there is no answer. */
 function silenceOf(how: NoAnswer, plan: PartyPlan): GatewayFailure {
-  const trouble = how === 'transport' ? plan.trouble?.() : undefined
+  const trouble = plan.trouble?.(how)
   const seen = `${plan.name}: ${trouble ?? how}`
   const code = trouble === undefined ? undefined : codeOfTrouble(trouble)
   return code === undefined

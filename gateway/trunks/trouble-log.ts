@@ -7,7 +7,7 @@ import { PartyRates } from '../calls/party-rates.ts'
 /** Lines about connections of one trunk: whoever has its address may fail as many handshakes as it likes. */
 export const TROUBLE_RATE = { perSecond: 0.2, burst: 20 } as const
 
-/** Tells of connections to and from trunks that have failed; beyond a rate they are counted by the transport alone. */
+/** Tells of connections to and from trunks, and of datagrams to them, that have failed; beyond a rate they are counted by the transport alone. */
 export class TroubleLog {
   readonly #log: Log
   readonly #nowMs: () => number
@@ -21,6 +21,7 @@ export class TroubleLog {
   tell(trunk: string, transport: SipTransport, { address, port }: SocketAddress, reason: string): void {
     if (!this.#rates.take(trunk, TROUBLE_RATE, this.#nowMs())) return
     const remote = formatHostPort(address, port)
-    this.#log.warn('trunk connection failed', { trunk, transport, remote, reason })
+    const message = transport === 'udp' ? 'trunk cannot be sent to' : 'trunk connection failed'
+    this.#log.warn(message, { trunk, transport, remote, reason })
   }
 }

@@ -106,7 +106,7 @@ export class TrunkPlans {
       redirectHosts: new Set([trunk.host.toLowerCase(), domainAt(trunk).toLowerCase(), remote.address]),
       checkRedirection: (uri) => call.checkRedirection(trunk.name, uri),
       onReached: () => states.answered(path),
-      trouble: () => states.troubleOf(path.trunk.name),
+      trouble: (how) => states.troubleOf(path.trunk.name, how),
       next: (how) => {
         if (!call.isEmergency && !isWorthAnother(how)) return undefined
         if (how !== 'unfit' && how !== 'overload' && isWorthAnother(how)) states.failed(path, how)

@@ -10,6 +10,8 @@ export type Unreached = SipResponse | NoAnswer | 'silent' | 'slow' | 'unfit'
 
 /** How long a failed connection explains that there is none: longer than the longest back-off. */
 const TROUBLE_MS = 120_000
+/** And a datagram that was not sent explains that there is no answer: as long as a request waits for one (RFC 3261 §17, 64 * T1). */
+const UNSENT_MS = 32_000
 /** How long an address that did not answer is tried after all others. */
 const REST_MS = 30_000
 /** A 503 may ask for more; nobody is left alone for a day because of one. */
@@ -29,6 +31,8 @@ export class TrunkStates {
   readonly #failures = new Map<string, LastFailure>()
   /** Connections that did not come about, by trunk. */
   readonly #troubles = new Map<string, LastFailure>()
+  /** Datagrams that the kernel did not send, by trunk. */
+  readonly #unsent = new Map<string, LastFailure>()
   /** By address: until when. The oldest first. */
   readonly #rests = new Map<string, number>()
 
@@ -84,16 +88,27 @@ export class TrunkStates {
     this.#troubles.set(trunk, { atMs: this.#nowMs(), reason })
   }
 
-  /** Why, when that was not long ago. */
-  troubleOf(trunk: string): string | undefined {
-    const trouble = this.#troubles.get(trunk)
-    return trouble === undefined || this.#nowMs() - trouble.atMs > TROUBLE_MS ? undefined : trouble.reason
+  /** The kernel did not send it a datagram: a code of the system. */
+  noteUnsent(trunk: string, code: string): void {
+    this.#unsent.set(trunk, { atMs: this.#nowMs(), reason: `this machine did not send (${code})` })
   }
 
-  /** What an outcome is called: a connection that failed says why. */
+  /** Why there was no connection, or no answer, when that was not long ago. */
+  troubleOf(trunk: string, how: Unreached): string | undefined {
+    if (how === 'transport') return this.#lately(this.#troubles.get(trunk), TROUBLE_MS)
+    return how === 'timeout' || how === 'silent'
+      ? this.#lately(this.#unsent.get(trunk), UNSENT_MS)
+      : undefined
+  }
+
+  #lately(trouble: LastFailure | undefined, withinMs: number): string | undefined {
+    return trouble === undefined || this.#nowMs() - trouble.atMs > withinMs ? undefined : trouble.reason
+  }
+
+  /** What an outcome is called: a connection that failed, and a datagram that was not sent, say why. */
   seenOf(trunk: string, how: Unreached): string {
     if (typeof how === 'object') return `${how.status} ${how.reason}`
-    const trouble = how === 'transport' ? this.troubleOf(trunk) : undefined
+    const trouble = this.troubleOf(trunk, how)
     return trouble === undefined ? how : `${how}: ${trouble}`
   }
 

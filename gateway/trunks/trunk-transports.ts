@@ -26,6 +26,8 @@ export interface TrunkTransportsOptions {
   readonly handler: Pick<StreamHandler, 'onMessage' | 'onClose'>
   /** A connection to a trunk did not come about. */
   readonly onTrouble?: (trunk: string, reason: string) => void
+  /** The kernel did not send it a datagram. */
+  readonly onUnsent?: (trunk: string, reason: string) => void
   /** Told of every socket there is. */
   readonly onSocket: (socket: MarkableSocket) => void
 }
@@ -194,9 +196,18 @@ export class TrunkTransports {
       scopeOf: (remote) => trunks.scopeAt(remote, 'udp') ?? STRANGER,
       token,
       widerOf: (flow, peer) => this.#widerOf(flow, peer),
+      onUnsent: (remote, reason) => this.#unsent(remote, reason),
       onSocket,
     })
     this.#udp.set(address.address, transport)
+  }
+
+  /** Trunks of one address share what is the matter with it. */
+  #unsent(remote: SocketAddress, reason: string): void {
+    for (const { config } of this.#options.trunks.servedAt(remote, 'udp')) {
+      this.#options.onUnsent?.(config.name, reason)
+      this.#troubles.tell(config.name, 'udp', remote, reason)
+    }
   }
 
   #streamOptions(transport: SipTransport, address: SocketAddress) {

@@ -58,7 +58,7 @@ export class TrunkWatch {
           onFailed: (reason) =>
             states.noteFailure(
               name,
-              `REGISTER: ${reason === 'transport' ? states.seenOf(name, reason) : reason}`,
+              `REGISTER: ${reason === 'transport' || reason === 'timeout' ? states.seenOf(name, reason) : reason}`,
             ),
         })
         return [[name, registration] as const]

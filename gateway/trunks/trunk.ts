@@ -137,9 +137,14 @@ export class TrunkTable {
     return this.listensAt(remote, transport) || this.bySource(remote, transport).length > 0
   }
 
-  /** Whether a trunk has a server at this very address and port. */
+  /** The trunks that have a server at this very address and port. */
+  servedAt(remote: SocketAddress, transport: TransportName): readonly Trunk[] {
+    return this.#sources.servedAt(remote).filter((trunk) => isHeardBy(trunk, transport))
+  }
+
+  /** Whether there is one. */
   listensAt(remote: SocketAddress, transport: TransportName): boolean {
-    return this.#sources.servedAt(remote).some((trunk) => isHeardBy(trunk, transport))
+    return this.servedAt(remote, transport).length > 0
   }
 
   /** Whether it is an address of a trunk by itself. In a network of sources anybody may write an address that nobody can reach. */

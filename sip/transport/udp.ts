@@ -17,6 +17,8 @@ export interface UdpTransportOptions {
   readonly token: () => string
   /** A connection to the same peer, for requests that are too large for UDP. Asked for when there is one. */
   readonly widerOf?: ((flow: Flow, peer: string | undefined) => Flow | undefined) | undefined
+  /** The kernel has not sent a datagram, and why: no route (ENETUNREACH), a rule of the firewall (EPERM), ... Must not throw. */
+  readonly onUnsent?: ((remote: SocketAddress, reason: string) => void) | undefined
   /** Told of the socket when it is bound. */
   readonly onSocket?: ((socket: Socket) => void) | undefined
   readonly limits?: Partial<UdpLimits>
@@ -119,12 +121,17 @@ export class UdpTransport {
     try {
       this.#socket.send(bytes, remote.port, remote.address, (error) => {
         if (error === null) this.#counters.sent += 1
-        else this.#counters.sendFailed += 1
+        else this.#unsent(remote, error)
       })
-    } catch {
+    } catch (error) {
       // Node refuses some destinations at once (port 0).
-      this.#counters.sendFailed += 1
+      this.#unsent(remote, error)
     }
+  }
+
+  #unsent(remote: SocketAddress, error: unknown): void {
+    this.#counters.sendFailed += 1
+    if (this.#isOpen) this.#options.onUnsent?.(remote, codeOf(error))
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -160,6 +167,9 @@ export class UdpTransport {
     }
   }
 }
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : String(error)
 
 class UdpFlow implements Flow {
   readonly transport = 'udp'

@@ -12,16 +12,18 @@ afterEach(() => {
 
 async function open(limits: UdpTransportOptions['limits'] = {}, address = '127.0.0.1') {
   const received: { text: string; flow: Flow }[] = []
+  const unsent: string[] = []
   let ids = 0
   const transport = await UdpTransport.open({
     address: { address, port: 0 },
     handler: { onMessage: (bytes, flow) => received.push({ text: bytes.toString(), flow }) },
     scopeOf: (remote) => `trunk:${remote.port}`,
     token: () => `id${ids++}`,
+    onUnsent: (remote, reason) => unsent.push(`${remote.port} ${reason}`),
     limits,
   })
   closers.push(() => transport.close())
-  return { transport, received, idsMade: () => ids }
+  return { transport, received, unsent, idsMade: () => ids }
 }
 
 async function peer(address = '127.0.0.1') {
@@ -93,12 +95,13 @@ test('one peer past the limit forgets the one that was silent longest, whose flo
   await until(() => heard.length === 1)
 })
 
-test('what cannot be sent is counted and never thrown', async () => {
-  const { transport } = await open()
+test('what cannot be sent is counted, told with its reason, and never thrown', async () => {
+  const { transport, unsent } = await open()
   const flow = transport.flowTo('127.0.0.1', 9)
   flow.send(Buffer.alloc(70_000))
   transport.flowTo('127.0.0.1', 0).send(Buffer.from('x'))
   await until(() => transport.counters().sendFailed === 2)
+  expect(unsent.sort()).toEqual(['0 ERR_SOCKET_BAD_PORT', '9 EMSGSIZE'])
   transport.close()
   transport.close()
   expect(flow.isOpen).toBe(false)
