@@ -90,6 +90,8 @@ function withoutAddress({ remote: _, ...stats }: LegStats): Omit<LegStats, 'remo
 
 /** Lines that may wait for a slow disk; past it they go into the log. */
 const MAX_WAITING_BYTES = 8 * 2 ** 20
+/** After a failure the file is tried again with a record so long after: no disk is full for ever, and nobody may think of SIGHUP. */
+export const RETRY_MS = 60_000
 /** What a disk that does not answer may take of a stop. */
 const CLOSE_MS = 5_000
 
@@ -97,19 +99,26 @@ const CLOSE_MS = 5_000
 export class CdrWriter {
   readonly #path: string | undefined
   readonly #log: Log
+  readonly #nowMs: () => number
+  /** When the file could not be written; undefined: it can. */
+  #failedMs: number | undefined
+  /** The last line of the file may be without its end. */
+  #isTorn = false
   #stream: WriteStream | undefined
   /** Of the file: not yet known to be written. */
   readonly #waiting = new Set<Cdr>()
   /** Since the file was opened. */
   #isSlow = false
 
-  constructor(path: string | undefined, log: Log) {
+  constructor(path: string | undefined, log: Log, nowMs: () => number = () => performance.now()) {
     this.#path = path
     this.#log = log
+    this.#nowMs = nowMs
     this.reopen()
   }
 
   write(record: Cdr): void {
+    if (this.#failedMs !== undefined && this.#nowMs() - this.#failedMs >= RETRY_MS) this.reopen()
     const stream = this.#stream
     if (stream === undefined) this.#writeToLog(record)
     else if (stream.writableLength > MAX_WAITING_BYTES) {
@@ -121,8 +130,15 @@ export class CdrWriter {
       stream.write(`${JSON.stringify(record)}\n`, (error) => {
         // Of each that waited, when the first could not be written.
         if (this.#waiting.delete(record) && error) this.#writeToLog(record)
+        if (!error && this.#stream === stream) this.#written()
       })
     }
+  }
+
+  #written(): void {
+    if (this.#failedMs === undefined) return
+    this.#failedMs = undefined
+    this.#log.info('call records are written again', { path: this.#path })
   }
 
   #writeToLog(record: Cdr): void {
@@ -135,11 +151,20 @@ export class CdrWriter {
     if (path === undefined) return
     this.#stream?.end()
     const stream = createWriteStream(path, { flags: 'a', mode: 0o640 })
-    stream.on('error', (error) => {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
       this.#log.error('call records cannot be written', { error, path })
       // Into the log then, so that none is lost for the want of a disk.
-      if (this.#stream === stream) this.#stream = undefined
+      if (this.#stream !== stream) return
+      this.#stream = undefined
+      this.#failedMs = this.#nowMs()
+      this.#isTorn ||= error.syscall === 'write'
     })
+    // A disk that is full takes part of a line.
+    if (this.#isTorn) {
+      stream.write('\n', (error) => {
+        if (!error) this.#isTorn = false
+      })
+    }
     this.#stream = stream
     this.#isSlow = false
   }

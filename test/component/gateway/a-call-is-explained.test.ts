@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { createReadStream, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  createReadStream,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -10,7 +19,7 @@ import { verdictOf } from '../../../gateway/diagnosis.ts'
 import { answerAboutCalls } from '../../../gateway/ladder/call-answers.ts'
 import { CallHistory } from '../../../gateway/ladder/call-history.ts'
 import { CallTrace, TRACE_LIMITS } from '../../../gateway/ladder/call-trace.ts'
-import { CdrWriter, cdrOf } from '../../../gateway/ladder/cdr.ts'
+import { CdrWriter, cdrOf, RETRY_MS } from '../../../gateway/ladder/cdr.ts'
 import { ladderText, timelineText } from '../../../gateway/ladder/ladder-text.ts'
 import { redactSdp } from '../../../gateway/ladder/redact.ts'
 import { MediaFailure } from '../../../media/failure.ts'
@@ -397,6 +406,31 @@ describe('call records', () => {
     await writer.close()
     const records = lines.filter(({ message }) => message === 'call record')
     expect(records.map(({ fields }) => (fields as { callId: string }).callId)).toEqual(['a', 'b', 'c'])
+  })
+
+  it('go into the file again when the disk has room, on lines of their own', async () => {
+    lines.length = 0
+    const folder = mkdtempSync(join(tmpdir(), 'webtrunk-cdr-'))
+    const path = join(folder, 'calls.jsonl')
+    symlinkSync('/dev/full', path)
+    let nowMs = 0
+    const writer = new CdrWriter(path, log, () => nowMs)
+    const write = (id: string): void => writer.write(cdrOf(traceOf(id).report()))
+    write('a')
+    await until(() => lines.length === 2)
+    rmSync(path)
+    writeFileSync(path, '{"torn":')
+    nowMs += RETRY_MS - 1
+    write('b')
+    nowMs += 1
+    write('c')
+    await until(() => lines.at(-1)?.message === 'call records are written again')
+    await writer.close()
+    const inLog = lines.filter(({ message }) => message === 'call record')
+    expect(inLog.map(({ fields }) => (fields as { callId: string }).callId)).toEqual(['a', 'b'])
+    const [torn, record = '', ...more] = readFileSync(path, 'utf8').split('\n')
+    expect([torn, (JSON.parse(record) as { callId: string }).callId, more]).toEqual(['{"torn":', 'c', ['']])
+    rmSync(folder, { recursive: true })
   })
 
   it('that would wait too long for a slow disk are lines of the log, and it is said once', async () => {
