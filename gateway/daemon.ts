@@ -11,6 +11,7 @@ import { metricSources } from './ladder/metric-sources.ts'
 import { Metrics } from './ladder/metrics.ts'
 import { openMetrics } from './ladder/metrics-server.ts'
 import { openMediaEngine } from './media-engine.ts'
+import { OpenFilesWatch } from './open-files.ts'
 import { warnOfCutBuffer } from './receive-buffer-warning.ts'
 import { createTokenVerifier } from './registration/jwt.ts'
 import { joinSignalling } from './signalling.ts'
@@ -43,6 +44,7 @@ export interface DaemonOptions {
 }
 
 const COUNTERS_LOG_MS = 60_000
+const OPEN_FILES_LOOK_MS = 10_000
 
 /** What has been opened so far. */
 class Opened {
@@ -81,6 +83,8 @@ async function compose(
   // Media, and what is known of trunks.
   const engine = opened.add(openMediaEngine(config, log))
   warnOfCutBuffer(engine.receiveBuffer, log)
+  const openFiles = new OpenFilesWatch(log)
+  await openFiles.checkLimit(config)
   warnOfClearKeys([...config.trunks, ...(config.upstream === undefined ? [] : [config.upstream.trunk])], log)
   const dns = opened.add(new Dns(config.dns.servers))
   const tables = opened.add(await openTrunkTables({ config, dns, environment, log }))
@@ -164,6 +168,8 @@ async function compose(
   const counted = { signalling, engine, sockets, trunkSockets, marks, web }
   const counting = setInterval(() => logCounters(log, counted), COUNTERS_LOG_MS)
   opened.add({ close: () => clearInterval(counting) })
+  const lookingAtFiles = setInterval(() => void openFiles.look(), OPEN_FILES_LOOK_MS)
+  opened.add({ close: () => clearInterval(lookingAtFiles) })
 
   // Who may ask: commands, and a Prometheus.
   const admin = opened.add(new Admin(log))
