@@ -316,8 +316,7 @@ export const GATEWAY_CODES = {
     stage: 'S1',
     status: 503,
     text: 'trunk does not answer',
-    cause:
-      'the PBX is down, a firewall drops SIP to it, or it does not know our address; where this machine did not send, it has no route (ENETUNREACH, EHOSTUNREACH) or its own firewall forbids it (EPERM)',
+    cause: 'the PBX is down, a firewall drops SIP to it, or it does not know our address',
     remedy:
       "set trunks[].optionsS and look at its health; try the port from this machine; look at the PBX's list of peers",
   },
