@@ -77,6 +77,11 @@ interface Generation {
 const ERRORS_PER_SECOND = 5
 const ERRORS_BURST = 10
 
+/** A timeout that comes so late was held up with everything else: checks of that time are lost, or have yet to be read. */
+const LATE_MS = 500
+/** What a peer has then to check once more: it does so every 4 to 6 seconds (RFC 7675 §5.1). */
+const AFTER_STANDSTILL_MS = 7_000
+
 /** 72 and 144 random bits in ice-chars (RFC 8839 §5.4): far above the 24 and 128 of RFC 8445 §5.3. */
 export function makeIceCredentials(): IceCredentials {
   return { ufrag: randomBytes(9).toString('base64'), pwd: randomBytes(18).toString('base64') }
@@ -103,6 +108,8 @@ export class IceLite implements Machine<IceInput, IceOutput> {
   /** Why the last check was dropped; of what is no check only while there has been none. */
   #dropped: IceDrop | undefined
   #hasFailed = false
+  /** Until when nothing fails, after a standstill of ours. */
+  #sparedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: IceLiteOptions) {
     this.#options = options
@@ -132,7 +139,11 @@ export class IceLite implements Machine<IceInput, IceOutput> {
   }
 
   get deadlineMs(): number | undefined {
-    if (this.#hasFailed) return undefined
+    const deadlineMs = this.#hasFailed ? undefined : this.#silentDeadlineMs()
+    return deadlineMs === undefined ? undefined : Math.max(deadlineMs, this.#sparedMs)
+  }
+
+  #silentDeadlineMs(): number | undefined {
     const checkMs = this.#checkDeadlineMs()
     if (this.#lastCheckMs === undefined) return checkMs
     const consentMs = this.#lastCheckMs + this.#options.consentTimeoutMs
@@ -267,6 +278,10 @@ export class IceLite implements Machine<IceInput, IceOutput> {
   #timeout(nowMs: number): readonly IceOutput[] {
     const deadlineMs = this.deadlineMs
     if (deadlineMs === undefined || nowMs < deadlineMs) return []
+    if (nowMs - deadlineMs > LATE_MS) {
+      this.#sparedMs = nowMs + AFTER_STANDSTILL_MS
+      return []
+    }
     this.#hasFailed = true
     return [{ kind: 'failed', failure: this.#verdict() }]
   }

@@ -233,6 +233,26 @@ describe('time', () => {
     expect(failureAt(ice, 50_000)).toBe('ice.consent-lost')
     expect(kinds(feed(ice, check(), 50_001)), 'nothing is admitted after the end').toEqual([])
   })
+
+  // A process that was stopped for longer (SIGSTOP, a machine that moved) hung up every call as it went on.
+  test('a standstill of ours is no silence of the peer, which gets the time to check again', () => {
+    const [patient, gone] = [knowing(), knowing()]
+    for (const ice of [patient, gone]) {
+      feed(ice, check(), 1000)
+      expect(failureAt(ice, 61_000)).toBeUndefined()
+      expect(ice.deadlineMs).toBe(68_000)
+    }
+    feed(patient, check(), 67_000)
+    expect(patient.deadlineMs).toBe(97_000)
+    expect(failureAt(patient, 68_000)).toBeUndefined()
+    expect(failureAt(gone, 68_000)).toBe('ice.consent-lost')
+  })
+
+  test('a timeout that is as late as any on a busy machine is no standstill', () => {
+    const ice = knowing()
+    feed(ice, check(), 1000)
+    expect(failureAt(ice, 31_500)).toBe('ice.consent-lost')
+  })
 })
 
 test('our credentials are long, random and made of ice-chars', () => {
