@@ -124,18 +124,21 @@ export class SelftestAudio {
       : 'PCMU'
     const loop = encodeG711(codec, sine(8000, this.#options.toneHz, LOOP_MS))
     const startMs = performance.now()
+    let frame = 0
+    // A pause is no loss: numbers go on, and the time that passed shows in the timestamp (RFC 3550 §5.1).
     let sent = 0
     const send = (): void => {
       // A late timer sends what is due, so that the average rate is right.
-      for (; sent * FRAME_MS <= performance.now() - startMs; sent += 1) {
+      for (; frame * FRAME_MS <= performance.now() - startMs; frame += 1) {
         if (!this.#isSending) continue
-        const at = (sent * FRAME_SAMPLES) % loop.length
+        const at = (frame * FRAME_SAMPLES) % loop.length
         const header = new RtpHeader({
           payloadType: PAYLOAD_TYPES[codec],
           sequenceNumber: sent & 0xffff,
-          timestamp: sent * FRAME_SAMPLES,
+          timestamp: frame * FRAME_SAMPLES,
           marker: sent === 0,
         })
+        sent += 1
         this.#track.writeRtp(new RtpPacket(header, Buffer.from(loop.subarray(at, at + FRAME_SAMPLES))))
       }
     }
