@@ -144,6 +144,16 @@ export const MEDIA_CODES = {
       'look in chrome://webrtc-internals whether the transport is connecting; look for a firewall with deep inspection',
   },
 
+  'dtls.wrong-source': {
+    stage: 'S4',
+    status: 480,
+    text: 'DTLS came from another address than the description names',
+    cause:
+      'a phone or PBX behind a NAT that describes its own address; or one that names a candidate of ICE and sends from another address',
+    remedy:
+      'let the peer describe the address it sends from (its external address, or STUN), or stand where no NAT is between; with media: sdes the address is learnt',
+  },
+
   'dtls.handshake-timeout': {
     stage: 'S4',
     status: 480,

@@ -31,6 +31,8 @@ export interface DtlsKeyingOptions {
   readonly send: (path: MediaPath, datagram: Uint8Array) => void
   /** The leg is lost. It closes what is here. */
   readonly fail: (failure: MediaFailure) => void
+  /** What is known of a ClientHello that was not taken, when none was. */
+  readonly missed?: (expected: string) => MediaFailure | undefined
   /** The peer need not shake hands before `expect`. */
   readonly isPatient?: boolean | undefined
 }
@@ -182,7 +184,7 @@ export class DtlsKeying {
       if (!this.#hasPath) {
         return new MediaFailure('ice.no-nomination', { expected, seen: 'checks without USE-CANDIDATE' })
       }
-      return new MediaFailure('dtls.no-client-hello', { expected })
+      return this.#options.missed?.(expected) ?? new MediaFailure('dtls.no-client-hello', { expected })
     }
     if (dtls.isUnanswered) {
       const seen = dtls.role === 'server' ? 'ClientHello again and again' : 'no answer'

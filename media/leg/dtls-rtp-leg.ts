@@ -1,4 +1,4 @@
-import { placeKey } from '../address.ts'
+import { formatAddress, placeKey } from '../address.ts'
 import { DtlsKeying } from '../dtls/dtls-keying.ts'
 import { MediaFailure } from '../failure.ts'
 import type { MediaPath } from '../ice/ice-lite.ts'
@@ -25,6 +25,8 @@ export class DtlsRtpLeg {
   /** The last place that a description named, and whether it still does. */
   #peer: TransportAddress | undefined
   #isHeld = true
+  /** Of DTLS, from before the description, and from where that does not say. */
+  #strays = 0
   /** From before the description. */
   #early: { readonly bytes: Uint8Array; readonly remote: TransportAddress }[] = []
 
@@ -36,6 +38,7 @@ export class DtlsRtpLeg {
       host,
       send: (_, datagram) => host.relay.sendDtls(id, datagram),
       fail: (failure) => this.#guard.fail(failure),
+      missed: (expected) => this.#missed(expected),
       isPatient,
     })
     this.#local = { ...local, dtls: { fingerprint, tlsId: this.#keying.tlsId } }
@@ -129,7 +132,19 @@ export class DtlsRtpLeg {
   #takeEarly(target: TransportAddress): void {
     for (const { bytes, remote } of this.#early.splice(0)) {
       if (placeKey(remote) === placeKey(target)) this.#keying.feed(bytes, { socket: 0, remote })
-      else this.#host.count('dtls.not-admitted')
+      else {
+        this.#strays += 1
+        this.#host.count('dtls.not-admitted')
+      }
     }
+  }
+
+  #missed(expected: string): MediaFailure | undefined {
+    const strays = this.#strays + (this.#host.relay.stats(this.id)?.drops['dtls.not-admitted'] ?? 0)
+    if (strays === 0 || this.#peer === undefined) return undefined
+    return new MediaFailure('dtls.wrong-source', {
+      expected: `${expected} from ${formatAddress(this.#peer)}`,
+      seen: `datagrams from elsewhere: ${strays}`,
+    })
   }
 }

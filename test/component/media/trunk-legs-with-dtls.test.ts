@@ -162,6 +162,30 @@ test('a peer that never speaks is a failure in time', async () => {
   expect(log.failures.map(({ failure }) => failure.code)).toEqual(['dtls.no-client-hello'])
 })
 
+test.each([
+  ['after the description', false],
+  ['before it', true],
+])(
+  'a peer that speaks from another address than it describes, %s, is told from a silent one',
+  async (_, isEarly) => {
+    const { log, session, local } = await openLeg({ dtlsTimeoutMs: 400 })
+    const [peer, described] = [await peerOf(local), await peerOf(local)]
+    if (isEarly) peer.sendRaw(HANDSHAKE)
+    else await session.setRemote('callee', described.trunk)
+    if (isEarly) await delay(100)
+    else peer.sendRaw(HANDSHAKE)
+    if (isEarly) await session.setRemote('callee', described.trunk)
+    await until(() => log.failures.length > 0)
+    expect(log.failures.map(({ failure }) => failure)).toMatchObject([
+      {
+        code: 'dtls.wrong-source',
+        expected: `a handshake within 400 ms from 127.0.0.1:${described.trunk.rtp.port}`,
+        seen: 'datagrams from elsewhere: 1',
+      },
+    ])
+  },
+)
+
 test('a peer that has called has its time from the answer of the call', async () => {
   const { log, session, local } = await openLeg({ dtlsTimeoutMs: 200 }, '127.0.0.1', true)
   const peer = await peerOf(local)
