@@ -60,8 +60,10 @@ export const SDP_CODES = {
     stage: 'S2',
     status: 488,
     text: 'no rtcp-mux',
-    cause: 'an old client that wants RTCP on a port of its own',
-    remedy: 'set rtcpMuxPolicy to require in the client',
+    cause:
+      'a client, or a trunk with DTLS, that wants RTCP on a port of its own: DTLS would need a second handshake there',
+    remedy:
+      'a client: set its rtcpMuxPolicy to require; a trunk: turn rtcp-mux on there (Linphone: rtcp_mux=1 under [rtp]), or take media: sdes',
   },
 
   'sdp.bad-setup': {
@@ -109,7 +111,8 @@ export const SDP_CODES = {
     status: 488,
     text: 'audio was rejected',
     cause: 'the peer answered audio with port 0',
-    remedy: 'look at the peer why it wants no audio: codec list, licence, permission',
+    remedy:
+      'look at the peer why it wants no audio: no codec or no SRTP suite in common (trunks[].codecs, media, suites), licence, permission',
   },
 } as const
 

@@ -52,8 +52,8 @@ export function toRtpRemote(addresses: RtpAddresses, crypto: SdesKey | undefined
 }
 
 /**
- * A trunk's DTLS. Its RTCP must be muxed: on a port of its own it would want a second association (RFC 5764 §4.1), and
- * every peer with DTLS knows mux.
+ * A trunk's DTLS. Its RTCP must be muxed: on a port of its own it would want a second association (RFC 5764 §4.1). Peers
+ * with DTLS know mux, but Linphone has to be told to use it.
  */
 export function readTrunkDtls(
   description: SessionDescription,
