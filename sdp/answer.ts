@@ -1,7 +1,7 @@
 import type { Codec, Direction, LocalTransport, RtpLocal, SdesKey } from '../media/parameters.ts'
 import { isUnspecified } from './address.ts'
 import { hasAttribute, hasRtcpMux } from './attributes.ts'
-import { acceptedCodecs } from './codecs.ts'
+import { acceptedCodecs, isAudio } from './codecs.ts'
 import { composeDescription } from './compose.ts'
 import { describeCrypto, readCrypto } from './crypto.ts'
 import type { MediaSection, SessionDescription } from './description.ts'
@@ -88,8 +88,16 @@ function findAudio(description: SessionDescription, sent: SentOffer): MediaSecti
       seen: seen.join(' ') || 'none',
     })
   }
-  if (section.port === 0) throw new SdpFailure('sdp.rejected')
+  if (section.port === 0) {
+    throw new SdpFailure('sdp.rejected', { expected: describeOffered(sent), seen: 'port 0' })
+  }
   return section
+}
+
+function describeOffered({ codecs, local }: SentOffer): string {
+  const names = [...new Set(codecs.filter(isAudio).map(({ name }) => name))].join(' ')
+  const suites = local.kind === 'rtp' ? local.crypto.map(({ suite }) => suite).join(' ') : ''
+  return `one of ${names}${suites === '' ? '' : ` with one of ${suites}`}`
 }
 
 function readBrowserAnswer(description: SessionDescription, section: MediaSection) {

@@ -63,7 +63,7 @@ export const SDP_CODES = {
     cause:
       'a client, or a trunk with DTLS, that wants RTCP on a port of its own: DTLS would need a second handshake there',
     remedy:
-      'a client: set its rtcpMuxPolicy to require; a trunk: turn rtcp-mux on there (Linphone: rtcp_mux=1 under [rtp]), or take media: sdes',
+      'a client: set its rtcpMuxPolicy to require; a trunk: turn rtcp-mux on there (Asterisk: rtcp_mux=yes; Linphone: rtcp_mux=1 under [rtp]), or take media: sdes',
   },
 
   'sdp.bad-setup': {

@@ -104,8 +104,18 @@ describe('from a trunk', () => {
     })
   })
 
-  it('port 0 is a rejection', () => {
-    expect(failureOf(() => read(trunkSdp('m=audio 0 RTP/AVP 0')))).toBe('sdp.rejected')
+  it('port 0 is a rejection of all that we offered', () => {
+    expect(failure(() => read(trunkSdp('m=audio 0 RTP/AVP 0')))).toMatchObject({
+      code: 'sdp.rejected',
+      expected: 'one of opus G722 PCMU PCMA',
+      seen: 'port 0',
+    })
+    // Linphone, when it has none of the suites.
+    const offer = sent(SDES_LOCAL, offerableCodecs(STANDARD_CODECS, ['PCMU']))
+    expect(failure(() => readAnswer(trunkSdp('m=audio 0 RTP/SAVP 0'), offer))).toMatchObject({
+      code: 'sdp.rejected',
+      expected: `one of PCMU with one of ${SUITE_80} ${SUITE_32}`,
+    })
   })
 
   it('row 11: rtcp-mux, which we did not offer, means nothing', () => {
