@@ -29,12 +29,13 @@ export interface RelayOptions extends RelayPartiesOptions {
   readonly refusals: Refusals
 }
 
-/** Methods outside a call that mean something here; REGISTER is the registration's. */
-const ALLOW: Header = {
+const METHODS = 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, SUBSCRIBE, NOTIFY, UPDATE, PRACK, REFER'
+
+/** Methods that mean something here. Only browsers register: a 405 that allows what it refuses (RFC 3261 §21.4.6) would be tried again. */
+const allowFor = (flow: Flow): Header => ({
   name: 'Allow',
-  value:
-    'INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, MESSAGE, SUBSCRIBE, NOTIFY, UPDATE, PRACK, REFER',
-}
+  value: isBrowserFlow(flow) ? `${METHODS}, REGISTER` : METHODS,
+})
 const ACCEPT: Header = { name: 'Accept', value: 'application/sdp, text/plain' }
 
 /** Everything that passes the gateway beside calls: MESSAGE, SUBSCRIBE and NOTIFY; and OPTIONS, which it answers itself. */
@@ -86,7 +87,7 @@ export class Relay {
           this.#unsolicited(incoming)
           return
         default:
-          refuseMethod(incoming, ALLOW)
+          refuseMethod(incoming, allowFor(incoming.flow))
       }
     } catch (error) {
       this.#refuse(incoming, error)
@@ -170,7 +171,7 @@ export class Relay {
       this.#parties.probe(request, caller)
     }
     // A copy gets it again: pings of a PBX hold no places.
-    incoming.respond(200, { headers: [ALLOW, ACCEPT, ALLOW_EVENTS], isOnce: true })
+    incoming.respond(200, { headers: [allowFor(incoming.flow), ACCEPT, ALLOW_EVENTS], isOnce: true })
   }
 
   /** RFC 3428 §7: to all devices of a user at once, or to a trunk. */

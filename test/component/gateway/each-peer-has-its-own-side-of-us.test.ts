@@ -54,6 +54,22 @@ describe('a trunk', () => {
     expect(gateway.registration.bindingsOf('alice')).toEqual([])
   })
 
+  it('is told so by Allow, and a browser that it may', async () => {
+    gateway = await ScriptedGateway.open()
+    const alice = await gateway.registered('alice')
+    const asked = [
+      send(gateway.trunk, 'REGISTER', 'alice', 'alice'),
+      send(gateway.trunk, 'OPTIONS', 'pbx', 'alice'),
+      send(alice, 'OPTIONS', 'alice', 'alice'),
+    ]
+    await gateway.time.advance(50)
+    expect(asked.map(statusOfSent)).toEqual([405, 200, 200])
+    const allowed = asked.map(({ answer }) =>
+      typeof answer === 'object' ? header(answer, 'Allow') : undefined,
+    )
+    expect(allowed.map((methods) => methods?.includes('REGISTER'))).toEqual([false, false, true])
+  })
+
   it('that sends from another port is answered where it listens, unless it asks for that port', async () => {
     gateway = await ScriptedGateway.open()
     const { gatewayFlow } = gateway.trunkAt(40_000)
