@@ -303,8 +303,9 @@ export const MEDIA_CODES = {
     stage: 'S6',
     status: 480,
     text: 'audio comes with payload types that nobody agreed on',
-    cause: 'a PBX that sends its own numbers instead of those in the SDP, or another codec',
-    remedy: 'leave one codec in trunks[].codecs; update the PBX',
+    cause:
+      'a peer that sends its own numbers instead of those in the SDP, or goes on with a codec that a re-INVITE took away',
+    remedy: 'leave one codec in trunks[].codecs; update the peer',
     isWarning: true,
   },
   'media.direction-forbids': {
