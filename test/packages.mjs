@@ -15,6 +15,7 @@ export const TEST_PACKAGES = [
   { name: 'libclang-rt-dev', isThere: hasSanitizers },
   { name: 'sip-tester', commands: ['sipp'] },
   { name: 'baresip', commands: ['baresip'] },
+  { name: 'linphone-cli', commands: ['linphonec'] },
   { name: 'kamailio', commands: ['kamailio'] },
   { name: 'rtpengine-daemon', commands: ['rtpengine'] },
   { name: 'coturn', commands: ['turnserver'] },

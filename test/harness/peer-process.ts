@@ -6,6 +6,8 @@ export interface PeerProcessOptions {
   readonly env?: NodeJS.ProcessEnv
   /** It has children of its own, which get every signal too. */
   readonly hasChildren?: boolean
+  /** It reads commands from its standard input. */
+  readonly hasInput?: boolean
 }
 
 /** A child process whose output is kept, and which never outlives the test process. */
@@ -25,11 +27,13 @@ export class PeerProcess {
       cwd: options.cwd,
       detached: this.#hasChildren,
       env: options.env ?? process.env,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [options.hasInput ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     })
     const keep = (chunk: Buffer): void => {
       this.#output += chunk.toString('utf8')
     }
+    // It has ended.
+    this.#child.stdin?.on('error', () => undefined)
     this.#child.stdout?.on('data', keep)
     this.#child.stderr?.on('data', keep)
     this.#exit = new Promise((resolve) => {
@@ -55,6 +59,11 @@ export class PeerProcess {
   /** Standard output and error so far, interleaved as they came. */
   get output(): string {
     return this.#output
+  }
+
+  /** A line to its standard input. */
+  type(line: string): void {
+    this.#child.stdin?.write(`${line}\n`)
   }
 
   /** Undefined while it runs. 128 after a signal, 127 when it could not be started. */

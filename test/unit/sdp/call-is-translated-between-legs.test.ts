@@ -88,7 +88,9 @@ describe.each(TRUNKS)('a browser calls a %s trunk', (_, trunk) => {
 
 describe.each([
   ['plain', 'baresip-offer-plain', RTP_LOCAL],
+  ['plain', 'linphone-offer-plain', RTP_LOCAL],
   ['plain', 'in-the-manner-of-freeswitch-offer-plain', RTP_LOCAL],
+  ['SDES', 'linphone-offer-sdes', SDES_LOCAL],
   ['SDES', 'baresip-offer-sdes', SDES_LOCAL],
   ['SDES', 'in-the-manner-of-asterisk-offer-sdes', SDES_LOCAL],
 ] as const)('a %s trunk calls a browser: %s', (_, name, trunk) => {

@@ -52,6 +52,34 @@ describe('captures and manners', () => {
     expect(failureOf(() => sdes(fixture('baresip-offer-dtls')))).toBe('sdp.profile-mismatch')
   })
 
+  it('Linphone, SDES: four suites, a key press on each clock, codecs that nobody else has', () => {
+    const offer = sdes(fixture('linphone-offer-sdes'))
+    expect(tags(offer)).toEqual([`1 ${SUITE_80}`, `2 ${SUITE_32}`])
+    const events = offer.codecs.filter(({ name }) => name === 'telephone-event')
+    expect(events.map(({ payloadType, clockRateHz }) => `${payloadType} ${clockRateHz}`)).toEqual([
+      '99 48000',
+      '100 16000',
+      '101 8000',
+    ])
+  })
+
+  it('Linphone with ICE and feedback: read as if it had none', () => {
+    const offer = plain(fixture('linphone-offer-plain'))
+    expect(rtp(offer).rtp).toEqual({ address: '192.0.2.2', port: 10986 })
+    expect(offer).toMatchObject({ isMuxed: false, direction: 'sendrecv' })
+    expect(plain(fixture('linphone-offer-video')).sections.map(({ media }) => media)).toEqual([
+      'audio',
+      'video',
+    ])
+  })
+
+  it('Linphone, DTLS with ICE and feedback', () => {
+    const offer = readOffer(fixture('linphone-offer-dtls'), 'rtp', { keying: 'dtls' })
+    const at = { address: '192.0.2.2', port: 10922 }
+    expect(offer.transport).toMatchObject({ rtp: at, dtls: { setup: 'actpass' } })
+    expect(offer.isMuxed).toBe(true)
+  })
+
   it('SIPp and FreeSWITCH manner', () => {
     expect(plain(fixture('in-the-manner-of-sipp-offer')).codecs).toHaveLength(1)
     const offer = plain(fixture('in-the-manner-of-freeswitch-offer-plain'))
