@@ -29,7 +29,7 @@ export interface ResponseOptions {
 }
 
 export interface UserAgentHandler {
-  /** A new INVITE outside a dialog; 100 has been sent. The handler answers through `invite`, now or later. */
+  /** A new INVITE outside a dialog. The handler answers through `invite`, now or later; when it has said nothing yet, 100 is sent. */
   onInvite(invite: IncomingInvite): void
   /** A SUBSCRIBE outside a dialog. Without this handler it goes to `onRequest`. */
   onSubscribe?(subscribe: IncomingSubscribe): void

@@ -298,9 +298,9 @@ export class UserAgentCore implements UserAgent, TransactionUser {
       this.#refuse(exchange, 'sip.session-too-brief', [minSe(minSeS)])
       return
     }
-    exchange.respond(100)
     const call = new IncomingCall(this.#stack, exchange, dialog)
-    if (!this.#stack.guard(() => this.#stack.handler.onInvite(call), exchange.request)) call.abort()
+    if (this.#stack.guard(() => this.#stack.handler.onInvite(call), exchange.request)) exchange.trying()
+    else call.abort()
   }
 
   #readDialog(exchange: ServerExchange): Dialog | undefined {

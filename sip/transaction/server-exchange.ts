@@ -25,6 +25,7 @@ export class ServerExchange {
   >
   readonly #product: string
   #isOver = false
+  #hasResponded = false
 
   constructor(
     request: SipRequest,
@@ -63,6 +64,14 @@ export class ServerExchange {
     return this.#machine.isPending
   }
 
+  /**
+   * 100, when nothing has been said yet. Who has heard it does not repeat the INVITE any more, and a final response that is sent
+   * once must not come behind it (RFC 3261 §8.2.7).
+   */
+  trying(): void {
+    if (!this.#hasResponded) this.respond(100)
+  }
+
   /** Ignored after a final response. Returns what was sent. */
   respond(status: number, options: ResponseOptions = {}): SipResponse | undefined {
     return this.respondTagged(status, this.localTag, options)
@@ -70,6 +79,7 @@ export class ServerExchange {
 
   respondTagged(status: number, toTag: string, options: ResponseOptions = {}): SipResponse | undefined {
     if (!this.isPending) return undefined
+    this.#hasResponded = true
     const headers = [...(options.headers ?? []), { name: 'Server', value: this.#product }]
     const response = buildResponse(this.request, status, { ...options, headers, toTag })
     encoded(response)

@@ -459,7 +459,8 @@ test('UPDATE without a body moves the target', () => {
 test.each([0, 0.1, 0.25])('a call lasts eight hours at %f loss', (loss) => {
   const { clock, alice, bob, ofAlice, sentByAlice, sentByBob } = inCall({ loss, jitterMs: 30 })
   clock.advance(8 * HOUR_MS)
-  expect([alice.diary, bob.diary]).toEqual([[], []])
+  // The first ACK may have been lost, and come with a later 200.
+  expect([...alice.diary, ...bob.diary].filter((line) => line !== 'ack')).toEqual([])
   expect(howMany([...sentByAlice, ...sentByBob], 'UPDATE')).toBeGreaterThanOrEqual(31)
   ofAlice.bye()
   clock.advance(AGES_MS)
