@@ -78,6 +78,8 @@ export class ConfirmedDialog
   #isMoved = false
   /** An ACK that did not come may have been lost with a flow, and the peer has not said yet that it knows the dialog. */
   #isAckLost = false
+  /** UAS: says the first INVITE's 2xx anew, to who comes back and may never have heard it. */
+  #answerAnew = (): void => {}
   /** Its BYE waits for that ACK, before which RFC 3261 §15 forbids the callee one. */
   readonly #farewell: Farewell
   /** A re-INVITE or UPDATE with an offer of the peer that the handler has not answered. */
@@ -216,8 +218,9 @@ export class ConfirmedDialog
     this.#reinvites.useFlow(from, flow)
     if (this.party !== undefined) this.#stack.uses.add(flow, this)
     if (isListed) this.#stack.addDialog(flow, this, this)
+    if (this.#isAckLost) this.#answerAnew()
     // Until ACK our 2xx goes on asking.
-    if (this.#isAckDue) return
+    else if (this.#isAckDue) return
     if (this.#state === 'confirmed') this.#askWhetherKnown()
     // Behind what the peer has come back with: its offer comes first.
     this.#stack.clock.soon(() => this.#runDeferred())
@@ -308,6 +311,7 @@ export class ConfirmedDialog
 
   /** `awaitAck` for the first INVITE, which the dialog came from. */
   awaitFirstAck(exchange: ServerExchange, response: SipResponse): void {
+    this.#answerAnew = () => this.awaitFirstAck(exchange, response)
     this.#isAckDue = true
     this.awaitAck(exchange, response, (ack) => {
       this.#isAckDue = false
