@@ -180,6 +180,7 @@ export class Call implements SideOwner, JoinableCall {
       headers: (side, other) => this.#headers(side, other),
       planTransfer: context.planTransfer,
       dropped: ({ leg }, why) => this.trace.dropped(leg.name, why),
+      named: (callId) => this.trace.dialog(callId),
       charges: this.charges,
       findSide: context.findSide,
     })

@@ -64,6 +64,8 @@ export interface TransferOptions {
   readonly planTransfer: (transferor: Side, target: Uri, far: Side) => AdmittedPlan
   /** A side that was opened is no part of the call; `why` for its history. */
   readonly dropped: (side: Side, why: string) => void
+  /** A side that has called us has its dialog: by its Call-ID this call can be found. */
+  readonly named: (callId: string) => void
   readonly charges: CallCharges
   readonly findSide: (replaces: Replaces, party: string) => FoundSide | undefined
 }
@@ -438,6 +440,7 @@ export class Transfers {
       taker.identity = plan.identity
       taker.sessionUuid = sessionUuidOf(invite.request) ?? environment.token()
       taker.dialog = invite.accept({ headers: headers(taker, far), body: sdpBody(text) }, taker.dialogHandler)
+      this.#options.named(taker.dialog.callId)
     } catch (error) {
       this.#options.dropped(taker, `take-over refused: ${verdictOf(error).message}`)
       await taker.leg.close()

@@ -45,6 +45,8 @@ describe('INVITE with Replaces', () => {
     expect(call.callee.ended).toBe('bye')
     expect(call.caller.ended).toBeUndefined()
     expect(gateway.calls.size).toBe(1)
+    // By the new one's name too, as whoever asks knows it.
+    expect(gateway.calls.history.findExactly(taker.invite.callId)?.callId).toBe(call.caller.dialog?.callId)
     taker.dialog?.bye()
     await gateway.time.advance(100)
     expect(call.caller.ended).toBe('bye')
