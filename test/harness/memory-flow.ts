@@ -15,15 +15,19 @@ export interface MemoryLinkOptions {
 /** Two ends of one way between two user agents in memory; what is sent arrives after the delay, as its own copy. */
 export function memoryLink(options: MemoryLinkOptions): { readonly a: MemoryFlow; readonly b: MemoryFlow } {
   const { time, transport, delayMs = 1 } = options
-  const later = (step: () => void): void => {
-    time.schedule(time.nowMs() + delayMs, step)
+  const later = (step: () => void, more = 0): void => {
+    time.schedule(time.nowMs() + delayMs + more, step)
+  }
+  const carry = (from: MemoryFlow, to: MemoryFlow, bytes: Buffer, receive: () => void): void => {
+    const text = bytes.toString('latin1')
+    for (const more of from.fate(text)) later(() => to.takes(text) && receive(), more)
   }
   const a: MemoryFlow = new MemoryFlow('a', transport, options.a, options.b.address, {
-    deliver: (bytes) => later(() => options.b.receive(bytes, b)),
+    deliver: (bytes) => carry(a, b, bytes, () => options.b.receive(bytes, b)),
     closed: () => later(() => b.close()),
   })
   const b: MemoryFlow = new MemoryFlow('b', transport, options.b, options.a.address, {
-    deliver: (bytes) => later(() => options.a.receive(bytes, a.anew())),
+    deliver: (bytes) => carry(b, a, bytes, () => options.a.receive(bytes, a.anew())),
     closed: () => later(() => a.close()),
   })
   return { a, b }
@@ -41,6 +45,10 @@ export class MemoryFlow implements Flow {
   readonly sent: string[] = []
   /** Drops what it returns true for. */
   drops: (text: string) => boolean = () => false
+  /** How much later than usual each copy of a message arrives, in milliseconds; empty: it is lost. */
+  fate: (text: string) => readonly number[] = () => [0]
+  /** Whether what arrives is read. */
+  takes: (text: string) => boolean = () => true
   /** Scope of what is received from now on, where the transport makes a flow anew for it. */
   seenAs: string | undefined
   /** It is to a peer that cannot be connected to now, and loses what is sent. */

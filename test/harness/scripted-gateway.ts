@@ -74,6 +74,8 @@ export interface Peer {
   account: ClientCredentials | undefined
   /** What it answers at once is not kept in `requests`. */
   answers: (request: IncomingRequest) => boolean
+  /** Is told of each of its `invites`. */
+  rings: (invite: IncomingInvite) => void
 }
 
 export interface ScriptedGatewayOptions {
@@ -83,6 +85,8 @@ export interface ScriptedGatewayOptions {
   readonly resolver?: Partial<TrunkResolver>
   /** Of the engine, whose time is real. */
   readonly media?: Partial<NativeEngineOptions> | undefined
+  /** In the place of the real one. */
+  readonly engine?: (time: VirtualTime) => MediaEngine
   /** Of our tables of SIP, beside those that the configuration makes. */
   readonly limits?: Partial<UserAgentLimits>
 }
@@ -164,7 +168,7 @@ export class ScriptedGateway {
     config: Config,
     tables: { readonly trunks: TrunkTable; readonly pbx: TrunkTable },
     time: VirtualTime,
-    { verifier, media, limits }: ScriptedGatewayOptions,
+    { verifier, media, limits, engine }: ScriptedGatewayOptions,
   ) {
     this.config = config
     this.time = time
@@ -185,9 +189,11 @@ export class ScriptedGateway {
       maxSessions: 100,
       ...media,
     }
-    this.engine = createNativeEngine(options, {
-      report: (error) => this.#logger({}).error('internal error in media', { error }),
-    })
+    this.engine =
+      engine?.(time) ??
+      createNativeEngine(options, {
+        report: (error) => this.#logger({}).error('internal error in media', { error }),
+      })
     const openSession = this.engine.openSession.bind(this.engine)
     this.engine.openSession = async (callId, observer) => {
       const session = await openSession(callId, observer)
@@ -486,6 +492,7 @@ export class ScriptedGateway {
       onInvite: (invite) => {
         invite.handler = { onCancel: () => {} }
         invites.push(invite)
+        peer.rings(invite)
       },
       onSubscribe: (subscribe) => {
         subscribes.push(subscribe)
@@ -521,6 +528,7 @@ export class ScriptedGateway {
       subscribes,
       account: undefined,
       answers: () => false,
+      rings: () => {},
     }
     this.#peers.push(peer)
     this.#gatewayEnds.set(peer, a)
