@@ -1,8 +1,8 @@
 import type { LogFields } from '../config/log-line.ts'
 import type { Log } from '../config/logging.ts'
+import { PartyRates, type Rate } from '../sip/party-rates.ts'
 import { TokenBucket } from '../sip/token-bucket.ts'
 import { isTrunkParty } from './calls/party.ts'
-import { PartyRates, type Rate } from './calls/party-rates.ts'
 import type { Verdict } from './diagnosis.ts'
 import { logLevelOf, verdictFields } from './failure.ts'
 

@@ -1,8 +1,8 @@
 import type { Config } from '../../config/config.ts'
+import { PartyRates, type Rate } from '../../sip/party-rates.ts'
 import { type GatewayCode, GatewayFailure } from '../gateway-failure.ts'
 import { isTrunkParty, isUserParty } from './party.ts'
 import { checkDestination, type OwnLimits, PartyLimitTable } from './party-limits.ts'
-import { PartyRates, type Rate } from './party-rates.ts'
 
 export interface AdmissionOptions {
   readonly config: Pick<Config, 'users' | 'trunks' | 'limits' | 'calls' | 'emergency' | 'media'>

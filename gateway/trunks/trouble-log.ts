@@ -1,8 +1,8 @@
 import type { Log } from '../../config/logging.ts'
 import type { SocketAddress } from '../../sip/flow.ts'
 import { formatHostPort } from '../../sip/message/uri.ts'
+import { PartyRates } from '../../sip/party-rates.ts'
 import type { SipTransport } from '../../sip/routing/locate.ts'
-import { PartyRates } from '../calls/party-rates.ts'
 
 /** Lines about connections of one trunk: whoever has its address may fail as many handshakes as it likes. */
 export const TROUBLE_RATE = { perSecond: 0.2, burst: 20 } as const

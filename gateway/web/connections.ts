@@ -1,6 +1,6 @@
 import type { Server, Socket } from 'node:net'
+import { PartyRates } from '../../sip/party-rates.ts'
 import { addressGroup } from '../../sip/transport/address-group.ts'
-import { PartyRates } from '../calls/party-rates.ts'
 
 /**
  * New connections of one IPv4 address or IPv6 /64: a TLS handshake takes a millisecond of the thread that all calls need. At once

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { PartyRates } from '../../sip/party-rates.ts'
 import { addressGroup } from '../../sip/transport/address-group.ts'
-import { PartyRates } from '../calls/party-rates.ts'
 import { respond } from './respond.ts'
 
 /**

@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import * as http from 'node:http'
 import * as https from 'node:https'
@@ -112,7 +113,12 @@ const TIMEOUT_CHECK_MS = 5_000
 /** What upgraded connections have for their goodbyes. */
 const CLOSE_GRACE_MS = 1_500
 
-const TLS = { minVersion: 'TLSv1.2', handshakeTimeout: HANDSHAKE_TIMEOUT_MS } as const
+const TLS = {
+  minVersion: 'TLSv1.2',
+  handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+  // A second handshake on a connection would be none of those that are limited.
+  secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+} as const
 
 const TIMEOUTS = {
   headersTimeout: HEADERS_TIMEOUT_MS,

@@ -5,6 +5,10 @@ export interface StreamLimits {
   readonly maxConnectionsPerAddress: number
   /** Connections of peers that are no trunk. They never take the place of a trunk. */
   readonly maxStrangers: number
+  /** New connections of one IPv4 address or IPv6 /64; at once, twice as many as may be open: all are lost, and lost again. */
+  readonly openedPerSecond: number
+  /** The same of all strangers together. */
+  readonly strangersPerSecond: number
   /** What a stranger has to say its one message; it is closed then in any case. */
   readonly strangerMs: number
   readonly maxMessageBytes: number
@@ -29,6 +33,8 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   maxConnections: 1_024,
   maxConnectionsPerAddress: 256,
   maxStrangers: 32,
+  openedPerSecond: 50,
+  strangersPerSecond: 10,
   strangerMs: 10_000,
   maxMessageBytes: 65_536,
   maxBufferedBytes: 1_048_576,
@@ -47,6 +53,7 @@ export const STREAM_COUNTERS = [
   'connected',
   'closed',
   'refusedFull',
+  'refusedOften',
   'refusedTls',
   'connectFailed',
   'backedOff',

@@ -9,6 +9,7 @@ import {
 } from 'node:tls'
 import { SipFailure } from '../failure.ts'
 import type { Flow, SocketAddress } from '../flow.ts'
+import { PartyRates } from '../party-rates.ts'
 import { addressGroup } from './address-group.ts'
 import { PeerFlow, type PeerTls, type StreamPeer } from './peer-flow.ts'
 import { CLOSE_GRACE_MS, StreamConnection } from './stream-connection.ts'
@@ -52,6 +53,8 @@ export interface StreamTransportOptions {
   readonly limits?: Partial<StreamLimits>
 }
 
+/** Whose connections are counted together. */
+const ALL_STRANGERS = 'strangers'
 const WILDCARDS: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
 
 /**
@@ -75,6 +78,7 @@ export class StreamTransport {
   readonly #connections = new Set<StreamConnection>()
   readonly #accepted = new Set<StreamConnection>()
   readonly #perAddress = new Map<string, number>()
+  readonly #rates = new PartyRates()
   /** By scope and address; least recently made first. */
   readonly #peers = new Map<string, PeerFlow>()
   readonly #counters = Object.fromEntries(STREAM_COUNTERS.map((name) => [name, 0])) as Record<
@@ -198,8 +202,15 @@ export class StreamTransport {
     socket.on('error', () => {})
     const remote = remoteOf(socket)
     const peers = this.#options.peersAt(remote)
-    if (!this.#isOpen || !this.#takePlace(socket, remote, peers.length === 0)) {
+    const isStranger = peers.length === 0
+    if (!this.#isOpen || !this.#takePlace(socket, remote, isStranger)) {
       this.#count('refusedFull')
+      socket.destroy()
+      return
+    }
+    // A TLS handshake takes a millisecond of the thread that all calls need.
+    if (!this.#mayOpen(remote, isStranger)) {
+      this.#count('refusedOften')
       socket.destroy()
       return
     }
@@ -207,6 +218,14 @@ export class StreamTransport {
     socket.once('close', () => this.#sockets.delete(socket))
     if (this.#transport === 'tcp') this.#serve(socket, remote, peers[0])
     else this.#tlsServerFor(peers).emit('connection', socket)
+  }
+
+  #mayOpen(remote: SocketAddress, isStranger: boolean): boolean {
+    const { maxConnectionsPerAddress, maxStrangers, openedPerSecond, strangersPerSecond } = this.#limits
+    const [party, perSecond, most] = isStranger
+      ? [ALL_STRANGERS, strangersPerSecond, maxStrangers]
+      : [addressGroup(remote.address), openedPerSecond, maxConnectionsPerAddress]
+    return this.#rates.take(party, { perSecond, burst: 2 * most }, performance.now())
   }
 
   /** Holds it until the socket closes. */
@@ -410,8 +429,9 @@ function secureContext(
     key,
     minVersion,
     ...(ca === undefined ? {} : { ca: [...ca] }),
-    // A session that is resumed shows its certificate without those above it: nobody could say whose word it is.
-    ...(asks ? { secureOptions: constants.SSL_OP_NO_TICKET } : {}),
+    // A session that is resumed shows its certificate without those above it: nobody could say whose word it is. And a handshake on a
+    // connection that has one has none of the limits of connections.
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (asks ? constants.SSL_OP_NO_TICKET : 0),
   } as const
 }
 

@@ -71,6 +71,7 @@ const SHARED: Readonly<Record<string, 'value' | 'type'>> = {
   'sip/failure.ts': 'value',
   'sip/flow.ts': 'value',
   'sip/named-flow.ts': 'value',
+  'sip/party-rates.ts': 'value',
   'sip/token-bucket.ts': 'value',
   'sip/user-agent-contract.ts': 'type',
   'media/address.ts': 'value',

@@ -7,13 +7,14 @@ import * as tls from 'node:tls'
 import { afterEach, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { loadConfig } from '../../../config/load.ts'
-import { PartyRates } from '../../../gateway/calls/party-rates.ts'
 import { ClientAddresses } from '../../../gateway/web/client-addresses.ts'
 import { TrustedProxies } from '../../../gateway/web/trusted-proxies.ts'
 import { openWeb, type WebOptions, type WebServer } from '../../../gateway/web/web.ts'
 import { native } from '../../../media/native/index.ts'
+import { PartyRates } from '../../../sip/party-rates.ts'
 import { WebSocketTransport } from '../../../sip/transport/wss.ts'
 import { nextServed } from '../../harness/next-served.ts'
+import { renegotiated } from '../../harness/renegotiated.ts'
 
 const closers: (() => unknown)[] = []
 afterEach(async () => {
@@ -67,6 +68,11 @@ test('close() ends what is upgraded and what is stuck in its TLS handshake', asy
   const silent = await dial(server.https?.port)
   await server.close()
   await vi.waitFor(() => expect([upgraded.closed, silent.closed]).toEqual([true, true]), PATIENT)
+})
+
+test('a client that shakes hands again and again is not served', async () => {
+  const server = await open()
+  expect(await renegotiated(server.https?.port ?? 0, 5)).toBe(0)
 })
 
 test('one connection of an address past the limit is dropped, before any TLS; a closed one makes room', async () => {

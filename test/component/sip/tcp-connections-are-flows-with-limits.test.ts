@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { NamedFlow } from '../../../sip/named-flow.ts'
+import type { StreamTransport } from '../../../sip/transport/stream.ts'
 import { freePort } from '../../harness/ports.ts'
 import {
   closeAll,
@@ -15,6 +16,12 @@ import {
 } from '../../harness/sip/stream-site.ts'
 
 afterEach(closeAll)
+
+/** Its counters once so many connections have come. */
+async function seenBy(transport: StreamTransport, count: number) {
+  await until(() => transport.counters().accepted + transport.counters().refusedOften === count)
+  return transport.counters()
+}
 
 describe('a connection of a trunk', () => {
   test('is a flow: what comes by it is answered by it', async () => {
@@ -207,6 +214,20 @@ describe('one connection too many', () => {
     await until(() => transport.connectionCount === 0)
     flow.send(Buffer.from(message('two')))
     await until(() => pbx.sockets[0]?.heard.text === message('two'))
+  })
+
+  test.each([
+    ['of strangers', {}, { maxStrangers: 1, strangersPerSecond: 0 }],
+    ['of a trunk', { peer: peerAt(9) }, { maxConnectionsPerAddress: 1, openedPerSecond: 0 }],
+  ])('%s in a short time is refused, though none is open', async (_whose, site, limits) => {
+    const { transport } = await open({ ...site, limits })
+    for (const turn of [1, 2, 3]) {
+      const { socket, heard } = await dial(transport.local.port)
+      const { accepted, refusedOften } = await seenBy(transport, turn)
+      expect([accepted, refusedOften]).toEqual(turn < 3 ? [turn, 0] : [2, 1])
+      socket.destroy()
+      await until(() => heard.isClosed && transport.connectionCount === 0)
+    }
   })
 
   test('of strangers takes no place of a trunk', async () => {

@@ -4,6 +4,7 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { native } from '../../../media/native/index.ts'
 import type { PeerTls } from '../../../sip/transport/peer-flow.ts'
 import { Authority, type Identity } from '../../harness/certificates.ts'
+import { renegotiated } from '../../harness/renegotiated.ts'
 import {
   closeAll,
   dial,
@@ -203,6 +204,14 @@ describe('from a trunk', () => {
     const { socket } = await dialTls(transport.local.port)
     socket.write('\r\n\r\n')
     await until(() => transport.counters().keepAlive === 1)
+  })
+
+  test.each([
+    ['a stranger', {}],
+    ['a trunk', { peer: peerAt(9, TRUSTING) }],
+  ])('of %s that shakes hands again and again is not served', async (_who, site) => {
+    const { transport } = await open({ identity: ours, ...site })
+    expect(await renegotiated(transport.local.port, 5)).toBe(0)
   })
 
   const REQUIRED: PeerTls = { ...TRUSTING, isCertificateRequired: true }

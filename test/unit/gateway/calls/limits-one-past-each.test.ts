@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Config, TrunkConfig } from '../../../../config/config.ts'
 import { loadConfig } from '../../../../config/load.ts'
 import { Admission, type Asked, MESSAGE_RATES } from '../../../../gateway/calls/admission.ts'
-import { MAX_RATED_PARTIES, PartyRates } from '../../../../gateway/calls/party-rates.ts'
+import { MAX_RATED_PARTIES, PartyRates } from '../../../../sip/party-rates.ts'
 import { TokenBucket } from '../../../../sip/token-bucket.ts'
 
 const demo = loadConfig(undefined, {})

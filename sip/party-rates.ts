@@ -1,4 +1,4 @@
-import { TokenBucket } from '../../sip/token-bucket.ts'
+import { TokenBucket } from './token-bucket.ts'
 
 export interface Rate {
   readonly perSecond: number
