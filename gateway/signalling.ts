@@ -123,7 +123,7 @@ export function joinSignalling(options: SignallingOptions): Signalling {
   const calls = new Calls({ ...placing, engine: options.engine, onReport: options.onReport })
   const relay = new Relay({ ...placing, admission: calls.admission })
   const { lostConnectionS } = config.calls
-  const homes = new Homes({ userAgent, relay, registration, environment, log, lostConnectionS })
+  const homes = new Homes({ ...shared, relay, registration, lostConnectionS })
   const trunkWatch = new TrunkWatch({ ...shared, sentBy: (flow) => sentBy(config, flow) })
   const strangers = new Strangers({ nowMs, log })
   const parts: Signalling = {

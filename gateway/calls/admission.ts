@@ -40,6 +40,12 @@ export const MESSAGE_RATES: Readonly<Record<'user' | 'trunk', Rate>> = {
   trunk: { perSecond: 100, burst: 600 },
 }
 
+/** How often SUBSCRIBE may come: a console that is loaded again asks at once for all that a user may have. */
+export const SUBSCRIBE_RATES: Readonly<Record<'user' | 'trunk', Rate>> = {
+  user: { perSecond: 10, burst: 600 },
+  trunk: { perSecond: 100, burst: 5_000 },
+}
+
 /** What one user or trunk may have of the emergency calls: a quarter, and always two. */
 const EMERGENCY_SHARE = 4
 const MIN_EMERGENCIES = 2
@@ -54,6 +60,7 @@ export class Admission {
   readonly #live = new Map<string, number>()
   readonly #callRates = new PartyRates()
   readonly #messageRates = new PartyRates()
+  readonly #subscribeRates = new PartyRates()
   /** Of messages by trunks, each of which may cost what a call does: as often as calls, beside them. */
   readonly #paidMessageRates = new PartyRates()
   readonly #refused = new Map<GatewayCode, number>()
@@ -86,15 +93,14 @@ export class Admission {
       const limits = this.limits.of(payer)
       if (pbxForms !== undefined) checkPbxForms(payer, limits, pbxForms)
       if (forms !== undefined) checkDestination(payer, limits, forms)
-      const rate = isTrunkParty(payer) ? MESSAGE_RATES.trunk : MESSAGE_RATES.user
-      if (!this.#messageRates.take(payer, rate, this.#options.nowMs())) {
-        throw new GatewayFailure('limit.rate', {
-          expected: `at most ${rate.perSecond} a second`,
-          seen: payer,
-        })
-      }
+      this.#take(this.#messageRates, payer, MESSAGE_RATES)
       if (forms !== undefined) this.#takeToken(this.#paidMessageRates, payer)
     })
+  }
+
+  /** A SUBSCRIBE of `payer` for something new. Throws `limit.rate`. */
+  passSubscribe(payer: string): void {
+    this.#counted(() => this.#take(this.#subscribeRates, payer, SUBSCRIBE_RATES))
   }
 
   /** One more MESSAGE over a trunk. Throws `limit.destination`, `limit.rate`: the trunk is not for this one, or not now. */
@@ -195,6 +201,12 @@ export class Admission {
     const left = (this.#live.get(payer) ?? 1) - 1
     if (left === 0) this.#live.delete(payer)
     else this.#live.set(payer, left)
+  }
+
+  #take(rates: PartyRates, party: string, { user, trunk }: typeof MESSAGE_RATES): void {
+    const rate = isTrunkParty(party) ? trunk : user
+    if (rates.take(party, rate, this.#options.nowMs())) return
+    throw new GatewayFailure('limit.rate', { expected: `at most ${rate.perSecond} a second`, seen: party })
   }
 
   #takeToken(rates: PartyRates, party: string): void {

@@ -17,6 +17,7 @@ import { type GatewayCode, GatewayFailure } from '../gateway-failure.ts'
 import { CallObserver } from '../ladder/call-observer.ts'
 import { CallTrace } from '../ladder/call-trace.ts'
 import type { Reporters } from '../ladder/reporters.ts'
+import type { Refusals } from '../refusals.ts'
 import { relayInDialog } from '../relay/relay-in-dialog.ts'
 import { bodyWith, sdpBody } from './body.ts'
 import { CallCharges } from './call-charges.ts'
@@ -39,6 +40,7 @@ export interface CallContext {
   readonly engine: MediaEngine
   readonly environment: SipEnvironment
   readonly log: Log
+  readonly refusals: Refusals
   readonly limits: Pick<CallsConfig, 'ringTimeoutS' | 'attemptS' | 'progressS'>
   readonly silence: SilenceLimits
   /** The side of a live call that a transfer names; undefined when there is none that `party` may take part in. */
@@ -183,6 +185,12 @@ export class Call implements SideOwner, JoinableCall {
       named: (callId) => this.trace.dialog(callId),
       charges: this.charges,
       findSide: context.findSide,
+      refused: (message, error, { leg, party }) => {
+        const verdict = verdictOf(error)
+        const fields = { callId: this.id, leg: leg.name }
+        context.refusals.tell(message, { verdict, error, fields, party })
+        return verdict
+      },
     })
     invite.handler = {
       onCancel: (cancel) =>

@@ -210,13 +210,14 @@ export class Calls {
   }
 
   #start(invite: IncomingInvite, caller: CallerPlan, callee: AdmittedPlan): void {
-    const { userAgent, engine, environment, log, config } = this.#options
+    const { userAgent, engine, environment, log, refusals, config } = this.#options
     const call = new Call(
       {
         userAgent,
         engine,
         environment,
         log,
+        refusals,
         limits: config.calls,
         silence: config.media,
         findSide: (replaces, party) => this.#find(replaces, party),

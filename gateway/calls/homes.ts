@@ -7,8 +7,9 @@ import { areEqualUris } from '../../sip/message/uri.ts'
 import { deviceOf } from '../../sip/registration/location.ts'
 import type { ForeignRequest, SipEnvironment, UserAgent } from '../../sip/user-agent.ts'
 import { verdictOf } from '../diagnosis.ts'
-import { logLevelOf, refusalHeaders, verdictFields } from '../failure.ts'
+import { refusalHeaders } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
+import type { Refusals } from '../refusals.ts'
 import type { Device, Registered, Registrar } from '../registration/registrar.ts'
 import type { Relay } from '../relay/relay.ts'
 
@@ -18,6 +19,7 @@ export interface HomesOptions {
   readonly registration: Pick<Registrar, 'authenticateCaller' | 'bindingsOf'>
   readonly environment: SipEnvironment
   readonly log: Log
+  readonly refusals: Refusals
   /** How long a call that talks goes on without the connection of its browser. */
   readonly lostConnectionS: number
 }
@@ -102,9 +104,10 @@ export class Homes {
 
   /** A request for a dialog of another flow: answered in every case, or handled in its dialog. Never throws. */
   onForeign(foreign: ForeignRequest): void {
+    let user: string | undefined
     try {
       const { request, flow, respond, party, home } = foreign
-      const user = this.#options.registration.authenticateCaller({ request, flow, reject: respond })
+      user = this.#options.registration.authenticateCaller({ request, flow, reject: respond })
       if (user === undefined) return
       if (party !== `user:${user}`) throw new GatewayFailure('call.dialog-lost')
       const contact = this.#provenContact(user, foreign)
@@ -115,8 +118,12 @@ export class Homes {
       const verdict = verdictOf(error)
       const { callId, method } = foreign.request
       const source = foreign.flow.remote.address
-      const fields = { callId, method, ...verdictFields(verdict, error), source }
-      this.#options.log[logLevelOf(verdict)]('request refused', fields)
+      this.#options.refusals.tell('request refused', {
+        verdict,
+        error,
+        fields: { callId, method, source },
+        party: user === undefined ? undefined : `user:${user}`,
+      })
       foreign.respond(verdict.status, { headers: refusalHeaders(verdict) })
     }
   }

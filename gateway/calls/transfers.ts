@@ -5,8 +5,8 @@ import type { Codec } from '../../media/parameters.ts'
 import { answerableCodecs, isAudio, isSameCodec } from '../../sdp/codecs.ts'
 import type { Header, SipResponse, Uri } from '../../sip/message/message.ts'
 import type { IncomingInvite, IncomingRequest, SipEnvironment } from '../../sip/user-agent.ts'
-import { verdictOf } from '../diagnosis.ts'
-import { logLevelOf, refusalHeaders, verdictFields } from '../failure.ts'
+import { type Verdict, verdictOf } from '../diagnosis.ts'
+import { refusalHeaders, verdictFields } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { Ticket } from './admission.ts'
 import { requireSdp, sdpBody } from './body.ts'
@@ -68,6 +68,8 @@ export interface TransferOptions {
   readonly named: (callId: string) => void
   readonly charges: CallCharges
   readonly findSide: (replaces: Replaces, party: string) => FoundSide | undefined
+  /** What `side` asked for cannot be: tells it, as often as its party may be told of. */
+  readonly refused: (message: string, error: unknown, side: Side) => Verdict
 }
 
 /** A blind transfer under way: the new party rings, the transferor may still be there. */
@@ -138,12 +140,7 @@ export class Transfers {
         report.accept()
       }
     } catch (error) {
-      const verdict = verdictOf(error)
-      this.#options.log[logLevelOf(verdict)]('transfer refused', {
-        leg: side.leg.name,
-        ...verdictFields(verdict, error),
-      })
-      report.refuse(verdict)
+      report.refuse(this.#options.refused('transfer refused', error, side))
     }
   }
 
@@ -166,7 +163,7 @@ export class Transfers {
 
   /** INVITE with Replaces (RFC 3891 §4): its sender takes the place of `side`. A failure refuses it, and the call goes on. */
   takeOver(side: Side, invite: IncomingInvite, caller: CallerPlan): void {
-    const { log, run } = this.#options
+    const { run, refused } = this.#options
     let isCancelled = false
     invite.handler = {
       onCancel: () => {
@@ -174,8 +171,7 @@ export class Transfers {
       },
     }
     const refuse = (error: unknown): void => {
-      const verdict = verdictOf(error)
-      log[logLevelOf(verdict)]('take-over refused', verdictFields(verdict, error))
+      const verdict = refused('take-over refused', error, side)
       invite.reject(verdict.status, { headers: refusalHeaders(verdict) })
     }
     run(

@@ -1,18 +1,21 @@
 import type { Config, UserConfig } from '../../config/config.ts'
+import type { LogFields } from '../../config/log-line.ts'
 import type { Log } from '../../config/logging.ts'
 import { bearerChallenge } from '../../sip/authentication/bearer.ts'
 import { createDigestServer, type DigestKey, type DigestServer } from '../../sip/authentication/digest.ts'
 import { SipFailure } from '../../sip/failure.ts'
 import type { Flow } from '../../sip/flow.ts'
 import { type Header, isSipUri, type SipRequest, type Uri } from '../../sip/message/message.ts'
+import { PartyRates, type Rate } from '../../sip/party-rates.ts'
 import { type Binding, Location } from '../../sip/registration/location.ts'
 import { handleRegister, type RegistrarPolicy } from '../../sip/registration/registrar.ts'
 import type { IncomingInvite, IncomingRequest, SipEnvironment } from '../../sip/user-agent.ts'
 import { isAnonymous } from '../calls/identity.ts'
 import { type Verdict, verdictOf } from '../diagnosis.ts'
-import { logLevelOf, reasonHeader, refuseStopped, verdictFields } from '../failure.ts'
+import { reasonHeader, refuseStopped } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { LadderTickets } from '../ladder/ladder-tickets.ts'
+import type { Refusals } from '../refusals.ts'
 import { NumberDirectory } from '../trunks/number-directory.ts'
 import type { TurnCredentials } from '../web/turn.ts'
 import type { TokenVerdict } from './jwt.ts'
@@ -25,6 +28,7 @@ export interface RegistrationOptions {
   readonly config: Config
   readonly environment: SipEnvironment
   readonly log: Log
+  readonly refusals: Refusals
   /** Has seen each request of a browser before it comes here; needed where tokens sign in (`registration.jwt`). */
   readonly tokens?: TokenGate | undefined
   /** Handed out with each 200 of a REGISTER, where there is a TURN server. */
@@ -47,6 +51,9 @@ interface Authenticated {
   readonly remainingS: number | undefined
 }
 
+/** Lines about devices of one user that come and go; what is past it is told at `debug`. */
+const NEWS_RATE: Rate = { perSecond: 1, burst: 60 }
+
 type Respond = (status: number, headers: readonly Header[]) => void
 
 /**
@@ -61,6 +68,7 @@ export class Registration implements Registrar {
   readonly #directory: NumberDirectory
   readonly #keys: ReadonlyMap<string, DigestKey>
   readonly #guard: SignInGuard
+  readonly #news = new PartyRates()
   #cancelSweep: (() => void) | undefined
   #isStopped = false
 
@@ -114,13 +122,15 @@ export class Registration implements Registrar {
     this.#scheduleSweep()
     if (failure !== undefined) {
       const verdict = verdictOf(failure)
-      this.#logRefusal(verdict, request, flow)
+      this.#tellRefusal(verdict, request, flow, user)
       answer(status, [...headers, reasonHeader(verdict)])
       return
     }
     const bindings = this.#location.bindingsOf(user, nowMs).length
+    const seen = { bindings, source: flow.remote.address }
     // A refresh every few minutes of every browser is no event.
-    log[isNews ? 'info' : 'debug']('registration', { user, bindings, source: flow.remote.address })
+    if (isNews) this.#tellNews('registration', user, seen)
+    else log.debug('registration', { user, ...seen })
     const { turn, tickets } = this.#options
     // A user who has just signed off needs nothing more.
     const gifts = bindings === 0 ? [] : [turn, tickets].flatMap((giver) => giver?.headerFor(user) ?? [])
@@ -218,7 +228,7 @@ export class Registration implements Registrar {
     const nowMs = this.#options.environment.nowMs()
     for (const user of new Set(gone.map(({ aor }) => aor))) {
       const bindings = this.#location.bindingsOf(user, nowMs).length
-      this.#options.log.info('registration ended', { user, bindings, why })
+      this.#tellNews('registration ended', user, { bindings, why })
       this.#options.onDevices?.(user)
     }
   }
@@ -296,7 +306,7 @@ export class Registration implements Registrar {
     respond: Respond,
   ): void {
     const verdict = verdictOf(failure)
-    this.#logRefusal(verdict, request, flow)
+    this.#tellRefusal(verdict, request, flow)
     const challenges = this.#challenges(this.#options.environment.nowMs(), { isBadToken: true })
     respond(verdict.status, [...challenges, reasonHeader(verdict)])
     if (!isExpired) this.#guard.failed(flow)
@@ -304,17 +314,25 @@ export class Registration implements Registrar {
 
   #refuse(failure: SipFailure, request: SipRequest, flow: Flow, respond: Respond): void {
     const verdict = verdictOf(failure)
-    this.#logRefusal(verdict, request, flow)
+    this.#tellRefusal(verdict, request, flow)
     respond(verdict.status, [reasonHeader(verdict)])
     this.#guard.failed(flow)
   }
 
-  #logRefusal(verdict: Verdict, request: SipRequest, flow: Flow): void {
-    this.#options.log[logLevelOf(verdict)](`${request.method} refused`, {
-      ...verdictFields(verdict),
-      from: request.from.uri.text,
-      source: flow.remote.address,
+  /** `user`: who has proven to be that. */
+  #tellRefusal(verdict: Verdict, request: SipRequest, flow: Flow, user?: string): void {
+    this.#options.refusals.tell(`${request.method} refused`, {
+      verdict,
+      error: undefined,
+      fields: { from: request.from.uri.text, source: flow.remote.address },
+      party: user === undefined ? undefined : `user:${user}`,
     })
+  }
+
+  /** A script with one good password could register and sign off as fast as it can write. */
+  #tellNews(message: string, user: string, more: LogFields): void {
+    const isTold = this.#news.take(user, NEWS_RATE, this.#options.environment.nowMs())
+    this.#options.log[isTold ? 'info' : 'debug'](message, { user, ...more })
   }
 
   /** Expired bindings are never used; this frees them. */

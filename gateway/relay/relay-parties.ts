@@ -12,7 +12,7 @@ import type { TrunkChoice } from '../trunks/trunk-choice.ts'
 
 export interface RelayPartiesOptions extends PartiesOptions {
   readonly choice: TrunkChoice
-  readonly admission: Pick<Admission, 'passMessage' | 'useTrunkForMessage'>
+  readonly admission: Pick<Admission, 'passMessage' | 'passSubscribe' | 'useTrunkForMessage'>
 }
 
 /** Where a request goes: a device of a user each, or a trunk. */
@@ -50,8 +50,8 @@ export class RelayParties {
   }
 
   /**
-   * The way to what `caller` has asked for. Throws `call.unknown-number`, `call.not-registered`, `trunk.unresolved`, and of a MESSAGE
-   * `limit.destination` and `limit.rate`.
+   * The way to what `caller` has asked for. Throws `call.unknown-number`, `call.not-registered`, `trunk.unresolved`, `limit.rate`, and of a
+   * MESSAGE `limit.destination`.
    *
    * @param isMailbox the name is routed as a number, past the users of ours
    */
@@ -60,7 +60,9 @@ export class RelayParties {
     const { admission } = this.#options
     const identity = this.#parties.identityOf(request, caller)
     const admit = (of: Partial<Pick<Asked, 'forms' | 'pbxForms'>> = {}): void => {
-      if (isMessage(request)) admission.passMessage({ payer: partyName(caller), forms: undefined, ...of })
+      const payer = partyName(caller)
+      if (isMessage(request)) admission.passMessage({ payer, forms: undefined, ...of })
+      else if (request.method === 'SUBSCRIBE') admission.passSubscribe(payer)
     }
     const sent = (there: HeaderPolicy): Pick<RelayPlan, 'sender' | 'passHeaders'> => ({
       sender: partyName(caller),

@@ -1,4 +1,3 @@
-import type { Log } from '../../config/logging.ts'
 import type { Flow } from '../../sip/flow.ts'
 import { header, seconds } from '../../sip/message/headers.ts'
 import type { Header, SipRequest, SipResponse } from '../../sip/message/message.ts'
@@ -15,7 +14,8 @@ import type {
   UserAgent,
 } from '../../sip/user-agent.ts'
 import { type Verdict, verdictOf } from '../diagnosis.ts'
-import { logLevelOf, refusalHeaders, verdictFields } from '../failure.ts'
+import { refusalHeaders } from '../failure.ts'
+import type { Refusals } from '../refusals.ts'
 import type { RelayPlan } from './relay-parties.ts'
 import {
   answeredHeaders,
@@ -30,7 +30,7 @@ import { RELAY_ANSWER_MS } from './relay-request.ts'
 export interface RelaySubscriptionOptions {
   readonly userAgent: UserAgent
   readonly environment: SipEnvironment
-  readonly log: Log
+  readonly refusals: Refusals
   readonly plan: RelayPlan
   /** Both sides are over; called once. */
   readonly onEnded: (subscription: RelaySubscription) => void
@@ -241,8 +241,10 @@ export class RelaySubscription {
   #refused(method: string, error: unknown): Verdict {
     const verdict = verdictOf(error)
     const { callId } = this.#subscribe.request
-    const fields = { callId, method, ...verdictFields(verdict, error) }
-    this.#options.log[logLevelOf(verdict)]('request refused', fields)
+    const { refusals, plan } = this.#options
+    // NOTIFY is the other's.
+    const party = method === 'NOTIFY' ? plan.name : plan.sender
+    refusals.tell('request refused', { verdict, error, fields: { callId, method }, party })
     return verdict
   }
 

@@ -51,8 +51,8 @@ export class Relay {
   readonly #subscribers = new Map<RelaySubscription, string>()
   /** How many of theirs there are by each WebSocket. */
   readonly #perFlow = new Map<string, number>()
-  /** Requests of which it is known who sent them. */
-  readonly #identified = new WeakSet<IncomingRequest>()
+  /** Who sent a request, where that is known. */
+  readonly #identified = new WeakMap<IncomingRequest, string>()
   #isOpen = true
 
   constructor(options: RelayOptions) {
@@ -154,7 +154,7 @@ export class Relay {
   /** Before anything else is judged: what is said to strangers says nothing of us. Undefined: challenged, the answer is out. */
   #identify(incoming: IncomingRequest): Caller | undefined {
     const caller = this.#parties.identify(incoming)
-    if (caller !== undefined) this.#identified.add(incoming)
+    if (caller !== undefined) this.#identified.set(incoming, partyName(caller))
     return caller
   }
 
@@ -239,14 +239,14 @@ export class Relay {
   }
 
   #open(subscribe: IncomingSubscribe, plan: RelayPlan, leave: () => void): RelaySubscription {
-    const { userAgent, environment, log } = this.#options
+    const { userAgent, environment, refusals } = this.#options
     const onEnded = (ended: RelaySubscription): void => {
       leave()
       this.#subscriptions.delete(ended)
       if (this.#subscribers.delete(ended)) this.#count(ended.flow, -1)
     }
     try {
-      return new RelaySubscription({ userAgent, environment, log, plan, onEnded }, subscribe)
+      return new RelaySubscription({ userAgent, environment, refusals, plan, onEnded }, subscribe)
     } catch (error) {
       leave()
       throw error
@@ -261,7 +261,7 @@ export class Relay {
       verdict,
       error,
       fields: { callId, method, source: flow.remote.address },
-      party: this.#identified.has(incoming) ? flow.scope : undefined,
+      party: this.#identified.get(incoming),
     })
     const headers = [...passed, ...ownHeadersOf(error), ...refusalHeaders(verdict)]
     // A stranger's holds no place: a copy is refused again. One that was past a rate might pass by then, and its sender send anew.

@@ -10,6 +10,7 @@ import { Call } from '../../gateway/calls/call.ts'
 import type { LegMedia } from '../../gateway/calls/leg.ts'
 import { systemEnvironment } from '../../gateway/environment.ts'
 import { Reporters } from '../../gateway/ladder/reporters.ts'
+import { Refusals } from '../../gateway/refusals.ts'
 import { createNativeEngine } from '../../media/native-engine.ts'
 import type { Flow } from '../../sip/flow.ts'
 import type { NameAddr } from '../../sip/message/message.ts'
@@ -80,6 +81,7 @@ const userAgent = createUserAgent({
           engine,
           environment: systemEnvironment,
           log: silent,
+          refusals: new Refusals({ nowMs: () => systemEnvironment.nowMs(), log: silent }),
           limits: { ringTimeoutS: 60, attemptS: 4, progressS: 20 },
           admitMessage: () => {},
           reporters: new Reporters(),

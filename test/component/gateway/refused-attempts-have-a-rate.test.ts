@@ -1,7 +1,10 @@
 import { afterEach, expect, it } from 'vitest'
 import { REFUSAL_RATES } from '../../../gateway/refusals.ts'
-import { place, statusOf } from '../../harness/scripted-calls.ts'
-import { ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { digestResponse } from '../../../sip/authentication/digest-response.ts'
+import { headerValues } from '../../../sip/message/headers.ts'
+import { answered, BROWSER, PHONE, place, statusOf } from '../../harness/scripted-calls.ts'
+import { ScriptedGateway, statusIn } from '../../harness/scripted-gateway.ts'
+import { send, statusOfSent } from '../../harness/scripted-relay.ts'
 
 // A script with one good password filled disk and history with calls that never were: each had a record, a line and a report.
 
@@ -59,4 +62,78 @@ it('calls for help are told past what else a user was refused, and have the same
     ...Array.from({ length: burst }, () => 'call.unknown-number' as const),
     ...Array.from({ length: burst }, () => 'call.overload' as const),
   )
+})
+
+it('a transfer that cannot be is told up to that rate, and refused beyond it', async () => {
+  gateway = await ScriptedGateway.open()
+  const call = await answered(
+    gateway,
+    { peer: await gateway.registered('alice'), user: 'alice', local: BROWSER },
+    { peer: gateway.trunk, number: '0100', local: PHONE },
+  )
+  const { burst } = REFUSAL_RATES.party
+  const statuses: unknown[] = []
+  for (let count = 0; count <= burst; count += 1) {
+    const headers = [{ name: 'Refer-To', value: '<sip:77@example.com>' }]
+    call.caller.dialog?.request('REFER', { headers }, (response) => statuses.push(statusIn(response)))
+  }
+  await gateway.time.advance(200)
+  expect(statuses).toEqual(Array(burst + 1).fill(404))
+  expect(gateway.logged('transfer refused')).toHaveLength(burst)
+  expect(gateway.refusals.counters()).toEqual({ unlogged: 1 })
+  call.caller.dialog?.bye()
+  await gateway.time.advance(100)
+})
+
+it('what a user is refused by several connections has the rate of one', async () => {
+  gateway = await ScriptedGateway.open()
+  const browsers = [await gateway.registered('alice', 'desk'), await gateway.registered('alice', 'mobile')]
+  const { burst } = REFUSAL_RATES.party
+  const sent = browsers.flatMap((browser) =>
+    Array.from({ length: burst }, () => send(browser, 'MESSAGE', 'alice', '77', { body: 'x' })),
+  )
+  await gateway.time.advance(50)
+  expect(new Set(sent.map(statusOfSent))).toEqual(new Set([404]))
+  expect(gateway.logged('request refused')).toHaveLength(burst)
+  expect(gateway.refusals.counters()).toEqual({ unlogged: burst })
+})
+
+it('a REGISTER that is refused to one who has signed in is told up to that rate', async () => {
+  gateway = await ScriptedGateway.open()
+  const alice = gateway.browser()
+  const first = send(alice, 'REGISTER', 'alice', 'bob')
+  await gateway.time.advance(50)
+  const challenge = typeof first.answer === 'object' ? headerValues(first.answer, 'WWW-Authenticate') : []
+  const nonce = /nonce="([^"]*)"/.exec(challenge.at(-1) ?? '')?.[1] ?? ''
+  const target = { algorithm: 'MD5', method: 'REGISTER', uri: 'sip:bob@example.com', nonce } as const
+  const who = { username: 'alice', realm: 'example.com', password: gateway.passwordOf('alice') }
+  const { burst } = REFUSAL_RATES.party
+  const sent = Array.from({ length: burst + 1 }, (_, count) => {
+    const qop = { nc: (count + 1).toString(16).padStart(8, '0'), cnonce: 'c0ffee' }
+    const response = digestResponse({ ...target, ...who, qop })
+    const value = `Digest username="alice", realm="example.com", nonce="${nonce}", uri="${target.uri}", response="${response}", algorithm=MD5, qop=auth, nc=${qop.nc}, cnonce="${qop.cnonce}"`
+    return send(alice, 'REGISTER', 'alice', 'bob', { headers: [{ name: 'Authorization', value }] })
+  })
+  await gateway.time.advance(50)
+  expect(new Set(sent.map(statusOfSent))).toEqual(new Set([403]))
+  const lines = gateway.logged('REGISTER refused')
+  expect(lines).toHaveLength(burst)
+  expect(lines[0]).toMatchObject({ fields: { code: 'sip.foreign-address' } })
+  expect(gateway.refusals.counters()).toEqual({ unlogged: 1 })
+})
+
+it('devices of a user that come and go as fast as they can fill no log', async () => {
+  gateway = await ScriptedGateway.open()
+  const beganMs = gateway.time.nowMs()
+  let alice = await gateway.registered('alice')
+  for (let count = 0; count < 80; count += 1) alice = await gateway.back(alice, 'alice')
+  const lines = ['registration', 'registration ended'].flatMap((message) => gateway.logged(message))
+  const told = lines.filter(({ level }) => level === 'info').length
+  const seconds = (gateway.time.nowMs() - beganMs) / 1_000
+  expect(told).toBeGreaterThanOrEqual(60)
+  expect(told).toBeLessThanOrEqual(61 + seconds)
+  expect(lines.length).toBeGreaterThan(told)
+  // Another's are told.
+  await gateway.registered('bob')
+  expect(gateway.logged('registration').at(-1)).toMatchObject({ level: 'info', fields: { user: 'bob' } })
 })

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { SUBSCRIBE_RATES } from '../../../gateway/calls/admission.ts'
 import { SUBSCRIPTIONS_MOST } from '../../../gateway/relay/relay-limits.ts'
 import { GRACE_MS, MAX_PENDING_NOTIFY } from '../../../gateway/relay/relay-subscription.ts'
 import { header } from '../../../sip/message/headers.ts'
@@ -359,6 +360,23 @@ describe('a subscription', () => {
     serve(await subscribedTo(gateway, gateway.trunk), 600)
     await gateway.time.advance(50)
     expect(later.accepted?.expiresS).toBe(600)
+  })
+
+  it('past the rate of a user is refused, however short the others were, while another user asks', async () => {
+    gateway = await ScriptedGateway.open()
+    const alice = await gateway.registered('alice')
+    const { burst } = SUBSCRIBE_RATES.user
+    const asks = async (count: number) => {
+      const made = Array.from({ length: count }, () => subscribe(alice, 'alice', 'bob', 'presence'))
+      await gateway.time.advance(50)
+      return made.map(endOf)
+    }
+    // There is no bob yet.
+    expect(await asks(burst + 1)).toEqual([...Array(burst).fill(480), 503])
+    subscribe(await gateway.registered('bob'), 'bob', 'alice', 'presence')
+    ;(await subscribedTo(gateway, alice)).reject(404)
+    await gateway.time.advance(100)
+    expect(gateway.calls.counters()).toMatchObject({ refused: { 'limit.rate': 1 } })
   })
 
   it('is told to everyone when the gateway stops', async () => {

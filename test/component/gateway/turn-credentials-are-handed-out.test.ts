@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { Config, TurnConfig } from '../../../config/config.ts'
 import { loadConfig } from '../../../config/load.ts'
 import { Secret } from '../../../config/secret.ts'
+import { Refusals } from '../../../gateway/refusals.ts'
 import type { TokenVerdict } from '../../../gateway/registration/jwt.ts'
 import { Registration } from '../../../gateway/registration/registration.ts'
 import { TokenGate } from '../../../gateway/registration/token-gate.ts'
@@ -69,7 +70,9 @@ describe('/ice-servers', () => {
     const verifier = { verify, reload: async () => {}, close: () => {} }
     const log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {}, child: () => log }
     const tokens = new TokenGate({ verifier, isBarred: () => false, onError: () => {} })
-    const registration = new Registration({ config, environment: new VirtualTime(), log, tokens })
+    const environment = new VirtualTime()
+    const refusals = new Refusals({ nowMs: () => environment.nowMs(), log })
+    const registration = new Registration({ config, environment, log, refusals, tokens })
     const clients = new ClientAddresses(new TrustedProxies(config.web.trustedProxies))
     const web = await openWeb({
       config: { ...config.web, https: undefined, http: { host: '127.0.0.1', port: 0 }, page: false },

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import type { Log } from '../../../../config/logging.ts'
 import { Homes } from '../../../../gateway/calls/homes.ts'
+import { Refusals } from '../../../../gateway/refusals.ts'
 import type { Device } from '../../../../gateway/registration/registrar.ts'
 import type { Relay } from '../../../../gateway/relay/relay.ts'
 import type { Flow } from '../../../../sip/flow.ts'
@@ -19,12 +20,14 @@ it('16 devices of a user are known of a connection; of one more, the oldest does
     forsake: () => {},
   }
   const relay: Partial<Relay> = { usesOf: () => 0, rehome: () => {} }
+  const environment = new VirtualTime()
   const homes = new Homes({
     userAgent: userAgent as UserAgent,
     relay: relay as Relay,
     registration: { authenticateCaller: () => undefined, bindingsOf: () => [] },
-    environment: new VirtualTime(),
+    environment,
     log,
+    refusals: new Refusals({ nowMs: () => environment.nowMs(), log }),
     lostConnectionS: 600,
   })
   const register = (name: string, flow: Flow): void => {
