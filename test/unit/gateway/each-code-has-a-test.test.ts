@@ -23,7 +23,6 @@ const names = (words: string, code: string): boolean =>
 /** Codes that a unit test causes, because what raises them is a pure function whose callers other tests exercise. */
 const APART: ReadonlySet<string> = new Set([
   'media.shed',
-  'sip.foreign-address',
   'sip.interval-too-brief',
   'sip.no-outbound',
   'sip.out-of-order',
