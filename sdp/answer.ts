@@ -1,19 +1,27 @@
 import type { Codec, Direction, LocalTransport, RtpLocal, SdesKey } from '../media/parameters.ts'
 import { isUnspecified } from './address.ts'
 import { hasAttribute, hasRtcpMux } from './attributes.ts'
+import { carrierOf } from './browser-audio.ts'
 import { acceptedCodecs, isAudio } from './codecs.ts'
 import { composeDescription } from './compose.ts'
 import { describeCrypto, readCrypto } from './crypto.ts'
 import type { MediaSection, SessionDescription } from './description.ts'
-import { answerDirection, readDirection, withoutReceiving } from './direction.ts'
+import {
+  answerDirection,
+  readDirection,
+  receives,
+  sends,
+  toDirection,
+  withoutReceiving,
+} from './direction.ts'
 import { SdpFailure } from './failure.ts'
 import { formatDescription } from './format.ts'
 import { parseDescription } from './parse.ts'
 import { readCodecs, readPtime } from './payload-types.ts'
 import { readRtpAddresses, readTrunkDtls, rtpProfile, toRtpRemote } from './rtp-transport.ts'
-import type { Answer, LocalOrigin, Offer, SentOffer } from './session.ts'
+import type { Answer, LocalOrigin, MediaSlots, Offer, SentOffer } from './session.ts'
 import { answerSetup, readAnsweredSetup } from './setup.ts'
-import { isWebrtcProfile, readWebrtcTransport } from './webrtc-transport.ts'
+import { isWebrtcProfile, readBundle, readWebrtcTransport } from './webrtc-transport.ts'
 
 /** Reads the answer to an offer of ours. */
 export function readAnswer(body: Uint8Array, sent: SentOffer): Answer {
@@ -21,7 +29,7 @@ export function readAnswer(body: Uint8Array, sent: SentOffer): Answer {
   const section = findAudio(description, sent)
   const read =
     sent.local.kind === 'webrtc'
-      ? readBrowserAnswer(description, section)
+      ? readBrowserAnswer(description, section, sent.slots)
       : readTrunkAnswer(description, section, sent.local, sent.trunk)
   return {
     codecs: acceptedCodecs(readCodecs(section, sent.local.kind === 'webrtc'), sent.codecs),
@@ -31,7 +39,7 @@ export function readAnswer(body: Uint8Array, sent: SentOffer): Answer {
 }
 
 /**
- * Our answer. Every section but the chosen audio is rejected, order and mids are the offer's. The direction is narrowed
+ * Our answer. Every section but the audio is rejected (`composeDescription`), order and mids are the offer's. The direction is narrowed
  * to what the offer allows. `crypto`: our line, with the tag of the offer's; default `answerCrypto(offer, local)`.
  * `currentRole`: our DTLS role when the association exists already. `ptimeMs`: as in `createOffer`.
  */
@@ -100,10 +108,20 @@ function describeOffered({ codecs, local }: SentOffer): string {
   return `one of ${names}${suites === '' ? '' : ` with one of ${suites}`}`
 }
 
-function readBrowserAnswer(description: SessionDescription, section: MediaSection) {
+function readBrowserAnswer(
+  description: SessionDescription,
+  section: MediaSection,
+  slots: MediaSlots | undefined,
+) {
   if (!isWebrtcProfile(section.protocol)) throw profileMismatch('UDP/TLS/RTP/SAVPF', section)
-  const transport = readWebrtcTransport(description, section, readAnsweredSetup)
-  return { direction: readDirection(section, description), transport, localCrypto: undefined }
+  const carrier = slots && carrierOf(description, slots, readBundle(description, section))
+  const transport = readWebrtcTransport(description, carrier ?? section, readAnsweredSetup)
+  const microphone = description.sections[slots?.microphoneIndex ?? -1] ?? section
+  const direction = toDirection(
+    microphone.port > 0 && sends(readDirection(microphone, description)),
+    receives(readDirection(section, description)),
+  )
+  return { direction, transport, localCrypto: undefined }
 }
 
 function readTrunkAnswer(

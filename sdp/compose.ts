@@ -1,8 +1,10 @@
 import type { Codec, Direction, LocalTransport, RtpLocal, SdesKey, WebrtcLocal } from '../media/parameters.ts'
 import { addressFamilyOf } from './address.ts'
+import { sharedSections } from './browser-audio.ts'
+import { isAudio } from './codecs.ts'
 import { formatCrypto } from './crypto.ts'
 import { type Attribute, EMPTY_SECTION, type MediaSection, type SessionDescription } from './description.ts'
-import { sends } from './direction.ts'
+import { receives, sends, toDirection } from './direction.ts'
 import { describeDtls } from './dtls.ts'
 import { DEFAULT_PTIME_MS } from './payload-types.ts'
 import type { LocalOrigin, MediaSlots, Section } from './session.ts'
@@ -31,14 +33,10 @@ export interface Composition {
   readonly isBundled?: boolean
 }
 
-/** One audio section that lives, in its slot; every other slot is rejected. */
+/** The audio in its slot, of a browser in two perhaps (`chooseBrowserAudio`); every other slot is rejected, but for those that wait. */
 export function composeDescription(input: Composition): SessionDescription {
-  const { local, slots } = input
-  const slot = slots?.sections[slots.audioIndex]
-  const audio = local.kind === 'webrtc' ? browserAudio(input, local, slot) : trunkAudio(input, local, slot)
-  const sections = slots?.sections.map((section, index) => {
-    return index === slots.audioIndex ? audio : rejectedSection(section, local.kind === 'webrtc')
-  })
+  const { local } = input
+  const sections = local.kind === 'webrtc' ? browserSections(input, local) : trunkSections(input, local)
   const connection = localConnection(local)
   return {
     origin: {
@@ -50,8 +48,8 @@ export function composeDescription(input: Composition): SessionDescription {
     name: '-',
     connection,
     lines: [{ type: 't', value: '0 0' }],
-    attributes: local.kind === 'webrtc' ? browserSession(input, audio.mid) : [],
-    sections: sections ?? [audio],
+    attributes: local.kind === 'webrtc' ? browserSession(input, sections) : [],
+    sections,
   }
 }
 
@@ -67,45 +65,114 @@ function firstCandidate(local: WebrtcLocal) {
 }
 
 /** Lite is told at session level only (RFC 8839 §5.3). `ice2`: we follow RFC 8445, and say so as its §10 demands. */
-function browserSession(input: Composition, mid: string | undefined): Attribute[] {
-  const isBundled = mid !== undefined && (input.isBundled ?? true)
+function browserSession(input: Composition, sections: readonly MediaSection[]): Attribute[] {
+  const { slots } = input
+  const shared = slots === undefined ? [0] : sharedSections(slots, slots.bundle)
+  const mids = shared.flatMap((index) => (sections[index]?.port === 0 ? [] : (sections[index]?.mid ?? [])))
+  const isBundled = mids.length > 0 && (input.isBundled ?? true)
   return [
-    ...(isBundled ? [attribute('group', `BUNDLE ${mid}`)] : []),
+    ...(isBundled ? [attribute('group', `BUNDLE ${mids.join(' ')}`)] : []),
     attribute('ice-lite'),
     attribute('ice-options', 'ice2'),
   ]
 }
 
-function browserAudio(input: Composition, local: WebrtcLocal, slot: Section | undefined): MediaSection {
+function browserSections(input: Composition, local: WebrtcLocal): readonly MediaSection[] {
+  const { slots } = input
+  if (slots === undefined) {
+    const { direction } = input
+    return [
+      browserAudio(input, local, {
+        slot: undefined,
+        direction,
+        isHeard: true,
+        isCarrier: true,
+      }),
+    ]
+  }
+  const [carrier] = sharedSections(slots, slots.bundle)
+  return slots.sections.map((slot, index) => {
+    const { audioIndex, microphoneIndex = audioIndex, idle = [] } = slots
+    const isHeard = index === audioIndex
+    const isMicrophone = index === microphoneIndex
+    // In an answer nothing that was not offered there.
+    const codecs = isHeard || input.role === 'offer' ? input.codecs : offeredIn(slot, input.codecs)
+    if ((!isHeard && !isMicrophone && !idle.includes(index)) || !codecs.some(isAudio)) {
+      return rejectedSection(slot, true)
+    }
+    const direction = toDirection(
+      isHeard && sends(input.direction),
+      isMicrophone && receives(input.direction),
+    )
+    return browserAudio({ ...input, codecs }, local, {
+      slot,
+      direction,
+      isHeard,
+      isCarrier: index === carrier,
+    })
+  })
+}
+
+const offeredIn = ({ formats }: Section, codecs: readonly Codec[]): readonly Codec[] => {
+  const offered = new Set(formats.split(' '))
+  return codecs.filter(({ payloadType }) => offered.has(String(payloadType)))
+}
+
+function browserAudio(
+  input: Composition,
+  local: WebrtcLocal,
+  place: {
+    readonly slot: Section | undefined
+    readonly direction: Direction
+    /** The browser hears us by it. */
+    readonly isHeard: boolean
+    /** The first of its BUNDLE. */
+    readonly isCarrier: boolean
+  },
+): MediaSection {
+  const { slot, direction, isHeard, isCarrier } = place
   return {
     ...audioSection(input, firstCandidate(local).port),
     protocol: slot?.protocol ?? 'UDP/TLS/RTP/SAVPF',
     mid: slot === undefined ? '0' : slot.mid,
     attributes: [
-      attribute(input.direction),
+      attribute(direction),
       attribute('rtcp-mux'),
-      ...(input.role === 'offer' ? [attribute('rtcp-mux-only')] : []),
-      attribute('ice-ufrag', local.ice.ufrag),
-      attribute('ice-pwd', local.ice.pwd),
-      ...describeDtls(
-        local.fingerprint,
-        input.setup ?? 'actpass',
-        input.hasTlsId === true ? local.tlsId : undefined,
-      ),
-      ...local.candidates.map((candidate) => {
-        const { foundation, priority } = candidate
-        return attribute(
-          'candidate',
-          `${foundation} 1 udp ${priority} ${candidate.address} ${candidate.port} typ host`,
-        )
-      }),
-      attribute('end-of-candidates'),
-      ...(sends(input.direction) ? [attribute('msid', `${local.cname} audio`)] : []),
+      ...browserTransport(input, local, isCarrier),
+      ...(sends(direction) ? [attribute('msid', `${local.cname} audio`)] : []),
       // Also while nothing is sent: Chromium drops a source that is named no more, with what listened to it, and hears nothing
       // of it when it comes back.
-      attribute('ssrc', `${local.ssrc} cname:${local.cname}`),
+      ...(isHeard ? [attribute('ssrc', `${local.ssrc} cname:${local.cname}`)] : []),
     ],
   }
+}
+
+/** Firefox crashes where a section of a BUNDLE has no ICE and DTLS of its own, and Chromium writes them too; candidates need no copy. */
+function browserTransport(input: Composition, local: WebrtcLocal, isCarrier: boolean): readonly Attribute[] {
+  const candidates = isCarrier ? local.candidates : []
+  return [
+    ...(input.role === 'offer' ? [attribute('rtcp-mux-only')] : []),
+    attribute('ice-ufrag', local.ice.ufrag),
+    attribute('ice-pwd', local.ice.pwd),
+    ...describeDtls(
+      local.fingerprint,
+      input.setup ?? 'actpass',
+      input.hasTlsId === true ? local.tlsId : undefined,
+    ),
+    ...candidates.map(({ foundation, priority, address, port }) =>
+      attribute('candidate', `${foundation} 1 udp ${priority} ${address} ${port} typ host`),
+    ),
+    ...(isCarrier ? [attribute('end-of-candidates')] : []),
+  ]
+}
+
+function trunkSections(input: Composition, local: RtpLocal): readonly MediaSection[] {
+  const { slots } = input
+  return (
+    slots?.sections.map((slot, index) =>
+      index === slots.audioIndex ? trunkAudio(input, local, slot) : rejectedSection(slot, false),
+    ) ?? [trunkAudio(input, local, undefined)]
+  )
 }
 
 function trunkAudio(input: Composition, local: RtpLocal, slot: Section | undefined): MediaSection {

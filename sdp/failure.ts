@@ -114,6 +114,16 @@ export const SDP_CODES = {
     remedy:
       'look at the peer why it wants no audio: no codec or no SRTP suite in common (trunks[].codecs, media, suites), licence, permission',
   },
+  'sdp.audio-elsewhere': {
+    stage: 'S2',
+    status: 488,
+    text: 'audio in a section of its own that cannot be used',
+    cause:
+      'a page that sends or hears in a new audio section outside the BUNDLE of the call, without a codec of it, or before the one it heard by',
+    remedy:
+      'use replaceTrack() for another microphone, and leave the section that the call began with open to hear by',
+    isWarning: true,
+  },
 } as const
 
 export type SdpCode = keyof typeof SDP_CODES

@@ -1,6 +1,13 @@
 import type { Codec, Direction, LocalTransport } from '../media/parameters.ts'
 import { isUnspecified } from './address.ts'
-import { hasAttribute, hasRtcpMux } from './attributes.ts'
+import { hasRtcpMux } from './attributes.ts'
+import {
+  type BrowserAudio,
+  carrierOf,
+  chooseBrowserAudio,
+  commonFormats,
+  isAliveInBrowser,
+} from './browser-audio.ts'
 import { composeDescription } from './compose.ts'
 import { describeCrypto, offeredKeys, readCrypto } from './crypto.ts'
 import type { MediaSection, SessionDescription } from './description.ts'
@@ -19,21 +26,31 @@ import { isWebrtcProfile, readBundle, readWebrtcTransport } from './webrtc-trans
  * Reads an offer from a browser (`webrtc`) or a trunk (`rtp`) and checks that its audio can be used on that kind of leg.
  * `terms`: what the trunk may use, plain RTP when nothing is said; of no meaning to a browser.
  * On hold by `c=0.0.0.0` the direction says so, and `transport.rtp` still holds that address: do not send there.
+ * `before`: the browser's offer before this one in the dialog; what is in use there stays so where it can.
  */
-export function readOffer(body: Uint8Array, kind: LegKind, terms: Partial<TrunkTerms> = {}): Offer {
+export function readOffer(
+  body: Uint8Array,
+  kind: LegKind,
+  terms: Partial<TrunkTerms> = {},
+  before?: MediaSlots,
+): Offer {
   const description = parseDescription(body)
   const trunk = completeTerms(terms)
-  const audioIndex = kind === 'webrtc' ? findBrowserAudio(description) : findTrunkAudio(description, trunk)
-  const section = description.sections[audioIndex]
+  const home = kind === 'webrtc' ? findBrowserAudio(description) : findTrunkAudio(description, trunk)
+  const section = description.sections[home]
   if (section === undefined) throw new SdpFailure('sdp.no-audio')
   const read =
-    kind === 'webrtc' ? readBrowserOffer(description, section) : readTrunkOffer(description, section, trunk)
+    kind === 'webrtc'
+      ? readBrowserOffer(description, chooseBrowserAudio(description, section, before))
+      : readTrunkOffer(description, section, trunk)
   return {
     kind,
     sections: description.sections.map(({ media, protocol, formats, port, mid }) => {
       return { media, protocol, formats: formats.join(' '), port, mid }
     }),
-    audioIndex,
+    audioIndex: home,
+    idle: [],
+    isAudioElsewhere: false,
     codecs: readCodecs(section, read.isMuxed),
     ptimeMs: readPtime(section),
     bundle: readBundle(description, section),
@@ -77,9 +94,21 @@ export function createOffer(input: {
   }
 }
 
-function readBrowserOffer(description: SessionDescription, section: MediaSection) {
-  const transport = readWebrtcTransport(description, section, readOfferedSetup)
-  return { direction: readDirection(section, description), transport, crypto: [], isMuxed: true }
+function readBrowserOffer(
+  description: SessionDescription,
+  { heard, microphone, ...audio }: BrowserAudio,
+): Pick<Offer, 'codecs' | 'ptimeMs' | 'transport' | 'crypto' | 'isMuxed'> &
+  Omit<BrowserAudio, 'heard' | 'microphone'> {
+  const codecs = readCodecs(heard, true)
+  const carrier = carrierOf(description, audio, readBundle(description, heard)) ?? heard
+  return {
+    ...audio,
+    codecs: microphone === heard ? codecs : commonFormats(codecs, readCodecs(microphone, true)),
+    ptimeMs: readPtime(heard),
+    transport: readWebrtcTransport(description, carrier, readOfferedSetup),
+    crypto: [],
+    isMuxed: true,
+  }
 }
 
 function readTrunkOffer(description: SessionDescription, section: MediaSection, terms: TrunkTerms) {
@@ -104,12 +133,9 @@ function readTrunkOffer(description: SessionDescription, section: MediaSection, 
   }
 }
 
-/** First audio section that is alive: with a port, or bundle-only, which is written with port 0 (RFC 9143 §6). */
+/** First audio section that is alive. */
 function findBrowserAudio(description: SessionDescription): number {
-  const isAlive = (section: MediaSection) => {
-    if (section.port > 0) return true
-    return hasAttribute(section, 'bundle-only') && readBundle(description, section).length > 0
-  }
+  const isAlive = (section: MediaSection) => isAliveInBrowser(description, section)
   const isOurs = (section: MediaSection) => isWebrtcProfile(section.protocol)
   return findAudio(description, isAlive, isOurs, 'UDP/TLS/RTP/SAVPF')
 }

@@ -21,13 +21,21 @@ export interface Section {
   readonly mid: string | undefined
 }
 
+/** Which sections are in use. */
+export interface AudioSections {
+  /** Index of the audio section that the peer hears us by, and in most descriptions is heard by too. */
+  readonly audioIndex: number
+  /** Of the one that a browser's microphone is in, where that is another one of its BUNDLE. */
+  readonly microphoneIndex?: number | undefined
+  /** Of others of that BUNDLE that live on, without audio. */
+  readonly idle: readonly number[]
+}
+
 /** A peer's offer, read and checked for its kind of leg. */
-export interface Offer {
+export interface Offer extends AudioSections {
   readonly kind: LegKind
   readonly sections: readonly Section[]
-  /** Index of the one audio section that we take. */
-  readonly audioIndex: number
-  /** In the peer's order; only well-formed ones; telephone-event included. */
+  /** In the peer's order, of all sections that carry audio; only well-formed ones; telephone-event included. */
   readonly codecs: readonly Codec[]
   readonly direction: Direction
   readonly ptimeMs: number | undefined
@@ -38,10 +46,13 @@ export interface Offer {
   /** `a=group:BUNDLE` members. */
   readonly bundle: readonly string[]
   readonly isMuxed: boolean
+  /** A browser sends or hears in a section that we cannot use: one direction has no audio. */
+  readonly isAudioElsewhere: boolean
 }
 
 /** The m-lines of a dialog: once there, a slot stays, in number and order (RFC 3264 §8). What the peer muxed stays so too. */
-export type MediaSlots = Pick<Offer, 'sections' | 'audioIndex'> & Partial<Pick<Offer, 'isMuxed'>>
+export type MediaSlots = Pick<Offer, 'sections' | 'audioIndex'> &
+  Partial<Pick<Offer, 'microphoneIndex' | 'idle' | 'bundle' | 'isMuxed'>>
 
 /** What we offered, kept until the answer comes. */
 export interface SentOffer {

@@ -280,6 +280,10 @@ export class Call implements SideOwner, JoinableCall {
     this.#observer.blame(side.leg.name, error)
   }
 
+  onImpaired({ leg }: Side, error: unknown): void {
+    this.#addFinding(verdictOf(error, { leg: leg.name, direction: 'received' }))
+  }
+
   onDialogEnd(side: Side, reason: EndReason, request: SipRequest | undefined): void {
     side.dialog = undefined
     if (this.#transfers.hasLeft(side)) return

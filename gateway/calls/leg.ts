@@ -12,6 +12,7 @@ import { isUnspecified } from '../../sdp/address.ts'
 import { answerCrypto, createAnswer, readAnswer } from '../../sdp/answer.ts'
 import { allowedCodecs, isAudio, isSameCodec, offerableCodecs, STANDARD_CODECS } from '../../sdp/codecs.ts'
 import { receives, sends, toDirection } from '../../sdp/direction.ts'
+import { SdpFailure } from '../../sdp/failure.ts'
 import { createOffer, readOffer } from '../../sdp/offer.ts'
 import type { Answer, MediaSlots, Offer, SentOffer } from '../../sdp/session.ts'
 import { answerSetup } from '../../sdp/setup.ts'
@@ -46,6 +47,8 @@ export interface LegObserver {
   agreed(codec: string | undefined): void
   /** What the peer described cannot be used. */
   failed(error: unknown): void
+  /** Something of what it described cannot be used, and the call goes on without. */
+  impaired(error: SdpFailure): void
 }
 
 /** What the peer's latest description says. */
@@ -168,7 +171,7 @@ export class Leg {
   /** Checks an offer of the peer; of a trunk it has the codecs of that, in its order. Throws SdpFailure; nothing has changed then. */
   read(body: Uint8Array): Offer {
     return this.#received(body, () => {
-      const offer = readOffer(body, this.media.kind, termsOf(this.media))
+      const offer = readOffer(body, this.media.kind, termsOf(this.media), this.#slots)
       if (this.media.kind === 'webrtc') return offer
       return { ...offer, codecs: allowedCodecs(offer.codecs, this.media.codecs) }
     })
@@ -198,6 +201,7 @@ export class Leg {
         currentRole: this.#role,
       }),
     )
+    if (offer.isAudioElsewhere) this.observer?.impaired(new SdpFailure('sdp.audio-elsewhere'))
     this.#agreed()
     return text
   }

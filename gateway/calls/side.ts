@@ -23,6 +23,8 @@ export interface SideOwner {
   onAgreed(side: Side, codec: string | undefined): void
   /** What went wrong is this side's, whoever hears of it. */
   onBlamed(side: Side, error: unknown): void
+  /** The call goes on with something that is wrong at this side. */
+  onImpaired(side: Side, error: unknown): void
 }
 
 export interface SideOptions {
@@ -65,6 +67,7 @@ export class Side {
       described: (direction, text) => this.owner.onDescribed(this, direction, text),
       agreed: (codec) => this.owner.onAgreed(this, codec),
       failed: (error) => this.owner.onBlamed(this, error),
+      impaired: (error) => this.owner.onImpaired(this, error),
     }
     this.dialogHandler = {
       onEnd: (reason, request) => this.owner.onDialogEnd(this, reason, request),
