@@ -186,6 +186,8 @@ export interface DialogHandler {
    * while one is under way. Called again until a re-INVITE succeeds or the session expires.
    */
   onRefreshDue(): void
+  /** UPDATE without an offer has been answered: who the peer says it is may be new (RFC 4916). */
+  onRefreshed?(request: SipRequest): void
   /** Any other request inside the dialog (INFO, MESSAGE, NOTIFY, REFER, OPTIONS...). UPDATE without a body is answered inside. */
   onRequest(request: IncomingRequest): void
   /**
@@ -231,6 +233,10 @@ export interface InviteDialog {
     options: { readonly headers?: readonly Header[]; readonly body?: Body },
     done: (response: SipResponse | NoAnswer) => void,
   ): void
+  /** The peer takes UPDATE (RFC 3311). */
+  readonly takesUpdate: boolean
+  /** Our requests name us so from now on, where the peer knows that this may be (RFC 4916, `from-change`); else nothing happens. */
+  rename(address: NameAddr): void
   /** The connection is lost, and its party may come back by another one; what is to be sent waits for that. */
   readonly isAway: boolean
   /**

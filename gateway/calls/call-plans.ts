@@ -1,7 +1,7 @@
 import type { Config } from '../../config/config.ts'
 import { UPSTREAM } from '../../config/upstream.ts'
 import { announcedFor } from '../../media/ice/host-candidates.ts'
-import type { Uri } from '../../sip/message/message.ts'
+import type { NameAddr, Uri } from '../../sip/message/message.ts'
 import type { IncomingInvite } from '../../sip/user-agent.ts'
 import { dialledOf } from '../trunks/dialled.ts'
 import { type Caller, type Destination, type EmergencyDestination, isPbx } from '../trunks/router.ts'
@@ -10,7 +10,7 @@ import type { TrunkChoice } from '../trunks/trunk-choice.ts'
 import { TrunkPlans } from '../trunks/trunk-plans.ts'
 import type { TrunkStates } from '../trunks/trunk-states.ts'
 import type { Admission, Asked } from './admission.ts'
-import type { Identity } from './identity.ts'
+import { fromForUser, type Identity } from './identity.ts'
 import type { LegMedia } from './leg.ts'
 import { Parties, type PartiesOptions, type Party, type UpstreamParty } from './parties.ts'
 import { callerOf, partyName } from './party.ts'
@@ -117,6 +117,11 @@ export class CallPlans {
     const toPbx = () => this.parties.toPbxFor(caller, target)
     const transfer = { shown: this.#identityOf(far), by: this.#identityOf(transferor) }
     return this.#planFor(party, destination, this.parties.knownIdentityOf(caller), toPbx, transfer)
+  }
+
+  /** Who is at this side of a call, for a user. */
+  shown(party: TransferParty): NameAddr {
+    return fromForUser(this.#identityOf(party), this.#options.config.domain)
   }
 
   #identityOf({ party, identity }: TransferParty): Identity {

@@ -2,7 +2,7 @@ import type { CallsConfig } from '../../config/config.ts'
 import type { Log } from '../../config/logging.ts'
 import type { LegName, MediaEngine } from '../../media/engine.ts'
 import { type MediaFailure, SILENCE_CODES } from '../../media/failure.ts'
-import type { Header, SipRequest, Uri } from '../../sip/message/message.ts'
+import type { Header, NameAddr, SipRequest, SipResponse, Uri } from '../../sip/message/message.ts'
 import type {
   EndReason,
   IncomingInvite,
@@ -26,6 +26,8 @@ import { CallMedia } from './call-media.ts'
 import { Conversation, type SilenceLimits } from './conversation.ts'
 import { Dialling, type Progress } from './dialling.ts'
 import { cancelReasons, isOverSdp, passedReasons, requestHeaders, saidReasons } from './header-policy.ts'
+import type { Identity } from './identity.ts'
+import { Introductions } from './introductions.ts'
 import { KeyPresses } from './key-presses.ts'
 import type { AdmittedPlan, CalleePlan, CallerPlan, LegPlan, PartyPlan } from './plan.ts'
 import type { Replaces } from './refer.ts'
@@ -47,6 +49,9 @@ export interface CallContext {
   readonly findSide: (replaces: Replaces, party: string) => FoundSide | undefined
   /** Where a transfer leads; throws what a call of the transferor's to there would be refused with. */
   readonly planTransfer: (transferor: Side, target: Uri, far: Side) => AdmittedPlan
+  /** As `IntroductionsOptions` has them. */
+  readonly said: (side: Side, message: SipRequest | SipResponse) => Identity | undefined
+  readonly shown: (side: Side) => NameAddr
   /** One more MESSAGE inside a call. Throws `limit.rate`. */
   readonly admitMessage: (payer: string) => void
   /** How long a call of these parties may last. */
@@ -91,6 +96,7 @@ export class Call implements SideOwner, JoinableCall {
   readonly #media: CallMedia
   readonly #conversation: Conversation
   readonly #keys: KeyPresses
+  readonly #introductions: Introductions
   readonly #setUp: SetUp
   readonly #transfers: Transfers
   /** What it holds of the limits, and until when it may last. */
@@ -126,12 +132,21 @@ export class Call implements SideOwner, JoinableCall {
       [ALLOW],
       ({ leg }, error) => this.#addFinding(verdictOf(error, { leg: leg.name })),
     )
+    this.#introductions = new Introductions({
+      nowMs: () => context.environment.nowMs(),
+      said: context.said,
+      shown: context.shown,
+      run: (step) => this.#run(step),
+      refresh: (side) => this.#conversation.refresh(side),
+    })
     this.#conversation = new Conversation({
       environment: context.environment,
       log: this.#log,
       run: (step) => this.#run(step),
       silence: () => (this.charges.isEmergency || this.isWithApplication ? NEVER_MISSED : context.silence),
       headers: (side) => this.#headers(side),
+      heed: (side, message) => this.#heed(side, message),
+      introduce: (side) => this.#introduce(side),
       onChangeRefused: (verdict) => this.#onChangeRefused(verdict),
     })
     this.#media = new CallMedia({
@@ -157,6 +172,7 @@ export class Call implements SideOwner, JoinableCall {
         openSide: (name, plan, isCallIdOwner) => this.#openSide(name, plan, isCallIdOwner),
         place: (side, plan, text, progress) => this.#place(side, plan, text, progress),
         headers: (side) => this.#headers(side),
+        heed: (side, response) => this.#heed(side, response),
         move: (event) => this.#move(event),
         hasEnded: () => this.#hasEnded(),
         onAnswered: () => this.#onAnswered(),
@@ -177,6 +193,7 @@ export class Call implements SideOwner, JoinableCall {
       isConnected: () => this.#state === 'connected',
       run: (step, lost) => this.#run(step, lost),
       session: () => this.#media.session,
+      introductions: this.#introductions,
       openSide: (name, plan, isCallIdOwner) => this.#openSide(name, plan, isCallIdOwner),
       place: (side, plan, text, handler) => this.#place(side, plan, text, handler),
       headers: (side, other) => this.#headers(side, other),
@@ -318,7 +335,20 @@ export class Call implements SideOwner, JoinableCall {
   }
 
   onReinvite(side: Side, reinvite: IncomingReinvite): void {
-    this.#run(() => this.#conversation.onReinvite(side, reinvite))
+    this.#run(async () => {
+      this.#heed(side, reinvite.request)
+      await this.#conversation.onReinvite(side, reinvite)
+      const other = this.#conversation.other(side)
+      if (other !== undefined) this.#introduce(other)
+    })
+  }
+
+  onRefreshed(side: Side, request: SipRequest): void {
+    this.#run(() => {
+      this.#heed(side, request)
+      const other = this.#conversation.other(side)
+      if (other !== undefined) this.#introduce(other)
+    })
   }
 
   onRefreshDue(side: Side): void {
@@ -511,7 +541,17 @@ export class Call implements SideOwner, JoinableCall {
 
   /** What each of our requests and answers to a side carries. `other`: who it will talk to, when not yet in place. */
   #headers(side: Side, other: Side | undefined = this.#conversation.other(side)): readonly Header[] {
-    return [ALLOW, sessionIdHeader(other?.sessionUuid, side.sessionUuid)]
+    const sessionId = sessionIdHeader(other?.sessionUuid, side.sessionUuid)
+    return [ALLOW, sessionId, ...this.#introductions.headers(side, other)]
+  }
+
+  #heed(side: Side, message: SipRequest | SipResponse): void {
+    if (!this.#introductions.heed(side, message)) return
+    this.trace.note('identity changed', { leg: side.leg.name, direction: 'received' })
+  }
+
+  #introduce(side: Side): void {
+    this.#introductions.tell(side, this.#conversation.other(side), () => this.#headers(side))
   }
 
   #logEnd(

@@ -222,6 +222,8 @@ export class Calls {
         silence: config.media,
         findSide: (replaces, party) => this.#find(replaces, party),
         planTransfer: (transferor, target, far) => this.#planTransfer(transferor, target, far),
+        said: (side, message) => this.#plans.parties.identitySaid(side, message),
+        shown: (side) => this.#plans.shown(side),
         admitMessage: (payer) => this.admission.passMessage({ payer, forms: undefined }),
         reporters: this.#reporters,
         maxDurationS: (parties) => this.admission.limits.maxDurationS(parties),

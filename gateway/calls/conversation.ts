@@ -6,7 +6,7 @@ import { answerableCodecs, isAudio } from '../../sdp/codecs.ts'
 import { receives, sends } from '../../sdp/direction.ts'
 import type { Offer } from '../../sdp/session.ts'
 import { retryAfter } from '../../sip/message/headers.ts'
-import type { Header, SipResponse } from '../../sip/message/message.ts'
+import type { Header, SipRequest, SipResponse } from '../../sip/message/message.ts'
 import { readable } from '../../sip/message/readable.ts'
 import type { Body, IncomingReinvite, NoAnswer, SipEnvironment } from '../../sip/user-agent.ts'
 import { type Verdict, verdictOf } from '../diagnosis.ts'
@@ -28,6 +28,10 @@ export interface ConversationOptions {
   readonly silence: () => SilenceLimits
   /** Headers of our requests and answers to a side. */
   readonly headers: (side: Side) => readonly Header[]
+  /** A side has said something in which it may say who is there. */
+  readonly heed: (side: Side, message: SipRequest | SipResponse) => void
+  /** Tells a side who the other one is, unless it knows. */
+  readonly introduce: (side: Side) => void
   /** An offer in mid-call was refused, by us or by the peer; the call goes on as it was. */
   readonly onChangeRefused: (verdict: Verdict) => void
 }
@@ -175,10 +179,11 @@ export class Conversation {
     this.inform(other)
   }
 
-  /** Offers to a side what it has not been told yet. */
+  /** Offers to a side what it has not been told yet, and tells it who the other one is. */
   inform(side: Side): void {
-    if (side.dialog !== undefined && !side.leg.isTold(this.wishFor(side)))
-      this.#renegotiate(side, { kind: 'wish' })
+    if (side.dialog === undefined) return
+    if (!side.leg.isTold(this.wishFor(side))) this.#renegotiate(side, { kind: 'wish' })
+    else this.#options.introduce(side)
   }
 
   /** Offers to a side the ports that its leg has now, where the last description named others. */
@@ -266,6 +271,7 @@ export class Conversation {
       this.#onUntaken(side, response)
       return
     }
+    if (typeof response !== 'string') this.#options.heed(side, response)
     await side.leg.take(answer)
     await this.changed(side)
     this.#renegotiate(side, { kind: 'answered' })

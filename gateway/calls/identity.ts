@@ -1,6 +1,13 @@
 import type { UserConfig } from '../../config/config.ts'
 import { addresses, headerValues } from '../../sip/message/headers.ts'
-import { type Header, isSipUri, type NameAddr, type SipRequest, type Uri } from '../../sip/message/message.ts'
+import {
+  type Header,
+  isSipUri,
+  type NameAddr,
+  type SipRequest,
+  type SipResponse,
+  type Uri,
+} from '../../sip/message/message.ts'
 import { formatNameAddr } from '../../sip/message/name-addr.ts'
 import { readable } from '../../sip/message/readable.ts'
 import { sipUri } from '../../sip/message/uri.ts'
@@ -37,17 +44,53 @@ export function identityOfTrunk(
   isTrusted: boolean,
   directory: Pick<NumberDirectory, 'looksLikeName'>,
 ): Identity {
-  const [asserted] = isTrusted ? addresses(request, 'P-Asserted-Identity') : []
-  const shown = asserted ?? request.from
-  const user = userOf(shown.uri)
+  const shown = (isTrusted ? assertedIn(request) : undefined) ?? request.from
+  return shownAs(shown, request, isTrusted, directory)
+}
+
+/**
+ * Who a trunk says is on the line now, in an answer or in a request inside the call, by the same rules; undefined: it says nothing new.
+ * `from`: what its From was so far, which may change (RFC 4916); left out for an answer, whose From is ours.
+ */
+export function identitySaid(
+  message: SipRequest | SipResponse,
+  isTrusted: boolean,
+  directory: Pick<NumberDirectory, 'looksLikeName'>,
+  from?: NameAddr,
+): Identity | undefined {
+  const asserted = isTrusted ? readable(() => assertedIn(message)) : undefined
+  const renamed =
+    from !== undefined && formatNameAddr(bare(message.from)) !== formatNameAddr(bare(from))
+      ? message.from
+      : undefined
+  const shown = asserted ?? renamed
+  return shown && shownAs(shown, message, isTrusted, directory)
+}
+
+const bare = (address: NameAddr): NameAddr => ({ ...address, parameters: new Map() })
+
+/** P-Asserted-Identity, or what was used before there was one and PBXes may still send instead. */
+function assertedIn(message: SipRequest | SipResponse): NameAddr | undefined {
+  const [asserted] = addresses(message, 'P-Asserted-Identity')
+  return asserted ?? (readable(() => addresses(message, 'Remote-Party-ID')) ?? [])[0]
+}
+
+function shownAs(
+  { uri, displayName, parameters }: NameAddr,
+  message: SipRequest | SipResponse,
+  isTrusted: boolean,
+  directory: Pick<NumberDirectory, 'looksLikeName'>,
+): Identity {
+  const user = userOf(uri)
   if (!isTrusted && !isNumber(user) && directory.looksLikeName(user)) {
     return { user: ANONYMOUS, isForeignNumber: false, displayName: undefined, isPrivate: true }
   }
   return {
     user,
     isForeignNumber: isNumber(user),
-    displayName: shown.displayName,
-    isPrivate: wantsPrivacy(request),
+    displayName,
+    // The latter is of Remote-Party-ID.
+    isPrivate: wantsPrivacy(message) || /^(?:full|name|uri)$/i.test(parameters.get('privacy') ?? ''),
   }
 }
 
@@ -113,8 +156,8 @@ export const shownNumberOf = ({
 }: Pick<UserConfig, 'numbers' | 'callerId'>): string | undefined =>
   callerId === undefined || callerId === ANONYMOUS ? numbers[0] : callerId
 
-const wantsPrivacy = (request: SipRequest): boolean =>
-  headerValues(request, 'Privacy').some((value) => /(?:^|;)\s*(?:id|user|full)\s*(?:;|$)/i.test(value))
+const wantsPrivacy = (message: SipRequest | SipResponse): boolean =>
+  headerValues(message, 'Privacy').some((value) => /(?:^|;)\s*(?:id|user|full)\s*(?:;|$)/i.test(value))
 
 function userOf(uri: Uri): string {
   const user = isSipUri(uri) ? uri.user : uri.text.replace(/^[^:]*:/, '').split(';')[0]

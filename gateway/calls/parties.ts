@@ -28,10 +28,12 @@ import {
   type Identity,
   identityOfTrunk,
   identityOfUser,
+  identitySaid,
   identityWithoutRequest,
   nameAddr,
   referredBy,
 } from './identity.ts'
+import { callerOf } from './party.ts'
 import type { Target } from './plan.ts'
 
 /** Of a To that names nobody, in our log. */
@@ -145,12 +147,27 @@ export class Parties {
   }
 
   identityOf(request: SipRequest, caller: Caller): Identity {
-    if (caller.kind === 'trunk') {
-      // The PBX that users are registered at knows who calls, or nobody does.
-      const isTrusted = isPbx(caller) || this.#options.trunks.get(caller.trunk)?.config.trusted
-      return identityOfTrunk(request, isTrusted ?? false, this.router.directory)
-    }
+    if (caller.kind === 'trunk') return identityOfTrunk(request, this.#trusts(caller), this.router.directory)
     return identityOfUser(request, this.#user(caller.user), this.router.directory)
+  }
+
+  /**
+   * Who a peer says is there now, in a request inside its call or in its answer; undefined: nobody else than before. Of a user
+   * nothing is believed but the sign-in.
+   */
+  identitySaid(
+    { party, from }: { readonly party: string; readonly from: NameAddr | undefined },
+    message: SipRequest | SipResponse,
+  ): Identity | undefined {
+    const peer = callerOf(party)
+    if (peer.kind !== 'trunk') return undefined
+    const before = message.kind === 'request' ? from : undefined
+    return identitySaid(message, this.#trusts(peer), this.router.directory, before)
+  }
+
+  /** The PBX that users are registered at knows who calls, or nobody does. */
+  #trusts(peer: Caller & { readonly kind: 'trunk' }): boolean {
+    return isPbx(peer) || (this.#options.trunks.get(peer.trunk)?.config.trusted ?? false)
   }
 
   /** Of a party that has sent no request of its own, such as the one that transfers a call. */

@@ -36,6 +36,8 @@ export interface SetUpHost {
   place(side: Side, plan: PartyPlan, text: string, progress: Progress): Dialling
   /** What each of our requests and answers to a side carries. */
   headers(side: Side): readonly Header[]
+  /** What the callee has answered may say who it is. */
+  heed(side: Side, response: SipResponse): void
   /** False when the event lost a race and nothing must be done about it. */
   move(event: CallEvent): boolean
   hasEnded(): boolean
@@ -105,6 +107,7 @@ export class SetUp {
     if (host.hasEnded()) return
     const caller = await host.openSide('caller', this.#callerPlan, false)
     caller.identity = this.#callerPlan.identity
+    caller.from = request.from
     caller.sessionUuid = sessionUuidOf(request) ?? host.token()
     this.#caller = caller
     host.conversation.add(caller)
@@ -140,6 +143,7 @@ export class SetUp {
     const callee = await host.openSide('callee', plan, true)
     this.#callee = callee
     callee.identity = calledIdentity(plan)
+    callee.from = plan.to
     host.conversation.add(callee)
     if (host.hasEnded()) return
     const text = callee.leg.offer({
@@ -222,6 +226,7 @@ export class SetUp {
     if (!this.#host.move('progressed')) return
     const body = hasAnswer ? this.#answer : undefined
     callee.sessionUuid = sessionUuidOf(response)
+    this.#host.heed(callee, response)
     const headers = [...this.#host.headers(caller), ...this.#passed(callee, response)]
     // SIP.js plays early media only from a reliable response, JsSIP takes any.
     this.#invite.progress(
@@ -241,6 +246,7 @@ export class SetUp {
       )
     }
     callee.sessionUuid = sessionUuidOf(response) ?? callee.sessionUuid ?? this.#host.token()
+    this.#host.heed(callee, response)
     // Without an offer in the INVITE the 200 carries ours, and ACK the answer (RFC 3261 §13.2.1).
     this.#answer ??= sdpBody(caller.leg.offer(conversation.wishFor(caller)))
     if (!this.#host.hasEnded()) this.#accept(caller, this.#passed(callee, response))

@@ -1,4 +1,4 @@
-import type { SipRequest } from '../../sip/message/message.ts'
+import type { NameAddr, SipRequest } from '../../sip/message/message.ts'
 import type { DialogHandler, IncomingReinvite, IncomingRequest, InviteDialog } from '../../sip/user-agent.ts'
 import type { HeaderPolicy } from './header-policy.ts'
 import type { Identity } from './identity.ts'
@@ -15,6 +15,7 @@ export interface SideOwner {
   onDialogAck(side: Side, ack: SipRequest): void
   onReinvite(side: Side, reinvite: IncomingReinvite): void
   onRefreshDue(side: Side): void
+  onRefreshed(side: Side, request: SipRequest): void
   onRequest(side: Side, request: IncomingRequest): void
   /** Whether the call goes on however long the connection of a side is lost. */
   outlivesFlow(): boolean
@@ -51,8 +52,10 @@ export class Side {
   /** The peer's half of Session-ID; ours on its behalf when it has none of its own. */
   sessionUuid: string | undefined
   dialog: InviteDialog | undefined
-  /** Who its peer is, where its INVITE has said so; else its party, or the number that was called there. */
+  /** Who its peer is, where its INVITE or what came later has said so; else its party, or the number that was called there. */
   identity: Identity | undefined
+  /** What From of its peer's requests says, so far. */
+  from: NameAddr | undefined
   cancelBackOff: () => void = () => {}
   /** No offer of ours is under way any more. */
   onSettled: () => void = () => {}
@@ -74,6 +77,7 @@ export class Side {
       onAck: (ack) => this.owner.onDialogAck(this, ack),
       onReinvite: (reinvite) => this.owner.onReinvite(this, reinvite),
       onRefreshDue: () => this.owner.onRefreshDue(this),
+      onRefreshed: (request) => this.owner.onRefreshed(this, request),
       onRequest: (request) => this.owner.onRequest(this, request),
       outlivesFlow: () => this.owner.outlivesFlow(),
     }

@@ -16,6 +16,7 @@ import type { Dialling, Progress } from './dialling.ts'
 import { EarlyAnswers } from './early-answers.ts'
 import { fittingPlan } from './fail-over.ts'
 import { calledIdentity } from './identity.ts'
+import type { Introductions } from './introductions.ts'
 import { keysOn } from './leg-route.ts'
 import type { AdmittedPlan, CallerPlan, LegPlan, PartyPlan } from './plan.ts'
 import { type Replaces, readRefer } from './refer.ts'
@@ -57,6 +58,7 @@ export interface TransferOptions {
   /** Runs a step in the call's queue; `lost`: the call has ended before its turn. */
   readonly run: (step: () => Promise<void> | void, lost?: () => void) => void
   readonly session: () => MediaSession
+  readonly introductions: Pick<Introductions, 'heed' | 'replaced'>
   readonly openSide: (name: LegName, plan: LegPlan, isCallIdOwner: boolean) => Promise<Side>
   readonly place: (side: Side, plan: PartyPlan, text: string, progress: Progress) => Dialling
   readonly headers: (side: Side, other?: Side) => readonly Header[]
@@ -284,7 +286,7 @@ export class Transfers {
 
   #dial(asked: AskedTransfer, target: Side, plan: PartyPlan, codecs: readonly Codec[]): Dialling {
     const { transferor, far, report } = asked
-    const { log, place, charges, conversation, headers } = this.#options
+    const { log, place, charges, conversation, headers, introductions } = this.#options
     const answers = new EarlyAnswers()
     const text = target.leg.offer({ direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
     return place(target, plan, text, {
@@ -295,6 +297,8 @@ export class Transfers {
       },
       onAnswered: async (response) => {
         target.identity = calledIdentity(plan)
+        target.from = plan.to
+        introductions.heed(target, response)
         target.sessionUuid = sessionUuidOf(response) ?? this.#options.environment.token()
         if (!(await this.#agree(target, response, answers))) return
         this.#transfer = undefined
@@ -409,6 +413,8 @@ export class Transfers {
     other.release(moved)
     moved.owner = owner
     owner.adopted(moved, rungs)
+    // Who was called knows from the INVITE whom it talks to; this one does not.
+    this.#options.introductions.replaced(far)
     await this.#replace(transferor, moved)
     report.finish(200, 'OK', () => this.#hangUp(transferor))
     charges.takeOver(other.charges)
@@ -434,6 +440,7 @@ export class Transfers {
       const codecs = answerableCodecs(offer, far.leg.codecs, keysOn(taker.leg.media))
       const text = await taker.leg.answer(offer, { direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
       taker.identity = plan.identity
+      taker.from = invite.request.from
       taker.sessionUuid = sessionUuidOf(invite.request) ?? environment.token()
       taker.dialog = invite.accept({ headers: headers(taker, far), body: sdpBody(text) }, taker.dialogHandler)
       this.#options.named(taker.dialog.callId)
@@ -457,6 +464,7 @@ export class Transfers {
       await from.leg.close()
     }
     conversation.add(to)
+    this.#options.introductions.replaced(to)
     await conversation.join()
     for (const side of [far, to]) if (side !== undefined) conversation.inform(side)
   }

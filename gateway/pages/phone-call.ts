@@ -35,7 +35,6 @@ export interface CallObserver {
 
 /** One call to or from this page, from the first ring to the end. Never throws: what goes wrong is `problem`. */
 export class PhoneCall {
-  readonly peer: string
   readonly #session: Inviter | Invitation
   readonly #observer: CallObserver
   #state: CallState
@@ -56,14 +55,20 @@ export class PhoneCall {
     this.#reoffers = new Reoffers(session)
     this.#observer = observer
     this.#state = session instanceof Invitation ? 'incoming' : 'dialling'
-    const identity = session.remoteIdentity
-    this.peer = identity.displayName || unescapeUser(identity.uri.user ?? '') || identity.uri.host
     session.delegate = {
       onBye: (bye) => this.#onBye(bye),
       onCancel: (cancel) => this.#onCancel(cancel),
+      // Somebody else may be on the line.
+      onInvite: () => this.#observer.onState(this),
       onSessionDescriptionHandler: () => this.#onMediaHandler(),
     }
     session.stateChange.addListener((state) => this.#onSessionState(state))
+  }
+
+  /** Who is on the line, as the gateway has said last. */
+  get peer(): string {
+    const { displayName, uri } = this.#session.assertedIdentity ?? this.#session.remoteIdentity
+    return displayName || unescapeUser(uri.user ?? '') || uri.host
   }
 
   get state(): CallState {

@@ -39,16 +39,16 @@ interface DialogParts {
 /** The state two peers share (RFC 3261 §12): addresses, tags, route set, targets and sequence numbers. No timers, no messages sent. */
 export class Dialog {
   readonly callId: string
-  readonly local: NameAddr
   readonly remote: NameAddr
   readonly routeSet: readonly string[]
+  #local: NameAddr
   #remoteTarget: Uri
   #localCseq: number
   #remoteCseq: number | undefined
 
   private constructor(parts: DialogParts) {
     this.callId = parts.callId
-    this.local = parts.local
+    this.#local = parts.local
     this.remote = parts.remote
     this.routeSet = parts.routeSet
     this.#remoteTarget = parts.remoteTarget
@@ -93,8 +93,18 @@ export class Dialog {
     })
   }
 
+  /** We, as our requests name us. */
+  get local(): NameAddr {
+    return this.#local
+  }
+
+  /** From now on our requests name us so (RFC 4916 §4.5); the tag stays. */
+  rename(address: NameAddr): void {
+    this.#local = withTag(address, this.localTag)
+  }
+
   get localTag(): string {
-    return tagOf(this.local)
+    return tagOf(this.#local)
   }
 
   get remoteTag(): string {
@@ -132,7 +142,7 @@ export class Dialog {
     return {
       method,
       ...routed(this.#remoteTarget, this.routeSet),
-      from: this.local,
+      from: this.#local,
       to: this.remote,
       callId: this.callId,
       cseq,

@@ -6,8 +6,8 @@ import type { CallDialog, Stack } from '../dialog/stack.ts'
 import type { Flow } from '../flow.ts'
 import { buildResponse } from '../message/build.ts'
 import { encoded } from '../message/encoded.ts'
-import type { Header, SipRequest, SipResponse } from '../message/message.ts'
-import { hasBody } from '../message/request-checks.ts'
+import type { Header, NameAddr, SipMessage, SipRequest, SipResponse } from '../message/message.ts'
+import { hasBody, hasOption } from '../message/request-checks.ts'
 import { TokenBucket } from '../token-bucket.ts'
 import type { ServerExchange } from '../transaction/server-exchange.ts'
 import type {
@@ -43,6 +43,8 @@ export interface ConfirmedDialogOptions {
   readonly party: string | undefined
   readonly handler: DialogHandler
   readonly offerState: OfferState
+  /** What the peer sent of the INVITE that made the dialog: that, or its 2xx. */
+  readonly made: SipMessage
   /** UAC: the number of the INVITE whose 2xx wants an ACK. */
   readonly inviteCseq: number | undefined
   /** UAC: what that INVITE was authenticated by. */
@@ -60,6 +62,7 @@ export class ConfirmedDialog
   readonly #stack: Stack
   readonly #dialog: Dialog
   readonly #handler: DialogHandler
+  readonly #isRenameable: boolean
   #flow: Flow
   #state: 'confirmed' | 'ended' = 'confirmed'
   readonly #requests: DialogRequests
@@ -94,6 +97,7 @@ export class ConfirmedDialog
     this.#flow = options.flow
     this.party = options.party
     this.#handler = options.handler
+    this.#isRenameable = hasOption(options.made, 'Supported', 'from-change')
     this.#requests = new DialogRequests(options.stack, options.dialog, () => this.#flow)
     this.#offers = new OfferExchange(options.offerState, () => options.stack.count('offer-out-of-turn'))
     this.#offerRate = new TokenBucket(OFFERS_PER_SECOND, OFFER_BURST, options.stack.clock.nowMs())
@@ -147,6 +151,14 @@ export class ConfirmedDialog
 
   get isTalking(): boolean {
     return this.#state === 'confirmed'
+  }
+
+  get takesUpdate(): boolean {
+    return this.#session.isUpdateAllowed
+  }
+
+  rename(address: NameAddr): void {
+    if (this.#isRenameable) this.#dialog.rename(address)
   }
 
   get outlivesFlow(): boolean {
@@ -381,6 +393,7 @@ export class ConfirmedDialog
     this.#dialog.refreshTarget(request)
     const headers = [...this.#stack.dialogHeaders(exchange.flow), ...this.#session.answer(request)]
     exchange.respond(200, { headers })
+    this.#stack.guard(() => this.#handler.onRefreshed?.(request), request)
   }
 
   #refuseSession(request: SipRequest, exchange: ServerExchange): boolean {

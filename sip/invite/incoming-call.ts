@@ -125,6 +125,7 @@ export class IncomingCall implements IncomingInvite, CallDialog, FlowUse {
       party: this.#party,
       handler,
       offerState: offerStateAfterAnswer('uas', hasBody(this.request)),
+      made: this.request,
       inviteCseq: undefined,
     })
     this.#confirmed = confirmed

@@ -281,6 +281,7 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
       party: this.party,
       handler: dialogHandler,
       offerState: offerStateAfterAnswer('uac', hasBody(this.#request)),
+      made: response,
       inviteCseq: this.#request.cseq.number,
       inviteCredentials: credentialsIn(this.#request),
     })

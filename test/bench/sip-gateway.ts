@@ -83,6 +83,8 @@ const userAgent = createUserAgent({
           log: silent,
           refusals: new Refusals({ nowMs: () => systemEnvironment.nowMs(), log: silent }),
           limits: { ringTimeoutS: 60, attemptS: 4, progressS: 20 },
+          said: () => undefined,
+          shown: () => from,
           admitMessage: () => {},
           reporters: new Reporters(),
           maxDurationS: () => 3_600,
