@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
 import { sipLimits } from './calls/capacity.ts'
+import { ClockWatch } from './clock-watch.ts'
 import { Admin } from './commands/admin.ts'
 import { answerCommands } from './daemon-answers.ts'
 import { logCounters, logListening, mediaPlaces } from './daemon-log.ts'
@@ -44,7 +45,7 @@ export interface DaemonOptions {
 }
 
 const COUNTERS_LOG_MS = 60_000
-const OPEN_FILES_LOOK_MS = 10_000
+const MACHINE_LOOK_MS = 10_000
 
 /** What has been opened so far. */
 class Opened {
@@ -168,8 +169,17 @@ async function compose(
   const counted = { signalling, engine, sockets, trunkSockets, marks, web }
   const counting = setInterval(() => logCounters(log, counted), COUNTERS_LOG_MS)
   opened.add({ close: () => clearInterval(counting) })
-  const lookingAtFiles = setInterval(() => void openFiles.look(), OPEN_FILES_LOOK_MS)
-  opened.add({ close: () => clearInterval(lookingAtFiles) })
+  const clock = new ClockWatch({
+    nowMs: environment.nowMs,
+    dateMs: Date.now,
+    log,
+    onForward: () => signalling.trunkWatch.renew(),
+  })
+  const lookingAtMachine = setInterval(() => {
+    void openFiles.look()
+    clock.look()
+  }, MACHINE_LOOK_MS)
+  opened.add({ close: () => clearInterval(lookingAtMachine) })
 
   // Who may ask: commands, and a Prometheus.
   const admin = opened.add(new Admin(log))

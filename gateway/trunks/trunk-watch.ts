@@ -80,6 +80,11 @@ export class TrunkWatch {
     for (const health of this.#healths) health.start()
   }
 
+  /** Registers again at every trunk: what they keep may be over. */
+  renew(): void {
+    for (const registration of this.#registrations.values()) registration.renew()
+  }
+
   /** Takes registrations back; resolves when the trunks have answered or will not. */
   async stop(): Promise<void> {
     for (const health of this.#healths) health.stop()
