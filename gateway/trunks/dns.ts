@@ -1,7 +1,7 @@
 import { lookup, Resolver } from 'node:dns/promises'
 import type { DnsAnswer, DnsQueries, NaptrRecord, SrvRecord } from '../../sip/routing/locate.ts'
 
-/** How long a name server may take before it is asked again, and how often: calls wait for none of this, a start does. */
+/** How long a name server may take before it is asked again, and how often: calls wait for none of this, a start for a part (`START_MS`). */
 const TIMEOUT_MS = 2_000
 const TRIES = 2
 

@@ -8,6 +8,9 @@ import { TrunkTable } from './trunk.ts'
 /** Between two look-ups, however short the answers hold. */
 const PAUSE_MS = 1_000
 
+/** What a start waits for name servers that say nothing: trunks that need none can take calls meanwhile. */
+export const START_MS = 5_000
+
 export interface TrunkLookupOptions {
   readonly trunks: TrunkTable
   readonly environment: SipEnvironment
@@ -19,16 +22,44 @@ export class TrunkLookup {
   readonly #options: TrunkLookupOptions
   #without: ReadonlySet<string> = new Set()
   #cancelTimer: () => void = () => {}
+  #running: Promise<void> | undefined
   #isOver = false
 
   constructor(options: TrunkLookupOptions) {
     this.#options = options
   }
 
-  /** Looks up what is due; a trunk that is left without an address is said once. */
-  async refresh(): Promise<void> {
+  /** The first look-up. Resolves after `START_MS` at the latest, with what has been found by then; the rest follows by itself. */
+  async start(): Promise<void> {
+    const { environment, trunks, log } = this.#options
+    let cancel = (): void => {}
+    const soon = new Promise<void>((resolve) => {
+      cancel = environment.schedule(environment.nowMs() + START_MS, resolve)
+    })
+    const { first, whole } = trunks.refreshSoon(soon)
+    this.#run(whole).catch((error: unknown) => log.error('trunk look-up failed', { error }))
+    await first.finally(() => cancel())
+    this.#tell()
+  }
+
+  /** Looks up what is due, unless that is being done. */
+  refresh(): Promise<void> {
+    return this.#running ?? this.#run(this.#options.trunks.refresh())
+  }
+
+  #run(lookUp: Promise<void>): Promise<void> {
+    const running = lookUp
+      .then(() => this.#tell())
+      .finally(() => {
+        this.#running = undefined
+      })
+    this.#running = running
+    return running
+  }
+
+  /** A trunk that is left without an address is said once. */
+  #tell(): void {
     const { trunks, log } = this.#options
-    await trunks.refresh()
     const without = trunks.names.filter((name) => trunks.get(name)?.servers.length === 0)
     for (const trunk of without)
       if (!this.#without.has(trunk))

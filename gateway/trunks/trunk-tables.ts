@@ -24,7 +24,7 @@ export interface TrunkTables {
   close(): void
 }
 
-/** Both tables, looked up once. */
+/** Both tables, looked up once, as far as name servers answer. */
 export async function openTrunkTables(options: TrunkTablesOptions): Promise<TrunkTables> {
   const { config, dns, environment, log } = options
   const { upstream } = config
@@ -36,7 +36,7 @@ export async function openTrunkTables(options: TrunkTablesOptions): Promise<Trun
   )
   const lookup = new TrunkLookup({ trunks, environment, log })
   const pbxLookup = new TrunkLookup({ trunks: pbx, environment, log })
-  await Promise.all([lookup.refresh(), pbxLookup.refresh()])
+  await Promise.all([lookup.start(), pbxLookup.start()])
   return {
     trunks,
     pbx,

@@ -105,10 +105,22 @@ export class TrunkTable {
 
   /** Looks up again what is due; a name that fails keeps its last servers. */
   async refresh(): Promise<void> {
+    await this.refreshSoon().whole
+  }
+
+  /** The same; `first` resolves when all is looked up or, with what has been found by then, when `soon` does. */
+  refreshSoon(soon?: Promise<unknown>): { readonly first: Promise<void>; readonly whole: Promise<void> } {
     const nowMs = this.#options.nowMs()
     const due = [...this.#entries.values()].filter(({ dueMs }) => dueMs <= nowMs)
-    const resolved = await Promise.all(due.map((entry) => this.#resolve(entry)))
-    const fresh = new Map(resolved.map((entry) => [entry.trunk.config.name, entry]))
+    const found: Entry[] = []
+    const all = Promise.all(due.map(async (entry) => found.push(await this.#resolve(entry))))
+    const enter = (): void => this.#enter(found.splice(0))
+    const first = (soon === undefined ? all : Promise.race([all, soon])).then(enter)
+    return { first, whole: Promise.all([all, first]).then(enter) }
+  }
+
+  #enter(found: readonly Entry[]): void {
+    const fresh = new Map(found.map((entry) => [entry.trunk.config.name, entry]))
     this.#entries = new Map([...this.#entries].map(([name, entry]) => [name, fresh.get(name) ?? entry]))
     this.#sources = new TrunkSources([...this.#entries.values()].map(rowOf), this.#sources)
   }
