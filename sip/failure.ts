@@ -37,8 +37,9 @@ export const SIP_CODES = {
     stage: 'S1',
     status: 405,
     text: 'method is not supported',
-    cause: 'a PBX that tries a method of its own on us',
-    remedy: 'turn the feature off at the sender; Allow in the answer lists what is taken',
+    cause: 'a PBX that tries a method of its own on us, or a phone that would register without a WebSocket',
+    remedy:
+      'turn the feature off at the sender: Allow in the answer lists what is taken; let phones register at the PBX',
   },
 
   'sip.unsupported-extension': {

@@ -1,10 +1,11 @@
 import type { Log } from '../../config/logging.ts'
+import { SipFailure } from '../../sip/failure.ts'
 import { type Flow, isBrowserFlow } from '../../sip/flow.ts'
 import type { Header } from '../../sip/message/message.ts'
 import type { IncomingRequest, IncomingSubscribe, SipEnvironment, UserAgent } from '../../sip/user-agent.ts'
 import { partyName } from '../calls/party.ts'
 import { verdictOf } from '../diagnosis.ts'
-import { ownHeadersOf, refusalHeaders, refuseMethod } from '../failure.ts'
+import { ownHeadersOf, refusalHeaders } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { Refusals } from '../refusals.ts'
 import type { Caller } from '../trunks/router.ts'
@@ -87,7 +88,11 @@ export class Relay {
           this.#unsolicited(incoming)
           return
         default:
-          refuseMethod(incoming, allowFor(incoming.flow))
+          this.#refuse(
+            incoming,
+            new SipFailure('sip.unsupported-method', { seen: incoming.request.method }),
+            [allowFor(incoming.flow)],
+          )
       }
     } catch (error) {
       this.#refuse(incoming, error)

@@ -52,6 +52,9 @@ describe('a trunk', () => {
     const password = gateway.passwordOf('alice')
     expect(await gateway.register(gateway.trunk, 'alice', password)).toBe(405)
     expect(gateway.registration.bindingsOf('alice')).toEqual([])
+    // Whoever points a phone at us looks for why.
+    const refused = { method: 'REGISTER', code: 'sip.unsupported-method', source: '127.0.0.1' }
+    expect(gateway.logged('request refused')).toMatchObject([{ fields: refused }])
   })
 
   it('is told so by Allow, and a browser that it may', async () => {
