@@ -167,7 +167,7 @@ export class Dialling {
         {
           ...handler,
           onAccept: (response, dialog) => {
-            if (!this.#isOver) side.party = party
+            side.party = party
             handler.onAccept(response, dialog)
           },
         },
@@ -198,10 +198,6 @@ export class Dialling {
 
   #onAccept(response: SipResponse, dialog: InviteDialog): void {
     dialog.acknowledge()
-    if (this.#isOver) {
-      dialog.bye()
-      return
-    }
     this.#finish()
     this.#options.plan.onReached?.()
     this.#options.side.dialog = dialog

@@ -61,11 +61,6 @@ export class Ringing {
   }
 
   #accepted(response: SipResponse, dialog: InviteDialog): void {
-    if (this.#isOver) {
-      dialog.acknowledge()
-      dialog.bye()
-      return
-    }
     this.cancel([ANSWERED_ELSEWHERE])
     this.#handler.onAccept(response, dialog)
   }

@@ -177,7 +177,7 @@ function narrowed(trunks: readonly Trunk[], holds: (trunk: Trunk) => boolean): r
 
 const namesOf = (trunks: readonly Trunk[]): string => trunks.map(({ config }) => config.name).join(' or ')
 
-const hostOf = (uri: Uri): readonly string[] => (isSipUri(uri) ? [uri.host.toLowerCase()] : [])
+const hostOf = (uri: Uri): readonly string[] => (isSipUri(uri) ? [uri.host] : [])
 
 /** A peer over UDP sends from where it listens, and connections of one often do not. */
 const listensAt = ({ servers }: Trunk, { remote }: Flow): boolean =>

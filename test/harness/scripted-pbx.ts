@@ -41,6 +41,8 @@ export interface RegisterOptions {
   readonly cseq?: number
   readonly headers?: readonly Header[]
   readonly domain?: string
+  /** From, where it is not To. */
+  readonly by?: string
 }
 
 /** The PBX that keeps the registrations: challenges, registers and calls back, as the test has set it. */
@@ -120,13 +122,14 @@ export class ScriptedPbx {
       contact = `<sip:${user}@df7jal23ls0d.invalid;transport=ws>;+sip.instance="<urn:uuid:${instance}>"`,
     } = options
     const aor = nameAddr(sipUri({ user, host: options.domain ?? DOMAIN }))
+    const from = options.by === undefined ? aor : nameAddr(sipUri({ user: options.by, host: DOMAIN }))
     const response = new Promise<SipResponse | NoAnswer>((resolve) => {
       browser.userAgent.request(
         {
           method: 'REGISTER',
           flow: browser.flow,
           uri: sipUri({ host: DOMAIN }),
-          from: withTag(aor, `tag-${callId}`),
+          from: withTag(from, `tag-${callId}`),
           to: aor,
           numbers: { callId, cseq },
           headers: [

@@ -323,9 +323,10 @@ describe('blind transfer', () => {
     ['a call that is not theirs', '<sip:bob@example.com?Replaces=x%3Bto-tag%3D1%3Bfrom-tag%3D2>', 481],
     ['a broken escape', '<sip:bob@example.com?Replaces=%zz>', 400],
     ['echo, which joins nobody', '<sip:echo@example.com>', 403],
-  ])('to %s is refused with its status, and the call goes on', async (_name, target, status) => {
+    ['two at once', '<sip:bob@example.com>', 400, [{ name: 'Refer-To', value: '<sip:bob@example.com>' }]],
+  ])('to %s is refused with its status, and the call goes on', async (_name, target, status, more = []) => {
     const call = await trunkCallsAlice(gateway, alice)
-    const transfer = await refer(gateway, call.callee, target)
+    const transfer = await refer(gateway, call.callee, target, more)
     expect(transfer.status()).toBe(status)
     const code = gateway.logged('transfer refused').at(-1)?.fields.code
     if (status === 400) expect(code).toBe('transfer.malformed')

@@ -176,6 +176,14 @@ describe('an emergency number', () => {
     expect(request.from.uri.text).toBe('sip:+493010@127.0.0.1')
     dialog.dialog?.bye()
   })
+
+  it('shows the number of who calls, where they have one', async () => {
+    gateway = await open({ users: demo.users.map((user) => ({ ...user, numbers: ['+493012340'] })) })
+    call(await gateway.registered('alice'), 'sip:112@example.com')
+    const { request, dialog } = await answer(gateway.trunk)
+    expect(request.from.uri.text).toBe('sip:+493012340@127.0.0.1')
+    dialog.dialog?.bye()
+  })
 })
 
 describe('past every limit', () => {

@@ -153,6 +153,7 @@ describe('a REGISTER', () => {
 
   it.each([
     ['of another domain', { domain: 'elsewhere.example' }, 403, 'upstream.foreign-domain'],
+    ['of somebody else', { by: '1002' }, 403, 'sip.foreign-address'],
     ['with two Contacts', { contact: '<sip:a@a.invalid>, <sip:b@b.invalid>' }, 403, 'upstream.one-contact'],
     [
       'with a Contact longer than what is stored',

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { IncomingInvite } from '../../../sip/user-agent.ts'
 import { AGES_MS, expectNothingLeft, howMany, pair } from '../../harness/sip/pair.ts'
 import type { Phone } from '../../harness/sip/phone.ts'
+import { ask, scripted, statusOf, tagOf } from '../../harness/sip/scripted-peer.ts'
 
 const rings = (invite: IncomingInvite): void => invite.progress(180)
 const answers = (invite: IncomingInvite, phone: Phone): unknown => phone.answer(invite)
@@ -113,4 +114,18 @@ test('a CANCEL for nothing we know is answered 481', () => {
   bob.agent.receive(Buffer.from(cancel), wire.b.flow)
   expect(wire.b.sent.at(-1)).toMatch(/^SIP\/2\.0 481/)
   expect(bob.diary).toEqual(['invite'])
+})
+
+test('an old request in an early dialog is refused, an ACK there means nothing, and the call rings on', () => {
+  const { phone, say, last, sent } = scripted({ onInvite: rings })
+  say(ask('INVITE'))
+  const toTag = tagOf(last())
+  say(ask('UPDATE', { toTag, cseq: 3 }))
+  expect(statusOf(last())).toBe(200)
+  say(ask('BYE', { toTag, cseq: 2 }))
+  expect(last()).toMatch(/^SIP\/2\.0 500 CSeq Out of Order/)
+  const answers = sent.length
+  say(ask('ACK', { toTag }))
+  expect([sent.length, phone.agent.counters()['stray-ack']]).toEqual([answers, 1])
+  expect(phone.diary).toEqual(['invite'])
 })

@@ -181,6 +181,18 @@ describe('an emergency call', () => {
     expect(admission.counters()).toMatchObject({ calls: 1, emergencyCalls: 2 })
   })
 
+  it('leaves room for those of others: a quarter for each, of which one that ends gives its place back', () => {
+    const { admission } = open({ emergency: { ...emergency, maxCalls: 12 } })
+    const help = () => admission.enter(asked({ isEmergency: true }))
+    const [first, second] = times(3, help)
+    expect(codeOf(help)).toBe('limit.concurrent')
+    expect(codeOf(() => admission.enter(asked({ payer: 'user:bob', isEmergency: true })))).toBeUndefined()
+    first?.release()
+    second?.release()
+    second?.release()
+    expect([codeOf(help), codeOf(help), codeOf(help)]).toEqual([undefined, undefined, 'limit.concurrent'])
+  })
+
   it('takes no place of other calls', () => {
     const { admission } = open({ emergency, calls: { ...demo.calls, maxCalls: 1 } })
     admission.enter(asked({ isEmergency: true }))

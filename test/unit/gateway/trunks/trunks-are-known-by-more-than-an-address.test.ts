@@ -279,7 +279,10 @@ describe('two trunks at one address', () => {
 
   it('of which one signs in: who shows no credentials is the other', async () => {
     const { ask, signIn } = await doorOf({ name: 'a', inbound: secured('one') }, { name: 'b', port: 5_070 })
-    expect(ask(request(), flowFrom({ remote: { address: ADDRESS, port: 9 } }))).toBe('b')
+    const elsewhere = flowFrom({ remote: { address: ADDRESS, port: 9 } })
+    expect(ask(request(), elsewhere)).toBe('b')
+    const outdated = `Digest username="one", realm="${DOMAIN}", nonce="old", uri="sip:alice@${DOMAIN}", response="${'0'.repeat(32)}"`
+    expect(ask(request(undefined, outdated), elsewhere)).toBe('challenged')
     expect(signIn('one', 'open sesame')).toBe('a')
   })
 

@@ -41,3 +41,14 @@ test('a machine that slept fires each timer once, and an event without an entry 
 test('a timer that is off for reliable transports never runs', () => {
   expect(walkOf(true).deadlineMs).toBe(100)
 })
+
+test('of two that are due the earlier is heard first, and may end the state of the other', () => {
+  const table: StateTable<State, never, 'late' | 'early', string> = {
+    a: { timers: ['late', 'early'], on: { late: ['end', 'late'], early: ['b', 'early'] } },
+    b: { timers: [], on: {} },
+    end: { timers: [], on: {} },
+  }
+  const rules = { late: { firstMs: () => 20 }, early: { firstMs: () => 10 } }
+  const walk = new StateTableWalk(table, rules, { state: 'a', reliable: false, nowMs: 0 })
+  expect([walk.expire(30), walk.state]).toEqual([['early'], 'b'])
+})
