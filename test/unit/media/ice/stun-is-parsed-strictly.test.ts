@@ -125,6 +125,17 @@ describe('parse', () => {
     expect(message?.unknown).toEqual([0x7fff, 0x0019])
   })
 
+  test.each([
+    [0x0001, 0x001],
+    [0x0020, 0x010],
+    [0x0200, 0x080],
+    [0x3eef, 0xfff],
+  ])('the type %i is a request of method %i', (type, method) => {
+    const bytes = request([])
+    bytes.writeUInt16BE(type)
+    expect(parseStun(bytes)).toMatchObject({ class: 'request', method })
+  })
+
   test('an empty or overlong USERNAME is none', () => {
     for (const length of [0, 509]) {
       const message = parseStun(request([[STUN_ATTRIBUTE.username, Buffer.alloc(length, 'a')]]))
