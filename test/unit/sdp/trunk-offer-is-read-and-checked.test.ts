@@ -169,12 +169,15 @@ describe('row 1: crypto lines are judged one by one', () => {
     expect(failure(() => sdes(secure())).message).toContain('none')
   })
 
-  it.each(['m=video 6000 RTP/SAVP 96', 'm=audio 0 RTP/SAVP 0'])('keys of "%s" are not those of the call', (other) => {
-    const crypto = `a=crypto:1 ${SUITE_80} inline:${KEY}`
-    const body = trunkSdp('m=audio 4000 RTP/AVP 0', [other, crypto])
-    const offer = readOffer(body, 'rtp', { keying: 'osrtp', suites: [SUITE_80] })
-    expect([rtp(offer).rtp.port, rtp(offer).crypto]).toEqual([4000, undefined])
-  })
+  it.each(['m=video 6000 RTP/SAVP 96', 'm=audio 0 RTP/SAVP 0'])(
+    'keys of "%s" are not those of the call',
+    (other) => {
+      const crypto = `a=crypto:1 ${SUITE_80} inline:${KEY}`
+      const body = trunkSdp('m=audio 4000 RTP/AVP 0', [other, crypto])
+      const offer = readOffer(body, 'rtp', { keying: 'osrtp', suites: [SUITE_80] })
+      expect([rtp(offer).rtp.port, rtp(offer).crypto]).toEqual([4000, undefined])
+    },
+  )
 
   it('keys print as [redacted]', () => {
     const { crypto } = rtp(sdes(secure(`1 ${SUITE_80} inline:${KEY}`)))
