@@ -68,6 +68,8 @@ describe('offered on leg two', () => {
     ])
     expect(short(offerableCodecs(chromium.codecs, ['opus'], 'in-signalling'))).toEqual(['111 opus/48000'])
     expect(short(offerableCodecs(firefox.codecs, ['PCMU'], 'in-signalling'))).toEqual(['0 PCMU/8000'])
+    const wide = [codec(98, 'CN', 16_000), codec(13, 'CN'), codec(0, 'PCMU')]
+    expect(short(offerableCodecs(wide, ['PCMU'], 'in-signalling'))).toEqual(['0 PCMU/8000', '13 CN/8000'])
   })
 
   it('row 32: payload types are static ones, else own dynamic ones, else free ones, and never collide', () => {

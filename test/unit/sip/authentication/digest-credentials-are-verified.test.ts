@@ -133,6 +133,13 @@ describe('right credentials', () => {
       expect(verdict(digest, { nonce: nonceOf(digest), uri })).toEqual(ACCEPTED)
     },
   )
+
+  it('are accepted for the port of the request, by whatever transport', () => {
+    const digest = server()
+    const sent = request({ nonce: nonceOf(digest), uri: 'sip:bob@example.com:5061;transport=wss' })
+    const asked = requestText('INVITE').replace('bob@example.com SIP', 'bob@example.com:5061 SIP')
+    expect(digest.verify({ ...sent, uri: parseRequest(asked).uri }, 0, passwords)).toEqual(ACCEPTED)
+  })
 })
 
 describe('no usable credentials', () => {
