@@ -194,6 +194,14 @@ test('one client transaction past the limit is refused to the caller; BYE passes
   expectNothingLeft(phone)
 })
 
+test('a call can be given up while the table of client transactions is full', () => {
+  const { phone, flow, say, sent } = scripted({ limits: { maxClientTransactions: 1 } })
+  const call = phone.call(flow)
+  say(reply(sent[0] ?? '', 180))
+  call.cancel()
+  expect(howMany(sent, 'CANCEL')).toBe(1)
+})
+
 test('a flow that is closed fails what is pending on it and what is sent later', () => {
   const { clock, phone, flow, wire } = scripted({}, { transport: 'wss' })
   phone.call(flow)
