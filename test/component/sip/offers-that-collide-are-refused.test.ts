@@ -163,7 +163,7 @@ test('an UPDATE that nobody answers does not block later offers', () => {
 
 test('a re-INVITE without an offer: the 200 offers and the answer in ACK reaches whoever accepted', () => {
   const answers: string[] = []
-  const { clock, bob, ofAlice, sentByAlice, wire } = inCall()
+  const { clock, bob, ofAlice, ofBob, sentByAlice, sentByBob, wire } = inCall()
   ofAlice.request('INFO', {}, () => {})
   const info = sentByAlice.at(-1) ?? ''
   const make = (method: string, branch: string, body: string): Buffer =>
@@ -180,9 +180,15 @@ test('a re-INVITE without an offer: the 200 offers and the answer in ACK reaches
   clock.advance(100)
   bob.agent.receive(make('INVITE', 'one', ''), wire.b.flow)
   bob.reinvites[0]?.accept(offer, (ack) => answers.push(ack.body.toString()))
+  ofBob.reinvite(offer, bob.note)
+  clock.advance(1)
+  expect([bob.diary.at(-1), howMany(sentByBob, 'INVITE')]).toEqual(['done 491', 0])
   bob.agent.receive(make('ACK', 'two', 'the answer'), wire.b.flow)
   bob.agent.receive(make('ACK', 'two', 'the answer'), wire.b.flow)
   expect(answers).toEqual(['the answer'])
+  // Its offer has its answer: the next may go out.
+  ofBob.reinvite(offer, bob.note)
+  expect(howMany(sentByBob, 'INVITE')).toBe(1)
 })
 
 test('P5: without ACK for the 200 of a re-INVITE the call ends after 64*T1, and until then re-INVITEs go on', () => {
