@@ -18,13 +18,16 @@ export function guisesOf(number: string, plan: NumbersConfig): readonly string[]
   const behind = behindServiceCode(number)
   if (behind !== undefined) return [behind, ...internationalGuises(behind, plan), ...guisesOf(behind, plan)]
   if (PLAIN.test(number)) return [...internationalGuises(number, plan), ...guisesWithoutPlus(number, plan)]
-  const bare = inAsciiDigits(number).replace(/[^0-9A-Za-z+*#]/g, '')
+  const written = inAsciiDigits(number)
+  const bare = written.replace(/[^0-9A-Za-z+*#]/g, '')
   const digits = bare.replace(/(?!^)\+|[^0-9+]/g, '')
   // A dialled name is no number, but may hold one.
   if (!/^[0-9+*#]/.test(bare) && digits.length < SHORTEST_HIDDEN) return []
   const [leading = ''] = /^\+*\d*/.exec(bare) ?? []
   const [behindLastPlus = ''] = /\+\d+$/.exec(bare) ?? []
-  const forms = [bare, leading, digits, behindLastPlus].flatMap((text) => {
+  // `100&SIP/carrier/0900` is a second call to a PBX that puts it into its dial plan as it comes, `0900@elsewhere` a first.
+  const pieces = written.split(/[^0-9A-Za-z+*#]+/).filter((piece) => /^[0-9+]/.test(piece))
+  const forms = [bare, leading, digits, behindLastPlus, ...pieces].flatMap((text) => {
     const behindPlus = text.replace(/^\++/, '')
     return text === behindPlus ? [text] : [`+${behindPlus}`, behindPlus]
   })

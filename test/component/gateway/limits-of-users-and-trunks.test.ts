@@ -307,6 +307,7 @@ describe('a number that is denied', () => {
     ['without it, behind what carriers pass over', '~49900123456'],
     ['behind a letter', 'p0900123'],
     ['with a plus behind a digit', '0+49900123'],
+    ['behind another number', '100&SIP/carrier/0900123'],
     ['in digits of another script', '\u0660\u0669\u0660\u0660\u0661\u0662\u0663'],
   ])('is denied %s', async (_, number) => {
     gateway = await open(limits({ deny: ['0900', '+49900'] }), {
