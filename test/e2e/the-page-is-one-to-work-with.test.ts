@@ -68,6 +68,13 @@ const openPage = async (daemon: Daemon, user: User): Promise<SoftphonePage> => {
   return phone
 }
 
+/** All that it shows as the peer, in turn. */
+const NOTE_PEERS = `(() => {
+  const peer = document.querySelector('#peer')
+  window.peersOfTest = new Set()
+  new MutationObserver(() => window.peersOfTest.add(peer.textContent)).observe(peer, { childList: true })
+})()`
+
 describe('the page', () => {
   test('shows a call climb the ladder, is accessible in each state, and names the rung that failed', async () => {
     const daemon = closing(await Daemon.start())
@@ -99,6 +106,20 @@ describe('the page', () => {
     daemon.expectsVerdicts('call.unknown-number')
     expect(await seriousProblems(phone)).toEqual([])
     expect(await phone.text('#microphone')).toContain('Fake')
+  })
+
+  test('shows who has answered, and to whom the PBX passes the call on', async () => {
+    const trunk = closing(await Sipp.start('uas-connects-another', { toneHz: TRUNK_HZ, holdMs: 500 }))
+    const daemon = closing(await Daemon.start({ trunks: [{ port: trunk.sipPort, trusted: true }] }))
+    const phone = await openPage(daemon, 'alice')
+    await phone.evaluate(NOTE_PEERS)
+    await phone.dial('9100')
+    await phone.waitForCall('active')
+    await expect.poll(() => phone.text('#peer'), { timeout: 10_000 }).toBe('Carol')
+    expect(await phone.evaluate('[...window.peersOfTest]')).toEqual(['9100', 'Desk', 'Carol'])
+    await phone.waitForSound()
+    await phone.hangUp()
+    await daemon.waitForNoCalls()
   })
 
   test('shows what the gateway found: a trunk that sends nothing', async () => {

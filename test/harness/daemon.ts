@@ -38,6 +38,8 @@ export interface TrunkOptions {
   readonly account?: Readonly<Record<string, unknown>>
   readonly inbound?: Readonly<Record<string, unknown>>
   readonly optionsS?: number
+  /** Believed and told who calls. */
+  readonly trusted?: boolean
   readonly dtmf?: 'rfc4733' | 'info-relay' | 'info-dtmf'
   readonly ptimeMs?: number
   readonly mediaPorts?: 'per-call' | 'shared'

@@ -35,6 +35,7 @@ export type SippScenario =
   | 'uas-reliable-183'
   | 'uas-422'
   | 'uas-refreshes-session'
+  | 'uas-connects-another'
   | 'uas-holds'
   | 'uas-holds-by-update'
   | 'uas-is-held'
