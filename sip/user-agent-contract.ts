@@ -182,6 +182,11 @@ export interface DialogHandler {
   /** re-INVITE or UPDATE with an offer; answer through it, now or later. Glare (491) is handled inside. */
   onReinvite(reinvite: IncomingReinvite): void
   /**
+   * UPDATE with an offer of a callee that has answered ours by a reliable response and not accepted the INVITE: as `onReinvite`.
+   * False, or without it: not now, and the callee is told to try again.
+   */
+  onEarlyOffer?(reinvite: IncomingReinvite): boolean
+  /**
    * The session must be refreshed and the peer takes no UPDATE: send a re-INVITE that offers what holds already; not needed
    * while one is under way. Called again until a re-INVITE succeeds or the session expires.
    */

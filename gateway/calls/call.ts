@@ -351,6 +351,12 @@ export class Call implements SideOwner, JoinableCall {
     })
   }
 
+  onEarlyOffer(side: Side, reinvite: IncomingReinvite): boolean {
+    const isTaken = this.#setUp.takesEarlyOffer(side, reinvite.request)
+    if (isTaken) this.#run(() => this.#conversation.onReinvite(side, reinvite))
+    return isTaken
+  }
+
   onRefreshDue(side: Side): void {
     this.#run(() => this.#conversation.refresh(side))
   }

@@ -1,4 +1,4 @@
-import type { SipResponse } from '../../sip/message/message.ts'
+import type { SipRequest, SipResponse } from '../../sip/message/message.ts'
 import { sdpIn } from './body.ts'
 
 /** Forks of one INVITE whose descriptions are kept; as many as may have early dialogs. */
@@ -14,16 +14,27 @@ export class EarlyAnswers {
   readonly #byTag = new Map<string, Buffer>()
   /** Whose was taken last. */
   #latest: string | undefined
+  /** It has made an offer since, and repeats in its 2xx what it had answered before. */
+  #isSuperseded = false
 
   /** The description to take now; empty when there is none, or it has been taken. */
   from(response: SipResponse): Buffer {
     const tag = response.to.parameters.get('tag') ?? ''
+    if (this.#isSuperseded && tag === this.#latest) return NOTHING
     const own = sdpIn(response)
     if (own.length === 0) {
       return response.status < 200 || tag === this.#latest ? NOTHING : (this.#byTag.get(tag) ?? NOTHING)
     }
     this.#latest = tag
+    this.#isSuperseded = false
     if (this.#byTag.has(tag) || this.#byTag.size < MAX_EARLY_ANSWERS) this.#byTag.set(tag, own)
     return own
+  }
+
+  /** An offer of a fork takes the place of its answer. False: the one that holds is that of another fork. */
+  supersede(offer: SipRequest): boolean {
+    const isLatest = (offer.from.parameters.get('tag') ?? '') === this.#latest
+    if (isLatest) this.#isSuperseded = true
+    return isLatest
   }
 }

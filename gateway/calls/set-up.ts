@@ -3,7 +3,7 @@ import type { LegName, MediaSession } from '../../media/engine.ts'
 import { answerableCodecs } from '../../sdp/codecs.ts'
 import type { Offer } from '../../sdp/session.ts'
 import { maxForwards } from '../../sip/message/headers.ts'
-import type { Header, SipResponse } from '../../sip/message/message.ts'
+import type { Header, SipRequest, SipResponse } from '../../sip/message/message.ts'
 import type { Body, IncomingInvite } from '../../sip/user-agent.ts'
 import { verdictOf } from '../diagnosis.ts'
 import { verdictFields } from '../failure.ts'
@@ -66,6 +66,8 @@ export class SetUp {
   #offer: Offer | undefined
   #caller: Side | undefined
   #callee: Side | undefined
+  /** Of the callee. */
+  #answers = new EarlyAnswers()
   /** Set with the first answer; the caller sees the same bytes in every 18x and 2xx. */
   #answer: Body | undefined
   /** Until the caller has its answer. */
@@ -154,6 +156,7 @@ export class SetUp {
     const { request } = this.#invite
     const hops = maxForwards(request)
     const answers = new EarlyAnswers()
+    this.#answers = answers
     host.move('dialled')
     this.#dialling = host.place(callee, plan, text, {
       headers: [...host.headers(callee), ...inviteHeaders(request, this.#callerPlan, plan)],
@@ -192,6 +195,11 @@ export class SetUp {
       })
       await instead()
     }
+  }
+
+  /** Whether a party that has not accepted yet may change what it has answered: the one whose answer holds. */
+  takesEarlyOffer(side: Side, request: SipRequest): boolean {
+    return side === this.#callee && this.#dialling !== undefined && this.#answers.supersede(request)
   }
 
   /** With what a party says or with its media the call cannot be. True: it has been left, and an emergency call goes on elsewhere. */

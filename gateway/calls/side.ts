@@ -14,6 +14,8 @@ export interface SideOwner {
   ): void
   onDialogAck(side: Side, ack: SipRequest): void
   onReinvite(side: Side, reinvite: IncomingReinvite): void
+  /** Before it has accepted our INVITE. False: not now. */
+  onEarlyOffer(side: Side, reinvite: IncomingReinvite): boolean
   onRefreshDue(side: Side): void
   onRefreshed(side: Side, request: SipRequest): void
   onRequest(side: Side, request: IncomingRequest): void
@@ -76,6 +78,7 @@ export class Side {
       onEnd: (reason, request) => this.owner.onDialogEnd(this, reason, request),
       onAck: (ack) => this.owner.onDialogAck(this, ack),
       onReinvite: (reinvite) => this.owner.onReinvite(this, reinvite),
+      onEarlyOffer: (reinvite) => this.owner.onEarlyOffer(this, reinvite),
       onRefreshDue: () => this.owner.onRefreshDue(this),
       onRefreshed: (request) => this.owner.onRefreshed(this, request),
       onRequest: (request) => this.owner.onRequest(this, request),

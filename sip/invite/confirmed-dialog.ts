@@ -8,7 +8,7 @@ import { buildResponse } from '../message/build.ts'
 import { encoded } from '../message/encoded.ts'
 import type { Header, NameAddr, SipMessage, SipRequest, SipResponse } from '../message/message.ts'
 import { hasBody, hasOption } from '../message/request-checks.ts'
-import { TokenBucket } from '../token-bucket.ts'
+import type { TokenBucket } from '../token-bucket.ts'
 import type { ServerExchange } from '../transaction/server-exchange.ts'
 import type {
   Body,
@@ -22,6 +22,7 @@ import { Farewell, type FarewellOwner } from './farewell.ts'
 import { questionFor, saysUnknown } from './known-dialog.ts'
 import type { OfferState } from './offer-answer.ts'
 import { OfferExchange } from './offer-exchange.ts'
+import { offerRate } from './offer-rate.ts'
 import { OutgoingReinvites, type ReinviteOptions, type ReinviteOwner } from './outgoing-reinvite.ts'
 import { PendingReinvite } from './pending-reinvite.ts'
 import { isPrackFor, type ReliableName } from './reliable-provisionals.ts'
@@ -29,10 +30,6 @@ import { type SessionOwner, SessionRefresh } from './session-refresh.ts'
 import { UnacknowledgedAnswers } from './unacknowledged-answers.ts'
 
 type Done = (response: SipResponse | NoAnswer) => void
-
-/** Re-INVITEs and offers in UPDATE of one peer in one dialog: faster than anybody presses hold, and each costs us a description. */
-const OFFERS_PER_SECOND = 2
-const OFFER_BURST = 20
 
 const SESSION_EXPIRED: readonly Header[] = [{ name: 'Reason', value: 'SIP;cause=408;text="Session Expired"' }]
 
@@ -100,7 +97,7 @@ export class ConfirmedDialog
     this.#isRenameable = hasOption(options.made, 'Supported', 'from-change')
     this.#requests = new DialogRequests(options.stack, options.dialog, () => this.#flow)
     this.#offers = new OfferExchange(options.offerState, () => options.stack.count('offer-out-of-turn'))
-    this.#offerRate = new TokenBucket(OFFERS_PER_SECOND, OFFER_BURST, options.stack.clock.nowMs())
+    this.#offerRate = offerRate(options.stack.clock.nowMs())
     this.#unacknowledged = new UnacknowledgedAnswers(options.stack.clock)
     this.#inviteCseq = options.inviteCseq
     this.#inviteCredentials = options.inviteCredentials ?? []

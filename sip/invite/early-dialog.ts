@@ -6,9 +6,12 @@ import type { Flow } from '../flow.ts'
 import { rseq } from '../message/headers.ts'
 import type { Header, SipRequest, SipResponse } from '../message/message.ts'
 import { hasBody, hasOption } from '../message/request-checks.ts'
+import type { TokenBucket } from '../token-bucket.ts'
 import type { ServerExchange } from '../transaction/server-exchange.ts'
-import type { NoAnswer } from '../user-agent-contract.ts'
+import type { DialogHandler, NoAnswer } from '../user-agent-contract.ts'
 import { questionFor } from './known-dialog.ts'
+import { offerRate } from './offer-rate.ts'
+import { PendingReinvite } from './pending-reinvite.ts'
 
 export const RETRY_LATER: readonly Header[] = [{ name: 'Retry-After', value: '5' }]
 
@@ -20,6 +23,8 @@ export class EarlyDialog {
   readonly #requests: DialogRequests
   /** CSeq number of the INVITE. */
   readonly #cseq: number
+  readonly #handler: DialogHandler
+  readonly #offerRate: TokenBucket
   #rseq: number | undefined
   /** The PRACK for it was lost with its connection, or found none. */
   #isPrackLost = false
@@ -27,13 +32,17 @@ export class EarlyDialog {
   #isUpdateAllowed = false
   /** A reliable response has answered our offer. */
   #isAgreed = false
+  /** Its offer in UPDATE has no answer yet. */
+  #isOffering = false
 
-  constructor(stack: Stack, flow: () => Flow, dialog: Dialog, cseq: number) {
+  constructor(stack: Stack, flow: () => Flow, dialog: Dialog, cseq: number, handler: DialogHandler) {
     this.#stack = stack
     this.#flow = flow
     this.dialog = dialog
     this.#requests = new DialogRequests(stack, dialog, flow)
     this.#cseq = cseq
+    this.#handler = handler
+    this.#offerRate = offerRate(stack.clock.nowMs())
   }
 
   /**
@@ -78,7 +87,7 @@ export class EarlyDialog {
     })
   }
 
-  /** A request of the callee before its 2xx: a target can change, nothing else (RFC 3311 §5.2, RFC 3261 §14.2). */
+  /** A request of the callee before its 2xx: UPDATE is taken, all else must wait (RFC 3311 §5.2, RFC 3261 §14.2). */
   onRequest(request: SipRequest, exchange: ServerExchange): void {
     if (!this.dialog.acceptCseq(request)) {
       exchange.respond(500, { reason: 'CSeq Out of Order' })
@@ -87,8 +96,41 @@ export class EarlyDialog {
       exchange.respond(200, { headers: this.#stack.dialogHeaders(this.#flow()) })
     } else if (request.method === 'UPDATE' && !this.#isAgreed) {
       exchange.respond(491)
-    } else {
+    } else if (request.method !== 'UPDATE' || !this.#takesOffer(request, exchange)) {
       exchange.respond(500, { headers: RETRY_LATER })
     }
+  }
+
+  /** False: not now. */
+  #takesOffer(request: SipRequest, exchange: ServerExchange): boolean {
+    if (this.#isOffering || !this.#mayOffer()) return false
+    const pending = new PendingReinvite(exchange, {
+      accept: (options) => {
+        this.dialog.refreshTarget(request)
+        exchange.respond(200, {
+          ...options,
+          headers: this.#stack.dialogHeaders(exchange.flow, options.headers),
+        })
+      },
+      settled: () => {
+        this.#isOffering = false
+      },
+      failed: () => {},
+    })
+    this.#isOffering = true
+    exchange.onEnd = () => pending.lapse()
+    let isTaken = false
+    const isWell = this.#stack.guard(() => {
+      isTaken = this.#handler.onEarlyOffer?.(pending) ?? false
+    }, request)
+    if (!isWell) pending.reject(500)
+    else if (!isTaken) this.#isOffering = false
+    return isTaken || !isWell
+  }
+
+  #mayOffer(): boolean {
+    if (this.#offerRate.take(this.#stack.clock.nowMs())) return true
+    this.#stack.count('sip.too-many-offers')
+    return false
   }
 }

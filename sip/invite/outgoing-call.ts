@@ -238,7 +238,7 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
 
   /** Undefined when there are too many. */
   #earlyDialog(response: SipResponse): EarlyDialog | undefined {
-    const { stack } = this.#options
+    const { stack, dialogHandler } = this.#options
     const tag = toTag(response)
     const known = this.#early.get(tag)
     if (known !== undefined) return known
@@ -247,7 +247,7 @@ export class OutgoingCall implements OutgoingInvite, FlowUse {
       return undefined
     }
     const dialog = Dialog.ofResponse(this.#request, response)
-    const made = new EarlyDialog(stack, () => this.#way, dialog, this.#request.cseq.number)
+    const made = new EarlyDialog(stack, () => this.#way, dialog, this.#request.cseq.number, dialogHandler)
     this.#early.set(tag, made)
     return made
   }

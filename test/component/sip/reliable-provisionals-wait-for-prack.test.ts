@@ -9,6 +9,7 @@ const early = { reliable: true, body: sdp('answer') }
 const OFFER = { headers: ['Content-Type: application/sdp', 'Supported: 100rel'], body: 'v=0' }
 const REQUIRES = { ...OFFER, headers: ['Content-Type: application/sdp', 'Require: 100rel'] }
 
+const fromTagOf = (text: string): string => /;tag=(\w+)/.exec(lineOf(text, 'From'))?.[1] ?? ''
 const rseqOf = (text: string): number => Number(lineOf(text, 'RSeq').slice(6))
 const provisionals = (sent: readonly string[]): readonly string[] =>
   sent.filter((text) => /^SIP\/2\.0 18\d/.test(text))
@@ -365,6 +366,50 @@ test('a PRACK that was lost with its connection is said anew when the response c
   expect(pracks().map((text) => lineOf(text, 'RAck'))).toEqual(['RAck: 20 1 INVITE', 'RAck: 20 1 INVITE'])
   expect(pracks().map((text) => lineOf(text, 'CSeq'))).toEqual(['CSeq: 2 PRACK', 'CSeq: 4 PRACK'])
   expect(phone.diary).toEqual(['progress 183'])
+})
+
+test('an offer in UPDATE is for the handler once a reliable response has answered ours, one at a time and at a rate', () => {
+  const { phone, say, last, invite, reliable } = calling()
+  const names = { callId: lineOf(invite, 'Call-ID').slice(9), toTag: fromTagOf(invite), fromTag: 'bob' }
+  const update = (cseq: number): number => {
+    const headers = ['Content-Type: application/sdp']
+    say(ask('UPDATE', { ...names, cseq, headers, body: 'v=0' }))
+    return lineOf(last(), 'CSeq') === `CSeq: ${cseq} UPDATE` ? statusOf(last()) : 0
+  }
+  reliable(180, 1)
+  expect(update(1)).toBe(491)
+  reliable(183, 2, 'bob', 'v=0')
+  expect(update(2)).toBe(500)
+  expect(lineOf(last(), 'Retry-After')).not.toBe('')
+
+  phone.takesEarlyOffers = true
+  expect(update(3)).toBe(0)
+  expect(update(4)).toBe(500)
+  phone.reinvites[0]?.accept({ body: sdp('answer') })
+  expect(last()).toMatch(/^SIP\/2\.0 200 .*CSeq: 3 UPDATE.*Contact: /s)
+  expect(update(5)).toBe(0)
+  phone.reinvites[1]?.reject(488)
+  expect(statusOf(last())).toBe(488)
+
+  const statuses = Array.from({ length: 20 }, (_, index) => {
+    const status = update(6 + index)
+    phone.reinvites.at(-1)?.reject(488)
+    return status
+  })
+  expect(statuses.filter((status) => status === 500).length).toBeGreaterThan(0)
+  expect(phone.agent.counters()['sip.too-many-offers']).toBeGreaterThan(0)
+})
+
+test('a handler that throws at an early offer costs no more than that', () => {
+  const { phone, say, last, invite, reliable } = calling()
+  reliable(183, 1, 'bob', 'v=0')
+  phone.takesEarlyOffers = 'throws'
+  const names = { callId: lineOf(invite, 'Call-ID').slice(9), toTag: fromTagOf(invite), fromTag: 'bob' }
+  say(ask('UPDATE', { ...names, headers: ['Content-Type: application/sdp'], body: 'v=0' }))
+  expect(statusOf(last())).toBe(500)
+  expect(phone.errors).toHaveLength(1)
+  say(reply(invite, 200))
+  expect(phone.diary.at(-1)).toBe('accept 200')
 })
 
 test('PRACK goes where the latest Contact says', () => {

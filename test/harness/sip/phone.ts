@@ -58,6 +58,8 @@ export class Phone {
   readonly reinvites: IncomingReinvite[] = []
   readonly acks: SipRequest[] = []
   readonly dialogs: InviteDialog[] = []
+  /** Whether an offer before the 2xx becomes one of `reinvites`. */
+  takesEarlyOffers: boolean | 'throws' = false
   readonly #options: PhoneOptions
 
   constructor(clock: SipEnvironment, options: PhoneOptions = {}) {
@@ -141,6 +143,11 @@ export class Phone {
         this.reinvites.push(reinvite)
         this.diary.push(`reinvite ${reinvite.request.method}`)
         this.#options.onReinvite?.(reinvite)
+      },
+      onEarlyOffer: (reinvite) => {
+        if (this.takesEarlyOffers === 'throws') throw new Error('on purpose')
+        if (this.takesEarlyOffers) this.reinvites.push(reinvite)
+        return this.takesEarlyOffers
       },
       onRefreshDue: () => {
         this.diary.push('refresh due')

@@ -1,0 +1,104 @@
+// FreeSWITCH's SIP stack offers anew by UPDATE before it picks up, once its 183 was acknowledged. It was told to wait (500), tried
+// four times, and ended the call with 480.
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import {
+  answerTo,
+  BROWSER,
+  PeerDialog,
+  PHONE,
+  place,
+  quiet,
+  reofferOf,
+  ringing,
+  statusOf,
+} from '../../harness/scripted-calls.ts'
+import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+
+let gateway: ScriptedGateway
+let alice: Peer
+beforeEach(async () => {
+  gateway = await ScriptedGateway.open()
+  alice = await gateway.registered('alice')
+})
+afterEach(() => gateway.close())
+
+const line = (text: string, name: string): string =>
+  text.split('\r\n').find((one) => one.startsWith(`${name}: `)) ?? ''
+
+/** An offer in UPDATE, of the trunk that has answered an INVITE early, by this branch or another one; our answer. */
+const update = async (
+  body: Uint8Array,
+  { number = 1, tag }: { readonly number?: number; readonly tag?: string } = {},
+): Promise<string> => {
+  const invite = gateway.trunkFlow.sent.findLast((text) => text.startsWith('INVITE ')) ?? ''
+  const progress = gateway.trunk.flow.sent.findLast((text) => text.startsWith('SIP/2.0 183')) ?? ''
+  const own = line(progress, 'To')
+  const lines = [
+    `UPDATE ${/^Contact: <([^>]*)>/m.exec(invite)?.[1]} SIP/2.0`,
+    `Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKupdate${number}`,
+    'Max-Forwards: 70',
+    (tag === undefined ? own : own.replace(/;tag=.*/, `;tag=${tag}`)).replace('To:', 'From:'),
+    line(invite, 'From').replace('From:', 'To:'),
+    line(invite, 'Call-ID'),
+    `CSeq: ${number} UPDATE`,
+    'Contact: <sip:127.0.0.1:5070>',
+    'Content-Type: application/sdp',
+    `Content-Length: ${body.length}`,
+    '',
+    Buffer.from(body).toString(),
+  ]
+  gateway.userAgent.receive(Buffer.from(lines.join('\r\n')), gateway.trunkFlow)
+  await gateway.time.advance(50)
+  return gateway.trunkFlow.sent.findLast((text) => text.includes(`CSeq: ${number} UPDATE`)) ?? ''
+}
+
+it('by an offer in UPDATE, which holds though the 200 repeats the answer before', async () => {
+  const browser = new PeerDialog(BROWSER)
+  const call = place(alice, 'alice', '0100', { handler: browser.handler })
+  const invite = await ringing(gateway, gateway.trunk)
+  const answer = answerTo(invite, PHONE)
+  invite.progress(183, { body: answer, reliable: true })
+  await gateway.time.advance(50)
+  const agreed = await update(reofferOf(PHONE, 'sendonly').bytes)
+  expect(agreed).toMatch(/^SIP\/2\.0 200 [\s\S]*a=recvonly/)
+  expect([statusOf(call), browser.offers]).toEqual([undefined, []])
+
+  invite.accept({ body: answer }, quiet)
+  await gateway.time.advance(100)
+  browser.dialog = call.dialog
+  await gateway.time.advance(100)
+  expect(statusOf(call)).toBe(200)
+  expect(browser.offers.map((offer) => /a=(sendrecv|sendonly)/.exec(offer)?.[1])).toEqual(['sendonly'])
+  call.dialog?.bye()
+  await gateway.time.advance(100)
+})
+
+it('not by an offer that cannot be, and the answer before holds', async () => {
+  const call = place(alice, 'alice', '0100')
+  const invite = await ringing(gateway, gateway.trunk)
+  const answer = answerTo(invite, PHONE)
+  invite.progress(183, { body: answer, reliable: true })
+  await gateway.time.advance(50)
+  const video = Buffer.from(reofferOf(PHONE, 'sendrecv').bytes).toString().replace('m=audio', 'm=video')
+  expect(await update(Buffer.from(video))).toMatch(/^SIP\/2\.0 488 /)
+  invite.accept({ body: answer }, quiet)
+  await gateway.time.advance(100)
+  expect(statusOf(call)).toBe(200)
+  call.dialog?.bye()
+  await gateway.time.advance(100)
+  expect(gateway.logged('change refused').map(({ fields }) => fields.code)).toEqual(['sdp.no-audio'])
+})
+
+it('not by another fork than the one whose answer holds, nor without a reliable answer', async () => {
+  const call = place(alice, 'alice', '0100')
+  const invite = await ringing(gateway, gateway.trunk)
+  invite.progress(183, { body: answerTo(invite, PHONE) })
+  await gateway.time.advance(50)
+  const offer = reofferOf(PHONE, 'sendonly').bytes
+  expect(await update(offer)).toMatch(/^SIP\/2\.0 491 /)
+  expect(await update(offer, { number: 2, tag: 'nobody' })).toMatch(/^SIP\/2\.0 500 [\s\S]*Retry-After/)
+  invite.reject(486)
+  await gateway.time.advance(50)
+  expect(statusOf(call)).toBe(486)
+  gateway.expectsVerdicts('call.refused')
+})
