@@ -217,9 +217,16 @@ export interface TrunkInboundConfig {
   /** Host of the Request-URI or To of its requests, lower case. */
   readonly domain: string | undefined
   /** Who it proves to be by digest. */
-  readonly credentials:
-    | { readonly user: string; readonly password: Secret; readonly md5: boolean }
-    | undefined
+  readonly credentials: TrunkInboundCredentials | undefined
+}
+
+export interface TrunkInboundCredentials {
+  readonly user: string
+  readonly password: Secret
+  /** MD5 is taken too. */
+  readonly md5: boolean
+  /** Nothing else is asked for. */
+  readonly md5Only: boolean
 }
 
 /** Trunks of which one stands in for another. */

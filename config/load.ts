@@ -298,7 +298,12 @@ function trunkInbound(
     domain: typeof domain === 'string' ? domain.toLowerCase() : undefined,
     credentials:
       typeof user === 'string'
-        ? { user, password: passwordOf(inbound, key, TRUNK_INBOUND, context), md5: value('md5') === true }
+        ? {
+            user,
+            password: passwordOf(inbound, key, TRUNK_INBOUND, context),
+            md5: value('md5') === true,
+            md5Only: value('md5Only') === true,
+          }
         : undefined,
   }
 }

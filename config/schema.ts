@@ -121,6 +121,10 @@ export const TRUNK_INBOUND = {
   password: optional('Its password, in quotes. This or passwordFile, where there is a user.', 'secret'),
   passwordFile: optional('File whose first line is the password.', 'text', PATH),
   md5: yesNo('Take MD5 beside SHA-512-256 and SHA-256: many PBXes know nothing else.', true),
+  md5Only: yesNo(
+    'Ask for MD5 alone: sofia-sip before 1.13.4 (FreeSWITCH) answers nothing where SHA is asked for too.',
+    false,
+  ),
 }
 
 const TRUNK = {

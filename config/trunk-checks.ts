@@ -103,6 +103,12 @@ export const inboundMistakes = (key: string, { inbound, sources, tls }: TrunkRow
       passwords === 0 ? 'none' : 'both',
     ),
     ...when(
+      inbound?.md5Only === true && inbound.md5 === false,
+      `${key}.inbound`,
+      'md5 or no md5Only',
+      'md5: false and md5Only: true',
+    ),
+    ...when(
       !user && domain && passwords > 0,
       `${key}.inbound`,
       'a user, because there is a password',

@@ -114,10 +114,10 @@ export class TrunkDoor {
     this.#counters.challenged += 1
     // A ping is as good without the answer, and credentials that are out of date are some.
     if (request.method === 'INVITE' && !verdict.stale) this.#challenged(secured, nowMs, address)
-    const takesMd5 = secured.some(({ config }) => config.inbound?.credentials?.md5 === true)
+    const isAskedFor = algorithmsFor(secured)
     const headers = this.#digest
       .challenges(nowMs, verdict)
-      .filter((value) => takesMd5 || !value.includes('algorithm=MD5'))
+      .filter((value) => isAskedFor(value.includes('algorithm=MD5')))
       .map((value) => ({ name: 'WWW-Authenticate', value }))
     respond(401, { headers })
     return undefined
@@ -173,6 +173,14 @@ export class TrunkDoor {
 function narrowed(trunks: readonly Trunk[], holds: (trunk: Trunk) => boolean): readonly Trunk[] {
   const found = trunks.filter(holds)
   return trunks.length < 2 || found.length === 0 ? trunks : found
+}
+
+/** Of one that answers MD5 alone, or not at all, MD5 is all that is asked; not where another in its place must not answer it. */
+function algorithmsFor(secured: readonly Trunk[]): (isMd5: boolean) => boolean {
+  const all = secured.map(({ config }) => config.inbound?.credentials)
+  const takesMd5 = all.some((one) => one?.md5 === true)
+  const takesNothingElse = all.some((one) => one?.md5Only === true) && all.every((one) => one?.md5 === true)
+  return (isMd5) => (isMd5 ? takesMd5 : !takesNothingElse)
 }
 
 const namesOf = (trunks: readonly Trunk[]): string => trunks.map(({ config }) => config.name).join(' or ')

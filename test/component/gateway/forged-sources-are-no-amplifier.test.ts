@@ -18,7 +18,7 @@ beforeEach(async () => {
       sources: ['203.0.113.0/24'],
       inbound: {
         domain: undefined,
-        credentials: { user: 'pbx', password: new Secret('open sesame'), md5: true },
+        credentials: { user: 'pbx', password: new Secret('open sesame'), md5: true, md5Only: false },
       },
     },
   )

@@ -29,7 +29,7 @@ it('the challenge to a trunk that signs in', async () => {
   const password = new Secret('open sesame')
   gateway = await ScriptedGateway.open(
     {},
-    { inbound: { domain: undefined, credentials: { user: 'pbx', password, md5: true } } },
+    { inbound: { domain: undefined, credentials: { user: 'pbx', password, md5: true, md5Only: false } } },
   )
   const alice = await gateway.registered('alice')
   gateway.trunk.account = { user: 'pbx', password, md5: true }

@@ -87,7 +87,10 @@ describe('the requests of a trunk', () => {
     for (const password of ['password: hunter2', 'passwordFile: secret']) {
       const config = load(trunk(`inbound: { user: a, ${password}, domain: PBX.example }`))
       const inbound = config.trunks[0]?.inbound
-      expect(inbound).toMatchObject({ domain: 'pbx.example', credentials: { user: 'a', md5: true } })
+      expect(inbound).toMatchObject({
+        domain: 'pbx.example',
+        credentials: { user: 'a', md5: true, md5Only: false },
+      })
       expect(inbound?.credentials?.password.reveal()).toBe('hunter2')
       expect(inspect(config, { depth: 10, showHidden: true })).not.toContain('hunter2')
     }
@@ -100,6 +103,10 @@ describe('the requests of a trunk', () => {
   test.each([
     ['inbound: {}', 'trunks[0].inbound: user or domain, neither'],
     ['inbound: { user: a }', 'trunks[0].inbound: one of password, passwordFile, none'],
+    [
+      'inbound: { user: a, password: b, md5: false, md5Only: true }',
+      'trunks[0].inbound: md5 or no md5Only, md5: false and md5Only: true',
+    ],
     [
       'inbound: { user: a, password: b, passwordFile: secret }',
       'trunks[0].inbound: one of password, passwordFile, both',

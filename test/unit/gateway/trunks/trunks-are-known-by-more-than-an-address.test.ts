@@ -19,9 +19,14 @@ import { VirtualTime } from '../../../harness/virtual-time.ts'
 const DOMAIN = 'example.com'
 const ADDRESS = '192.0.2.1'
 
-const secured = (user: string, password = 'open sesame', md5 = true): TrunkInboundConfig => ({
+const secured = (
+  user: string,
+  password = 'open sesame',
+  md5 = true,
+  md5Only = false,
+): TrunkInboundConfig => ({
   domain: undefined,
-  credentials: { user, password: new Secret(password), md5 },
+  credentials: { user, password: new Secret(password), md5, md5Only },
 })
 const ofDomain = (domain: string): TrunkInboundConfig => ({ domain, credentials: undefined })
 
@@ -142,6 +147,22 @@ describe('a trunk that must sign in', () => {
     const { signIn } = await doorOf({ name: 'a', inbound: secured('pbx', 'open sesame', false) })
     expect(signIn('pbx', 'open sesame', 'MD5')).toBe('no MD5')
     expect(signIn('pbx', 'open sesame', 'SHA-256')).toBe('a')
+  })
+
+  // sofia-sip 1.12.11 answered no challenge at all where SHA-512-256 was among them: calls of such a FreeSWITCH were 401 for ever.
+  it('and answers MD5 alone is asked for nothing else, unless another in its place must not answer it', async () => {
+    const asked = (challenges: readonly string[]) =>
+      challenges.map((value) => /algorithm=([\w-]+)/.exec(value)?.[1])
+    const old = { name: 'a', inbound: secured('old', 'open sesame', true, true) }
+    const alone = await doorOf(old)
+    expect(alone.signIn('old', 'open sesame', 'MD5')).toBe('a')
+    expect(asked(alone.challenges)).toEqual(['MD5'])
+    const beside = await doorOf(old, { name: 'b', inbound: secured('new', 'swordfish') })
+    expect(beside.signIn('new', 'swordfish', 'MD5')).toBe('b')
+    expect(asked(beside.challenges)).toEqual(['MD5'])
+    const careful = await doorOf(old, { name: 'b', inbound: secured('new', 'swordfish', false) })
+    expect(careful.signIn('new', 'swordfish', 'SHA-256')).toBe('b')
+    expect(asked(careful.challenges)).toEqual(['SHA-512-256', 'SHA-256', 'MD5'])
   })
 
   it('beside one that takes MD5 is not known by MD5 all the same', async () => {
