@@ -17,6 +17,8 @@ export const TEST_PACKAGES = [
   { name: 'baresip', commands: ['baresip'] },
   { name: 'linphone-cli', commands: ['linphonec'] },
   { name: 'kamailio', commands: ['kamailio'] },
+  // The SIP stack inside FreeSWITCH, which Debian does not have.
+  { name: 'libsofia-sip-ua-dev', isThere: () => existsSync('/usr/include/sofia-sip-1.12/sofia-sip/nua.h') },
   { name: 'rtpengine-daemon', commands: ['rtpengine'] },
   { name: 'coturn', commands: ['turnserver'] },
   { name: 'nginx', commands: ['nginx'] },

@@ -8,6 +8,8 @@ export interface PeerProcessOptions {
   readonly hasChildren?: boolean
   /** It reads commands from its standard input. */
   readonly hasInput?: boolean
+  /** Told after each piece of output. */
+  readonly onOutput?: () => void
 }
 
 /** A child process whose output is kept, and which never outlives the test process. */
@@ -31,6 +33,7 @@ export class PeerProcess {
     })
     const keep = (chunk: Buffer): void => {
       this.#output += chunk.toString('utf8')
+      options.onOutput?.()
     }
     // It has ended.
     this.#child.stdin?.on('error', () => undefined)

@@ -8,6 +8,7 @@ import { expectNothingLeft } from './nothing-left.ts'
 import { freePort, freePortRange } from './ports.ts'
 import { linesOfThreads } from './process-threads.ts'
 import { Sipp, type SippOptions, type SippScenario } from './sipp.ts'
+import { Sofia, type SofiaOptions } from './sofia.ts'
 import { WebrtcClient } from './webrtc-client.ts'
 
 /** The trunks of a site: `91...` is routed to the first, `92...` to the second. */
@@ -62,6 +63,14 @@ export class TrunkSite {
     const baresip = closing(await Baresip.start({ media: 'rtp', toneHz, user, sipPort: this.#ports[name] }))
     noteIfFailed(() => this.#noteFailure())
     return baresip
+  }
+
+  /** sofia-sip where a trunk is configured. */
+  async sofia(options: SofiaOptions = {}, name: TrunkName = 'pbx'): Promise<Sofia> {
+    const sofia = closing(await Sofia.start({ sipPort: this.#ports[name], ...options }))
+    noteIfFailed(() => this.#noteFailure())
+    onTestFailed(() => console.log(sofia.log))
+    return sofia
   }
 
   /** As `trunk`, behind a bad network. */

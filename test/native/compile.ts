@@ -66,6 +66,15 @@ export interface Program {
   readonly isThreaded?: boolean
   /** Built by g++ with neither the addon's sources nor sanitizers. */
   readonly isAlone?: boolean
+  /** Of Debian, beside OpenSSL. */
+  readonly library?: Library
+}
+
+interface Library {
+  readonly package: string
+  readonly headers: string
+  /** As the linker has it. */
+  readonly name: string
 }
 
 function commandsLike(pattern: RegExp): string[] {
@@ -81,6 +90,9 @@ function compilerFor(program: Program): string {
   if (found === undefined) throw new Error(`no compiler for native tests: apt-get install ${packages}`)
   const check = spawnSync(found, ['-E', '-x', 'c++', '-'], { input: '#include <openssl/ssl.h>\n' })
   if (check.status !== 0) throw new Error('no OpenSSL headers for native tests: apt-get install libssl-dev')
+  const { library } = program
+  if (library !== undefined && !existsSync(library.headers))
+    throw new Error(`no headers in ${library.headers}: apt-get install ${library.package}`)
   return found
 }
 
@@ -138,7 +150,9 @@ export async function compile(program: Program): Promise<string> {
   const compiler = compilerFor(program)
   const kinds = sanitizersFor(program)
   const flagsWith = (kind: string): readonly string[] =>
-    program.isAlone === true ? FLAGS : [...FLAGS, ...SANITIZERS, `-fsanitize=${kind}`]
+    program.isAlone === true
+      ? [...FLAGS, ...(program.library === undefined ? [] : ['-isystem', program.library.headers])]
+      : [...FLAGS, ...SANITIZERS, `-fsanitize=${kind}`]
   const flags = flagsWith(kinds.object)
   const headers = headersHash()
   mkdirSync(OUTPUT, { recursive: true })
@@ -163,7 +177,9 @@ export async function compile(program: Program): Promise<string> {
 
   const inputs = objects.map(({ object }) => object)
   const executable = join(OUTPUT, `${program.name}-${shortHash(...inputs)}`)
-  await make(executable, compiler, [...flagsWith(kinds.link), ...inputs, '-lssl', '-lcrypto'])
+  const libraries = [...(program.library === undefined ? [] : [program.library.name]), 'ssl', 'crypto']
+  const links = libraries.map((name) => `-l${name}`)
+  await make(executable, compiler, [...flagsWith(kinds.link), ...inputs, ...links])
   return executable
 }
 
@@ -202,6 +218,18 @@ export const WITHOUT_IO_URING: Program = {
   sources: ['without_io_uring.cc'],
   isFuzzer: false,
   isAlone: true,
+}
+
+export const SOFIA_PEER: Program = {
+  name: 'sofia-peer',
+  sources: ['sofia_peer.cc'],
+  isFuzzer: false,
+  isAlone: true,
+  library: {
+    package: 'libsofia-sip-ua-dev',
+    headers: '/usr/include/sofia-sip-1.12',
+    name: 'sofia-sip-ua',
+  },
 }
 
 export const SRTP_TOOL: Program = { name: 'srtp-tool', sources: ['srtp_tool.cc'], isFuzzer: false }
