@@ -6,6 +6,7 @@ import {
   type OfferState,
   offerStateAfterAnswer,
 } from '../../../../sip/invite/offer-answer.ts'
+import { OfferExchange } from '../../../../sip/invite/offer-exchange.ts'
 
 const STATES: readonly OfferState[] = ['stable', 'local-offer', 'remote-offer']
 const EVENTS: readonly OfferEvent[] = [
@@ -40,4 +41,15 @@ test('an INVITE without an offer leaves the offer of its 2xx open until ACK', ()
   expect(offerStateAfterAnswer('uac', true)).toBe('stable')
   expect(offerStateAfterAnswer('uas', false)).toBe('local-offer')
   expect(offerStateAfterAnswer('uac', false)).toBe('remote-offer')
+})
+
+test('an event out of turn changes nothing, and is told', () => {
+  let told = 0
+  const exchange = new OfferExchange('local-offer', () => {
+    told += 1
+  })
+  exchange.move('send-answer')
+  expect([exchange.state, told]).toEqual(['local-offer', 1])
+  exchange.move('receive-answer')
+  expect([exchange.state, told]).toEqual(['stable', 1])
 })
