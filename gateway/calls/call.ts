@@ -303,7 +303,8 @@ export class Call implements SideOwner, JoinableCall {
 
   onDialogEnd(side: Side, reason: EndReason, request: SipRequest | undefined): void {
     side.dialog = undefined
-    if (this.#transfers.hasLeft(side)) return
+    // Of a target that has just answered: the step that takes its answer finds it gone.
+    if (this.#transfers.hasLeft(side) || this.#transfers.isTarget(side)) return
     const code = CODE_OF_END[reason]
     if (code !== undefined) this.#fail(new GatewayFailure(code, { seen: side.leg.name }), side.leg.name)
     else if (this.#transfers.isTransferor(side))

@@ -198,6 +198,11 @@ export class Transfers {
     return this.#transfer?.target.party
   }
 
+  /** Whether `side` is being called, and its answer not taken yet. */
+  isTarget(side: Side): boolean {
+    return this.#transfer?.target === side
+  }
+
   /** Whether `side` waits for the target of its own transfer. */
   isTransferor(side: Side): boolean {
     return this.#transfer?.transferor === side
@@ -301,6 +306,10 @@ export class Transfers {
         introductions.heed(target, response)
         target.sessionUuid = sessionUuidOf(response) ?? this.#options.environment.token()
         if (!(await this.#agree(target, response, answers))) return
+        if (target.dialog === undefined) {
+          await this.#onFailed(target, new GatewayFailure('call.refused', { seen: 'BYE behind its answer' }))
+          return
+        }
         this.#transfer = undefined
         await this.#replace(transferor, target)
         report.finish(200, 'OK', () => this.#hangUp(transferor))

@@ -180,6 +180,33 @@ describe('blind transfer', () => {
     expect(target.ended).toBe('bye')
   })
 
+  it('to a target that answers and hangs up in one breath fails, and the call goes on', async () => {
+    // It ended the whole call.
+    const call = await aliceCallsTrunk(gateway, alice)
+    gateway.trunk.invites.length = 0
+    const transfer = await refer(gateway, call.callee, '<sip:200@127.0.0.1:5070>')
+    const invite = await ringing(gateway, gateway.trunk)
+    const byeBehind = (answer: string): string => {
+      const line = (name: string) => new RegExp(`^${name}: (.*)\\r$`, 'm').exec(answer)?.[1] ?? ''
+      const lines = ['BYE sip:127.0.0.1:5060 SIP/2.0', 'Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKbye']
+      const parties = [`From: ${line('To')}`, `To: ${line('From')}`, `Call-ID: ${line('Call-ID')}`]
+      return [...lines, ...parties, 'CSeq: 1 BYE', 'Max-Forwards: 70', 'Content-Length: 0', '', ''].join(
+        '\r\n',
+      )
+    }
+    inOneBreath(
+      gateway,
+      () => invite.accept({ body: answerTo(invite, PHONE) }, new PeerDialog(PHONE).handler),
+      ([answer = '']) => [answer, byeBehind(answer)],
+    )
+    await gateway.time.advance(300)
+    expect([call.caller.ended, call.callee.ended, gateway.calls.size]).toEqual([undefined, undefined, 1])
+    expect(transfer.fragments.at(-1)).toMatch(/^SIP\/2\.0 [45]/)
+    call.caller.dialog?.bye()
+    await gateway.time.advance(100)
+    expect(call.callee.ended).toBe('bye')
+  })
+
   it('that is asked for in the breath in which the transferor hangs up is answered 487', async () => {
     // The REFER had no answer at all.
     const call = await aliceCallsTrunk(gateway, alice)
