@@ -354,7 +354,7 @@ export class Call implements SideOwner, JoinableCall {
 
   onEarlyOffer(side: Side, reinvite: IncomingReinvite): boolean {
     const isTaken = this.#setUp.takesEarlyOffer(side, reinvite.request)
-    if (isTaken) this.#run(() => this.#conversation.onReinvite(side, reinvite))
+    if (isTaken) this.onReinvite(side, reinvite)
     return isTaken
   }
 

@@ -1,6 +1,7 @@
 // FreeSWITCH's SIP stack offers anew by UPDATE before it picks up, once its 183 was acknowledged. It was told to wait (500), tried
 // four times, and ended the call with 480.
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { header } from '../../../sip/message/headers.ts'
 import {
   answerTo,
   BROWSER,
@@ -28,7 +29,7 @@ const line = (text: string, name: string): string =>
 /** An offer in UPDATE, of the trunk that has answered an INVITE early, by this branch or another one; our answer. */
 const update = async (
   body: Uint8Array,
-  { number = 1, tag }: { readonly number?: number; readonly tag?: string } = {},
+  { number = 1, tag, more = [] }: { number?: number; tag?: string; more?: readonly string[] } = {},
 ): Promise<string> => {
   const invite = gateway.trunkFlow.sent.findLast((text) => text.startsWith('INVITE ')) ?? ''
   const progress = gateway.trunk.flow.sent.findLast((text) => text.startsWith('SIP/2.0 183')) ?? ''
@@ -42,6 +43,7 @@ const update = async (
     line(invite, 'Call-ID'),
     `CSeq: ${number} UPDATE`,
     'Contact: <sip:127.0.0.1:5070>',
+    ...more,
     'Content-Type: application/sdp',
     `Content-Length: ${body.length}`,
     '',
@@ -69,6 +71,25 @@ it('by an offer in UPDATE, which holds though the 200 repeats the answer before'
   await gateway.time.advance(100)
   expect(statusOf(call)).toBe(200)
   expect(browser.offers.map((offer) => /a=(sendrecv|sendonly)/.exec(offer)?.[1])).toEqual(['sendonly'])
+  call.dialog?.bye()
+  await gateway.time.advance(100)
+})
+
+it('and the browser is told in its 200 who is there now', async () => {
+  await gateway.close()
+  gateway = await ScriptedGateway.open({}, { trusted: true })
+  alice = await gateway.registered('alice')
+  const call = place(alice, 'alice', '0100')
+  const invite = await ringing(gateway, gateway.trunk)
+  const answer = answerTo(invite, PHONE)
+  invite.progress(183, { body: answer, reliable: true })
+  await gateway.time.advance(50)
+  const more = ['P-Asserted-Identity: "Support" <sip:1001@127.0.0.1>']
+  await update(reofferOf(PHONE, 'sendrecv').bytes, { more })
+  invite.accept({ body: answer }, quiet)
+  await gateway.time.advance(100)
+  const final = typeof call.final === 'object' ? header(call.final, 'P-Asserted-Identity') : undefined
+  expect(final).toContain('Support')
   call.dialog?.bye()
   await gateway.time.advance(100)
 })
