@@ -319,6 +319,16 @@ TEST(srtcp_round_trip, "RTCP: 10-byte tag also with _32, index counts up, E bit 
   }
 }
 
+TEST(srtcp_shortest, "RTCP of a header alone, as who has nothing to report sends it, is protected and comes back") {
+  for (const Suite suite : kSuites) {
+    const auto sender = sender_for(suite);
+    const auto receiver = receiver_for(suite);
+    const Bytes packet = from_hex("80c90001 cafebabe");
+    CHECK(unprotect_rtcp(*receiver, protect_rtcp(*sender, packet).packet).packet == packet);
+    CHECK(protect_rtcp(*sender, Bytes(packet.begin(), packet.end() - 1)).drop == Drop::rtcp_bad_header);
+  }
+}
+
 TEST(srtcp_in_turns, "RTCP of legs with different keys and suites in turns, both ways, on two threads at once") {
   const auto take_turns = [](size_t& failures) {
     std::vector<std::unique_ptr<SrtpSender>> senders;
@@ -543,6 +553,12 @@ TEST(srtp_ssrc_cap, "SSRCs come into being by authenticated packets, up to the m
     const auto known = sender_for(suite, 0);
     CHECK(unprotect(*receiver, protect(*known, rtp(1, 0)).packet).drop == Drop::srtp_replay);
     CHECK(unprotect(*receiver, protect(*known, rtp(2, 0)).packet).drop == Drop::none);
+    // Each of those that are in remembers what it has had.
+    for (uint32_t ssrc = 0; ssrc < SrtpReceiver::kMaxSsrcs; ++ssrc) {
+      const Bytes packet = protect(*sender_for(suite, ssrc), rtp(3, ssrc)).packet;
+      CHECK(unprotect(*receiver, packet).drop == Drop::none);
+      CHECK(unprotect(*receiver, packet).drop == Drop::srtp_replay);
+    }
   }
 }
 

@@ -224,7 +224,7 @@ test('an UPDATE that nobody answers does not kill the call: a re-INVITE follows 
   expect(phone.dialogs[0]?.state).toBe('confirmed')
 })
 
-test.each([405, 401, 408, 420, 403, 501])(
+test.each([405, 400, 401, 408, 420, 403, 501])(
   'an UPDATE answered %i is followed by a re-INVITE at once',
   (status) => {
     const { clock, phone, say, last } = called(WE_REFRESH, reinvites)
@@ -234,7 +234,7 @@ test.each([405, 401, 408, 420, 403, 501])(
   },
 )
 
-test.each([491, 500, 503])('a refresh answered %i is tried again later', (status) => {
+test.each([302, 491, 500, 503])('a refresh answered %i is tried again later', (status) => {
   const { clock, phone, say, last, headers, requests } = called(WE_REFRESH)
   clock.advance(900_000)
   say(reply(last(), status))
@@ -329,6 +329,14 @@ test.each([401, 407])('refreshes that are answered %i end the call when the sess
   expectNothingLeft(phone)
 })
 
+test('an UPDATE that is challenged is why the session expires, where nobody sends a re-INVITE in its place', () => {
+  const { clock, phone, say, last } = called(['Session-Expires: 90;refresher=uac', UPDATES])
+  clock.advance(45_000)
+  say(reply(last(), 401))
+  clock.advance(90_000)
+  expect(phone.diary.at(-1)).toBe('end refresh-challenged')
+})
+
 test('a refresh that succeeds after a challenge is as good as any', () => {
   const made = called(['Session-Expires: 90;refresher=uac', 'Allow: INVITE'], reinvites)
   const { clock, phone, say, requests } = made
@@ -348,6 +356,7 @@ test('a refresh answered 422 is sent again with the longer interval', () => {
     clock.advance(45_000)
     say(reply(last(), 422, { headers: ['Min-SE: 200'] }))
     clock.advance(6_000)
+    expect(last()).toMatch(allow === UPDATES ? /^UPDATE/ : /^INVITE/)
     expect(lineOf(last(), 'Session-Expires')).toBe('Session-Expires: 200;refresher=uac')
     expect(lineOf(last(), 'Min-SE')).toBe('Min-SE: 200')
     say(reply(last(), 200, { headers: ['Session-Expires: 200;refresher=uac', allow], body: 'v=0' }))

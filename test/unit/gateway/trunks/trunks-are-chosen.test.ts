@@ -3,6 +3,7 @@ import type { GroupConfig, TrunkConfig } from '../../../../config/config.ts'
 import { TrunkTable } from '../../../../gateway/trunks/trunk.ts'
 import { MAX_WAYS, TrunkChoice } from '../../../../gateway/trunks/trunk-choice.ts'
 import { TrunkStates } from '../../../../gateway/trunks/trunk-states.ts'
+import type { SipResponse } from '../../../../sip/message/message.ts'
 import { resolverOf, trunkConfig } from '../../../harness/trunk-config.ts'
 
 const member = (trunk: string, priority = 1, weight = 1) => ({ trunk, priority, weight })
@@ -43,6 +44,23 @@ describe('the order in which trunks are tried', () => {
     expect(names('g')[0]).toBe('a')
     draw = 0.3
     expect(names('g')[0]).toBe('b')
+  })
+
+  it('is not changed by who is slow to ring, whose codecs do not fit, or who fails for once', async () => {
+    const { ways, states } = await choiceOf(ABC)
+    const [path] = ways('a')
+    if (path === undefined) throw new Error('no way')
+    const failed = { status: 500, reason: 'Oops', headers: [] } as Partial<SipResponse> as SipResponse
+    for (const how of ['slow', 'unfit', failed] as const) {
+      states.failed(path, how)
+      expect(states.isResting(path)).toBe(false)
+    }
+    for (const how of ['silent', 'timeout', 'transport'] as const) {
+      states.failed(path, how)
+      expect(states.isResting(path)).toBe(true)
+      states.answered(path)
+      expect(states.isResting(path)).toBe(false)
+    }
   })
 
   it('leaves for last who is down and where nobody answered, and none of them out', async () => {
