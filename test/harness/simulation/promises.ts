@@ -76,7 +76,26 @@ export async function afterTheEnd(world: World): Promise<string | undefined> {
   const counters = gateway.calls.counters()
   if (counters.calls !== 0 || counters.emergencyCalls !== 0 || Object.keys(counters.placed ?? {}).length > 0)
     return `limits are still charged: ${JSON.stringify(counters)}`
-  return brokenRecord(world)
+  return brokenRecord(world) ?? refusedEmergency(world)
+}
+
+/** An emergency call that is refused has been to every trunk that was there all the time. */
+function refusedEmergency({ legs, troubled, isSpoilt, trunks }: World): string | undefined {
+  if (isSpoilt) return undefined
+  const refused = legs.filter(
+    ({ isEmergency, isCaller, isOdd, isUnproven, hasCancelled, final, local }) =>
+      isEmergency &&
+      isCaller &&
+      local.kind === 'webrtc' &&
+      !(isOdd || isUnproven || hasCancelled) &&
+      typeof final === 'object' &&
+      final.status >= 300,
+  )
+  return first(trunks, ({ name, peer }) => {
+    const tried = legs.filter((leg) => leg.isEmergency && !leg.isCaller && leg.peer === peer).length
+    const isMissing = !troubled.has(name) && tried < refused.length
+    return isMissing ? `${refused.length} emergency calls refused, ${tried} tried at ${name}` : undefined
+  })
 }
 
 function brokenRecord(world: World): string | undefined {
@@ -109,6 +128,7 @@ function wrongVerdict({ verdict, outcome, findings, callId }: Cdr): string | und
 function falseVerdict({ legs }: World, { callId, outcome }: Cdr): string | undefined {
   const leg = legs.find((each) => each.isCaller && each.callId === callId)
   const status = typeof leg?.final === 'object' ? leg.final.status : 0
-  if (outcome !== 'ok' || status < 300 || leg?.hasCancelled) return undefined
+  // Of 504: the answer has waited for a PRACK, and who was called hung up before it came; so it is told.
+  if (outcome !== 'ok' || status < 300 || status === 504 || leg?.hasCancelled) return undefined
   return `ok, but the caller was answered ${status}: ${callId}`
 }

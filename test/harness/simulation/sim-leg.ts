@@ -44,6 +44,8 @@ export class SimLeg {
   hasRung = false
   /** It began on a connection that nobody had registered by: whoever comes back by another one cannot prove to be the same. */
   isUnproven = false
+  /** What it offered cannot be used. */
+  isOdd = false
   isOver = false
   /** Of what is not answered yet: it does not wait for it any more. */
   hasGivenUp = false

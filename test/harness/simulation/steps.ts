@@ -49,6 +49,7 @@ function place(world: World, dice: Dice, at: Device | Trunk, from: string, to: s
   const odd = dice.pick([GARBAGE, FAX])
   const leg = world.call(at, { from, to }, (made) => {
     made.acknowledges = acknowledges
+    made.isOdd = isOdd
     made.direction = direction
     if (!hasOffer) return undefined
     return isOdd ? odd : made.offer(direction)

@@ -51,6 +51,7 @@ export const weather: Action = (world, dice) => {
   const shares = { fine: [0, 0, 0], bad: [0.1, 0.1, 40], worse: [0.35, 0.2, 400], silent: [1, 0, 0] }[kind]
   const [loss = 0, twice = 0, lateMs = 0] = shares
   trunk.network.weather = kind === 'fine' ? FINE : { loss, twice, lateMs, seed }
+  if (kind !== 'fine') world.troubled.add(trunk.name)
   // Nobody can tell them what becomes of it.
   if (kind === 'worse' || kind === 'silent') world.isDark = true
   return `the network of ${trunk.name} is ${kind}`
@@ -66,6 +67,7 @@ export const failMedia: Action = (world, dice) => {
   if (dice.chance(0.4)) return leg.session.move(leg.name) ? `media of ${leg.name} moves` : undefined
   const code = dice.pick(MEDIA_FAILURES)
   leg.session.fail(leg.name, code)
+  world.isSpoilt = true
   return `media of ${leg.name} fails with ${code}`
 }
 
@@ -76,6 +78,7 @@ export const engineTrouble: Action = (world, dice) => {
   }
   const code = dice.pick(['media.no-port', 'media.overload', 'media.system-limit'] as const)
   world.engine.refusals.push(code)
+  world.isSpoilt = true
   return `media will refuse with ${code}`
 }
 
@@ -93,7 +96,10 @@ export const drain: Action = (world, dice) => {
   if (world.isDraining) return undefined
   world.isDraining = true
   void world.gateway.calls.drain()
-  if (dice.chance(0.3)) world.gateway.calls.end()
+  if (dice.chance(0.3)) {
+    world.gateway.calls.end()
+    world.isSpoilt = true
+  }
   return 'the gateway drains'
 }
 

@@ -234,7 +234,8 @@ export class WireWatch {
     this.#known.add(`${response.callId} ${response.toTag}`)
     const nowMs = this.#nowMs()
     // RFC 3261 §17.1.1.2, §13.2.2.4: by then nobody waits for it any more.
-    const waitsSinceMs = sent.finalMs ?? sent.cancelledMs ?? (sent.hasProgress ? nowMs : sent.atMs)
+    const isWaitedFor = sent.hasProgress && sent.request.toTag === ''
+    const waitsSinceMs = sent.finalMs ?? sent.cancelledMs ?? (isWaitedFor ? nowMs : sent.atMs)
     const isLate = nowMs - waitsSinceMs >= GIVEN_UP_MS
     if (isLate) return
     sent.hasProgress = true

@@ -76,6 +76,10 @@ export class World {
   readonly begun = new Set<string>()
   readonly emergencies = new Set<string>()
   isDraining = false
+  /** Trunks whose network was bad at some time. */
+  readonly troubled = new Set<TrunkName>()
+  /** Media had no place for a call, or all calls were ended. */
+  isSpoilt = false
   /** Datagrams to the first trunk were lost for so long that it may not know what has been given up. */
   isDark = false
   /** Call-IDs of what a fork has answered, whose peer is nobody. */
@@ -258,6 +262,7 @@ export class World {
 
   cut(trunk: Trunk, isBackedOff: boolean): void {
     trunk.network.cut()
+    this.troubled.add(trunk.name)
     trunk.network.near.isBackedOff = isBackedOff
     // Nobody has been told that it rings; it is not asked whether it does (RFC 3261 §17.1.4).
     for (const leg of this.legs)
