@@ -33,11 +33,6 @@ export class DialogRequests {
     return this.#stack.send(request, way, events, () => this.#dialog.next(request.method).cseq)
   }
 
-  /** What nobody waits for an answer to. */
-  tell(request: SipRequest): void {
-    this.send(request, { onResponse: () => {}, onFailed: () => {} })
-  }
-
   /** ACK for the 2xx to the INVITE with this number, sent already: it is what answers a repeated 2xx. */
   acknowledge(cseq: number, options: DialogRequestOptions): SipRequest {
     const ack = this.#stack.compose(this.#flow(), this.#dialog.ack(cseq), options)

@@ -240,6 +240,24 @@ describe('the health of a trunk', () => {
     for (const status of [200, 404, 405, 486]) expect(watched([status]).health.state).toBe('up')
   })
 
+  it('is asked once an interval, though answers come when they are no longer waited for, or twice', async () => {
+    const time = new VirtualTime()
+    const asked: ((outcome: SipResponse) => void)[] = []
+    const health = new TrunkHealth({
+      ...{ trunk: 'pbx', intervalS: 10, environment: time, log: logged().log, seenOf: String },
+      onState: () => {},
+      ask: (done) => void asked.push(done),
+    })
+    health.start()
+    await time.advance(9_000)
+    const late = response(200)
+    for (const done of [...asked, ...asked]) done(late)
+    expect(health.state).toBe('unknown')
+    await time.advance(50_000)
+    expect([asked.length, time.pending]).toEqual([6, 1])
+    health.stop()
+  })
+
   it('is down after three failures in a row and up again after two answers in a row', async () => {
     const { time, lines, health, states } = watched([
       200,
