@@ -100,7 +100,7 @@ export class CdrWriter {
   readonly #path: string | undefined
   readonly #log: Log
   readonly #nowMs: () => number
-  /** When the file could not be written; undefined: it can. */
+  /** When the file could not be written last; undefined: it can. */
   #failedMs: number | undefined
   /** The last line of the file may be without its end. */
   #isTorn = false
@@ -118,7 +118,7 @@ export class CdrWriter {
   }
 
   write(record: Cdr): void {
-    if (this.#failedMs !== undefined && this.#nowMs() - this.#failedMs >= RETRY_MS) this.reopen()
+    this.#retry()
     const stream = this.#stream
     if (stream === undefined) this.#writeToLog(record)
     else if (stream.writableLength > MAX_WAITING_BYTES) {
@@ -133,6 +133,12 @@ export class CdrWriter {
         if (!error && this.#stream === stream) this.#written()
       })
     }
+  }
+
+  /** Not while a stream is open, or being opened: on a disk that hangs each try would take one more thread, and as many bytes again. */
+  #retry(): void {
+    if (this.#stream !== undefined || this.#failedMs === undefined) return
+    if (this.#nowMs() - this.#failedMs >= RETRY_MS) this.reopen()
   }
 
   #written(): void {

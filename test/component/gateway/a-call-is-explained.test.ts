@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import {
   createReadStream,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   renameSync,
@@ -456,6 +457,37 @@ describe('call records', () => {
       ids.push((JSON.parse(line) as { callId: string }).callId)
     expect(ids.toSorted()).toEqual(Array.from({ length: 12 }, (_, count) => `call ${count}`).toSorted())
     expect(told).toHaveLength(1)
+    rmSync(folder, { recursive: true })
+  })
+
+  it('have one place to wait after a failure too: a disk that hangs is not opened for each', async () => {
+    const told: string[] = []
+    const ids: string[] = []
+    const keep = (message: string, fields?: unknown): void => {
+      if (message === 'call record') ids.push((fields as { callId: string }).callId)
+      else told.push(message)
+    }
+    const slow: Log = { error: keep, warn: keep, info: keep, debug: keep, child: () => slow }
+    const folder = mkdtempSync(join(tmpdir(), 'webtrunk-cdr-'))
+    const path = join(folder, 'later', 'calls.fifo')
+    let nowMs = 0
+    const writer = new CdrWriter(path, slow, () => nowMs)
+    await until(() => told.length === 1)
+    mkdirSync(join(folder, 'later'))
+    execFileSync('mkfifo', [path])
+    const record = { ...cdrOf(traceOf('a').report()), callee: 'x'.repeat(2 ** 20) }
+    for (let count = 0; count < 12; count += 1) {
+      // Nobody reads it, for many times the time after which it is tried again.
+      nowMs += RETRY_MS
+      writer.write({ ...record, callId: `call ${count}` })
+    }
+    expect(told).toEqual(['call records cannot be written', 'call records wait for a slow disk'])
+    expect(ids.length).toBeGreaterThan(0)
+    const read = text(createReadStream(path))
+    await writer.close()
+    for (const line of (await read).trim().split('\n'))
+      ids.push((JSON.parse(line) as { callId: string }).callId)
+    expect(ids.toSorted()).toEqual(Array.from({ length: 12 }, (_, count) => `call ${count}`).toSorted())
     rmSync(folder, { recursive: true })
   })
 
