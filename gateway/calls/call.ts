@@ -558,7 +558,11 @@ export class Call implements SideOwner, JoinableCall {
   }
 
   #introduce(side: Side): void {
-    this.#introductions.tell(side, this.#conversation.other(side), () => this.#headers(side))
+    this.#introductions.tell(
+      side,
+      () => this.#conversation.other(side),
+      () => this.#headers(side),
+    )
   }
 
   #logEnd(

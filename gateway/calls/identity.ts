@@ -50,22 +50,37 @@ export function identityOfTrunk(
 
 /**
  * Who a trunk says is on the line now, in an answer or in a request inside the call, by the same rules; undefined: it says nothing new.
- * `from`: what its From was so far, which may change (RFC 4916); left out for an answer, whose From is ours.
+ * Phones say Privacy in their INVITE alone, and proxies assert the number in each message: who did not want to be shown is not, until
+ * the message says that they may be.
  */
 export function identitySaid(
   message: SipRequest | SipResponse,
   isTrusted: boolean,
-  directory: Pick<NumberDirectory, 'looksLikeName'>,
-  from?: NameAddr,
+  directory: Pick<NumberDirectory, 'looksLikeName' | 'isSame'>,
+  before: {
+    /** What its From was so far, which may change (RFC 4916); undefined for an answer, whose From is ours. */
+    readonly from: NameAddr | undefined
+    readonly identity: Identity | undefined
+  },
 ): Identity | undefined {
+  const { from } = before
   const asserted = isTrusted ? readable(() => assertedIn(message)) : undefined
   const renamed =
     from !== undefined && formatNameAddr(bare(message.from)) !== formatNameAddr(bare(from))
       ? message.from
       : undefined
   const shown = asserted ?? renamed
-  return shown && shownAs(shown, message, isTrusted, directory)
+  if (shown === undefined) return undefined
+  const identity = shownAs(shown, message, isTrusted, directory)
+  const wasHidden =
+    before.identity?.isPrivate === true && directory.isSame(identity.user, before.identity.user)
+  return wasHidden && !allowsShowing(shown, message) ? { ...identity, isPrivate: true } : identity
 }
+
+/** RFC 3323 §4.2, and what Remote-Party-ID has for it. */
+const allowsShowing = ({ parameters }: NameAddr, message: SipRequest | SipResponse): boolean =>
+  headerValues(message, 'Privacy').some((value) => /^none$/i.test(value.trim())) ||
+  /^off$/i.test(parameters.get('privacy') ?? '')
 
 const bare = (address: NameAddr): NameAddr => ({ ...address, parameters: new Map() })
 

@@ -39,15 +39,16 @@ export class Introductions {
     this.#rate = new TokenBucket(CHANGES_PER_SECOND, CHANGE_BURST, options.nowMs())
   }
 
-  /** True: by this message of its peer somebody else is at the side now. One past the rate is passed over. */
+  /** True: by this message of its peer somebody else is at the side now. One past the rate is passed over, and may be said again. */
   heed(side: Side, message: SipRequest | SipResponse): boolean {
     const { said, nowMs } = this.#options
     const identity = said(side, message)
+    const isOther = identity !== undefined && !isShownAlike(identity, side.identity)
+    if (isOther && !this.#rate.take(nowMs())) return false
     if (message.kind === 'request') side.from = message.from
-    if (identity === undefined || isSame(identity, side.identity) || !this.#rate.take(nowMs())) return false
-    side.identity = identity
-    this.#changed.add(side)
-    return true
+    side.identity = identity ?? side.identity
+    if (isOther) this.#changed.add(side)
+    return isOther
   }
 
   /** A transfer has put this side in the place of another. */
@@ -65,11 +66,14 @@ export class Introductions {
     return [{ name: 'P-Asserted-Identity', value }]
   }
 
-  /** Tells a side who the other one is, unless it knows: without a description where it takes UPDATE. `headers`: of a request to it. */
-  tell(side: Side, other: Side | undefined, headers: () => readonly Header[]): void {
+  /**
+   * Tells a side who the other one is, unless it knows: without a description where it takes UPDATE. `other`: who that is by then, for
+   * its answer may take a while. `headers`: of a request to it.
+   */
+  tell(side: Side, other: () => Side | undefined, headers: () => readonly Header[]): void {
     const { run, refresh } = this.#options
     const { dialog } = side
-    const name = this.#nameFor(side, other)
+    const name = this.#nameFor(side, other())
     if (dialog === undefined || name === undefined || this.#busy.has(side)) return
     if (formatNameAddr(name) === this.#told.get(side)) return
     if (!dialog.takesUpdate || dialog.isAway) {
@@ -80,7 +84,8 @@ export class Introductions {
     dialog.request('UPDATE', { headers: headers() }, (answer) =>
       run(() => {
         this.#busy.delete(side)
-        if (side.dialog !== dialog) return
+        // A transfer may have taken it elsewhere, where others tell it.
+        if (side.dialog !== dialog || other() === undefined) return
         if (typeof answer === 'string' || answer.status >= 300) refresh(side)
         // It may be somebody else by now.
         else this.tell(side, other, headers)
@@ -94,5 +99,7 @@ export class Introductions {
   }
 }
 
-const isSame = (one: Identity, other: Identity | undefined): boolean =>
-  one.user === other?.user && one.displayName === other.displayName && one.isPrivate === other.isPrivate
+/** Whom nobody is to know looks like anybody else of that kind. */
+const isShownAlike = (one: Identity, other: Identity | undefined): boolean =>
+  one.isPrivate === other?.isPrivate &&
+  (one.isPrivate || (one.user === other.user && one.displayName === other.displayName))

@@ -35,6 +35,7 @@ import {
 } from './identity.ts'
 import { callerOf } from './party.ts'
 import type { Target } from './plan.ts'
+import type { Side } from './side.ts'
 
 /** Of a To that names nobody, in our log. */
 const MAX_TO = 128
@@ -156,13 +157,15 @@ export class Parties {
    * nothing is believed but the sign-in.
    */
   identitySaid(
-    { party, from }: { readonly party: string; readonly from: NameAddr | undefined },
+    { party, from, identity }: Pick<Side, 'party' | 'from' | 'identity'>,
     message: SipRequest | SipResponse,
   ): Identity | undefined {
     const peer = callerOf(party)
     if (peer.kind !== 'trunk') return undefined
-    const before = message.kind === 'request' ? from : undefined
-    return identitySaid(message, this.#trusts(peer), this.router.directory, before)
+    return identitySaid(message, this.#trusts(peer), this.router.directory, {
+      from: message.kind === 'request' ? from : undefined,
+      identity,
+    })
   }
 
   /** The PBX that users are registered at knows who calls, or nobody does. */

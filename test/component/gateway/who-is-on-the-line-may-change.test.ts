@@ -33,8 +33,10 @@ const named = (name: string, value: string): Header => ({ name, value })
 const asserted = (value: string): Header => named('P-Asserted-Identity', value)
 const CAROL = asserted('"Carol" <sip:+4930777@pbx.example.com>')
 
+const numbers = { countryCode: '49', nationalPrefix: '0', internationalPrefix: '00' }
+
 async function open(trunk: Partial<TrunkConfig> = { trusted: true }): Promise<void> {
-  gateway = await ScriptedGateway.open({}, trunk)
+  gateway = await ScriptedGateway.open({ numbers }, trunk)
   alice = await gateway.registered('alice')
 }
 
@@ -146,6 +148,53 @@ describe('a PBX that connects somebody else', () => {
     await over(call)
   })
 
+  const HIDDEN = asserted('<sip:+4915112345678@pbx.example.com>')
+  const PRIVATE = named('Privacy', 'id')
+
+  /** A call of somebody who does not want to be shown, as the trunk alone knows. */
+  const hiddenCallsAlice = async (): Promise<AnsweredCall> => {
+    const caller = new PeerDialog(PHONE)
+    const callee = new PeerDialog(BROWSER)
+    const { handler } = caller
+    const headers = [HIDDEN, PRIVATE]
+    const call = place(gateway.trunk, 'anonymous', 'alice', { body: offerOf(PHONE), headers, handler })
+    const invite = await ringing(gateway, alice)
+    expect(invite.request.from.uri.text).toBe('sip:anonymous@anonymous.invalid')
+    callee.dialog = invite.accept({ body: answerTo(invite, BROWSER) }, callee.handler)
+    await gateway.time.advance(100)
+    caller.dialog = call.dialog
+    return { caller, callee }
+  }
+
+  // Phones say Privacy in their INVITE, and proxies assert the number in every request behind it.
+  it.each([
+    ['the number that was hidden is asserted again', [HIDDEN], []],
+    ['nor in another form', [asserted('<tel:015112345678>')], []],
+    [
+      'nor in that of older ones',
+      [named('Remote-Party-ID', '<sip:+4915112345678@pbx.example.com>;party=calling')],
+      [],
+    ],
+    ['unless Privacy says so', [HIDDEN, named('Privacy', 'none')], ['<sip:+4915112345678@example.com>']],
+    [
+      'or privacy of Remote-Party-ID',
+      [named('Remote-Party-ID', '<sip:+4915112345678@pbx.example.com>;privacy=off')],
+      ['<sip:+4915112345678@example.com>'],
+    ],
+    ['or somebody else is there', [CAROL], ['"Carol" <sip:+4930777@example.com>']],
+  ])('tells nobody who wanted to be hidden: %s', async (_what, headers, names) => {
+    await open()
+    const call = await hiddenCallsAlice()
+    const told = watch(call.callee)
+    await update(call.caller.dialog, ...headers)
+    const body = reofferOf(PHONE, 'sendonly')
+    call.caller.dialog?.reinvite({ body, headers }, () => {})
+    await gateway.time.advance(100)
+    expect(told.filter(({ method }) => method === 'UPDATE').map(({ name }) => name)).toEqual(names)
+    expect(told.flatMap(({ method, name }) => (method === 'INVITE' ? [name] : []))).toEqual([names[0]])
+    await over(call)
+  })
+
   it('is not believed where the trunk is not trusted', async () => {
     await open({ trusted: false })
     const call = await trunkCallsAlice(gateway, alice)
@@ -172,6 +221,18 @@ describe('a PBX that connects somebody else', () => {
 })
 
 describe('From that changes inside a call (RFC 4916)', () => {
+  const updateFrom = async ({ caller }: AnsweredCall, from: string): Promise<void> => {
+    const { flow } = gateway.trunk
+    flow.drops = (text) => {
+      if (!text.startsWith('UPDATE ')) return false
+      const changed = text.replace(/^From: [^;]*/m, `From: ${from}`)
+      gateway.userAgent.receive(Buffer.from(changed), gateway.trunkFlow)
+      return true
+    }
+    await update(caller.dialog)
+    flow.drops = () => false
+  }
+
   it.each([
     ['<sip:0777@pbx.example.com>', '<sip:0777@example.com>'],
     // The name of a user of ours, of a trunk that may not be believed.
@@ -180,17 +241,22 @@ describe('From that changes inside a call (RFC 4916)', () => {
     await open({ trusted: false })
     const call = await trunkCallsAlice(gateway, alice)
     const told = watch(call.callee)
-    const { flow } = gateway.trunk
-    flow.drops = (text) => {
-      if (!text.startsWith('UPDATE ')) return false
-      const changed = text.replace(/^From: [^;]*/m, `From: ${sent}`)
-      gateway.userAgent.receive(Buffer.from(changed), gateway.trunkFlow)
-      return true
-    }
-    await update(call.caller.dialog)
-    flow.drops = () => false
+    await updateFrom(call, sent)
     expect(told.map(({ name }) => name)).toEqual([shown])
     await over(call)
+  })
+
+  it('past the rate is told when it is said again', async () => {
+    await open({ trusted: false })
+    const call = await trunkCallsAlice(gateway, alice)
+    const told = watch(call.callee)
+    for (let at = 0; at <= CHANGE_BURST; at += 1) await updateFrom(call, `<sip:0${at}@pbx.example.com>`)
+    expect(told).toHaveLength(CHANGE_BURST)
+    await gateway.time.advance(5_000)
+    await updateFrom(call, `<sip:0${CHANGE_BURST}@pbx.example.com>`)
+    expect(told.at(-1)?.name).toBe(`<sip:0${CHANGE_BURST}@example.com>`)
+    await over(call)
+    gateway.expectsVerdicts('media.none-from-trunk')
   })
 
   it('is what a browser is told by, too, that knows of it', async () => {
@@ -239,6 +305,19 @@ describe('who answers', () => {
     const nameIn = (response: SipResponse | undefined) => response && header(response, 'P-Asserted-Identity')
     expect(nameIn(call.progress.find(({ status }) => status === 180))).toBe('"Desk" <sip:0101@example.com>')
     expect(typeof call.final === 'object' && nameIn(call.final)).toBe('"Carol" <sip:+4930777@example.com>')
+    call.dialog?.bye()
+    await gateway.time.advance(100)
+  })
+
+  it('is hidden by its 200 too where its 180 has said so', async () => {
+    await open()
+    const call = place(alice, 'alice', '0100')
+    const invite = await ringing(gateway, gateway.trunk)
+    invite.progress(180, { headers: [CAROL, named('Privacy', 'id')] })
+    await gateway.time.advance(50)
+    invite.accept({ headers: [CAROL], body: answerTo(invite, PHONE) }, new PeerDialog(PHONE).handler)
+    await gateway.time.advance(100)
+    expect(typeof call.final === 'object' && header(call.final, 'P-Asserted-Identity')).toContain('anonymous')
     call.dialog?.bye()
     await gateway.time.advance(100)
   })
@@ -298,6 +377,32 @@ describe('a transfer made here', () => {
     })
     await gateway.time.advance(500)
     expect(told.map(({ name }) => name)).toContain('"Carol" <sip:+4930777@example.com>')
+    taker.dialog?.bye()
+    await gateway.time.advance(100)
+  })
+
+  it('tells it so, too, while its answer to what it was told before is under way', async () => {
+    await open()
+    const call = await answered(gateway, aliceParty(alice), trunkParty(gateway))
+    const told = watch(call.caller)
+    const late: string[] = []
+    alice.flow.drops = (text) => {
+      const isLate = /^SIP\/2\.0 200 [\s\S]*CSeq: \d+ UPDATE/.test(text)
+      if (isLate) late.push(text)
+      return isLate
+    }
+    await update(call.callee.dialog, asserted('"Dan" <sip:0888@pbx.example.com>'))
+    const { callId = '', localTag = '', remoteTag = '' } = call.callee.dialog ?? {}
+    const taker = place(gateway.trunk, '0188', 'alice', {
+      body: offerOf(PHONE),
+      headers: [named('Replaces', `${callId};to-tag=${remoteTag};from-tag=${localTag}`), CAROL],
+    })
+    await gateway.time.advance(50)
+    alice.flow.drops = () => false
+    for (const text of late) gateway.userAgent.receive(Buffer.from(text), gateway.gatewayEnd(alice))
+    await gateway.time.advance(500)
+    expect(late).not.toEqual([])
+    expect(told.at(-1)?.name).toBe('"Carol" <sip:+4930777@example.com>')
     taker.dialog?.bye()
     await gateway.time.advance(100)
   })
