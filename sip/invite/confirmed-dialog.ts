@@ -78,7 +78,7 @@ export class ConfirmedDialog
   #isMoved = false
   /** An ACK that did not come may have been lost with a flow, and the peer has not said yet that it knows the dialog. */
   #isAckLost = false
-  /** UAS: says the first INVITE's 2xx anew, to who comes back and may never have heard it. */
+  /** UAS: says the first INVITE's 2xx anew, to who comes back and may never have heard it. Nothing waits for the ACK of that. */
   #answerAnew = (): void => {}
   /** Its BYE waits for that ACK, before which RFC 3261 §15 forbids the callee one. */
   readonly #farewell: Farewell
@@ -227,9 +227,10 @@ export class ConfirmedDialog
     this.#reinvites.useFlow(from, flow)
     if (this.party !== undefined) this.#stack.uses.add(flow, this)
     if (isListed) this.#stack.addDialog(flow, this, this)
-    if (this.#isAckLost) this.#answerAnew()
     // Until ACK our 2xx goes on asking.
-    else if (this.#isAckDue) return
+    if (this.#isAckDue) return
+    // A question about a dialog that it has never heard of would be answered 481.
+    if (this.#isAckLost) this.#answerAnew()
     if (this.#state === 'confirmed') this.#askWhetherKnown()
     // Behind what the peer has come back with: its offer comes first.
     this.#stack.clock.soon(() => this.#runDeferred())
@@ -291,12 +292,17 @@ export class ConfirmedDialog
   }
 
   /** Repeats `response`, a 2xx to the INVITE `exchange`, until its ACK. */
-  awaitAck(exchange: ServerExchange, response: SipResponse, acknowledged: (ack: SipRequest) => void): void {
+  awaitAck(
+    exchange: ServerExchange,
+    response: SipResponse,
+    acknowledged: (ack: SipRequest) => void,
+    gaveUp = (): void => this.#giveUp(),
+  ): void {
     const bytes = encoded(response)
     this.#unacknowledged.add(exchange.request.cseq.number, {
       repeat: () => this.#flow.send(bytes),
       acknowledged,
-      gaveUp: () => this.#giveUp(),
+      gaveUp,
     })
   }
 
@@ -320,14 +326,20 @@ export class ConfirmedDialog
 
   /** `awaitAck` for the first INVITE, which the dialog came from. */
   awaitFirstAck(exchange: ServerExchange, response: SipResponse): void {
-    this.#answerAnew = () => this.awaitFirstAck(exchange, response)
     this.#isAckDue = true
-    this.awaitAck(exchange, response, (ack) => {
+    const acknowledged = (ack: SipRequest): void => {
       this.#isAckDue = false
+      this.#isAckLost = false
       if (this.#offers.state === 'local-offer') this.#offers.move('receive-answer')
       if (this.#state === 'confirmed') this.#stack.guard(() => this.#handler.onAck(ack), ack)
       this.#runDeferred()
-    })
+    }
+    this.#answerAnew = () => {
+      this.#flow.send(encoded(response))
+      // What becomes of the call, the answer to the question behind it says.
+      this.awaitAck(exchange, response, acknowledged, () => {})
+    }
+    this.awaitAck(exchange, response, acknowledged)
   }
 
   onAck(ack: SipRequest): void {
@@ -490,15 +502,11 @@ export class ConfirmedDialog
   /** No ACK for 64*T1: RFC 3261 §13.3.1.4. */
   #giveUp(): void {
     this.#stack.count('ack-timeout')
-    const wasConfirmed = this.#state === 'confirmed'
     this.#isAckDue = false
-    if (!wasConfirmed) {
-      this.#runDeferred()
-      return
-    }
     // Not where it is the only one to bring an answer.
     this.#isAckLost = (this.isAway || this.#isMoved) && this.#offers.state !== 'local-offer'
-    if (!this.#isAckLost) this.#endUnacknowledged()
+    if (this.#state === 'ended') this.#runDeferred()
+    else if (!this.#isAckLost) this.#endUnacknowledged()
     else if (!this.isAway) {
       // A peer that knows the dialog has our 2xx; one that is away is asked when it is back.
       this.#askWhetherKnown()

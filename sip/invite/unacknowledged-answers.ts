@@ -29,7 +29,9 @@ export class UnacknowledgedAnswers {
     this.#clock = clock
   }
 
+  /** In the place of one that waits already. */
   add(cseq: number, events: UnacknowledgedEvents): void {
+    this.#waiting.get(cseq)?.drive.stop()
     const machine = new UnacknowledgedAnswer(this.#clock.nowMs())
     const drive = new Drive<UnacknowledgedInput, UnacknowledgedOutput>({
       machine,

@@ -390,22 +390,3 @@ it('a gateway that has stopped waits for nobody whose connection closes then', a
   expect(gateway.userAgent.tables()).toMatchObject({ flowsInUse: 0 })
   gateway.expectsVerdicts('call.connection-lost')
 })
-
-it('is told of its answer though it comes back when that is not repeated any more', async () => {
-  gateway = await ScriptedGateway.open()
-  const alice = await gateway.registered('alice')
-  const call = place(alice, 'alice', '0100')
-  const invite = await ringing(gateway, gateway.trunk)
-  await gateway.disconnect(alice)
-  const phone = new PeerDialog(PHONE)
-  phone.dialog = invite.accept({ body: answerTo(invite, PHONE) }, phone.handler)
-  // 64 * T1, and more.
-  await gateway.time.advance(60_000)
-  await gateway.back(alice, 'alice')
-  await gateway.time.advance(2_000)
-  expect([statusOf(call), phone.ended, gateway.calls.size]).toEqual([200, undefined, 1])
-  call.dialog?.bye()
-  await gateway.time.advance(100)
-  expect(phone.ended).toBe('bye')
-  gateway.expectsVerdicts('media.none-from-trunk')
-})
