@@ -27,13 +27,21 @@ export function guisesOf(number: string, plan: NumbersConfig): readonly string[]
   const [behindLastPlus = ''] = /\+\d+$/.exec(bare) ?? []
   // `100&SIP/carrier/0900` is a second call to a PBX that puts it into its dial plan as it comes, `0900@elsewhere` a first.
   const pieces = written.split(/[^0-9A-Za-z+*#]+/).filter((piece) => /^[0-9+]/.test(piece))
-  const forms = [bare, leading, digits, behindLastPlus, ...pieces].flatMap((text) => {
-    const behindPlus = text.replace(/^\++/, '')
-    return text === behindPlus ? [text] : [`+${behindPlus}`, behindPlus]
-  })
-  return forms
-    .filter((form) => form !== '' && form !== '+')
-    .flatMap((form) => [form, ...internationalGuises(form, plan), ...guisesWithoutPlus(form, plan)])
+  const forms = [bare, leading, behindLastPlus, ...pieces].flatMap(withAndWithoutPlus)
+  const ofDigits = withAndWithoutPlus(digits).flatMap((form) => [form, ...internationalGuises(form, plan)])
+  // Digits that stand between letters, as in a UUID, are many by chance.
+  const isName = /.[A-Za-z]/.test(bare)
+  return [
+    ...forms.flatMap((form) => [form, ...internationalGuises(form, plan), ...guisesWithoutPlus(form, plan)]),
+    ...ofDigits,
+    ...(isName ? [] : guisesWithoutPlus(digits, plan)),
+  ]
+}
+
+function withAndWithoutPlus(text: string): readonly string[] {
+  const behindPlus = text.replace(/^\++/, '')
+  if (behindPlus === '') return []
+  return text === behindPlus ? [text] : [`+${behindPlus}`, behindPlus]
 }
 
 /** Without anything to pass over; how long it is, is looked at all the same. */
@@ -65,13 +73,24 @@ export function guisesByTrunk(number: string, plan: NumbersConfig): readonly str
     : guisesWithoutPlus(number, plan)
 }
 
-/** Trunks that leave the + away where they write take numbers without it too; who dials so means one that is longer than any here. */
+/**
+ * Trunks that leave the + away where they write take numbers without it too. Not a number of which the plan says what it is (`8812…` in
+ * Russia, where 8 is the national prefix), nor one that may be national somewhere.
+ */
 function guisesWithoutPlus(number: string, plan: NumbersConfig): readonly string[] {
-  const isLong = number.length >= LONGER_THAN_NATIONAL && /^[1-9]\d*$/.test(number)
-  return isLong ? internationalGuises(`+${number}`, plan) : []
+  if (!/^[1-9]\d*$/.test(number) || internationalDigits(number, plan) !== undefined) return []
+  const { countryCode } = plan
+  const isOwn = countryCode !== undefined && number.startsWith(countryCode)
+  return number.length >= (isOwn ? SHORTEST_OWN : LONGER_THAN_NATIONAL)
+    ? internationalGuises(`+${number}`, plan)
+    : []
 }
 
-const LONGER_THAN_NATIONAL = 11
+/** Mobiles in Brazil and China, and numbers in Russia with their prefix, have 11 digits; satellites have 12 with their country code. */
+const LONGER_THAN_NATIONAL = 12
+
+/** With the country code: most have as many, and few of another kind begin with it. */
+const SHORTEST_OWN = 11
 
 /** Cut to what a number may have; and without the national prefix, which `+49(0)30` has behind its country code. */
 function internationalGuises(number: string, plan: NumbersConfig): readonly string[] {
