@@ -173,7 +173,7 @@ async function compose(
     nowMs: environment.nowMs,
     dateMs: Date.now,
     log,
-    onForward: () => signalling.trunkWatch.renew(),
+    onForward: () => signalling.renewRegistrations(),
   })
   const lookingAtMachine = setInterval(() => {
     void openFiles.look()

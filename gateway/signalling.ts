@@ -79,6 +79,8 @@ export interface Signalling {
   readonly turn: TurnCredentials | undefined
   readonly ofTrunks: SocketHandler
   readonly ofBrowsers: SocketHandler
+  /** Registers again wherever we are registered: what is kept for us there may be over. */
+  renewRegistrations(): void
   /** Stops every timer; what goes on then ends without a word. */
   close(): void
 }
@@ -142,6 +144,10 @@ export function joinSignalling(options: SignallingOptions): Signalling {
     turn,
     ofTrunks: trunkHandler(userAgent, strangers),
     ofBrowsers: browserHandler({ userAgent, mode, relay, homes }),
+    renewRegistrations: () => {
+      trunkWatch.renew()
+      mode.renew()
+    },
     close: () => {
       homes.close()
       registration.close()

@@ -111,6 +111,11 @@ export class Extensions implements Upstream {
     } else if (extension.registration !== undefined) this.#scheduleEnd(extension)
   }
 
+  /** Registers again whoever is registered at the PBX: what it keeps may be over. */
+  renew(): void {
+    for (const { registration } of this.#byUser.values()) registration?.renew()
+  }
+
   /** Takes all registrations back, and makes no other; resolves when the PBX has answered, or will not. */
   async stop(): Promise<void> {
     this.#isStopped = true

@@ -40,6 +40,8 @@ export interface RegistrarMode {
   readonly accountFor: (flow: Flow, request: SipRequest) => ClientCredentials | undefined
   /** How many extensions are registered at the PBX by us; undefined where we register none. */
   readonly counts: () => Readonly<Record<'registered' | 'unregistered', number>> | undefined
+  /** Registers again what we keep at the PBX, which may be over there. */
+  readonly renew: () => void
   /** Refuses every REGISTER from now on and takes back what we keep at the PBX; resolves when it has answered, or will not. */
   readonly stop: () => Promise<void>
 }
@@ -55,6 +57,7 @@ export function registrarMode(options: RegistrarModeOptions): RegistrarMode {
       upstream: undefined,
       accountFor: () => undefined,
       counts: () => undefined,
+      renew: () => {},
       stop: () => registration.stop(),
     }
   }
@@ -71,6 +74,8 @@ function byBrowsers(options: RegistrarModeOptions, line: UpstreamLine, domain: s
     upstream: new BrowserUpstream(line, registrar, domain),
     accountFor: () => undefined,
     counts: () => undefined,
+    // Browsers do that themselves, by passwords that we do not have.
+    renew: () => {},
     stop: () => registrar.stop(),
   }
 }
@@ -87,6 +92,7 @@ function byGateway(options: RegistrarModeOptions, line: UpstreamLine): Registrar
     upstream: extensions,
     accountFor: (flow, request) => extensions.accountFor(flow, request),
     counts: () => extensions.counts(),
+    renew: () => extensions.renew(),
     stop: async () => {
       await Promise.all([registration.stop(), extensions.stop()])
     },
