@@ -127,7 +127,8 @@ export function joinSignalling(options: SignallingOptions): Signalling {
   const { lostConnectionS } = config.calls
   const homes = new Homes({ ...shared, relay, registration, lostConnectionS })
   const trunkWatch = new TrunkWatch({ ...shared, sentBy: (flow) => sentBy(config, flow) })
-  const strangers = new Strangers({ nowMs, log })
+  const areTrunksKnown = (): boolean => trunks.areSourcesKnown && tables.pbx.areSourcesKnown
+  const strangers = new Strangers({ nowMs, log, areTrunksKnown })
   const parts: Signalling = {
     userAgent,
     calls,

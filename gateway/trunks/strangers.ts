@@ -17,11 +17,14 @@ const READ_BURST = 20
 export interface StrangersOptions {
   readonly nowMs: () => number
   readonly log: Log
+  /** Otherwise it may be one that name servers have yet to tell of. */
+  readonly areTrunksKnown: () => boolean
 }
 
 /**
  * Peers that are no trunk. Over UDP their sources may be forged, so they get no transaction (whose retransmissions would
- * amplify a flood) and no more than one 403 each request, shorter than the request, within a rate; the rest is counted.
+ * amplify a flood) and no more than one 403 each request, shorter than the request, within a rate; the rest is counted. None while it may
+ * be a trunk that comes too early: that one asks again, and would take a 403 for the last word.
  */
 export class Strangers {
   readonly #options: StrangersOptions
@@ -42,6 +45,10 @@ export class Strangers {
   #answer(bytes: Buffer, flow: Flow): void {
     // Before it is read, which takes twenty times as long as dropping it, and much longer where it was made for that.
     if (!this.#bucket.take(this.#options.nowMs())) {
+      this.#counters.silent += 1
+      return
+    }
+    if (!this.#options.areTrunksKnown()) {
       this.#counters.silent += 1
       return
     }

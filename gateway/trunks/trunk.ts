@@ -69,6 +69,8 @@ interface Entry {
   /** Addresses and networks that its requests may come from. */
   readonly sources: readonly string[]
   readonly former: readonly FormerServer[]
+  /** Name servers have answered all questions about it, if only that there is nothing. */
+  readonly isTold: boolean
   /** Not all questions about it had an answer. */
   readonly isDoubtful: boolean
   readonly dueMs: number
@@ -88,8 +90,9 @@ export class TrunkTable {
     this.#entries = new Map(
       configs.map((config) => {
         const trunk = { config, media: mediaOf(config), servers: [] }
-        const entry = { trunk, sources: [], former: [], isDoubtful: true, dueMs: Number.NEGATIVE_INFINITY }
-        return [config.name, entry]
+        const { sources } = config
+        const unasked = { isTold: false, isDoubtful: true, dueMs: Number.NEGATIVE_INFINITY }
+        return [config.name, { trunk, sources, former: [], ...unasked }]
       }),
     )
   }
@@ -101,6 +104,11 @@ export class TrunkTable {
   /** When `refresh` has something to do again; infinite without trunks. */
   get nextRefreshMs(): number {
     return Math.min(...[...this.#entries.values()].map(({ dueMs }) => dueMs))
+  }
+
+  /** Not as long as name servers have yet to say where requests of a trunk come from: anybody may be that one. */
+  get areSourcesKnown(): boolean {
+    return [...this.#entries.values()].every(({ sources, isTold }) => isTold || sources.length > 0)
   }
 
   /** Looks up again what is due; a name that fails keeps its last servers. */
@@ -184,7 +192,7 @@ export class TrunkTable {
     return name === undefined ? undefined : this.get(name)
   }
 
-  async #resolve({ trunk, former, isDoubtful: wasDoubtful }: Entry): Promise<Entry> {
+  async #resolve({ trunk, former, isTold, isDoubtful: wasDoubtful }: Entry): Promise<Entry> {
     const { resolver, supported } = this.#options
     const { config } = trunk
     const located = await locate({ ...config, supported }, resolver)
@@ -202,6 +210,7 @@ export class TrunkTable {
       trunk: { ...trunk, servers: kept, noWay: kept.length === 0 ? noWay : undefined },
       sources: config.sources.length === 0 ? own : config.sources,
       former: formerServers(former, remotesOf(trunk.servers), remotes, nowMs),
+      isTold: isTold || !located.isDoubtful,
       isDoubtful: isWorse ? wasDoubtful : located.isDoubtful,
       dueMs: nowMs + Math.max(MIN_LOOKUP_MS, goodMs),
     }

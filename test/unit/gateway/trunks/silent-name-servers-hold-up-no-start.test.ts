@@ -7,7 +7,7 @@ import { VirtualTime } from '../../../harness/virtual-time.ts'
 
 const SILENT = 'silent.test'
 
-function starting() {
+function starting(sources: readonly string[] = []) {
   const time = new VirtualTime()
   const told: string[] = []
   const tell = (message: string, fields?: object): void =>
@@ -17,7 +17,7 @@ function starting() {
   let asked = 0
   const resolver = resolverOf()
   const trunks = new TrunkTable(
-    [trunkConfig({ name: 'cloud', host: SILENT }), trunkConfig({ name: 'pbx', host: '192.0.2.1' })],
+    [trunkConfig({ name: 'cloud', host: SILENT, sources }), trunkConfig({ name: 'pbx', host: '192.0.2.1' })],
     {
       resolver: {
         ...resolver,
@@ -35,7 +35,15 @@ function starting() {
   )
   const lookup = new TrunkLookup({ trunks, environment: time, log })
   const serversOf = (name: string): number => trunks.get(name)?.servers.length ?? 0
-  return { time, told, lookup, serversOf, asked: () => asked, answer: (ip: string) => answer([ip]) }
+  return {
+    time,
+    told,
+    trunks,
+    lookup,
+    serversOf,
+    asked: () => asked,
+    answer: (...addresses: readonly string[]) => answer(addresses),
+  }
 }
 
 it('a start waits a while for a name server that says nothing, then goes on without that trunk', async () => {
@@ -71,4 +79,37 @@ it('one whose answers come waits for nothing else, and leaves no timer', async (
   answer('192.0.2.2')
   await started
   expect([serversOf('pbx'), serversOf('cloud'), told, time.pending]).toEqual([1, 1, [], 0])
+})
+
+it('a trunk whose sources are listed is heard before its name has an address, as when it has none', async () => {
+  const { time, trunks, lookup, serversOf, answer } = starting(['203.0.113.10'])
+  const heard = () =>
+    trunks.bySource({ address: '203.0.113.10', port: 5060 }, 'udp').map(({ config }) => config.name)
+  const started = lookup.start()
+  await time.advance(START_MS)
+  await started
+  expect([serversOf('cloud'), heard()]).toEqual([0, ['cloud']])
+  expect(trunks.scopeAt({ address: '203.0.113.10', port: 5060 }, 'udp')).toBe('trunk:cloud')
+  answer('192.0.2.2')
+  await time.advance(1)
+  expect([serversOf('cloud'), heard()]).toEqual([1, ['cloud']])
+  lookup.close()
+})
+
+it('anybody may be a trunk that name servers have said nothing of; not one whose sources are listed, or who has no address', async () => {
+  const open = async (sources: readonly string[] = []) => {
+    const opened = starting(sources)
+    const started = opened.lookup.start()
+    await opened.time.advance(START_MS)
+    await started
+    return opened
+  }
+  expect((await open(['203.0.113.10'])).trunks.areSourcesKnown).toBe(true)
+  for (const addresses of [['192.0.2.2'], []]) {
+    const { time, trunks, answer } = await open()
+    expect(trunks.areSourcesKnown).toBe(false)
+    answer(...addresses)
+    await time.advance(1)
+    expect(trunks.areSourcesKnown).toBe(true)
+  }
 })

@@ -23,6 +23,7 @@ const request = (method = 'INVITE', via = 'SIP/2.0/UDP 203.0.113.9:5060;branch=z
 let nowMs = 0
 let sent: string[]
 let strangers: Strangers
+let areTrunksKnown: boolean
 let closed: number
 const flow: Flow = {
   id: 'f',
@@ -41,7 +42,8 @@ beforeEach(() => {
   nowMs = 0
   sent = []
   closed = 0
-  strangers = new Strangers({ nowMs: () => nowMs, log: silent })
+  areTrunksKnown = true
+  strangers = new Strangers({ nowMs: () => nowMs, log: silent, areTrunksKnown: () => areTrunksKnown })
 })
 
 describe('a peer that is no trunk', () => {
@@ -71,6 +73,16 @@ describe('a peer that is no trunk', () => {
     expect(sent).toEqual([])
     expect(strangers.counters()).toEqual({ refused: 0, silent: 0, garbage: 1 })
     expect(closed).toBe(1)
+  })
+
+  it('gets nothing while it may be a trunk that name servers have said nothing of: it asks again', () => {
+    areTrunksKnown = false
+    strangers.receive(request(), flow)
+    expect([sent, closed]).toEqual([[], 1])
+    expect(strangers.counters()).toEqual({ refused: 0, silent: 1, garbage: 0 })
+    areTrunksKnown = true
+    strangers.receive(request(), flow)
+    expect(sent).toHaveLength(1)
   })
 
   it('gets 20 answers at once and one past that none, then ten a second', () => {

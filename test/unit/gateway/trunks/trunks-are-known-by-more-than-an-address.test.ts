@@ -185,7 +185,7 @@ describe('a trunk that must sign in', () => {
 
     const sent: string[] = []
     const log = { error() {}, warn() {}, info() {}, debug() {}, child: () => log }
-    const strangers = new Strangers({ nowMs: () => 0, log })
+    const strangers = new Strangers({ nowMs: () => 0, log, areTrunksKnown: () => true })
     const bytes = Buffer.from(
       `INVITE sip:alice@${DOMAIN} SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.113.66;branch=z9hG4bKx\r\nFrom: <sip:100@x>;tag=1\r\nTo: <sip:alice@${DOMAIN}>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n`,
     )
