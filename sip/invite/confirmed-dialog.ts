@@ -184,8 +184,8 @@ export class ConfirmedDialog
     // The peer must see ACK before BYE, or it goes on repeating its 2xx.
     this.acknowledge()
     this.#end()
-    if (this.#isAckDue) this.#farewell.defer(request)
-    else this.#sendBye(request)
+    if (this.#isAckDue) this.#farewell.defer(request, headers)
+    else this.#sendBye(request, headers)
   }
 
   reinvite(options: ReinviteOptions, done: Done): void {
@@ -489,9 +489,9 @@ export class ConfirmedDialog
     return true
   }
 
-  #sendBye(bye: SipRequest): void {
+  #sendBye(bye: SipRequest, headers: readonly Header[]): void {
     this.#unacknowledged.stop()
-    this.#farewell.send(bye)
+    this.#farewell.send(bye, headers)
   }
 
   /** For BYE. */
@@ -516,7 +516,7 @@ export class ConfirmedDialog
 
   #endUnacknowledged(): void {
     this.#end()
-    this.#sendBye(this.#requests.compose('BYE'))
+    this.#sendBye(this.#requests.compose('BYE'), [])
     this.#stack.guard(() => this.#handler.onEnd('ack-timeout', undefined), undefined)
   }
 

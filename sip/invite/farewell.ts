@@ -1,5 +1,5 @@
 import type { DialogRequests } from '../dialog/dialog-requests.ts'
-import type { SipRequest } from '../message/message.ts'
+import type { Header, SipRequest } from '../message/message.ts'
 import type { Clock } from '../transaction/clock.ts'
 import { TRANSACTION_LIFETIME_MS } from '../transaction/timers.ts'
 
@@ -33,13 +33,14 @@ export class Farewell {
     this.#owner = owner
   }
 
-  send(bye: SipRequest): void {
-    this.#send(bye, this.#clock.nowMs() + TRANSACTION_LIFETIME_MS)
+  /** `headers`: what it was composed with, and is again. */
+  send(bye: SipRequest, headers: readonly Header[] = []): void {
+    this.#send(bye, headers, this.#clock.nowMs() + TRANSACTION_LIFETIME_MS)
   }
 
   /** Until `resume`. */
-  defer(bye: SipRequest): void {
-    this.#deferred = () => this.send(bye)
+  defer(bye: SipRequest, headers: readonly Header[]): void {
+    this.#deferred = () => this.send(bye, headers)
   }
 
   /** What was put off can be sent. */
@@ -56,7 +57,8 @@ export class Farewell {
     this.#cancelNext()
   }
 
-  #send(bye: SipRequest, untilMs: number): void {
+  #send(bye: SipRequest, headers: readonly Header[], untilMs: number): void {
+    const again = (): SipRequest => this.#requests.compose('BYE', { headers })
     this.#requests.send(bye, {
       onResponse: (response) => {
         if (response.status >= 200) this.#owner.onOver()
@@ -65,15 +67,10 @@ export class Farewell {
         if (this.#isStopped) return
         const nextMs = this.#clock.nowMs() + RECONNECT_MS
         if (reason === 'timeout') this.#owner.onOver()
-        else if (this.#owner.isAway) this.#deferred = () => this.send(this.#again(bye))
+        else if (this.#owner.isAway) this.#deferred = () => this.send(again(), headers)
         else if (reason !== 'transport' || nextMs > untilMs) this.#owner.onOver()
-        else this.#cancelNext = this.#clock.schedule(nextMs, () => this.#send(this.#again(bye), untilMs))
+        else this.#cancelNext = this.#clock.schedule(nextMs, () => this.#send(again(), headers, untilMs))
       },
     })
-  }
-
-  #again(bye: SipRequest): SipRequest {
-    const headers = bye.headers.filter(({ name }) => name === 'Reason')
-    return this.#requests.compose('BYE', { headers })
   }
 }

@@ -262,15 +262,16 @@ describe('the headers of a BYE, as call centres hand over outcome codes', () => 
   /** A call between alice and the trunk; what each of them is hung up by. */
   const talk = async (trunk = {}) => {
     gateway = await ScriptedGateway.open({}, trunk)
+    const alice = await gateway.registered('alice')
     const call = await answered(
       gateway,
-      { peer: await gateway.registered('alice'), user: 'alice', local: BROWSER },
+      { peer: alice, user: 'alice', local: BROWSER },
       { peer: gateway.trunk, number: '0100', local: PHONE },
     )
     const byes: { browser?: SipRequest; trunk?: SipRequest } = {}
     call.caller.handler.onEnd = (_reason, request) => Object.assign(byes, { browser: request })
     call.callee.handler.onEnd = (_reason, request) => Object.assign(byes, { trunk: request })
-    return { browser: call.caller.dialog, trunk: call.callee.dialog, byes }
+    return { alice, browser: call.caller.dialog, trunk: call.callee.dialog, byes }
   }
 
   it.each([
@@ -291,6 +292,33 @@ describe('the headers of a BYE, as call centres hand over outcome codes', () => 
     await gateway.time.advance(100)
     expect(namesIn(byes.browser).slice(0, 4)).toEqual(['X-Outcome', 'User-to-User', 'Diversion', 'X-More-0'])
     expect(namesIn(byes.browser)).toHaveLength(16)
+  })
+
+  const CAUSE = named('Reason', 'Q.850;cause=16')
+  const outcomeIn = (request: SipRequest | undefined) =>
+    request && ['X-Outcome', 'User-to-User', 'Reason'].map((name) => header(request, name))
+  const HANDED_OVER = ['sold', '56a;encoding=hex', 'Q.850;cause=16']
+
+  it('pass to a browser that is away when the trunk hangs up, once it is back', async () => {
+    const { alice, trunk, byes } = await talk()
+    await gateway.disconnect(alice)
+    trunk?.bye([CAUSE, ...OUTCOME])
+    await gateway.time.advance(1_000)
+    await gateway.back(alice, 'alice')
+    await gateway.time.advance(1_000)
+    expect(outcomeIn(byes.browser)).toEqual(HANDED_OVER)
+  })
+
+  it('pass to a trunk whose connection broke, by the next one', async () => {
+    const { browser, byes } = await talk()
+    gateway.trunkFlow.transport = 'tcp'
+    gateway.trunkFlow.isBackedOff = true
+    browser?.bye([CAUSE, ...OUTCOME])
+    await gateway.time.advance(1_000)
+    expect(byes.trunk).toBeUndefined()
+    gateway.trunkFlow.isBackedOff = false
+    await gateway.time.advance(10_000)
+    expect(outcomeIn(byes.trunk)).toEqual(HANDED_OVER)
   })
 })
 
