@@ -5,6 +5,7 @@ import type { Stack } from '../dialog/stack.ts'
 import type { Flow } from '../flow.ts'
 import { buildResponse } from '../message/build.ts'
 import type { Header, SipRequest, SipResponse } from '../message/message.ts'
+import { cancellation } from '../transaction/acknowledgement.ts'
 import { TRANSACTION_LIFETIME_MS } from '../transaction/timers.ts'
 import type { Body, NoAnswer } from '../user-agent-contract.ts'
 import type { OfferExchange } from './offer-exchange.ts'
@@ -117,6 +118,7 @@ export class OutgoingReinvites {
     this.#isOpen = true
     offers.move('send-offer')
     let isPending = true
+    let hasProgress = false
     let stopWaiting = (): void => {}
     const close = (event: 'receive-answer' | 'offer-failed'): void => {
       isPending = false
@@ -148,10 +150,14 @@ export class OutgoingReinvites {
     const exchange = requests.send(request, {
       onAgain: (next) => {
         sent.request = next
+        hasProgress = false
         this.#sent.add(sent)
       },
       onResponse: (response) => {
-        if (response.status < 200) return
+        if (response.status < 200) {
+          hasProgress = true
+          return
+        }
         stopWaiting()
         if (response.status < 300) {
           if (sent.ack === undefined) accept(response)
@@ -174,9 +180,19 @@ export class OutgoingReinvites {
       },
       onEnd: () => this.#sent.delete(sent),
     })
-    // The protocol has no end for an INVITE that got a 1xx; inside a call nobody waits longer than this.
+    const after = (step: () => void): (() => void) =>
+      clock.schedule(clock.nowMs() + TRANSACTION_LIFETIME_MS, step)
+    // The protocol has no end for an INVITE that got a 1xx; inside a call nobody waits longer than this. Who has said that is not
+    // gone: it is asked to give the offer up, and both go on with what held before.
     if (isPending) {
-      stopWaiting = clock.schedule(clock.nowMs() + TRANSACTION_LIFETIME_MS, () => exchange.abandon())
+      stopWaiting = after(() => {
+        if (!(isPending && hasProgress && owner.isTalking)) {
+          exchange.abandon()
+          return
+        }
+        requests.send(cancellation(sent.request, []), { onResponse: () => {}, onFailed: () => {} })
+        stopWaiting = after(() => exchange.abandon())
+      })
     }
   }
 }

@@ -209,11 +209,11 @@ test('P5: without ACK for the 200 of a re-INVITE the call ends after 64*T1, and 
   expectNothingLeft(alice, bob)
 })
 
-test('a re-INVITE with a 1xx and no final response is given up', () => {
+test('a re-INVITE with a 1xx and no final response is cancelled', () => {
   const { clock, alice, bob, ofAlice } = inCall()
   ofAlice.reinvite(offer, alice.note)
   clock.advance(33_000)
-  expect(alice.diary).toEqual(['done timeout'])
+  expect(alice.diary).toEqual(['done 487'])
   ofAlice.bye()
   clock.advance(AGES_MS)
   expect(bob.diary).toEqual(['reinvite INVITE', 'end bye'])
