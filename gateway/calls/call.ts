@@ -355,7 +355,7 @@ export class Call implements SideOwner, JoinableCall {
   onEarlyOffer(side: Side, reinvite: IncomingReinvite): boolean {
     const isTaken = this.#setUp.takesEarlyOffer(side, reinvite.request)
     if (isTaken) this.onReinvite(side, reinvite)
-    return isTaken
+    return isTaken || this.#transfers.takesEarlyOffer(side, reinvite)
   }
 
   onRefreshDue(side: Side): void {

@@ -4,7 +4,12 @@ import type { MediaFailure } from '../../media/failure.ts'
 import type { Codec } from '../../media/parameters.ts'
 import { answerableCodecs, isAudio, isSameCodec } from '../../sdp/codecs.ts'
 import type { Header, SipResponse, Uri } from '../../sip/message/message.ts'
-import type { IncomingInvite, IncomingRequest, SipEnvironment } from '../../sip/user-agent.ts'
+import type {
+  IncomingInvite,
+  IncomingReinvite,
+  IncomingRequest,
+  SipEnvironment,
+} from '../../sip/user-agent.ts'
 import { type Verdict, verdictOf } from '../diagnosis.ts'
 import { refusalHeaders, verdictFields } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
@@ -78,6 +83,8 @@ export interface TransferOptions {
 interface Transfer extends AskedTransfer {
   readonly target: Side
   readonly dialling: Dialling
+  /** Of the target. */
+  readonly answers: EarlyAnswers
 }
 
 /** How long an attended transfer waits for the answer to an offer; phones put the second call on hold right before it. */
@@ -208,6 +215,33 @@ export class Transfers {
     return this.#transfer?.transferor === side
   }
 
+  /** An offer of the target before its answer is taken. False: what it has answered so far is not to be changed. */
+  takesEarlyOffer(side: Side, reinvite: IncomingReinvite): boolean {
+    const transfer = this.#transfer
+    if (transfer?.target !== side || !transfer.answers.supersede(reinvite.request)) return false
+    this.#options.run(
+      () => this.#takeEarlyOffer(transfer, reinvite),
+      () => reinvite.reject(487),
+    )
+    return true
+  }
+
+  /** A failure refuses it, and leaves what was answered before. */
+  async #takeEarlyOffer({ target, far }: Transfer, reinvite: IncomingReinvite): Promise<void> {
+    const { introductions, headers, refused } = this.#options
+    try {
+      if (!this.isTarget(target)) throw new GatewayFailure('call.dialog-lost')
+      const offer = target.leg.read(requireSdp(reinvite.request))
+      introductions.heed(target, reinvite.request)
+      const codecs = answerableCodecs(offer, far.leg.codecs, keysOn(target.leg.media))
+      const text = await target.leg.answer(offer, { direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
+      reinvite.accept({ headers: headers(target, far), body: sdpBody(text) })
+    } catch (error) {
+      const verdict = refused('change refused', error, target)
+      reinvite.reject(verdict.status, { headers: refusalHeaders(verdict) })
+    }
+  }
+
   /**
    * The transferor hung up, or was lost, before the target answered: the others go on without it. False: the transfer has failed
    * meanwhile, and the party that stays would be alone.
@@ -282,17 +316,26 @@ export class Transfers {
     try {
       // The call may have ended meanwhile.
       if (!isConnected()) throw new GatewayFailure('transfer.not-now')
-      this.#transfer = { ...asked, target, dialling: this.#dial(asked, target, plan, codecs) }
+      const answers = new EarlyAnswers()
+      const dialling = this.#dial(asked, target, answers, plan, codecs)
+      this.#transfer = { ...asked, target, answers, dialling }
     } catch (error) {
       await this.#drop(target, error)
       throw error
     }
   }
 
-  #dial(asked: AskedTransfer, target: Side, plan: PartyPlan, codecs: readonly Codec[]): Dialling {
+  #dial(
+    asked: AskedTransfer,
+    target: Side,
+    answers: EarlyAnswers,
+    plan: PartyPlan,
+    codecs: readonly Codec[],
+  ): Dialling {
     const { transferor, far, report } = asked
     const { log, place, charges, conversation, headers, introductions } = this.#options
-    const answers = new EarlyAnswers()
+    target.identity = calledIdentity(plan)
+    target.from = plan.to
     const text = target.leg.offer({ direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
     return place(target, plan, text, {
       headers: headers(target, far),
@@ -301,8 +344,6 @@ export class Transfers {
         if (await this.#agree(target, response, answers)) report.progress(response.status, response.reason)
       },
       onAnswered: async (response) => {
-        target.identity = calledIdentity(plan)
-        target.from = plan.to
         introductions.heed(target, response)
         target.sessionUuid = sessionUuidOf(response) ?? this.#options.environment.token()
         if (!(await this.#agree(target, response, answers))) return

@@ -1,8 +1,9 @@
 // FreeSWITCH's SIP stack offers anew by UPDATE before it picks up, once its 183 was acknowledged. It was told to wait (500), tried
 // four times, and ended the call with 480.
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { header } from '../../../sip/message/headers.ts'
 import {
+  answered,
   answerTo,
   BROWSER,
   PeerDialog,
@@ -14,6 +15,7 @@ import {
   statusOf,
 } from '../../harness/scripted-calls.ts'
 import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { aliceParty, refer } from '../../harness/scripted-transfers.ts'
 
 let gateway: ScriptedGateway
 let alice: Peer
@@ -92,6 +94,42 @@ it('and the browser is told in its 200 who is there now', async () => {
   expect(final).toContain('Support')
   call.dialog?.bye()
   await gateway.time.advance(100)
+})
+
+describe('of the target of a transfer', () => {
+  const transferred = async () => {
+    const bob = await gateway.registered('bob')
+    const call = await answered(gateway, aliceParty(alice), { peer: bob, number: 'bob', local: BROWSER })
+    await refer(gateway, call.caller, '<sip:0100@example.com>')
+    const invite = await ringing(gateway, gateway.trunk)
+    const answer = answerTo(invite, PHONE)
+    invite.progress(183, { body: answer, reliable: true })
+    await gateway.time.advance(50)
+    return { call, invite, answer }
+  }
+
+  it('holds as well, though the 200 repeats the answer before', async () => {
+    const { call, invite, answer } = await transferred()
+    expect(await update(reofferOf(PHONE, 'sendonly').bytes)).toMatch(/^SIP\/2\.0 200 [\s\S]*a=recvonly/)
+    expect(call.callee.offers).toEqual([])
+    invite.accept({ body: answer }, quiet)
+    await gateway.time.advance(500)
+    expect(call.callee.offers.map((offer) => /a=(sendrecv|sendonly)/.exec(offer)?.[1])).toEqual(['sendonly'])
+    call.callee.dialog?.bye()
+    await gateway.time.advance(200)
+    expect(gateway.calls.size).toBe(0)
+  })
+
+  it('is refused where it cannot be, and the transfer goes on', async () => {
+    const { call, invite, answer } = await transferred()
+    const video = Buffer.from(reofferOf(PHONE, 'sendrecv').bytes).toString().replace('m=audio', 'm=video')
+    expect(await update(Buffer.from(video))).toMatch(/^SIP\/2\.0 488 /)
+    invite.accept({ body: answer }, quiet)
+    await gateway.time.advance(500)
+    expect(gateway.logged('transfer done')).toHaveLength(1)
+    call.callee.dialog?.bye()
+    await gateway.time.advance(200)
+  })
 })
 
 it('not by an offer that cannot be, and the answer before holds', async () => {
