@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import type { Config } from '../config/config.ts'
 import type { Log } from '../config/logging.ts'
+import { DEFAULT_STREAM_LIMITS } from '../sip/transport/stream-limits.ts'
 import { mostCalls } from './calls/capacity.ts'
 
 /** File descriptors of this process: a socket is one. */
@@ -12,10 +13,14 @@ export interface OpenFiles {
 
 /** Each leg of a trunk has a socket for RTP and one for RTCP. */
 const FILES_PER_CALL = 2
-/** Threads, listeners, HTTP beside SIP, connections of trunks. */
+/** Of trunks, by TCP and by TLS. */
+const CONNECTIONS_OF_TRUNKS = 2 * DEFAULT_STREAM_LIMITS.maxConnections
+/** Threads, listeners, HTTP beside SIP. */
 const OTHER_FILES = 512
 /** Percent of the limit: past it connections and calls are about to fail. */
 const FEW_LEFT = 90
+/** Percent below which there are enough again: less, so that a number about the limit is told once. */
+const ENOUGH_LEFT = 80
 
 /** Rejects with the error of the system; of two kinds there is a reason to look: EMFILE and ENFILE. */
 export async function openFiles(): Promise<OpenFiles> {
@@ -32,6 +37,7 @@ export class OpenFilesWatch {
   readonly #log: Pick<Log, 'warn' | 'error' | 'info'>
   readonly #read: () => Promise<OpenFiles>
   #areFew = false
+  #isLooking = false
 
   constructor(log: Pick<Log, 'warn' | 'error' | 'info'>, read: () => Promise<OpenFiles> = openFiles) {
     this.#log = log
@@ -41,7 +47,8 @@ export class OpenFilesWatch {
   /** One warning where the limit is lower than what the configuration allows others to open. */
   async checkLimit(config: Config): Promise<void> {
     const files = await this.#read().catch(() => undefined)
-    const wanted = config.web.maxConnections + mostCalls(config) * FILES_PER_CALL + OTHER_FILES
+    const wanted =
+      config.web.maxConnections + mostCalls(config) * FILES_PER_CALL + CONNECTIONS_OF_TRUNKS + OTHER_FILES
     if (files !== undefined && files.limit < wanted)
       this.#log.warn(
         'fewer file descriptors than the configuration may need: raise LimitNOFILE (ulimit -n)',
@@ -52,13 +59,16 @@ export class OpenFilesWatch {
       )
   }
 
-  /** To be called now and then. Never rejects. */
+  /** To be called now and then; does nothing while an earlier one waits for the kernel. Never rejects. */
   async look(): Promise<void> {
+    if (this.#isLooking) return
+    this.#isLooking = true
     const files = await this.#read().catch((error: unknown) => {
       return isFull(error) ? { open: Infinity, limit: Infinity } : undefined
     })
+    this.#isLooking = false
     if (files === undefined) return
-    const areFew = files.open * 100 >= files.limit * FEW_LEFT
+    const areFew = files.open * 100 >= files.limit * (this.#areFew ? ENOUGH_LEFT : FEW_LEFT)
     if (areFew === this.#areFew) return
     this.#areFew = areFew
     const fields = Number.isFinite(files.open) ? { ...files } : {}

@@ -24,12 +24,25 @@ const FEW = 'no file descriptors are left, or few: connections and calls fail'
 const AGAIN = 'there are file descriptors again'
 
 test('few left are told once, and that there are some again', async () => {
-  const { watch, told } = watched(...[899, 900, 1_000, 899].map((open) => ({ open, limit: 1_000 })))
-  for (let look = 0; look < 4; look += 1) await watch.look()
+  const looks = [899, 900, 1_000, 899, 900, 800, 799, 899].map((open) => ({ open, limit: 1_000 }))
+  const { watch, told } = watched(...looks)
+  for (const _ of looks) await watch.look()
   expect(told).toEqual([
     ['error', FEW, { open: 900, limit: 1_000 }],
-    ['info', AGAIN, { open: 899, limit: 1_000 }],
+    ['info', AGAIN, { open: 799, limit: 1_000 }],
   ])
+})
+
+test('there is one look at a time, however long the kernel takes', async () => {
+  const answers: ((files: OpenFiles) => void)[] = []
+  const log = { warn: () => {}, error: () => {}, info: () => {} }
+  const watch = new OpenFilesWatch(log, () => new Promise((resolve) => void answers.push(resolve)))
+  const looks = [watch.look(), watch.look()]
+  expect(answers).toHaveLength(1)
+  answers[0]?.({ open: 1, limit: 1_000 })
+  await Promise.all(looks)
+  void watch.look()
+  expect(answers).toHaveLength(2)
 })
 
 test.each(['EMFILE', 'ENFILE'])('none left to look with is the same (%s)', async (code) => {
@@ -53,14 +66,14 @@ test('a limit lower than what may be wanted is told at start', async () => {
     calls: { ...base.calls, maxCalls: 10 },
     emergency: undefined,
   }
-  const { watch, told } = watched({ open: 0, limit: 631 }, { open: 0, limit: 632 })
+  const { watch, told } = watched({ open: 0, limit: 2_679 }, { open: 0, limit: 2_680 })
   await watch.checkLimit(config)
   await watch.checkLimit(config)
   expect(told).toEqual([
     [
       'warn',
       'fewer file descriptors than the configuration may need: raise LimitNOFILE (ulimit -n)',
-      { limit: 631, wanted: 632 },
+      { limit: 2_679, wanted: 2_680 },
     ],
   ])
 })
