@@ -61,8 +61,10 @@ export class TrunkStates {
     return (this.#rests.get(keyOf(path)) ?? Number.NEGATIVE_INFINITY) > this.#nowMs()
   }
 
+  /** It has been heard: what was not sent before explains nothing that comes. */
   answered(path: TrunkPath): void {
     this.#rests.delete(keyOf(path))
+    this.#unsent.delete(path.trunk.name)
   }
 
   /** An address that did not answer rests, and so does one that asks for it (RFC 3261 §21.5.4); not one that was not asked. */

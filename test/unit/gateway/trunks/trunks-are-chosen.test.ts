@@ -135,4 +135,15 @@ describe('what is remembered of failures', () => {
     expect(states.lastFailureOf('a')?.reason).toBe('REGISTER: 403 Forbidden')
     expect(states.lastFailureOf('b')).toBeUndefined()
   })
+
+  it('tells of what was not sent until it is heard again', async () => {
+    const { ways, states } = await choiceOf(ABC)
+    const [path] = ways('a')
+    if (path === undefined) throw new Error('no way')
+    states.noteUnsent('a', 'ENETUNREACH')
+    const seen = (): string => states.seenOf('a', 'timeout')
+    expect(seen()).toBe('timeout: this machine did not send (ENETUNREACH)')
+    states.answered(path)
+    expect(seen()).toBe('timeout')
+  })
 })
