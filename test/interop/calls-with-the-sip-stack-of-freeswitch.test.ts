@@ -57,7 +57,7 @@ test('it answers early, offers anew by UPDATE before it picks up, holds and resu
   expect(headerOf(await call.waitForRequest('BYE'), 'Reason')).toContain('Q.850;cause=16')
 })
 
-test('it calls with compact headers and PRACK required, is held, and meets glare', async () => {
+test('it calls with compact headers and PRACK required, is held, and both ends change the call at once', async () => {
   const compact = 1
   const pbx = await site.sofia({ params: { ...RELIABLE, sipflags: compact } })
   const alice = await site.phone()
