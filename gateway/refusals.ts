@@ -11,9 +11,11 @@ const LINES_PER_SECOND = 10
 const LINE_BURST = 20
 
 /** Of what one party is refused: a page that tries again and again by itself, or a trunk with many callers, stays below. */
-export const REFUSAL_RATES: Readonly<Record<'party' | 'trunk', Rate>> = {
+export const REFUSAL_RATES: Readonly<Record<'party' | 'trunk' | 'habit', Rate>> = {
   party: { perSecond: 5, burst: 60 },
   trunk: { perSecond: 50, burst: 600 },
+  /** Six an hour remind of it. */
+  habit: { perSecond: 1 / 600, burst: 5 },
 }
 
 export interface RefusalsOptions {
@@ -26,10 +28,12 @@ export interface Refusal {
   /** What was thrown: told where it is our own mistake. */
   readonly error: unknown
   readonly fields: LogFields
-  /** A user or trunk, who has been seen to be the one, or its scope of flows; undefined for strangers. */
+  /** A user or trunk, who has been seen to be the one, or by its address; undefined for strangers. */
   readonly party: string | undefined
   /** A call for help, which no other refusals of the party may hide: it counts by itself. */
   readonly isEmergency?: boolean
+  /** What peers ask again and again and never get, such as PUBLISH, and who: told a few times. */
+  readonly habit?: string
 }
 
 /** What is said of refused requests. They are as many as peers like: beyond a rate, of strangers together and of each party, they are counted. */
@@ -38,6 +42,7 @@ export class Refusals {
   readonly #bucket: TokenBucket
   readonly #rates = new PartyRates()
   readonly #emergencyRates = new PartyRates()
+  readonly #habitRates = new PartyRates()
   readonly #counters = { unlogged: 0 }
 
   constructor(options: RefusalsOptions) {
@@ -46,8 +51,9 @@ export class Refusals {
   }
 
   /** False past the rate: then nothing else is to be kept of it either. */
-  tell(message: string, { verdict, error, fields, party, isEmergency = false }: Refusal): boolean {
-    if (!this.#take(party, isEmergency)) {
+  tell(message: string, refusal: Refusal): boolean {
+    const { verdict, error, fields } = refusal
+    if (!this.#take(refusal)) {
       this.#counters.unlogged += 1
       return false
     }
@@ -55,8 +61,9 @@ export class Refusals {
     return true
   }
 
-  #take(party: string | undefined, isEmergency: boolean): boolean {
+  #take({ party, isEmergency = false, habit }: Refusal): boolean {
     const nowMs = this.#options.nowMs()
+    if (habit !== undefined && !this.#habitRates.take(habit, REFUSAL_RATES.habit, nowMs)) return false
     if (party === undefined) return this.#bucket.take(nowMs)
     const rates = isEmergency ? this.#emergencyRates : this.#rates
     return rates.take(party, isTrunkParty(party) ? REFUSAL_RATES.trunk : REFUSAL_RATES.party, nowMs)

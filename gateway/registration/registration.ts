@@ -1,12 +1,10 @@
 import type { Config, UserConfig } from '../../config/config.ts'
-import type { LogFields } from '../../config/log-line.ts'
 import type { Log } from '../../config/logging.ts'
 import { bearerChallenge } from '../../sip/authentication/bearer.ts'
 import { createDigestServer, type DigestKey, type DigestServer } from '../../sip/authentication/digest.ts'
 import { SipFailure } from '../../sip/failure.ts'
 import type { Flow } from '../../sip/flow.ts'
 import { type Header, isSipUri, type SipRequest, type Uri } from '../../sip/message/message.ts'
-import { PartyRates, type Rate } from '../../sip/party-rates.ts'
 import { type Binding, Location } from '../../sip/registration/location.ts'
 import { handleRegister, type RegistrarPolicy } from '../../sip/registration/registrar.ts'
 import type { IncomingInvite, IncomingRequest, SipEnvironment } from '../../sip/user-agent.ts'
@@ -20,6 +18,7 @@ import { NumberDirectory } from '../trunks/number-directory.ts'
 import type { TurnCredentials } from '../web/turn.ts'
 import type { TokenVerdict } from './jwt.ts'
 import type { Registered, Registrar } from './registrar.ts'
+import { RegistrationNews } from './registration-news.ts'
 import { type RegistrationSummary, registrationSummary } from './registration-summary.ts'
 import { SignInGuard } from './sign-in-guard.ts'
 import type { TokenGate } from './token-gate.ts'
@@ -51,9 +50,6 @@ interface Authenticated {
   readonly remainingS: number | undefined
 }
 
-/** Lines about devices of one user that come and go; what is past it is told at `debug`. */
-const NEWS_RATE: Rate = { perSecond: 1, burst: 60 }
-
 type Respond = (status: number, headers: readonly Header[]) => void
 
 /**
@@ -68,14 +64,15 @@ export class Registration implements Registrar {
   readonly #directory: NumberDirectory
   readonly #keys: ReadonlyMap<string, DigestKey>
   readonly #guard: SignInGuard
-  readonly #news = new PartyRates()
+  readonly #news: RegistrationNews
   #cancelSweep: (() => void) | undefined
   #isStopped = false
 
   constructor(options: RegistrationOptions) {
-    const { config, environment } = options
+    const { config, environment, log } = options
     const { domain, registration, users } = config
     this.#options = options
+    this.#news = new RegistrationNews(log, () => environment.nowMs())
     this.#guard = new SignInGuard(() => environment.nowMs())
     this.#users = new Set(users.map(({ name }) => name))
     this.#directory = new NumberDirectory(config)
@@ -109,8 +106,7 @@ export class Registration implements Registrar {
     const sender = this.#authenticate(request, flow, answer)
     if (sender === undefined) return
     const { user } = sender
-    const { environment, log } = this.#options
-    const nowMs = environment.nowMs()
+    const nowMs = this.#options.environment.nowMs()
     const { status, headers, failure, bound, superseded, isNews } = handleRegister({
       request,
       flow,
@@ -128,9 +124,8 @@ export class Registration implements Registrar {
     }
     const bindings = this.#location.bindingsOf(user, nowMs).length
     const seen = { bindings, source: flow.remote.address }
-    // A refresh every few minutes of every browser is no event.
-    if (isNews) this.#tellNews('registration', user, seen)
-    else log.debug('registration', { user, ...seen })
+    if (isNews) this.#news.tell('registration', user, seen)
+    else this.#news.tellRefresh(user, seen)
     const { turn, tickets } = this.#options
     // A user who has just signed off needs nothing more.
     const gifts = bindings === 0 ? [] : [turn, tickets].flatMap((giver) => giver?.headerFor(user) ?? [])
@@ -228,7 +223,7 @@ export class Registration implements Registrar {
     const nowMs = this.#options.environment.nowMs()
     for (const user of new Set(gone.map(({ aor }) => aor))) {
       const bindings = this.#location.bindingsOf(user, nowMs).length
-      this.#tellNews('registration ended', user, { bindings, why })
+      this.#news.tell('registration ended', user, { bindings, why })
       this.#options.onDevices?.(user)
     }
   }
@@ -327,12 +322,6 @@ export class Registration implements Registrar {
       fields: { from: request.from.uri.text, source: flow.remote.address },
       party: user === undefined ? undefined : `user:${user}`,
     })
-  }
-
-  /** A script with one good password could register and sign off as fast as it can write. */
-  #tellNews(message: string, user: string, more: LogFields): void {
-    const isTold = this.#news.take(user, NEWS_RATE, this.#options.environment.nowMs())
-    this.#options.log[isTold ? 'info' : 'debug'](message, { user, ...more })
   }
 
   /** Expired bindings are never used; this frees them. */

@@ -26,6 +26,7 @@ import { relayRequest } from '../relay/relay-request.ts'
 import type { TurnCredentials } from '../web/turn.ts'
 import { grantedS } from './granted-expires.ts'
 import type { Registered, Registrar } from './registrar.ts'
+import { RegistrationNews } from './registration-news.ts'
 import { type RegistrationSummary, registrationSummary } from './registration-summary.ts'
 import { SignInGuard } from './sign-in-guard.ts'
 import { challengeOf, PBX, seenIn, unreachable } from './upstream.ts'
@@ -73,6 +74,7 @@ export class UpstreamRegistrar implements Registrar {
   readonly guard: SignInGuard
   readonly #options: UpstreamRegistrarOptions
   readonly #limits = new RelayLimits(PENDING_MOST)
+  readonly #news: RegistrationNews
   /** How to give up each REGISTER that waits. */
   readonly #waiting = new Set<() => void>()
   /** By token: the end of the registration, or of its grace. */
@@ -80,8 +82,9 @@ export class UpstreamRegistrar implements Registrar {
   #isStopped = false
 
   constructor(options: UpstreamRegistrarOptions) {
-    const { config, environment } = options
+    const { config, environment, log } = options
     this.#options = options
+    this.#news = new RegistrationNews(log, () => environment.nowMs())
     this.numbers = new UpstreamNumbers(environment.token())
     this.guard = new SignInGuard(() => environment.nowMs())
     this.location = new UpstreamLocation({
@@ -292,12 +295,11 @@ export class UpstreamRegistrar implements Registrar {
       isOurs === undefined ? isSipUri(uri) && uri.user === token : areEqualUris(uri, isOurs),
     )
     const expiresS = wish.expiresS === 0 ? 0 : (granted ?? wish.expiresS ?? DEFAULT_EXPIRES_S)
-    this.#options.log.info('registration', {
-      user: wish.user,
-      expiresS,
-      at: 'upstream',
-      source: flow.remote.address,
-    })
+    const seen = { expiresS, at: 'upstream', source: flow.remote.address }
+    const before = this.location.byToken(token)
+    const isRefresh = expiresS === 0 ? before === undefined : before?.flow === flow
+    if (isRefresh) this.#news.tellRefresh(wish.user, seen)
+    else this.#news.tell('registration', wish.user, seen)
     if (expiresS === 0) {
       this.#remove(token)
       return []
@@ -354,12 +356,12 @@ export class UpstreamRegistrar implements Registrar {
    */
   #takeBack(binding: UpstreamBinding, done: () => void): void {
     this.#remove(binding.token)
-    const { environment, line, log, userAgent } = this.#options
+    const { environment, line, userAgent } = this.#options
     const { aor: user, register, cseq, callId } = binding
     const report = (outcome: SipResponse | NoAnswer): void => {
       const isDone = typeof outcome === 'object' && outcome.status < 300
       const seen = typeof outcome === 'object' ? seenIn(outcome) : outcome
-      log.info(isDone ? 'registration taken back' : 'registration left to expire', { user, seen })
+      this.#news.tell(isDone ? 'registration taken back' : 'registration left to expire', user, { seen })
       done()
     }
     if (binding.expiresAtMs <= environment.nowMs()) {
@@ -381,12 +383,13 @@ export class UpstreamRegistrar implements Registrar {
 
   #refuse(incoming: IncomingRequest, error: unknown, passed: readonly Header[] = []): void {
     const { request, flow } = incoming
+    const [known] = this.location.ofFlow(flow)
     const verdict = verdictOf(error)
     this.#options.refusals.tell('REGISTER refused', {
       verdict,
       error,
       fields: { from: request.from.uri.text, source: flow.remote.address },
-      party: this.isKnown(flow) ? flow.scope : undefined,
+      party: known === undefined ? undefined : `user:${known.aor}`,
     })
     const unsupported = error instanceof SipFailure && error.code === 'sip.unsupported-extension'
     const headers = [

@@ -3,11 +3,11 @@ import { SipFailure } from '../../sip/failure.ts'
 import { type Flow, isBrowserFlow } from '../../sip/flow.ts'
 import type { Header } from '../../sip/message/message.ts'
 import type { IncomingRequest, IncomingSubscribe, SipEnvironment, UserAgent } from '../../sip/user-agent.ts'
-import { partyName } from '../calls/party.ts'
+import { isTrunkParty, partyName } from '../calls/party.ts'
 import { verdictOf } from '../diagnosis.ts'
 import { ownHeadersOf, refusalHeaders } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
-import type { Refusals } from '../refusals.ts'
+import type { Refusal, Refusals } from '../refusals.ts'
 import type { Caller } from '../trunks/router.ts'
 import { PENDING_MOST, RelayLimits, SUBSCRIPTIONS_MOST } from './relay-limits.ts'
 import { RelayParties, type RelayPartiesOptions, type RelayPlan } from './relay-parties.ts'
@@ -88,11 +88,7 @@ export class Relay {
           this.#unsolicited(incoming)
           return
         default:
-          this.#refuse(
-            incoming,
-            new SipFailure('sip.unsupported-method', { seen: incoming.request.method }),
-            [allowFor(incoming.flow)],
-          )
+          this.#refuseMethod(incoming)
       }
     } catch (error) {
       this.#refuse(incoming, error)
@@ -258,16 +254,27 @@ export class Relay {
     }
   }
 
-  #refuse(incoming: IncomingRequest, error: unknown, passed: readonly Header[] = []): void {
+  /** PBXes and phones publish presence by habit; a REGISTER is a mistake of whoever set it up, and is not hidden by that. */
+  #refuseMethod(incoming: IncomingRequest): void {
     const { request, flow } = incoming
+    const { method } = request
+    const error = new SipFailure('sip.unsupported-method', { seen: method })
     const verdict = verdictOf(error)
+    const party = isTrunkParty(flow.scope) ? flow.scope : undefined
+    const habit = method === 'REGISTER' ? `${flow.scope} REGISTER` : flow.scope
+    this.#tellRefusal(incoming, { verdict, error, party, habit })
+    incoming.respond(verdict.status, { headers: [allowFor(flow), ...refusalHeaders(verdict)] })
+  }
+
+  #tellRefusal({ request, flow }: IncomingRequest, refusal: Omit<Refusal, 'fields'>): void {
     const { callId, method } = request
-    this.#options.refusals.tell('request refused', {
-      verdict,
-      error,
-      fields: { callId, method, source: flow.remote.address },
-      party: this.#identified.get(incoming),
-    })
+    const fields = { callId, method, source: flow.remote.address }
+    this.#options.refusals.tell('request refused', { ...refusal, fields })
+  }
+
+  #refuse(incoming: IncomingRequest, error: unknown, passed: readonly Header[] = []): void {
+    const verdict = verdictOf(error)
+    this.#tellRefusal(incoming, { verdict, error, party: this.#identified.get(incoming) })
     const headers = [...passed, ...ownHeadersOf(error), ...refusalHeaders(verdict)]
     // A stranger's holds no place: a copy is refused again. One that was past a rate might pass by then, and its sender send anew.
     incoming.respond(verdict.status, { headers, isOnce: verdict.code === 'call.forbidden' })

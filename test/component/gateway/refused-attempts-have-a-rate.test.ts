@@ -3,7 +3,8 @@ import { REFUSAL_RATES } from '../../../gateway/refusals.ts'
 import { digestResponse } from '../../../sip/authentication/digest-response.ts'
 import { headerValues } from '../../../sip/message/headers.ts'
 import { answered, BROWSER, PHONE, place, statusOf } from '../../harness/scripted-calls.ts'
-import { ScriptedGateway, statusIn } from '../../harness/scripted-gateway.ts'
+import { type Peer, ScriptedGateway, statusIn } from '../../harness/scripted-gateway.ts'
+import { ScriptedPbx } from '../../harness/scripted-pbx.ts'
 import { send, statusOfSent } from '../../harness/scripted-relay.ts'
 
 // A script with one good password filled disk and history with calls that never were: each had a record, a line and a report.
@@ -136,4 +137,59 @@ it('devices of a user that come and go as fast as they can fill no log', async (
   // Another's are told.
   await gateway.registered('bob')
   expect(gateway.logged('registration').at(-1)).toMatchObject({ level: 'info', fields: { user: 'bob' } })
+})
+
+it.each<[string, (opened: ScriptedGateway) => Promise<Peer>]>([
+  ['a trunk', async (opened) => opened.trunk],
+  ['a phone', (opened) => opened.registered('alice')],
+])(
+  'what %s publishes by habit is told a few times, and hides neither its REGISTER nor a wrong password of a stranger',
+  async (_, open) => {
+    gateway = await ScriptedGateway.open()
+    const peer = await open(gateway)
+    const sent = Array.from({ length: 100 }, () => send(peer, 'PUBLISH', 'alice', 'alice'))
+    await gateway.time.advance(50)
+    expect(new Set(sent.map(statusOfSent))).toEqual(new Set([405]))
+    const { burst } = REFUSAL_RATES.habit
+    expect(gateway.logged('request refused')).toHaveLength(burst)
+    expect(gateway.refusals.counters()).toEqual({ unlogged: 100 - burst })
+    await gateway.register(gateway.trunk, 'alice', 'secret')
+    expect(gateway.logged('request refused').at(-1)).toMatchObject({ fields: { method: 'REGISTER' } })
+    await gateway.register(gateway.browser(), 'alice', 'a guess')
+    expect(gateway.logged('REGISTER refused')).toMatchObject([{ fields: { code: 'sip.bad-credentials' } }])
+  },
+)
+
+it('what a PBX registers has the rates of its user, by however many connections', async () => {
+  const pbx = await ScriptedPbx.open()
+  gateway = pbx.gateway
+  const beganMs = gateway.time.nowMs()
+  for (let count = 0; count < 80; count += 1) {
+    const browser = await pbx.registered('1001')
+    await pbx.register(browser, '1001')
+    await pbx.register(browser, '1001', { expiresS: 0 })
+  }
+  const lines = gateway.logged('registration')
+  const told = lines.filter(({ level }) => level === 'info')
+  const seconds = (gateway.time.nowMs() - beganMs) / 1_000
+  expect(told.length).toBeGreaterThanOrEqual(60)
+  expect(told.length).toBeLessThanOrEqual(61 + seconds)
+  // A refresh is no news.
+  expect(told.slice(0, 4).map(({ fields }) => fields?.expiresS)).toEqual([300, 0, 300, 0])
+  expect(lines.length).toBe(240)
+  await pbx.registered('1002')
+  expect(gateway.logged('registration').at(-1)).toMatchObject({ level: 'info', fields: { user: '1002' } })
+
+  const desk = await pbx.registered('1001', { instance: 'desk' })
+  const mobile = await pbx.registered('1001', { instance: 'mobile' })
+  pbx.refusal = { status: 500 }
+  const { burst, perSecond } = REFUSAL_RATES.party
+  const refusedMs = gateway.time.nowMs()
+  const before = gateway.logged('REGISTER refused').length
+  for (let count = 0; count < 2 * burst; count += 1)
+    await pbx.register(count % 2 === 0 ? desk : mobile, '1001')
+  const most = burst + (perSecond * (gateway.time.nowMs() - refusedMs)) / 1_000
+  const refused = gateway.logged('REGISTER refused').length - before
+  expect(refused).toBeGreaterThanOrEqual(burst)
+  expect(refused).toBeLessThanOrEqual(most)
 })
