@@ -336,12 +336,16 @@ export class Call implements SideOwner, JoinableCall {
   }
 
   onReinvite(side: Side, reinvite: IncomingReinvite): void {
-    this.#run(async () => {
-      this.#heed(side, reinvite.request)
-      await this.#conversation.onReinvite(side, reinvite)
-      const other = this.#conversation.other(side)
-      if (other !== undefined) this.#introduce(other)
-    })
+    this.#run(async () => void (await this.#onReinvite(side, reinvite)))
+  }
+
+  /** False: it was refused. */
+  async #onReinvite(side: Side, reinvite: IncomingReinvite): Promise<boolean> {
+    this.#heed(side, reinvite.request)
+    const isAccepted = await this.#conversation.onReinvite(side, reinvite)
+    const other = this.#conversation.other(side)
+    if (other !== undefined) this.#introduce(other)
+    return isAccepted
   }
 
   onRefreshed(side: Side, request: SipRequest): void {
@@ -354,7 +358,14 @@ export class Call implements SideOwner, JoinableCall {
 
   onEarlyOffer(side: Side, reinvite: IncomingReinvite): boolean {
     const isTaken = this.#setUp.takesEarlyOffer(side, reinvite.request)
-    if (isTaken) this.onReinvite(side, reinvite)
+    if (isTaken)
+      this.#run(
+        async () => {
+          if (await this.#onReinvite(side, reinvite)) this.#setUp.onEarlyOffer(side, reinvite.request)
+        },
+        // An early dialog that ends answers nothing by itself.
+        () => reinvite.reject(487),
+      )
     return isTaken || this.#transfers.takesEarlyOffer(side, reinvite)
   }
 

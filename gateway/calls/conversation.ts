@@ -107,8 +107,8 @@ export class Conversation {
     await side.leg.watch(limitS === 0 ? undefined : limitS)
   }
 
-  /** An offer in mid-call; a failure refuses it and leaves the session as it was (RFC 3261 §14.2). */
-  async onReinvite(side: Side, reinvite: IncomingReinvite): Promise<void> {
+  /** An offer in mid-call; a failure refuses it and leaves the session as it was (RFC 3261 §14.2): false. */
+  async onReinvite(side: Side, reinvite: IncomingReinvite): Promise<boolean> {
     try {
       // One that has been replaced, and whose BYE is under way.
       if (!this.#sides.includes(side)) throw new GatewayFailure('call.dialog-lost')
@@ -118,18 +118,20 @@ export class Conversation {
         const text = await this.#answer(side, side.leg.read(body))
         reinvite.accept({ headers, body: sdpBody(text) })
         await this.changed(side)
-        return
+        return true
       }
       const text = side.leg.offer(this.#allFor(side))
       const isSent = reinvite.accept({ headers, body: sdpBody(text) }, (ack) =>
         this.#options.run(() => this.takeAnswer(side, ack.body)),
       )
       if (isSent) this.offered(side)
+      return true
     } catch (error) {
       const verdict = verdictOf(error, { leg: side.leg.name })
       this.#options.log[logLevelOf(verdict)]('change refused', verdictFields(verdict, error))
       this.#options.onChangeRefused(verdict)
       reinvite.reject(verdict.status, { headers: [reasonHeader(verdict)] })
+      return false
     }
   }
 

@@ -31,10 +31,13 @@ export class EarlyAnswers {
     return own
   }
 
-  /** An offer of a fork takes the place of its answer. False: the one that holds is that of another fork. */
-  supersede(offer: SipRequest): boolean {
-    const isLatest = (offer.from.parameters.get('tag') ?? '') === this.#latest
-    if (isLatest) this.#isSuperseded = true
-    return isLatest
+  /** Whether it is of the fork whose answer holds. */
+  isOfLatest(offer: SipRequest): boolean {
+    return (offer.from.parameters.get('tag') ?? '') === this.#latest
+  }
+
+  /** An offer of a fork was accepted, and takes the place of its answer. */
+  supersede(offer: SipRequest): void {
+    if (this.isOfLatest(offer)) this.#isSuperseded = true
   }
 }

@@ -199,7 +199,12 @@ export class SetUp {
 
   /** Whether a party that has not accepted yet may change what it has answered: the one whose answer holds. */
   takesEarlyOffer(side: Side, request: SipRequest): boolean {
-    return side === this.#callee && this.#dialling !== undefined && this.#answers.supersede(request)
+    return side === this.#callee && this.#dialling !== undefined && this.#answers.isOfLatest(request)
+  }
+
+  /** It has changed it. */
+  onEarlyOffer(side: Side, request: SipRequest): void {
+    if (side === this.#callee) this.#answers.supersede(request)
   }
 
   /** With what a party says or with its media the call cannot be. True: it has been left, and an emergency call goes on elsewhere. */

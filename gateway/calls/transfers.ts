@@ -218,7 +218,7 @@ export class Transfers {
   /** An offer of the target before its answer is taken. False: what it has answered so far is not to be changed. */
   takesEarlyOffer(side: Side, reinvite: IncomingReinvite): boolean {
     const transfer = this.#transfer
-    if (transfer?.target !== side || !transfer.answers.supersede(reinvite.request)) return false
+    if (transfer?.target !== side || !transfer.answers.isOfLatest(reinvite.request)) return false
     this.#options.run(
       () => this.#takeEarlyOffer(transfer, reinvite),
       () => reinvite.reject(487),
@@ -227,7 +227,7 @@ export class Transfers {
   }
 
   /** A failure refuses it, and leaves what was answered before. */
-  async #takeEarlyOffer({ target, far }: Transfer, reinvite: IncomingReinvite): Promise<void> {
+  async #takeEarlyOffer({ target, far, answers }: Transfer, reinvite: IncomingReinvite): Promise<void> {
     const { introductions, headers, refused } = this.#options
     try {
       if (!this.isTarget(target)) throw new GatewayFailure('call.dialog-lost')
@@ -236,6 +236,7 @@ export class Transfers {
       const codecs = answerableCodecs(offer, far.leg.codecs, keysOn(target.leg.media))
       const text = await target.leg.answer(offer, { direction: 'sendrecv', codecs, ptimeMs: far.leg.ptimeMs })
       reinvite.accept({ headers: headers(target, far), body: sdpBody(text) })
+      answers.supersede(reinvite.request)
     } catch (error) {
       const verdict = refused('change refused', error, target)
       reinvite.reject(verdict.status, { headers: refusalHeaders(verdict) })

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { header } from '../../../sip/message/headers.ts'
 import {
   answered,
+  answerText,
   answerTo,
   BROWSER,
   PeerDialog,
@@ -31,7 +32,12 @@ const line = (text: string, name: string): string =>
 /** An offer in UPDATE, of the trunk that has answered an INVITE early, by this branch or another one; our answer. */
 const update = async (
   body: Uint8Array,
-  { number = 1, tag, more = [] }: { number?: number; tag?: string; more?: readonly string[] } = {},
+  {
+    number = 1,
+    tag,
+    more = [],
+    meanwhile = () => {},
+  }: { number?: number; tag?: string; more?: readonly string[]; meanwhile?: () => void } = {},
 ): Promise<string> => {
   const invite = gateway.trunkFlow.sent.findLast((text) => text.startsWith('INVITE ')) ?? ''
   const progress = gateway.trunk.flow.sent.findLast((text) => text.startsWith('SIP/2.0 183')) ?? ''
@@ -52,6 +58,7 @@ const update = async (
     Buffer.from(body).toString(),
   ]
   gateway.userAgent.receive(Buffer.from(lines.join('\r\n')), gateway.trunkFlow)
+  meanwhile()
   await gateway.time.advance(50)
   return gateway.trunkFlow.sent.findLast((text) => text.includes(`CSeq: ${number} UPDATE`)) ?? ''
 }
@@ -132,23 +139,62 @@ describe('of the target of a transfer', () => {
   })
 })
 
-it('not by an offer that cannot be, and the answer before holds', async () => {
-  const call = place(alice, 'alice', '0100')
+it('not by an offer that cannot be, and what the 200 answers is still heard', async () => {
+  const browser = new PeerDialog(BROWSER)
+  const call = place(alice, 'alice', '0100', { handler: browser.handler })
   const invite = await ringing(gateway, gateway.trunk)
-  const answer = answerTo(invite, PHONE)
-  invite.progress(183, { body: answer, reliable: true })
+  invite.progress(183, { body: answerTo(invite, PHONE), reliable: true })
   await gateway.time.advance(50)
   const video = Buffer.from(reofferOf(PHONE, 'sendrecv').bytes).toString().replace('m=audio', 'm=video')
   expect(await update(Buffer.from(video))).toMatch(/^SIP\/2\.0 488 /)
-  invite.accept({ body: answer }, quiet)
+  invite.accept({ body: answerText(invite.request.body, PHONE, 'sendonly') }, quiet)
   await gateway.time.advance(100)
   expect(statusOf(call)).toBe(200)
+  expect(browser.offers.map((offer) => /a=(sendrecv|sendonly)/.exec(offer)?.[1])).toEqual(['sendonly'])
   call.dialog?.bye()
   await gateway.time.advance(100)
   expect(gateway.logged('change refused').map(({ fields }) => fields.code)).toEqual(['sdp.no-audio'])
 })
 
-it('not by another fork than the one whose answer holds, nor without a reliable answer', async () => {
+it('not by a fork when another one has answered since', async () => {
+  const call = place(alice, 'alice', '0100')
+  const invite = await ringing(gateway, gateway.trunk)
+  const answer = answerTo(invite, PHONE)
+  invite.progress(183, { body: answer, reliable: true })
+  await gateway.time.advance(50)
+  const first = gateway.trunk.flow.sent.findLast((text) => text.startsWith('SIP/2.0 183')) ?? ''
+  const second = first.replace(/^(To: .*;tag=).*$/m, '$1other').replace('m=audio 40002', 'm=audio 40004')
+  gateway.userAgent.receive(Buffer.from(second), gateway.trunkFlow)
+  await gateway.time.advance(50)
+  const offer = reofferOf(PHONE, 'sendonly').bytes
+  expect(await update(offer)).toMatch(/^SIP\/2\.0 500 [\s\S]*Retry-After/)
+  expect(await update(offer, { number: 2, tag: 'other' })).toMatch(/^SIP\/2\.0 200 /)
+  invite.accept({ body: answer }, quiet)
+  await gateway.time.advance(100)
+  expect(statusOf(call)).toBe(200)
+  call.dialog?.bye()
+  await gateway.time.advance(100)
+})
+
+it('and is told 487 when the call ends before its turn', async () => {
+  const call = place(alice, 'alice', '0100')
+  const invite = await ringing(gateway, gateway.trunk)
+  invite.progress(183, { body: answerTo(invite, PHONE), reliable: true })
+  await gateway.time.advance(50)
+  let cancel = ''
+  alice.flow.drops = (text) => {
+    cancel = text
+    return true
+  }
+  call.invite.cancel()
+  alice.flow.drops = () => false
+  const meanwhile = () => gateway.userAgent.receive(Buffer.from(cancel), gateway.gatewayEnd(alice))
+  expect(await update(reofferOf(PHONE, 'sendonly').bytes, { meanwhile })).toMatch(/^SIP\/2\.0 487 /)
+  expect(statusOf(call)).toBe(487)
+  gateway.expectsVerdicts('cancelled')
+})
+
+it('not by a fork that nobody knows, nor without a reliable answer', async () => {
   const call = place(alice, 'alice', '0100')
   const invite = await ringing(gateway, gateway.trunk)
   invite.progress(183, { body: answerTo(invite, PHONE) })
