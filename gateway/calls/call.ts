@@ -19,6 +19,7 @@ import { CallTrace } from '../ladder/call-trace.ts'
 import type { Reporters } from '../ladder/reporters.ts'
 import type { Refusals } from '../refusals.ts'
 import { relayInDialog } from '../relay/relay-in-dialog.ts'
+import { answeredHeaders } from '../relay/relay-policy.ts'
 import { bodyWith, sdpBody } from './body.ts'
 import { CallCharges } from './call-charges.ts'
 import { type CallEvent, type CallState, nextCallState } from './call-machine.ts'
@@ -389,6 +390,7 @@ export class Call implements SideOwner, JoinableCall {
           admitMessage,
           headers: (message, named) =>
             requestHeaders(message, side.party, other?.passHeaders ?? 'none', named),
+          answered: (response) => answeredHeaders(response, other?.party ?? '', side.passHeaders),
         })
       }
     }

@@ -91,21 +91,33 @@ export function requestHeaders(
   policy: HeaderPolicy,
   named: readonly string[] = [],
 ): readonly Header[] {
+  return headersOf(request, sender, policy, named)
+}
+
+/** What whoever asked `responder` sees of its answer. `named`: what is to be acted on, which passes to all. */
+export function answerHeaders(
+  response: SipResponse,
+  responder: string,
+  policy: HeaderPolicy,
+  named: readonly string[] = [],
+): readonly Header[] {
+  return headersOf(response, responder, policy, named)
+}
+
+function headersOf(
+  message: SipRequest | SipResponse,
+  sender: string,
+  policy: HeaderPolicy,
+  named: readonly string[],
+): readonly Header[] {
   const needed = new Set(named.map((name) => name.toLowerCase()))
-  const passed = passedHeaders(request, named)
+  const passed = passedHeaders(message, named)
   const visible = new Set(visibleHeaders(passed, policy))
   return claimedBy(
     sender,
     passed.filter((row) => visible.has(row) || needed.has(row.name.toLowerCase())),
   )
 }
-
-/** What a caller sees of an answer of `callee`. */
-export const answerHeaders = (
-  response: SipResponse,
-  callee: string,
-  policy: HeaderPolicy,
-): readonly Header[] => claimedBy(callee, visibleHeaders(passedHeaders(response), policy))
 
 /** Without what this party may not claim. */
 const claimedBy = (party: string, headers: readonly Header[]): readonly Header[] =>

@@ -235,7 +235,7 @@ export class UpstreamRegistrar implements Registrar {
     const { request, flow } = incoming
     const failure = this.#failureOf(relayed, outcome)
     if (failure !== undefined || typeof outcome === 'string') {
-      this.#refuse(incoming, failure, typeof outcome === 'string' ? [] : answeredHeaders(outcome))
+      this.#refuse(incoming, failure, typeof outcome === 'string' ? [] : answeredHeaders(outcome, PBX, 'all'))
       if (typeof outcome === 'object' && isWrongPassword(request, outcome)) this.guard.failed(flow)
       return
     }

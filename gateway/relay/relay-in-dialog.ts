@@ -4,7 +4,7 @@ import type { Body, IncomingRequest, InviteDialog, NoAnswer } from '../../sip/us
 import { verdictOf } from '../diagnosis.ts'
 import { reasonHeader, refusalHeaders, refuseMethod } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
-import { answeredHeaders, failureOf, MAX_RELAYED_BODY_BYTES, nextHops, relayedBody } from './relay-policy.ts'
+import { failureOf, MAX_RELAYED_BODY_BYTES, nextHops, relayedBody } from './relay-policy.ts'
 
 /** Requests of one dialog that may wait for the other leg's answer. */
 export const MAX_PENDING_IN_DIALOG = 16
@@ -58,6 +58,8 @@ export interface InDialogRules {
   readonly admitMessage: () => void
   /** What of a request's headers may pass to the other leg; `named`: those that its body needs. */
   readonly headers: (request: SipRequest, named: readonly string[]) => readonly Header[]
+  /** What of the headers of the other leg's answer may pass back. */
+  readonly answered: (response: SipResponse) => readonly Header[]
 }
 
 const pendingOf = new WeakMap<InviteDialog, number>()
@@ -69,13 +71,13 @@ const pendingOf = new WeakMap<InviteDialog, number>()
 export function relayInDialog(
   incoming: IncomingRequest,
   other: InviteDialog | undefined,
-  { allowed, admitMessage, headers }: InDialogRules,
+  { allowed, admitMessage, headers, answered }: InDialogRules,
 ): void {
   try {
     const plan = planInDialog(incoming.request, headers)
     if (plan.kind === 'pass' && other !== undefined) {
       if (plan.method === 'MESSAGE') admitMessage()
-      pass(incoming, plan, other)
+      pass(incoming, plan, other, answered)
     } else if (plan.kind === 'absorb' || (plan.kind === 'pass' && plan.method === 'INFO')) {
       incoming.respond(200, { headers: [allowed] })
     } else if (plan.kind === 'no-subscription') throw new GatewayFailure('relay.no-subscription')
@@ -90,23 +92,28 @@ function pass(
   incoming: IncomingRequest,
   { method, headers, body }: Extract<InDialogPlan, { kind: 'pass' }>,
   other: InviteDialog,
+  answered: InDialogRules['answered'],
 ): void {
   const pending = pendingOf.get(other) ?? 0
   if (pending >= MAX_PENDING_IN_DIALOG) throw new GatewayFailure('relay.overload')
   pendingOf.set(other, pending + 1)
   other.request(method, { headers, ...(body === undefined ? {} : { body }) }, (response) => {
     pendingOf.set(other, (pendingOf.get(other) ?? 1) - 1)
-    answer(incoming, response)
+    answer(incoming, response, answered)
   })
 }
 
-function answer(incoming: IncomingRequest, response: SipResponse | NoAnswer): void {
+function answer(
+  incoming: IncomingRequest,
+  response: SipResponse | NoAnswer,
+  answered: InDialogRules['answered'],
+): void {
   if (typeof response === 'object' && response.status < 300) {
-    incoming.respond(response.status, { headers: answeredHeaders(response), ...bodyOf(response) })
+    incoming.respond(response.status, { headers: answered(response), ...bodyOf(response) })
     return
   }
   const verdict = verdictOf(failureOf(response, false))
-  const passed = typeof response === 'object' ? answeredHeaders(response) : []
+  const passed = typeof response === 'object' ? answered(response) : []
   const status = ENDS_DIALOG.has(verdict.status) ? 500 : verdict.status
   incoming.respond(status, { headers: [...passed, reasonHeader(verdict)] })
 }

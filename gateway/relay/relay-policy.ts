@@ -3,7 +3,7 @@ import { header, maxForwards, seconds } from '../../sip/message/headers.ts'
 import type { Header, SipRequest, SipResponse } from '../../sip/message/message.ts'
 import { eventOf } from '../../sip/subscription/event.ts'
 import type { Body, NoAnswer } from '../../sip/user-agent.ts'
-import { type HeaderPolicy, passedHeaders, requestHeaders } from '../calls/header-policy.ts'
+import { answerHeaders, type HeaderPolicy, requestHeaders } from '../calls/header-policy.ts'
 import { unanswered } from '../calls/unanswered.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
 import type { Caller } from '../trunks/router.ts'
@@ -66,9 +66,12 @@ export function relayedBody(message: SipRequest | SipResponse): { readonly body?
   return contentType === undefined ? {} : { body: { contentType, bytes: body } }
 }
 
-/** Headers of an answer as they pass. */
-export const answeredHeaders = (response: SipResponse): readonly Header[] =>
-  passedHeaders(response, ANSWER_HEADERS)
+/** Headers of an answer as they pass: what `responder` may claim, and who has asked is to see. */
+export const answeredHeaders = (
+  response: SipResponse,
+  responder: string,
+  policy: HeaderPolicy,
+): readonly Header[] => answerHeaders(response, responder, policy, ANSWER_HEADERS)
 
 /** Why a relayed request failed; a trunk's challenge and a redirection are no business of the one who asked. */
 export function failureOf(response: SipResponse | NoAnswer, isTrunk: boolean): GatewayFailure {

@@ -182,8 +182,14 @@ export class RelaySubscription {
     return relayedHeaders('SUBSCRIBE', request, sender, passHeaders.there)
   }
 
-  #passNotify(notifier: Notifier, { request, respond }: IncomingRequest): void {
+  /** What the subscriber sees of an answer of the notifier. */
+  #answered(response: SipResponse): readonly Header[] {
     const { name, passHeaders } = this.#options.plan
+    return answeredHeaders(response, name, passHeaders.back)
+  }
+
+  #passNotify(notifier: Notifier, { request, respond }: IncomingRequest): void {
+    const { name, sender, passHeaders } = this.#options.plan
     const headers = relayedHeaders('NOTIFY', request, name, passHeaders.back)
     const body = relayedBody(request)
     const state = header(request, 'Subscription-State') ?? 'active'
@@ -191,7 +197,7 @@ export class RelaySubscription {
     notifier.notify({ state, headers, ...body }, (response) => {
       this.#pendingNotify -= 1
       if (typeof response === 'string') respond(481)
-      else respond(response.status, { headers: answeredHeaders(response) })
+      else respond(response.status, { headers: answeredHeaders(response, sender, passHeaders.there) })
     })
   }
 
@@ -217,7 +223,7 @@ export class RelaySubscription {
       return
     }
     const verdict = this.#refused('SUBSCRIBE', failureOf(response, this.#options.plan.isTrunk))
-    const passed = typeof response === 'string' ? [] : answeredHeaders(response)
+    const passed = typeof response === 'string' ? [] : this.#answered(response)
     refresh.reject(verdict.status, { headers: [...passed, ...refusalHeaders(verdict)] })
   }
 
@@ -229,7 +235,7 @@ export class RelaySubscription {
       const { plan } = this.#options
       const failure = plan.failureOf?.(outcome) ?? failureOf(outcome, plan.isTrunk)
       const verdict = this.#refused('SUBSCRIBE', failure)
-      const passed = typeof outcome === 'string' ? [] : answeredHeaders(outcome)
+      const passed = typeof outcome === 'string' ? [] : this.#answered(outcome)
       const headers = [...passed, ...failure.headers, ...refusalHeaders(verdict)]
       this.#subscribe.reject(verdict.status, { headers })
     } else if (this.#notifier.isOpen && this.#flow.isOpen) {

@@ -207,13 +207,16 @@ export class Relay {
       leave()
       this.#waiting.delete(giveUp)
       if (typeof response === 'string' || response.status >= 300) {
-        const passed = typeof response === 'string' ? [] : answeredHeaders(response)
+        const passed =
+          typeof response === 'string' ? [] : answeredHeaders(response, plan.name, plan.passHeaders.back)
         this.#refuse(incoming, plan.failureOf?.(response) ?? failureOf(response, plan.isTrunk), passed)
         return
       }
       const { callId, method } = incoming.request
       this.#options.log.info('request relayed', { callId, method, to: plan.name, status: response.status })
-      incoming.respond(response.status, { headers: answeredHeaders(response) })
+      incoming.respond(response.status, {
+        headers: answeredHeaders(response, plan.name, plan.passHeaders.back),
+      })
     })
     this.#waiting.add(giveUp)
   }

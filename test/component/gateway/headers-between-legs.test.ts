@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { loadConfig } from '../../../config/load.ts'
 import { Secret } from '../../../config/secret.ts'
 import { header, headerValues } from '../../../sip/message/headers.ts'
-import type { SipRequest } from '../../../sip/message/message.ts'
+import type { SipRequest, SipResponse } from '../../../sip/message/message.ts'
 import {
   answered,
   answerTo,
@@ -14,7 +14,7 @@ import {
   ringing,
   statusOf,
 } from '../../harness/scripted-calls.ts'
-import { ScriptedGateway } from '../../harness/scripted-gateway.ts'
+import { type Peer, ScriptedGateway } from '../../harness/scripted-gateway.ts'
 import { asked, endOf, send, statusOfSent, subscribe, subscribedTo } from '../../harness/scripted-relay.ts'
 
 let gateway: ScriptedGateway
@@ -400,6 +400,78 @@ describe('the headers of requests beside calls', () => {
 })
 
 describe('the headers of an answer', () => {
+  const sent = [
+    named('X-Step', '1'),
+    named('Subject', 'order'),
+    named('Diversion', '<sip:+4930999@example.com>;reason=unconditional'),
+    named('History-Info', '<sip:+4930999@example.com>;index=1'),
+    named('Priority', 'emergency'),
+    named('Retry-After', '7'),
+  ]
+  const namesIn = (answer: SipResponse | string | undefined) =>
+    sent.map(({ name }) => name).filter((name) => typeof answer === 'object' && header(answer, name))
+  const body = { contentType: 'application/x-knock', bytes: Buffer.from('knock') }
+
+  /** What the asker sees of the answers of a peer to all that passes beside INVITE. */
+  const answersOf = async (peer: Peer, asker: Peer): Promise<string[][]> => {
+    const [user, called] = peer === gateway.trunk ? ['alice', '0100'] : ['0301234', 'alice']
+    const message = send(asker, 'MESSAGE', user, called, { body: 'x' })
+    ;(await asked(gateway, peer)).respond(200, { headers: sent })
+    const refused = send(asker, 'MESSAGE', user, called, { body: 'x' })
+    ;(await asked(gateway, peer)).respond(486, { headers: sent })
+    const subscription = subscribe(asker, user, called, 'presence')
+    ;(await subscribedTo(gateway, peer)).reject(403, { headers: sent })
+    await gateway.time.advance(50)
+    const { ended } = subscription
+    return [message.answer, refused.answer, ended].map((answer) => namesIn(answer))
+  }
+
+  it.each([
+    ['all', ['X-Step', 'Subject', 'Retry-After']],
+    ['known', ['Subject', 'Retry-After']],
+    ['none', ['Retry-After']],
+  ] as const)(
+    'beside calls and inside them have the rule of the request (%s), but for what its asker acts on',
+    async (passHeaders, names) => {
+      gateway = await ScriptedGateway.open({}, { passHeaders })
+      const alice = await gateway.registered('alice')
+      expect(await answersOf(alice, gateway.trunk)).toEqual([names, names, names])
+
+      const own = subscribe(alice, 'alice', '0100', 'presence')
+      own.status = undefined
+      const notifier = (await subscribedTo(gateway, gateway.trunk)).accept(
+        { expiresS: 300 },
+        { onRefresh: (refresh) => refresh.accept({ expiresS: 0 }), onEnd: () => {} },
+      )
+      const answers: (SipResponse | string)[] = []
+      const keep = (answer: SipResponse | string) => answers.push(answer)
+      notifier?.notify({ state: 'terminated;reason=noresource' }, keep)
+      await gateway.time.advance(50)
+      own.notifies[0]?.respond(200, { headers: sent })
+
+      const call = await answered(
+        gateway,
+        { peer: alice, user: 'alice', local: BROWSER },
+        { peer: gateway.trunk, number: '0100', local: PHONE },
+      )
+      for (const status of [200, 403]) {
+        call.caller.handler.onRequest = ({ respond }) => respond(status, { headers: sent })
+        call.callee.dialog?.request('INFO', { body }, keep)
+        await gateway.time.advance(50)
+      }
+      expect(answers.map(namesIn)).toEqual([names, names, names])
+      call.caller.dialog?.bye()
+      await gateway.time.advance(50)
+    },
+  )
+
+  it('pass to a browser, who has diverted included, since a trunk says so', async () => {
+    gateway = await ScriptedGateway.open({}, { passHeaders: 'none' })
+    const alice = await gateway.registered('alice')
+    const all = sent.map(({ name }) => name)
+    expect(await answersOf(gateway.trunk, alice)).toEqual([all, all, all])
+  })
+
   it('pass to a trunk, but a browser does not say that the call was diverted', async () => {
     gateway = await ScriptedGateway.open()
     const alice = await gateway.registered('alice')
