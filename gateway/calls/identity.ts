@@ -60,7 +60,8 @@ export function identitySaid(
   before: {
     /** What its From was so far, which may change (RFC 4916); undefined for an answer, whose From is ours. */
     readonly from: NameAddr | undefined
-    readonly identity: Identity | undefined
+    /** Users who were not to be shown. */
+    readonly hidden: readonly string[]
   },
 ): Identity | undefined {
   const { from } = before
@@ -72,8 +73,7 @@ export function identitySaid(
   const shown = asserted ?? renamed
   if (shown === undefined) return undefined
   const identity = shownAs(shown, message, isTrusted, directory)
-  const wasHidden =
-    before.identity?.isPrivate === true && directory.isSame(identity.user, before.identity.user)
+  const wasHidden = before.hidden.some((user) => directory.isSame(identity.user, user))
   return wasHidden && !allowsShowing(shown, message) ? { ...identity, isPrivate: true } : identity
 }
 

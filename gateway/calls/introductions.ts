@@ -8,6 +8,9 @@ import type { Side } from './side.ts'
 const CHANGES_PER_SECOND = 0.2
 export const CHANGE_BURST = 10
 
+/** Of one side. */
+const MAX_HIDDEN = 16
+
 export interface IntroductionsOptions {
   readonly nowMs: () => number
   /** Who the peer of a side says is there now; undefined: it says nothing new, or may not be believed. */
@@ -42,6 +45,7 @@ export class Introductions {
   /** True: by this message of its peer somebody else is at the side now. One past the rate is passed over, and may be said again. */
   heed(side: Side, message: SipRequest | SipResponse): boolean {
     const { said, nowMs } = this.#options
+    remember(side)
     const identity = said(side, message)
     const isOther = identity !== undefined && !isShownAlike(identity, side.identity)
     if (isOther && !this.#rate.take(nowMs())) return false
@@ -97,6 +101,14 @@ export class Introductions {
     if (other === undefined || !this.#changed.has(other) || side.leg.media.kind !== 'webrtc') return undefined
     return this.#options.shown(other)
   }
+}
+
+/** Whether who is there now may be shown, in case they come back when somebody else has been there. */
+function remember(side: Side): void {
+  const { identity } = side
+  if (identity === undefined) return
+  const others = side.hidden.filter((user) => user !== identity.user)
+  side.hidden = identity.isPrivate ? [...others, identity.user].slice(-MAX_HIDDEN) : others
 }
 
 /** Whom nobody is to know looks like anybody else of that kind. */

@@ -157,14 +157,14 @@ export class Parties {
    * nothing is believed but the sign-in.
    */
   identitySaid(
-    { party, from, identity }: Pick<Side, 'party' | 'from' | 'identity'>,
+    { party, from, hidden }: Pick<Side, 'party' | 'from' | 'hidden'>,
     message: SipRequest | SipResponse,
   ): Identity | undefined {
     const peer = callerOf(party)
     if (peer.kind !== 'trunk') return undefined
     return identitySaid(message, this.#trusts(peer), this.router.directory, {
       from: message.kind === 'request' ? from : undefined,
-      identity,
+      hidden,
     })
   }
 

@@ -56,6 +56,8 @@ export class Side {
   dialog: InviteDialog | undefined
   /** Who its peer is, where its INVITE or what came later has said so; else its party, or the number that was called there. */
   identity: Identity | undefined
+  /** Users of those that its peer has named and who were not to be shown, the newest last. */
+  hidden: readonly string[] = []
   /** What From of its peer's requests says, so far. */
   from: NameAddr | undefined
   cancelBackOff: () => void = () => {}

@@ -74,13 +74,14 @@ export function guisesByTrunk(number: string, plan: NumbersConfig): readonly str
 }
 
 /**
- * Trunks that leave the + away where they write take numbers without it too. Not a number of which the plan says what it is (`8812…` in
- * Russia, where 8 is the national prefix), nor one that may be national somewhere.
+ * Trunks that leave the + away where they write take numbers without it too. Not a number that may be national: somewhere, or by the plan
+ * (`8812…` in Russia, where 8 is the national prefix), as long as it is no longer than those.
  */
 function guisesWithoutPlus(number: string, plan: NumbersConfig): readonly string[] {
-  if (!/^[1-9]\d*$/.test(number) || internationalDigits(number, plan) !== undefined) return []
+  if (!/^[1-9]\d*$/.test(number)) return []
   const { countryCode } = plan
-  const isOwn = countryCode !== undefined && number.startsWith(countryCode)
+  const isNational = internationalDigits(number, plan) !== undefined
+  const isOwn = !isNational && countryCode !== undefined && number.startsWith(countryCode)
   return number.length >= (isOwn ? SHORTEST_OWN : LONGER_THAN_NATIONAL)
     ? internationalGuises(`+${number}`, plan)
     : []

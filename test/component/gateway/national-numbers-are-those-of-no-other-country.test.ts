@@ -64,6 +64,7 @@ describe('a number of another country, or of our own, without its plus is denied
   it.each([
     ['of satellites', BRAZIL, '881612345678', []],
     ['of satellites, from nowhere', unsaid, '881612345678', []],
+    ['of satellites, where 8 leads into the country', RUSSIA, '881612345678', []],
     ['of our own country', FRANCE, '33899123456', ['+33899']],
     ['of our own country, with the plan of another kind', RUSSIA, '79091234567', ['+7909']],
     ['with the letter of the end of dialling', BRAZIL, '881612345678A', []],

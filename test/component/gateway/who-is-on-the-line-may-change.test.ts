@@ -195,6 +195,26 @@ describe('a PBX that connects somebody else', () => {
     await over(call)
   })
 
+  it('tells nobody who wanted to be hidden: nor when somebody else has been there', async () => {
+    await open()
+    const call = await hiddenCallsAlice()
+    const told = watch(call.callee)
+    await update(call.caller.dialog, CAROL)
+    await update(call.caller.dialog, HIDDEN)
+    expect(told.at(-1)?.name).toContain('anonymous')
+    await update(call.caller.dialog, HIDDEN, named('Privacy', 'none'))
+    await update(call.caller.dialog, CAROL)
+    await update(call.caller.dialog, HIDDEN)
+    expect(told.map(({ name }) => name?.match(/Carol|anonymous|4915/)?.[0])).toEqual([
+      'Carol',
+      'anonymous',
+      '4915',
+      'Carol',
+      '4915',
+    ])
+    await over(call)
+  })
+
   it('is not believed where the trunk is not trusted', async () => {
     await open({ trusted: false })
     const call = await trunkCallsAlice(gateway, alice)
