@@ -109,6 +109,9 @@ export interface IncomingInvite {
  */
 export type NoAnswer = 'timeout' | 'transport' | 'too-large' | 'overload'
 
+/** Of a re-INVITE of ours. `cancelled`: the peer said 1xx and nothing else for 64*T1, and gave the offer up when it was asked to. */
+export type ReinviteOutcome = SipResponse | NoAnswer | 'cancelled'
+
 export interface OutgoingInviteHandler {
   /** 100: the next hop has the request. Perhaps more than once. */
   onTrying?(): void
@@ -227,11 +230,11 @@ export interface InviteDialog {
    * asserts otherwise, and one past the one that waits is answered 491. As UAS
    * before ACK it waits for the ACK. A 481 or 491 is made here when the dialog has ended or the peer's offer is open. After
    * 408, 481 or 'timeout' (unless `probe`) the dialog is of no use: call `bye()`. 'transport' says that there is no connection
-   * now. The headers of the session timer are added, and one 422 is absorbed.
+   * now. A 487 is the peer's own: see `ReinviteOutcome`. The headers of the session timer are added, and one 422 is absorbed.
    */
   reinvite(
     options: { readonly headers?: readonly Header[]; readonly body: Body | (() => Body) },
-    done: (response: SipResponse | NoAnswer) => void,
+    done: (outcome: ReinviteOutcome) => void,
   ): void
   request(
     method: string,

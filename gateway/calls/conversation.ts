@@ -8,7 +8,7 @@ import type { Offer } from '../../sdp/session.ts'
 import { retryAfter } from '../../sip/message/headers.ts'
 import type { Header, SipRequest, SipResponse } from '../../sip/message/message.ts'
 import { readable } from '../../sip/message/readable.ts'
-import type { Body, IncomingReinvite, NoAnswer, SipEnvironment } from '../../sip/user-agent.ts'
+import type { Body, IncomingReinvite, ReinviteOutcome, SipEnvironment } from '../../sip/user-agent.ts'
 import { type Verdict, verdictOf } from '../diagnosis.ts'
 import { logLevelOf, reasonHeader, verdictFields } from '../failure.ts'
 import { GatewayFailure } from '../gateway-failure.ts'
@@ -264,7 +264,7 @@ export class Conversation {
     )
   }
 
-  async #onAnswered(side: Side, response: SipResponse | NoAnswer): Promise<void> {
+  async #onAnswered(side: Side, response: ReinviteOutcome): Promise<void> {
     // A transfer may have taken the side away meanwhile.
     if (!this.#sides.includes(side)) return
     const answer = typeof response === 'string' || response.status >= 300 ? undefined : sdpIn(response)
@@ -281,7 +281,7 @@ export class Conversation {
   }
 
   /** The peer has not taken an offer: it is made again, or both go on with what held before (RFC 3261 §14.1), or the peer is gone. */
-  #onUntaken(side: Side, response: SipResponse | NoAnswer): void {
+  #onUntaken(side: Side, response: ReinviteOutcome): void {
     if (response === 'transport') {
       // It ends no dialog (RFC 5057 §5.1). A trunk that stays away is found out by the session timer, or by its silence.
       this.#renegotiate(side, { kind: 'unreached', backOffMs: RECONNECT_MS })
@@ -294,18 +294,18 @@ export class Conversation {
     }
     const status = typeof response === 'string' ? undefined : response.status
     const seen = typeof response === 'string' ? response : `${response.status} ${response.reason}`
-    if (status === 408 || status === 481 || (status === undefined && response !== 'overload')) {
+    if (status === 408 || status === 481 || response === 'timeout' || response === 'too-large') {
       const code = status === 481 ? 'call.dialog-lost' : 'call.contact-unreachable'
       throw side.blamed(new GatewayFailure(code, { seen: `${side.leg.name}: ${seen}` }))
     }
     const chance = Number.parseInt(this.#options.environment.token().slice(0, 8), 16) / 2 ** 32
     const backOffMs = retryMs(response, side.isCallIdOwner, chance)
     this.#renegotiate(side, backOffMs === undefined ? { kind: 'refused' } : { kind: 'glare', backOffMs })
-    // One that is made again has not been refused yet, what a table of ours has no place for never is, and BYE follows a 487.
-    if (status === undefined || status === 487 || side.renegotiation.state === 'backing-off') return
+    // One that is made again has not been refused yet, what a table of ours has no place for never is, and BYE follows a 487 of the peer's own.
+    if (response === 'overload' || status === 487 || side.renegotiation.state === 'backing-off') return
     // With a refresh nothing is lost but time.
     if (side.leg.isTold(this.wishFor(side))) return
-    const code = status < 300 ? 'call.no-answer-body' : 'call.change-refused'
+    const code = status !== undefined && status < 300 ? 'call.no-answer-body' : 'call.change-refused'
     this.#tellRefused(side, new GatewayFailure(code, { seen }))
   }
 
@@ -320,11 +320,9 @@ export class Conversation {
  * When an offer that was not taken may be taken: after glare (RFC 3261 §14.1), as the refusal says (§14.2, §21.5.4), or soon where the
  * peer has a fault. Undefined: it was meant.
  */
-function retryMs(
-  response: SipResponse | NoAnswer,
-  isCallIdOwner: boolean,
-  chance: number,
-): number | undefined {
+function retryMs(response: ReinviteOutcome, isCallIdOwner: boolean, chance: number): number | undefined {
+  // It has had its time, in which the peer's own offers were refused.
+  if (response === 'cancelled') return undefined
   if (typeof response === 'string' || response.status === 491) return glareBackOffMs(isCallIdOwner, chance)
   const askedS = response.status < 300 ? undefined : readable(() => retryAfter(response))
   if (askedS !== undefined) return askedS > MAX_RETRY_S ? undefined : Math.max(askedS, 1) * 1_000

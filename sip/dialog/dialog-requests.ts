@@ -1,6 +1,7 @@
 import type { Flow } from '../flow.ts'
 import { encoded } from '../message/encoded.ts'
 import type { Header, SipRequest } from '../message/message.ts'
+import { cancellation } from '../transaction/acknowledgement.ts'
 import type { RequestEvents } from '../transaction/authenticated-request.ts'
 import type { Body } from '../user-agent-contract.ts'
 import type { Dialog } from './dialog.ts'
@@ -31,6 +32,13 @@ export class DialogRequests {
   send(request: SipRequest, events: RequestEvents): Abandonable {
     const way = this.#stack.wayOf(request, this.#flow())
     return this.#stack.send(request, way, events, () => this.#dialog.next(request.method).cseq)
+  }
+
+  /** For an INVITE that has shown a provisional response. A challenge is not answered: CANCEL has the number and branch of its INVITE. */
+  cancel(invite: SipRequest): void {
+    const cancel = cancellation(invite, [])
+    const way = this.#stack.wayOf(cancel, this.#flow())
+    this.#stack.transactions.send(cancel, way, { onResponse: () => {}, onFailed: () => {} })
   }
 
   /** ACK for the 2xx to the INVITE with this number, sent already: it is what answers a repeated 2xx. */

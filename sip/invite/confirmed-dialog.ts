@@ -16,6 +16,7 @@ import type {
   EndReason,
   InviteDialog,
   NoAnswer,
+  ReinviteOutcome,
   ResponseOptions,
 } from '../user-agent-contract.ts'
 import { Farewell, type FarewellOwner } from './farewell.ts'
@@ -188,7 +189,7 @@ export class ConfirmedDialog
     else this.#sendBye(request, headers)
   }
 
-  reinvite(options: ReinviteOptions, done: Done): void {
+  reinvite(options: ReinviteOptions, done: (outcome: ReinviteOutcome) => void): void {
     assert(this.#inviteCseq === undefined, 'ACK comes before re-INVITE')
     this.#reinvites.start(options, done)
   }

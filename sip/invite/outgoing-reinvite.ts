@@ -5,13 +5,10 @@ import type { Stack } from '../dialog/stack.ts'
 import type { Flow } from '../flow.ts'
 import { buildResponse } from '../message/build.ts'
 import type { Header, SipRequest, SipResponse } from '../message/message.ts'
-import { cancellation } from '../transaction/acknowledgement.ts'
 import { TRANSACTION_LIFETIME_MS } from '../transaction/timers.ts'
-import type { Body, NoAnswer } from '../user-agent-contract.ts'
+import type { Body, NoAnswer, ReinviteOutcome } from '../user-agent-contract.ts'
 import type { OfferExchange } from './offer-exchange.ts'
 import type { SessionRefresh } from './session-refresh.ts'
-
-type Outcome = SipResponse | NoAnswer
 
 export interface ReinviteOptions {
   readonly headers?: readonly Header[]
@@ -27,7 +24,7 @@ export interface ReinviteOwner {
   readonly isAway: boolean
   readonly isTalking: boolean
   /** Answers a request that must not be sent now, as the peer would. */
-  refuseLocally(request: () => SipRequest, isOffer: true, done: (outcome: Outcome) => void): boolean
+  refuseLocally(request: () => SipRequest, isOffer: true, done: (outcome: ReinviteOutcome) => void): boolean
   /** A 2xx to a request of ours that changes the dialog. */
   refreshed(response: SipResponse): void
 }
@@ -74,7 +71,7 @@ export class OutgoingReinvites {
     return this.#isOpen || this.#deferred !== undefined
   }
 
-  start(options: ReinviteOptions, done: (outcome: Outcome) => void): void {
+  start(options: ReinviteOptions, done: (outcome: ReinviteOutcome) => void): void {
     assert(!this.#isOpen, 'one re-INVITE at a time')
     if (this.#options.owner.mustWait) this.#defer(options, done)
     else this.#send(options, done)
@@ -98,7 +95,7 @@ export class OutgoingReinvites {
     }
   }
 
-  #defer(options: ReinviteOptions, done: (outcome: Outcome) => void): void {
+  #defer(options: ReinviteOptions, done: (outcome: ReinviteOutcome) => void): void {
     const { stack, requests } = this.#options
     if (this.#deferred !== undefined) {
       const busy = buildResponse(requests.compose('INVITE'), 491)
@@ -108,7 +105,7 @@ export class OutgoingReinvites {
     this.#deferred = () => stack.guard(() => this.start(options, done), undefined)
   }
 
-  #send(options: ReinviteOptions, done: (outcome: Outcome) => void, isRepeated = false): void {
+  #send(options: ReinviteOptions, done: (outcome: ReinviteOutcome) => void, isRepeated = false): void {
     const { stack, requests, offers, session, owner } = this.#options
     const { clock } = stack
     if (owner.refuseLocally(() => requests.compose('INVITE'), true, done)) return
@@ -119,13 +116,14 @@ export class OutgoingReinvites {
     offers.move('send-offer')
     let isPending = true
     let hasProgress = false
+    let isCancelled = false
     let stopWaiting = (): void => {}
     const close = (event: 'receive-answer' | 'offer-failed'): void => {
       isPending = false
       this.#isOpen = false
       offers.move(event)
     }
-    const finish = (outcome: Outcome, isAccepted: boolean): void => {
+    const finish = (outcome: ReinviteOutcome, isAccepted: boolean): void => {
       close(isAccepted ? 'receive-answer' : 'offer-failed')
       if (!isAccepted) session.onFailure(outcome)
       stack.guard(() => done(outcome), undefined)
@@ -151,6 +149,7 @@ export class OutgoingReinvites {
       onAgain: (next) => {
         sent.request = next
         hasProgress = false
+        isCancelled = false
         this.#sent.add(sent)
       },
       onResponse: (response) => {
@@ -167,7 +166,7 @@ export class OutgoingReinvites {
           if (!isRepeated && session.onTooBrief(response)) {
             close('offer-failed')
             this.#send({ ...options, body }, done, true)
-          } else finish(response, false)
+          } else finish(isCancelled && response.status === 487 ? 'cancelled' : response, false)
         }
       },
       onFailed: (reason) => {
@@ -190,7 +189,8 @@ export class OutgoingReinvites {
           exchange.abandon()
           return
         }
-        requests.send(cancellation(sent.request, []), { onResponse: () => {}, onFailed: () => {} })
+        isCancelled = true
+        requests.cancel(sent.request)
         stopWaiting = after(() => exchange.abandon())
       })
     }

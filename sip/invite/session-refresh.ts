@@ -12,7 +12,7 @@ import type { Stack } from '../dialog/stack.ts'
 import type { Flow } from '../flow.ts'
 import type { Header, SipMessage, SipRequest, SipResponse } from '../message/message.ts'
 import { Drive } from '../transaction/drive.ts'
-import type { NoAnswer } from '../user-agent-contract.ts'
+import type { NoAnswer, ReinviteOutcome } from '../user-agent-contract.ts'
 import { SessionTimer, type SessionTimerInput, type SessionTimerOutput } from './session-timer.ts'
 
 /** The dialog whose session is kept alive. */
@@ -75,7 +75,7 @@ export class SessionRefresh {
   }
 
   /** A request of ours that would have refreshed was refused, or not answered. */
-  onFailure(outcome: SipResponse | NoAnswer): void {
+  onFailure(outcome: ReinviteOutcome): void {
     this.#isChallenged = typeof outcome === 'object' && (outcome.status === 401 || outcome.status === 407)
   }
 

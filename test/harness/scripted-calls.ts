@@ -13,6 +13,7 @@ import type {
   InviteDialog,
   NoAnswer,
   OutgoingInvite,
+  ReinviteOutcome,
 } from '../../sip/user-agent.ts'
 import { type Peer, reasonOf, type ScriptedGateway, statusIn } from './scripted-gateway.ts'
 
@@ -113,8 +114,8 @@ export class PeerDialog {
   }
 
   /** Sends a re-INVITE; the final answer once it has come. */
-  async reoffer(gateway: ScriptedGateway, body: Body): Promise<SipResponse | NoAnswer | undefined> {
-    let answer: SipResponse | NoAnswer | undefined
+  async reoffer(gateway: ScriptedGateway, body: Body): Promise<ReinviteOutcome | undefined> {
+    let answer: ReinviteOutcome | undefined
     this.dialog?.reinvite({ body }, (response) => {
       answer = response
     })

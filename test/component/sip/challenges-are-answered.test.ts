@@ -137,6 +137,17 @@ test('re-INVITE is sent again, acknowledged with its number, and the dialog coun
   expect(phone.diary).toHaveLength(2)
 })
 
+test('CANCEL of a re-INVITE is not sent again: it has the number and branch of that', () => {
+  const { phone, say, lastOf, count, clock } = inCall()
+  phone.dialogs[0]?.reinvite({ body: sdp('again') }, phone.note)
+  say(reply(lastOf('INVITE'), 100))
+  clock.advance(32_100)
+  say(reply(lastOf('CANCEL'), 401, { headers: challenge('c') }))
+  expect(count('CANCEL')).toBe(1)
+  say(reply(lastOf('INVITE'), 487))
+  expect(phone.diary).toEqual(['done cancelled'])
+})
+
 test('NOTIFY is sent again, and the subscription goes on', () => {
   let notifier: Notifier | undefined
   const made = asked({

@@ -213,7 +213,7 @@ test('a re-INVITE with a 1xx and no final response is cancelled', () => {
   const { clock, alice, bob, ofAlice } = inCall()
   ofAlice.reinvite(offer, alice.note)
   clock.advance(33_000)
-  expect(alice.diary).toEqual(['done 487'])
+  expect(alice.diary).toEqual(['done cancelled'])
   ofAlice.bye()
   clock.advance(AGES_MS)
   expect(bob.diary).toEqual(['reinvite INVITE', 'end bye'])

@@ -1,5 +1,5 @@
 import type { Flow } from '../../../sip/flow.ts'
-import type { NameAddr, SipRequest, SipResponse } from '../../../sip/message/message.ts'
+import type { NameAddr, SipRequest } from '../../../sip/message/message.ts'
 import { parseNameAddr } from '../../../sip/message/name-addr.ts'
 import {
   type Body,
@@ -12,8 +12,8 @@ import {
   type IncomingRequest,
   type IncomingSubscribe,
   type InviteDialog,
-  type NoAnswer,
   type OutgoingInvite,
+  type ReinviteOutcome,
   type SessionTimerOptions,
   type SipEnvironment,
   type UserAgent,
@@ -163,12 +163,12 @@ export class Phone {
   }
 
   /** Writes the outcome of a request into the diary. */
-  note = (outcome: SipResponse | NoAnswer): void => {
+  note = (outcome: ReinviteOutcome): void => {
     this.diary.push(`done ${statusOf(outcome)}`)
   }
 }
 
-const statusOf = (outcome: SipResponse | NoAnswer): string =>
+const statusOf = (outcome: ReinviteOutcome): string =>
   typeof outcome === 'string' ? outcome : String(outcome.status)
 
 export const EMPTY_TABLES = {
