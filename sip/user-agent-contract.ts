@@ -228,7 +228,7 @@ export interface InviteDialog {
   /**
    * Sends re-INVITE with an offer, which a function makes when it is really sent; ACK for its 2xx is automatic. One at a time:
    * asserts otherwise, and one past the one that waits is answered 491. As UAS
-   * before ACK it waits for the ACK. A 481 or 491 is made here when the dialog has ended or the peer's offer is open. After
+   * before ACK it waits for the ACK, and behind a 2xx that was said anew to who is back for two seconds at most. A 481 or 491 is made here when the dialog has ended or the peer's offer is open. After
    * 408, 481 or 'timeout' (unless `probe`) the dialog is of no use: call `bye()`. 'transport' says that there is no connection
    * now. A 487 is the peer's own: see `ReinviteOutcome`. The headers of the session timer are added, and one 422 is absorbed.
    */

@@ -32,6 +32,9 @@ import { UnacknowledgedAnswers } from './unacknowledged-answers.ts'
 
 type Done = (response: SipResponse | NoAnswer) => void
 
+/** How long who has shown that it knows the dialog may take to send ACK for a 2xx that it may have heard just now. */
+const READY_MS = 2_000
+
 const SESSION_EXPIRED: readonly Header[] = [{ name: 'Reason', value: 'SIP;cause=408;text="Session Expired"' }]
 
 export interface ConfirmedDialogOptions {
@@ -79,7 +82,13 @@ export class ConfirmedDialog
   #isMoved = false
   /** An ACK that did not come may have been lost with a flow, and the peer has not said yet that it knows the dialog. */
   #isAckLost = false
-  /** UAS: says the first INVITE's 2xx anew, to who comes back and may never have heard it. Nothing waits for the ACK of that. */
+  /**
+   * It is asked whether it knows the dialog, and may have to take our 2xx first: SIP.js drops a re-INVITE that it gets before it has
+   * sent ACK, and refuses all that follow.
+   */
+  #isUnready = false
+  #stopReadying = (): void => {}
+  /** UAS: says the first INVITE's 2xx anew, to who comes back and may never have heard it. Its BYE does not wait for the ACK of that. */
   #answerAnew = (): void => {}
   /** Its BYE waits for that ACK, before which RFC 3261 §15 forbids the callee one. */
   readonly #farewell: Farewell
@@ -144,7 +153,7 @@ export class ConfirmedDialog
 
   /** For re-INVITEs of ours: before ACK they would find the peer not ready. */
   get mustWait(): boolean {
-    return (this.#isAckDue || this.isAway) && this.#state === 'confirmed'
+    return (this.#isAckDue || this.#isUnready || this.isAway) && this.#state === 'confirmed'
   }
 
   get isTalking(): boolean {
@@ -246,6 +255,10 @@ export class ConfirmedDialog
 
   /** The peer has come back by another flow; a page that was loaded again has another memory. */
   #askWhetherKnown(): void {
+    if (this.#isAckLost) {
+      this.#stopReadying()
+      this.#isUnready = true
+    }
     this.request(questionFor(this.#session.isUpdateAllowed), {}, (answer) => {
       if (this.#state === 'ended') return
       if (this.#isAckLost && answer === 'timeout') {
@@ -253,10 +266,23 @@ export class ConfirmedDialog
         return
       }
       if (typeof answer !== 'string') this.#isAckLost = false
-      if (!saysUnknown(answer)) return
+      if (!saysUnknown(answer)) {
+        if (this.#isUnready) this.#becomeReady()
+        return
+      }
       this.#end()
       this.#close()
       this.#stack.guard(() => this.#handler.onEnd('forgotten', undefined), undefined)
+    })
+  }
+
+  /** Where it has heard our 2xx long ago no ACK will follow. */
+  #becomeReady(): void {
+    const { clock } = this.#stack
+    this.#stopReadying()
+    this.#stopReadying = clock.schedule(clock.nowMs() + READY_MS, () => {
+      this.#isUnready = false
+      this.#reinvites.resume()
     })
   }
 
@@ -328,10 +354,14 @@ export class ConfirmedDialog
   /** `awaitAck` for the first INVITE, which the dialog came from. */
   awaitFirstAck(exchange: ServerExchange, response: SipResponse): void {
     this.#isAckDue = true
+    const isOffer = this.#offers.state === 'local-offer'
     const acknowledged = (ack: SipRequest): void => {
       this.#isAckDue = false
       this.#isAckLost = false
-      if (this.#offers.state === 'local-offer') this.#offers.move('receive-answer')
+      this.#isUnready = false
+      this.#stopReadying()
+      // Not one that was made since, when ACK is late.
+      if (isOffer) this.#offers.move('receive-answer')
       if (this.#state === 'confirmed') this.#stack.guard(() => this.#handler.onAck(ack), ack)
       this.#runDeferred()
     }
@@ -529,6 +559,7 @@ export class ConfirmedDialog
   /** No more calls of the handler. RFC 3261 §15.1.2: what the peer still asks is answered 487. */
   #end(): void {
     this.#state = 'ended'
+    this.#stopReadying()
     this.#session.stop()
     this.#reinvite?.reject(487)
     // Finds the dialog ended and answers its caller 481.

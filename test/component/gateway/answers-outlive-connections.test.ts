@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import {
+  answerText,
   answerTo,
   BROWSER,
   PeerDialog,
@@ -41,13 +42,18 @@ async function unheard(): Promise<Unheard> {
 }
 
 /** Alice has heard the answer. Her ACK was lost with her connection, and she is back when nobody waits for it any more. */
-async function unacknowledged(): Promise<Unheard> {
+async function unacknowledged(): Promise<Unheard & { readonly ack: string }> {
   gateway = await ScriptedGateway.open()
   const alice = await gateway.registered('alice')
   const browser = new PeerDialog(BROWSER)
   const call = place(alice, 'alice', '0100', { handler: browser.handler })
   const invite = await ringing(gateway, gateway.trunk)
-  alice.flow.drops = (text) => text.startsWith('ACK ')
+  let ack = ''
+  alice.flow.drops = (text) => {
+    if (!text.startsWith('ACK ')) return false
+    ack = text
+    return true
+  }
   const phone = new PeerDialog(PHONE)
   phone.dialog = invite.accept({ body: answerTo(invite, PHONE) }, phone.handler)
   await gateway.time.advance(300)
@@ -59,7 +65,7 @@ async function unacknowledged(): Promise<Unheard> {
   gateway.gatewayEnd(made).drops = isAnswer
   expect(await gateway.register(made, 'alice', gateway.passwordOf('alice'), 'alice')).toBe(200)
   await gateway.time.advance(1_000)
-  return { alice, browser, call, phone }
+  return { alice: made, browser, call, phone, ack }
 }
 
 describe('a browser that has never heard the answer, back when that is not repeated any more,', () => {
@@ -110,6 +116,32 @@ describe('a browser that has never heard the answer, back when that is not repea
     gateway.expectsVerdicts('media.none-from-trunk')
   })
 
+  it('is offered nothing before it has sent ACK: SIP.js would drop that, and refuse all that follows', async () => {
+    const { alice, browser, call, phone } = await unheard()
+    await gateway.time.advance(LONG_MS)
+    await phone.reoffer(gateway, reofferOf(PHONE, 'sendonly'))
+    await gateway.time.advance(1_000)
+    const made = gateway.reconnect(alice)
+    const { sent } = gateway.gatewayEnd(made)
+    const offersBeforeAck: number[] = []
+    made.flow.drops = (text) => {
+      const isAck = text.startsWith('ACK ')
+      if (isAck) offersBeforeAck.push(sent.filter((one) => one.startsWith('INVITE ')).length)
+      return isAck && offersBeforeAck.length === 1
+    }
+    expect(await gateway.register(made, 'alice', gateway.passwordOf('alice'), 'alice')).toBe(200)
+    // Its first ACK is lost, and the answer is repeated.
+    await gateway.time.advance(1_000)
+    expect(offersBeforeAck).toEqual([0, 0])
+    browser.dialog = call.dialog
+    await gateway.time.advance(100)
+    expect(browser.offers.map((text) => text.includes('a=sendonly'))).toEqual([true])
+    expect([statusOf(call), phone.ended]).toEqual([200, undefined])
+    phone.dialog?.bye()
+    await gateway.time.advance(100)
+    gateway.expectsVerdicts('media.none-from-trunk')
+  })
+
   it.each([
     ['while the answer was still repeated', 25_000],
     ['later', LONG_MS],
@@ -126,14 +158,34 @@ describe('a browser that has never heard the answer, back when that is not repea
 })
 
 describe('a browser whose ACK was lost, back when nobody waits for it, and which sends none again,', () => {
-  it('is told at once that it is held, and that the trunk has hung up', async () => {
+  it('is told within two seconds that it is held, and at once that the trunk has hung up', async () => {
     const { browser, phone } = await unacknowledged()
     await phone.reoffer(gateway, reofferOf(PHONE, 'sendonly'))
-    await gateway.time.advance(1_000)
+    await gateway.time.advance(2_000)
     expect(browser.offers).toHaveLength(1)
     phone.dialog?.bye()
     await gateway.time.advance(1_000)
     expect([browser.ended, gateway.calls.size]).toEqual(['bye', 0])
+    gateway.expectsVerdicts('media.none-from-trunk')
+  })
+
+  it('may send it after all while an offer of ours is open, and answers that', async () => {
+    const { alice, ack, browser, phone } = await unacknowledged()
+    let answer = (): unknown => undefined
+    browser.answers = (reinvite) => {
+      const body = answerText(reinvite.request.body, BROWSER, 'recvonly')
+      answer = () => reinvite.accept({ body })
+    }
+    await phone.reoffer(gateway, reofferOf(PHONE, 'sendonly'))
+    await gateway.time.advance(2_000)
+    gateway.userAgent.receive(Buffer.from(ack), gateway.gatewayEnd(alice))
+    await gateway.time.advance(100)
+    expect(answer()).toBe(true)
+    await gateway.time.advance(100)
+    expect(gateway.userAgent.counters()['offer-out-of-turn'] ?? 0).toBe(0)
+    phone.dialog?.bye()
+    await gateway.time.advance(100)
+    expect(browser.ended).toBe('bye')
     gateway.expectsVerdicts('media.none-from-trunk')
   })
 
