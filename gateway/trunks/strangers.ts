@@ -48,13 +48,19 @@ export class Strangers {
       this.#counters.silent += 1
       return
     }
-    if (!this.#options.areTrunksKnown()) {
-      this.#counters.silent += 1
-      return
-    }
     const request = readRequest(bytes, flow)
     if (request === undefined) {
       this.#counters.garbage += 1
+      return
+    }
+    const { log, areTrunksKnown } = this.#options
+    const source = flow.remote.address
+    if (!areTrunksKnown()) {
+      this.#counters.silent += 1
+      log.warn('stranger not answered: name servers have yet to tell of a trunk', {
+        source,
+        method: request.method,
+      })
       return
     }
     const answer = formatMessage(refusalOf(request))
@@ -63,8 +69,8 @@ export class Strangers {
       return
     }
     this.#counters.refused += 1
-    this.#options.log.warn('stranger refused', {
-      source: flow.remote.address,
+    log.warn('stranger refused', {
+      source,
       method: request.method,
       ...verdictFields(VERDICT),
     })

@@ -3,7 +3,14 @@ import type { Log } from '../../../../config/logging.ts'
 import { Strangers } from '../../../../gateway/trunks/strangers.ts'
 import type { Flow } from '../../../../sip/flow.ts'
 
-const silent: Log = { error() {}, warn() {}, info() {}, debug() {}, child: () => silent }
+let warned: string[]
+const log: Log = {
+  error() {},
+  warn: (message) => warned.push(message),
+  info() {},
+  debug() {},
+  child: () => log,
+}
 const request = (method = 'INVITE', via = 'SIP/2.0/UDP 203.0.113.9:5060;branch=z9hG4bKscan;rport'): Buffer =>
   Buffer.from(
     [
@@ -42,8 +49,9 @@ beforeEach(() => {
   nowMs = 0
   sent = []
   closed = 0
+  warned = []
   areTrunksKnown = true
-  strangers = new Strangers({ nowMs: () => nowMs, log: silent, areTrunksKnown: () => areTrunksKnown })
+  strangers = new Strangers({ nowMs: () => nowMs, log, areTrunksKnown: () => areTrunksKnown })
 })
 
 describe('a peer that is no trunk', () => {
@@ -75,7 +83,7 @@ describe('a peer that is no trunk', () => {
     expect(closed).toBe(1)
   })
 
-  it('gets nothing while it may be a trunk that name servers have said nothing of: it asks again', () => {
+  it('gets nothing while it may be a trunk that name servers have said nothing of, which is told: it asks again', () => {
     areTrunksKnown = false
     strangers.receive(request(), flow)
     expect([sent, closed]).toEqual([[], 1])
@@ -83,6 +91,7 @@ describe('a peer that is no trunk', () => {
     areTrunksKnown = true
     strangers.receive(request(), flow)
     expect(sent).toHaveLength(1)
+    expect(warned).toEqual([expect.stringContaining('stranger not answered'), 'stranger refused'])
   })
 
   it('gets 20 answers at once and one past that none, then ten a second', () => {
