@@ -26,6 +26,19 @@ export const atRandom = (
   }
 }
 
+/** The same, but what is repeated is lost only once: nobody waits for it longer than for its first repetition. */
+export const atRandomOnce = (...of: Parameters<typeof atRandom>): LossyRule => {
+  const fateOf = atRandom(...of)
+  const lost = new Set<string>()
+  return (datagram, way) => {
+    const fate = fateOf(datagram, way)
+    if (fate !== 'drop') return fate
+    if (lost.has(datagram)) return 'pass'
+    lost.add(datagram)
+    return 'drop'
+  }
+}
+
 /** Drops the first `count` datagrams that match, passes the rest. */
 export const dropFirst = (pattern: RegExp, way: UdpWay, count = 1): LossyRule => {
   let left = count
