@@ -46,6 +46,7 @@ export class OpenFilesWatch {
 
   /** One warning where the limit is lower than what the configuration allows others to open. */
   async checkLimit(config: Config): Promise<void> {
+    // Where there is no /proc nobody can say: nothing is lost but this warning.
     const files = await this.#read().catch(() => undefined)
     const wanted =
       config.web.maxConnections + mostCalls(config) * FILES_PER_CALL + CONNECTIONS_OF_TRUNKS + OTHER_FILES
@@ -63,6 +64,7 @@ export class OpenFilesWatch {
   async look(): Promise<void> {
     if (this.#isLooking) return
     this.#isLooking = true
+    // Not to get a descriptor for the question is an answer to it; without /proc there is none.
     const files = await this.#read().catch((error: unknown) => {
       return isFull(error) ? { open: Infinity, limit: Infinity } : undefined
     })

@@ -370,6 +370,18 @@ describe('descriptions', () => {
   })
 })
 
+/** A log, the Call-IDs of the call records in it, and all else that it was told. */
+function logOfRecords() {
+  const told: string[] = []
+  const ids: string[] = []
+  const keep = (message: string, fields?: unknown): void => {
+    if (message === 'call record') ids.push((fields as { callId: string }).callId)
+    else told.push(message)
+  }
+  const log: Log = { error: keep, warn: keep, info: keep, debug: keep, child: () => log }
+  return { log, told, ids }
+}
+
 describe('call records', () => {
   const lines: { message: string; fields: unknown }[] = []
   const log: Log = {
@@ -435,13 +447,7 @@ describe('call records', () => {
   })
 
   it('that would wait too long for a slow disk are lines of the log, and it is said once', async () => {
-    const told: string[] = []
-    const ids: string[] = []
-    const keep = (message: string, fields?: unknown): void => {
-      if (message === 'call record') ids.push((fields as { callId: string }).callId)
-      else told.push(message)
-    }
-    const slow: Log = { error: keep, warn: keep, info: keep, debug: keep, child: () => slow }
+    const { log: slow, told, ids } = logOfRecords()
     const folder = mkdtempSync(join(tmpdir(), 'webtrunk-cdr-'))
     const path = join(folder, 'calls.fifo')
     execFileSync('mkfifo', [path])
@@ -461,13 +467,7 @@ describe('call records', () => {
   })
 
   it('have one place to wait after a failure too: a disk that hangs is not opened for each', async () => {
-    const told: string[] = []
-    const ids: string[] = []
-    const keep = (message: string, fields?: unknown): void => {
-      if (message === 'call record') ids.push((fields as { callId: string }).callId)
-      else told.push(message)
-    }
-    const slow: Log = { error: keep, warn: keep, info: keep, debug: keep, child: () => slow }
+    const { log: slow, told, ids } = logOfRecords()
     const folder = mkdtempSync(join(tmpdir(), 'webtrunk-cdr-'))
     const path = join(folder, 'later', 'calls.fifo')
     let nowMs = 0
